@@ -1,1 +1,30 @@
+//! audit-store: the audit trail of AI agents' tool calls, as a WebAssembly component.
+//!
+//! Everything but the `component` module is plain logic that also compiles, and is tested, natively.
+#![no_std]
+#![deny(missing_docs)]
 
+extern crate alloc;
+#[cfg(not(target_family = "wasm"))]
+extern crate std;
+
+pub mod backends;
+pub mod error;
+pub mod event;
+pub mod host;
+pub mod id;
+pub mod line;
+pub mod page;
+pub mod query;
+pub mod settings;
+pub mod store;
+pub mod time;
+pub mod warnings;
+
+#[cfg(target_family = "wasm")]
+#[allow(missing_docs)]
+mod component;
+#[cfg(target_family = "wasm")]
+mod memory;
+#[cfg(target_family = "wasm")]
+mod wasi;

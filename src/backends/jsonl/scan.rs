@@ -1,0 +1,122 @@
+//! Scanning the files for a page: a part at a time, so that memory does not grow with the file, and only the
+//! files that the page could still take from.
+
+use super::{Folder, Jsonl, day_of};
+use crate::error::Error;
+use crate::host::{File, FileError};
+use crate::page::{Collector, Place};
+use crate::query::Order;
+use crate::time::Day;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use memchr::memchr;
+
+/// How much of a file is looked at in one piece.
+const PART: u64 = 256 << 10;
+
+/// The longest line of another writer that is read.
+const LONGEST: usize = 64 << 10;
+
+impl<F: Folder> Jsonl<F> {
+    /// Offers the page every line it could take.
+    pub(super) fn scan(&mut self, page: &mut Collector<'_>) -> Result<(), Error> {
+        for (day, name, is_file) in self.days(page.order())? {
+            // A writer that rotates by local time is up to a day off.
+            if !page.wants(day.plus(-1).first(), day.plus(1).last()) {
+                continue;
+            }
+            let scanned = if is_file {
+                self.folder.open(&name).and_then(|file| scan_file(&file, day, page))
+            } else {
+                Err(FileError::Other("it is not a regular file".into()))
+            };
+            match scanned {
+                // Deleted since the folder was listed.
+                Ok(()) | Err(FileError::NotFound) => {}
+                Err(error) => {
+                    page.unreadable(format!("cannot read {}/{name}: {error}", self.folder.path()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn days(&mut self, order: Order) -> Result<Vec<(Day, String, bool)>, Error> {
+        let names = self.folder.list().map_err(|error| {
+            Error::Access(format!("cannot read the folder {}: {error}", self.folder.path()))
+        })?;
+        let mut days: Vec<_> =
+            names.into_iter().filter_map(|(name, is_file)| Some((day_of(&name)?, name, is_file))).collect();
+        days.sort();
+        if let Order::NewestFirst = order {
+            days.reverse();
+        }
+        Ok(days)
+    }
+}
+
+fn scan_file(file: &impl File, day: Day, page: &mut Collector<'_>) -> Result<(), FileError> {
+    let size = file.stat()?.size;
+    let parts = size.div_ceil(PART);
+    let mut buffer = Vec::new();
+    for part in 0..parts {
+        let part = match page.order() {
+            Order::OldestFirst => part,
+            Order::NewestFirst => parts - 1 - part,
+        };
+        let start = part * PART;
+        scan_part(file, day, start..size.min(start + PART), &mut buffer, page)?;
+    }
+    Ok(())
+}
+
+/// Offers the lines that start within `part`.
+fn scan_part(
+    file: &impl File,
+    day: Day,
+    part: core::ops::Range<u64>,
+    buffer: &mut Vec<u8>,
+    page: &mut Collector<'_>,
+) -> Result<(), FileError> {
+    // The byte before tells whether a line starts with the part.
+    let origin = part.start.saturating_sub(1);
+    let len = (part.end - origin) as usize;
+    buffer.clear();
+    while buffer.len() < len && read_more(file, origin, len - buffer.len(), buffer)? {}
+    let mut line = match part.start {
+        0 => 0,
+        _ => memchr(b'\n', buffer).map_or(len, |newline| newline + 1),
+    };
+    while line < len.min(buffer.len()) {
+        let mut looked = line;
+        let end = loop {
+            if let Some(newline) = memchr(b'\n', &buffer[looked..]) {
+                break looked + newline;
+            }
+            looked = buffer.len();
+            if looked - line > LONGEST {
+                // What follows is still this line, and no other starts in this part.
+                page.skip();
+                return Ok(());
+            }
+            if !read_more(file, origin, LONGEST, buffer)? {
+                break looked;
+            }
+        };
+        if end - line > LONGEST {
+            page.skip();
+        } else {
+            page.offer(&buffer[line..end], Place { day: day.number(), offset: origin + line as u64 });
+        }
+        line = end + 1;
+    }
+    Ok(())
+}
+
+/// Reads at most `len` bytes behind those in `buffer`, which starts at `origin`; false: the file ends there.
+fn read_more(file: &impl File, origin: u64, len: usize, buffer: &mut Vec<u8>) -> Result<bool, FileError> {
+    let read = file.read(origin + buffer.len() as u64, len)?;
+    buffer.extend_from_slice(&read);
+    Ok(!read.is_empty())
+}

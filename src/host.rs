@@ -1,0 +1,91 @@
+//! What the store needs from outside, as small traits: the component gets it from WASI, the unit tests from
+//! memory.
+
+use crate::time::Timestamp;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// The surroundings of a store.
+pub trait Host {
+    /// The folder of the daily files.
+    type Folder: Folder;
+
+    /// The current time.
+    fn now(&self) -> Timestamp;
+
+    /// 128 random bits.
+    fn random(&self) -> u128;
+
+    /// Shows a line to whoever runs the host.
+    fn warn(&self, line: &str);
+
+    /// An environment variable.
+    fn variable(&self, name: &str) -> Option<String>;
+
+    /// The folder at `path`. Nothing is opened or created before it is used.
+    fn folder(&self, path: &str) -> Self::Folder;
+
+    /// Whether the host keeps a database for the store.
+    fn has_database(&self) -> bool;
+}
+
+/// A file or folder could not be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FileError {
+    /// There is none of this name.
+    #[error("it does not exist")]
+    NotFound,
+    /// Anything else, in words.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// A folder of files.
+pub trait Folder {
+    /// A file in it.
+    type File: File;
+
+    /// Its path, for messages.
+    fn path(&self) -> &str;
+
+    /// The names in it, in no order, each with whether it is a regular file. A folder that does not exist is
+    /// empty.
+    fn list(&mut self) -> Result<Vec<(String, bool)>, FileError>;
+
+    /// Opens a file to read. Links are not followed.
+    fn open(&mut self, name: &str) -> Result<Self::File, FileError>;
+
+    /// Opens a file to append to; creates it, and the folder, if need be. Links are not followed.
+    fn append(&mut self, name: &str) -> Result<Self::File, FileError>;
+
+    /// Makes created names survive a crash of the machine.
+    fn sync(&mut self) -> Result<(), FileError>;
+}
+
+/// What is known of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileStat {
+    /// Its size in bytes.
+    pub size: u64,
+    /// Whether it still has a name.
+    pub linked: bool,
+}
+
+/// An open file.
+pub trait File {
+    /// What is known of it now.
+    fn stat(&self) -> Result<FileStat, FileError>;
+
+    /// At most `len` bytes from `offset`; fewer where the file ends, or at the host's convenience. Empty only
+    /// at the end.
+    fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, FileError>;
+
+    /// Appends at most `line::MAX_LEN` bytes, whole in one place. After an error some of them may be there.
+    fn append(&mut self, bytes: &[u8]) -> Result<(), FileError>;
+
+    /// Cuts the file off at `size`.
+    fn truncate(&mut self, size: u64) -> Result<(), FileError>;
+
+    /// Makes the contents survive a crash of the machine.
+    fn sync(&mut self) -> Result<(), FileError>;
+}

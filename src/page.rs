@@ -1,0 +1,266 @@
+//! Pages: a bounded set of the entries that come first in the order asked for, and the cursor that says
+//! where the next page starts. Every backend in the guest reads through `Collector`, so their order is one.
+
+use crate::line;
+use crate::query::{Order, Query};
+use crate::time::{TEXT_LEN, Timestamp};
+use alloc::boxed::Box;
+use alloc::collections::BinaryHeap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+use uuid::Uuid;
+
+/// The most bytes of lines in a page: what the guest's memory is sized for.
+pub const MAX_PAGE_BYTES: usize = 32 << 20;
+
+/// Where a line stands in its backend; orders lines without an `id`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The day of its file.
+    pub day: i32,
+    /// The byte in the file.
+    pub offset: u64,
+}
+
+/// The position of an entry in the order of reads: `ts`, then `id`, then the place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// When it happened.
+    pub at: Timestamp,
+    /// Its identifier; lines of other writers have none and come first.
+    pub id: Option<Uuid>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+impl Key {
+    /// The opaque text from which `from_cursor` makes this key again.
+    pub fn to_cursor(self, order: Order) -> String {
+        let id = self.id.map_or(0, |id| id.as_u128());
+        let Place { day, offset } = self.place;
+        format!("{}{}.{id:x}.{day}.{offset}", order_letter(order), self.at.micros())
+    }
+
+    /// `None`: `text` is not the cursor of a page in this order.
+    pub fn from_cursor(text: &str, order: Order) -> Option<Self> {
+        let mut parts = text.strip_prefix(order_letter(order))?.split('.');
+        let at = Timestamp::from_micros(parts.next()?.parse().ok()?)?;
+        let id = u128::from_str_radix(parts.next()?, 16).ok()?;
+        let place = Place { day: parts.next()?.parse().ok()?, offset: parts.next()?.parse().ok()? };
+        let key = Self { at, id: (id != 0).then(|| Uuid::from_u128(id)), place };
+        parts.next().is_none().then_some(key)
+    }
+}
+
+fn order_letter(order: Order) -> char {
+    match order {
+        Order::OldestFirst => 'o',
+        Order::NewestFirst => 'n',
+    }
+}
+
+/// An entry of a page, as its line.
+#[derive(Debug)]
+pub struct Kept {
+    key: Key,
+    order: Order,
+    /// The line, without its newline.
+    pub line: Box<[u8]>,
+}
+
+impl Kept {
+    /// Whether this store wrote the line.
+    pub fn is_own(&self) -> bool {
+        self.key.id.is_some()
+    }
+}
+
+impl Ord for Kept {
+    fn cmp(&self, other: &Self) -> Ordering {
+        in_order(self.order, &self.key, &other.key)
+    }
+}
+
+impl PartialOrd for Kept {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Kept {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Kept {}
+
+fn in_order<T: Ord>(order: Order, a: &T, b: &T) -> Ordering {
+    match order {
+        Order::OldestFirst => a.cmp(b),
+        Order::NewestFirst => b.cmp(a),
+    }
+}
+
+/// Some of the matching entries.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// In the order asked for.
+    pub entries: Vec<Kept>,
+    /// The cursor of the next page.
+    pub next: Option<String>,
+    /// How many lines and files were passed over because they could not be read.
+    pub skipped: u64,
+    /// The files among them, with the reason.
+    pub unreadable: Vec<String>,
+}
+
+/// Picks a page out of lines that are offered in any order. Keeps no more than the page.
+#[derive(Debug)]
+pub struct Collector<'q> {
+    query: &'q Query,
+    kept: BinaryHeap<Kept>,
+    bytes: usize,
+    /// The first entry known to belong to a later page.
+    beyond: Option<Key>,
+    skipped: u64,
+    unreadable: Vec<String>,
+    first: Bound,
+    last: Bound,
+}
+
+/// An end of the span of instants that the page can still take, also as stored text: most lines are ruled out
+/// by comparing theirs.
+#[derive(Debug)]
+struct Bound {
+    at: Timestamp,
+    text: [u8; TEXT_LEN],
+}
+
+impl From<Timestamp> for Bound {
+    fn from(at: Timestamp) -> Self {
+        Self { at, text: at.text() }
+    }
+}
+
+impl<'q> Collector<'q> {
+    /// A page of what `query` asks for.
+    pub fn new(query: &'q Query) -> Self {
+        let (mut first, mut last) = (query.from, query.to);
+        match (query.after, query.order) {
+            (Some(after), Order::OldestFirst) => first = first.max(after.at),
+            (Some(after), Order::NewestFirst) => last = last.min(after.at),
+            (None, _) => {}
+        }
+        Self {
+            query,
+            kept: BinaryHeap::new(),
+            bytes: 0,
+            beyond: None,
+            skipped: 0,
+            unreadable: Vec::new(),
+            first: first.into(),
+            last: last.into(),
+        }
+    }
+
+    /// The order in which offering costs least.
+    pub fn order(&self) -> Order {
+        self.query.order
+    }
+
+    /// Whether the page could still take an entry between these instants, both inclusive.
+    pub fn wants(&self, first: Timestamp, last: Timestamp) -> bool {
+        first <= self.last.at && last >= self.first.at
+    }
+
+    /// Notes a file that cannot be read.
+    pub fn unreadable(&mut self, what: String) {
+        self.skipped += 1;
+        self.unreadable.push(what);
+    }
+
+    /// Counts a line that is not an event.
+    pub fn skip(&mut self) {
+        self.skipped += 1;
+    }
+
+    /// Takes the line at `place` if it belongs in the page.
+    pub fn offer(&mut self, line: &[u8], place: Place) {
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            return;
+        }
+        if line.first() != Some(&b'{') || line.last() != Some(&b'}') {
+            self.skip();
+            return;
+        }
+        if stored_ts(line).is_some_and(|ts| ts < &self.first.text[..] || ts > &self.last.text[..]) {
+            return;
+        }
+        if self.query.may_match(line) {
+            self.offer_parsed(line, place);
+        }
+    }
+
+    fn offer_parsed(&mut self, line: &[u8], place: Place) {
+        let parsed = core::str::from_utf8(line).ok().and_then(|_| line::parse_stored(line).ok());
+        let Some((parsed, at)) = parsed.and_then(|p| Timestamp::parse(&p.event.ts).ok().map(|at| (p, at)))
+        else {
+            self.skip();
+            return;
+        };
+        let key = Key { at, id: parsed.stamp.map(|stamp| stamp.id), place };
+        let query = self.query;
+        let order = |other: &Key| in_order(query.order, &key, other);
+        let wanted = (query.from..=query.to).contains(&at)
+            && query.after.is_none_or(|after| order(&after).is_gt())
+            && self.beyond.is_none_or(|beyond| order(&beyond).is_lt())
+            && query.texts_match(&parsed.event);
+        if wanted {
+            self.keep(Kept { key, order: query.order, line: line.into() });
+        }
+    }
+
+    fn keep(&mut self, kept: Kept) {
+        self.bytes += kept.line.len();
+        self.kept.push(kept);
+        while self.kept.len() > self.query.limit || (self.bytes > MAX_PAGE_BYTES && self.kept.len() > 1) {
+            let Some(out) = self.kept.pop() else { break };
+            self.bytes -= out.line.len();
+            self.beyond = Some(out.key);
+            match self.query.order {
+                Order::OldestFirst => self.last = out.key.at.into(),
+                Order::NewestFirst => self.first = out.key.at.into(),
+            }
+        }
+    }
+
+    /// The page.
+    pub fn finish(self) -> Page {
+        let entries = self.kept.into_sorted_vec();
+        let last = self.beyond.and(entries.last());
+        Page {
+            next: last.map(|kept| kept.key.to_cursor(self.query.order)),
+            entries,
+            skipped: self.skipped,
+            unreadable: self.unreadable,
+        }
+    }
+}
+
+/// The `ts` of a line that starts as this store's lines do.
+fn stored_ts(line: &[u8]) -> Option<&[u8]> {
+    const SHAPE: &[u8; TEXT_LEN] = b"dddd-dd-ddTdd:dd:5d.ddddddZ";
+    let rest = line.strip_prefix(b"{\"ts\":\"")?;
+    let (ts, rest) = rest.split_at_checked(TEXT_LEN)?;
+    let as_shaped = ts.iter().zip(SHAPE).all(|(byte, shape)| match shape {
+        b'd' => byte.is_ascii_digit(),
+        // A leap second is stored as the instant that follows; its text would compare too early.
+        b'5' => (b'0'..=b'5').contains(byte),
+        _ => byte == shape,
+    });
+    (as_shaped && rest.first() == Some(&b'"')).then_some(ts)
+}

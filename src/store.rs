@@ -1,0 +1,362 @@
+//! The store: checks and stamps events, hands them to the backend, and accounts for every one of them.
+
+use crate::backends::{self, Backend, Batch, Kind, Reason, Refused};
+use crate::error::{Error, Invalid};
+use crate::event::{Checked, Event};
+use crate::host::Host;
+use crate::id::Ids;
+use crate::line::{self, Parsed};
+use crate::page::{Kept, Page};
+use crate::query::{Filter, PageRequest, Query};
+use crate::settings::{Config, Settings};
+use crate::time::Timestamp;
+use crate::warnings::{Topic, Warnings};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use uuid::Uuid;
+
+/// How much memory is kept from one batch to the next, in bytes.
+const SCRATCH_KEPT: usize = 1 << 20;
+
+/// What became of the events; the WIT record `counts`. `received` is always the sum of the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Counts {
+    pub received: u64,
+    pub stored: u64,
+    pub spooled: u64,
+    pub pending: u64,
+    pub rejected: u64,
+    pub dropped: Dropped,
+}
+
+/// Events that were lost, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Dropped {
+    pub invalid: u64,
+    pub queue_full: u64,
+    pub unwritable: u64,
+}
+
+impl Dropped {
+    fn add(&mut self, reason: Reason) {
+        match reason {
+            Reason::Invalid => self.invalid += 1,
+            Reason::QueueFull => self.queue_full += 1,
+            Reason::Unwritable => self.unwritable += 1,
+        }
+    }
+}
+
+/// What an accepted batch got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// How many events there were.
+    pub accepted: u64,
+    /// The chain that they belong to.
+    pub chain: Uuid,
+    /// The `seq` of the first.
+    pub first_seq: u64,
+}
+
+/// The state of a store.
+#[derive(Clone, Debug)]
+pub struct Status<'s> {
+    /// The settings in use.
+    pub settings: &'s Settings,
+    /// Since when they are in use.
+    pub since: Timestamp,
+    /// The chain of this instance.
+    pub chain: Uuid,
+    /// What became of the events.
+    pub counts: Counts,
+    /// The last thing that went wrong, with its time.
+    pub last_error: Option<&'s str>,
+}
+
+impl Status<'_> {
+    /// The folder of the daily files; empty where the backend has none.
+    pub fn jsonl_dir(&self) -> &str {
+        match self.settings.backend {
+            Kind::Jsonl => &self.settings.jsonl_dir,
+            Kind::Memory | Kind::Null => "",
+        }
+    }
+}
+
+/// A store.
+pub struct Store<H: Host> {
+    host: H,
+    settings: Settings,
+    /// `None`: closed.
+    backend: Option<Box<dyn Backend>>,
+    since: Timestamp,
+    ids: Ids,
+    chain: Uuid,
+    seq: u64,
+    received: u64,
+    accepted: u64,
+    rejected: u64,
+    dropped: Dropped,
+    waiting_since: Option<Timestamp>,
+    warnings: Warnings,
+    last_error: Option<String>,
+    scratch: Batch,
+}
+
+impl<H: Host> Store<H>
+where
+    H::Folder: 'static,
+{
+    /// A store as the environment sets it up.
+    pub fn new(host: H) -> Self {
+        let settings = Settings::from_environment(|name| host.variable(name), || host.has_database());
+        let now = host.now();
+        let mut ids = Ids::default();
+        let chain = ids.next(now, || host.random());
+        let mut store = Self {
+            host,
+            settings,
+            backend: None,
+            since: now,
+            ids,
+            chain,
+            seq: 0,
+            received: 0,
+            accepted: 0,
+            rejected: 0,
+            dropped: Dropped::default(),
+            waiting_since: None,
+            warnings: Warnings::default(),
+            last_error: None,
+            scratch: Batch::default(),
+        };
+        store.open();
+        store
+    }
+
+    fn open(&mut self) {
+        self.backend = Some(backends::open(&self.settings, &self.host));
+        self.since = self.host.now();
+        for warning in &self.settings.warnings {
+            self.host.warn(&format!("audit-store: {warning}"));
+        }
+    }
+
+    /// Changes the settings; an error changes nothing.
+    pub fn configure(&mut self, config: &Config) -> Result<(), Error> {
+        let settings =
+            Settings::resolve(config, |name| self.host.variable(name), || self.host.has_database());
+        let settings = settings.map_err(Error::Config)?;
+        if self.backend.is_some() && settings == self.settings {
+            return Ok(());
+        }
+        self.flush()?;
+        self.settings = settings;
+        self.open();
+        Ok(())
+    }
+
+    /// Records one event. Never fails: an event that cannot be kept is counted, with a warning.
+    pub fn write(&mut self, event: Event<'_>) {
+        self.received += 1;
+        let mut batch = core::mem::take(&mut self.scratch);
+        let refused = match self.stamp(event, self.seq, &mut batch) {
+            Ok(()) => self.append(&batch).err().map(|refused| (refused.reason, refused.error.to_string())),
+            Err(invalid) => Some((Reason::Invalid, invalid.to_string())),
+        };
+        self.put_scratch(batch);
+        if let Some((reason, text)) = refused {
+            self.dropped.add(reason);
+            let what = match reason {
+                Reason::Invalid => "an invalid event is dropped",
+                Reason::QueueFull => "an event is dropped",
+                Reason::Unwritable => "an event cannot be written and is dropped",
+            };
+            self.report(Topic::Dropped(reason), &format!("{what}: {text}"));
+        }
+    }
+
+    /// Records all events, or none.
+    pub fn write_batch(&mut self, events: Vec<Event<'_>>) -> Result<Receipt, Error> {
+        let count = events.len();
+        let events = events.into_iter().enumerate().map(|(index, event)| (index, Ok(event)));
+        self.write_all(count, events)
+    }
+
+    /// Records the events of all JSON lines, or none.
+    pub fn write_jsonl(&mut self, text: &str) -> Result<Receipt, Error> {
+        // Not `str::lines`: a carriage return is white space to JSON, and only the newline ends a line.
+        let lines = || text.split('\n').enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
+        self.write_all(lines().count(), lines().map(|(index, line)| (index, line::parse_sent(line))))
+    }
+
+    fn write_all<'e>(
+        &mut self,
+        count: usize,
+        events: impl Iterator<Item = (usize, Result<Event<'e>, Invalid>)>,
+    ) -> Result<Receipt, Error> {
+        self.received += count as u64;
+        let first_seq = self.seq;
+        let mut batch = core::mem::take(&mut self.scratch);
+        for (index, event) in events {
+            let seq = first_seq + batch.len() as u64;
+            let stamped = event.and_then(|event| self.stamp(event, seq, &mut batch));
+            if let Err(invalid) = stamped {
+                self.put_scratch(batch);
+                self.rejected += count as u64;
+                return Err(Error::Invalid { index: index as u64, invalid });
+            }
+        }
+        let result = self.append(&batch);
+        self.put_scratch(batch);
+        result.map_err(|refused| {
+            self.rejected += (count - refused.stored) as u64;
+            self.note(&refused.error.to_string());
+            refused.error
+        })?;
+        Ok(Receipt { accepted: count as u64, chain: self.chain, first_seq })
+    }
+
+    /// Checks the event and adds its line to the batch.
+    fn stamp(&mut self, event: Event<'_>, seq: u64, batch: &mut Batch) -> Result<(), Invalid> {
+        let now = self.host.now();
+        let event = Checked::new(event, || now)?;
+        let id = self.ids.next(now, || self.host.random());
+        batch.push(event.at(), |out| line::encode(&event, id, self.chain, seq, out))
+    }
+
+    fn append(&mut self, batch: &Batch) -> Result<(), Refused> {
+        let Some(backend) = &mut self.backend else {
+            let error = Error::Unavailable(CLOSED.into());
+            return Err(Refused { stored: 0, reason: Reason::Unwritable, error });
+        };
+        let result = backend.append(batch);
+        let stored = result.as_ref().map_or_else(|refused| refused.stored, |()| batch.len());
+        self.accepted += stored as u64;
+        self.seq += stored as u64;
+        self.flush_if_due();
+        result
+    }
+
+    /// Hosts are asked to call `flush`; under steady writing it is not needed.
+    fn flush_if_due(&mut self) {
+        if self.pending() == 0 {
+            self.waiting_since = None;
+            return;
+        }
+        let now = self.host.now();
+        let since = *self.waiting_since.get_or_insert(now);
+        if now.micros().abs_diff(since.micros()) >= self.settings.flush_interval_ms.saturating_mul(1000) {
+            // `flush` has reported it, and nothing is lost.
+            let _ = self.flush();
+        }
+    }
+
+    fn pending(&self) -> u64 {
+        self.backend.as_ref().map_or(0, |backend| backend.pending())
+    }
+
+    fn put_scratch(&mut self, mut batch: Batch) {
+        if batch.size() <= SCRATCH_KEPT {
+            batch.clear();
+            self.scratch = batch;
+        }
+    }
+
+    /// Hands on what is buffered.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.waiting_since = None;
+        let result = self.backend.as_mut().map_or(Ok(()), |backend| backend.flush());
+        if let Err(error) = &result {
+            self.report(Topic::Flush, &error.to_string());
+        }
+        result
+    }
+
+    /// Flushes and closes; after an error the store is still open.
+    pub fn close(&mut self) -> Result<(), Error> {
+        self.flush()?;
+        self.backend = None;
+        Ok(())
+    }
+
+    /// The page of the entries that match.
+    pub fn read(&mut self, filter: Filter, request: &PageRequest) -> Result<Page, Error> {
+        let query = Query::new(filter, request)?;
+        let Some(backend) = &mut self.backend else {
+            return Err(Error::Unavailable(CLOSED.into()));
+        };
+        let page = backend.read(&query);
+        match &page {
+            Ok(page) => {
+                for file in &page.unreadable {
+                    self.report(Topic::Read, file);
+                }
+            }
+            Err(error) => self.note(&error.to_string()),
+        }
+        page
+    }
+
+    /// How the store is doing.
+    pub fn status(&self) -> Status<'_> {
+        let pending = self.pending();
+        Status {
+            settings: &self.settings,
+            since: self.since,
+            chain: self.chain,
+            counts: Counts {
+                received: self.received,
+                stored: self.accepted - pending,
+                spooled: 0,
+                pending,
+                rejected: self.rejected,
+                dropped: self.dropped,
+            },
+            last_error: self.last_error.as_deref(),
+        }
+    }
+
+    /// Notes what went wrong, and warns.
+    fn report(&mut self, topic: Topic, text: &str) {
+        self.note(text);
+        if let Some(line) = self.warnings.line(topic, text, self.host.now()) {
+            self.host.warn(&line);
+        }
+    }
+
+    fn note(&mut self, text: &str) {
+        self.last_error = Some(format!("{} {text}", self.host.now()));
+    }
+}
+
+const CLOSED: &str = "the store is closed";
+
+/// An entry of a page, with `ts` as this store writes it.
+pub fn entry(kept: &Kept) -> Result<Parsed<'_>, Invalid> {
+    let mut parsed = line::parse_stored(&kept.line)?;
+    if !kept.is_own() {
+        let at = Timestamp::parse(&parsed.event.ts).map_err(|e| Invalid::new("ts", e.to_string()))?;
+        parsed.event.ts = at.to_string().into();
+    }
+    Ok(parsed)
+}
+
+/// The entries of a page as JSON lines: those of this store as they are, those of others with the fifteen
+/// fields.
+pub fn jsonl(page: &Page) -> String {
+    let mut out = Vec::with_capacity(page.entries.iter().map(|kept| kept.line.len() + 1).sum());
+    for kept in &page.entries {
+        if kept.is_own() {
+            out.extend_from_slice(&kept.line);
+        } else if let Ok(parsed) = entry(kept) {
+            let _ = line::put_event(&parsed.event, &mut out);
+        }
+        out.push(b'\n');
+    }
+    String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}

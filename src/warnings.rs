@@ -1,0 +1,74 @@
+//! Warnings on stderr: each topic at most once a minute, and what was held back counted in the next.
+
+use crate::time::Timestamp;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+
+const INTERVAL_MICROS: u64 = 60_000_000;
+
+/// What a warning is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Topic {
+    /// Events were dropped for this reason.
+    Dropped(crate::backends::Reason),
+    /// What is buffered cannot be written; it is kept.
+    Flush,
+    /// A file cannot be read.
+    Read,
+}
+
+/// Which warnings were given when.
+#[derive(Debug, Default)]
+pub struct Warnings {
+    given: BTreeMap<Topic, Given>,
+}
+
+#[derive(Debug)]
+struct Given {
+    at: Timestamp,
+    since: u64,
+}
+
+impl Warnings {
+    /// The line to show now, if it is time for one on this topic.
+    pub fn line(&mut self, topic: Topic, text: &str, now: Timestamp) -> Option<String> {
+        let mut more = String::new();
+        if let Some(given) = self.given.get_mut(&topic) {
+            if now.micros().abs_diff(given.at.micros()) < INTERVAL_MICROS {
+                given.since += 1;
+                return None;
+            }
+            if given.since > 0 {
+                more = format!(" ({} more since the last warning)", given.since);
+            }
+        }
+        self.given.insert(topic, Given { at: now, since: 0 });
+        Some(format!("audit-store: {text}{more}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backends::Reason;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn a_topic_warns_once_a_minute_and_counts_the_rest() {
+        let mut warnings = Warnings::default();
+        let mut line = |second: i64, topic| warnings.line(topic, "x", Timestamp::clamped(second * 1_000_000));
+        let topic = Topic::Dropped(Reason::Invalid);
+        let shown: Vec<_> = [0, 1, 59, 60, 61, 121].map(|second| line(second, topic)).into();
+        let expected = [
+            Some("audit-store: x"),
+            None,
+            None,
+            Some("audit-store: x (2 more since the last warning)"),
+            None,
+            Some("audit-store: x (1 more since the last warning)"),
+        ];
+        assert_eq!(shown.iter().map(Option::as_deref).collect::<Vec<_>>(), expected);
+        assert!(line(121, Topic::Flush).is_some());
+    }
+}

@@ -1,0 +1,269 @@
+//! The store's surroundings from WASI 0.2: clock, randomness, environment, stderr and preopened folders.
+
+use crate::host::{File, FileError, FileStat, Folder, Host};
+use crate::time::Timestamp;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::cell::OnceCell;
+use wasi::cli::{environment, stderr};
+use wasi::clocks::wall_clock;
+use wasi::filesystem::preopens;
+use wasi::filesystem::types::{
+    Descriptor, DescriptorFlags, DescriptorType, ErrorCode, OpenFlags, PathFlags, filesystem_error_code,
+};
+use wasi::io::streams::{OutputStream, StreamError};
+use wasi::random::random;
+
+/// The surroundings of the component.
+#[derive(Default)]
+pub struct Wasi {
+    environment: OnceCell<Vec<(String, String)>>,
+}
+
+impl Host for Wasi {
+    type Folder = WasiFolder;
+
+    fn now(&self) -> Timestamp {
+        let now = wall_clock::now();
+        let seconds = i64::try_from(now.seconds).unwrap_or(i64::MAX);
+        Timestamp::clamped(
+            seconds.saturating_mul(1_000_000).saturating_add(i64::from(now.nanoseconds / 1000)),
+        )
+    }
+
+    fn random(&self) -> u128 {
+        u128::from(random::get_random_u64()) << 64 | u128::from(random::get_random_u64())
+    }
+
+    fn warn(&self, line: &str) {
+        warn(line);
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        let all = self.environment.get_or_init(environment::get_environment);
+        all.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    }
+
+    fn folder(&self, path: &str) -> WasiFolder {
+        WasiFolder { path: normal(path), shown: path.trim_end_matches('/').to_string(), opened: None }
+    }
+
+    #[cfg(feature = "postgres")]
+    fn has_database(&self) -> bool {
+        use crate::component::postgres::{SinkError, insert_batch};
+        !matches!(insert_batch(&[]), Err(SinkError::NotConfigured))
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    fn has_database(&self) -> bool {
+        false
+    }
+}
+
+/// Writes a line to stderr, as far as that works.
+pub fn warn(line: &str) {
+    let stderr = stderr::get_stderr();
+    let line = format!("{line}\n");
+    for piece in line.as_bytes().chunks(crate::line::MAX_LEN) {
+        if stderr.blocking_write_and_flush(piece).is_err() {
+            break;
+        }
+    }
+}
+
+/// A folder in one of the preopened ones.
+pub struct WasiFolder {
+    /// Without `.` and empty parts.
+    path: String,
+    /// As the configuration has it.
+    shown: String,
+    opened: Option<Descriptor>,
+}
+
+impl WasiFolder {
+    fn opened(&mut self, create: bool) -> Result<&Descriptor, FileError> {
+        let opened = match self.opened.take() {
+            Some(opened) => opened,
+            None => open_folder(&self.path, create)?,
+        };
+        Ok(self.opened.insert(opened))
+    }
+
+    fn open_at(&mut self, name: &str, create: bool) -> Result<WasiFile, FileError> {
+        let (how, flags) = match create {
+            true => (OpenFlags::CREATE, DescriptorFlags::READ | DescriptorFlags::WRITE),
+            false => (OpenFlags::empty(), DescriptorFlags::READ),
+        };
+        let file = self.opened(create)?.open_at(PathFlags::empty(), name, how, flags)?;
+        Ok(WasiFile { file, stream: None })
+    }
+}
+
+impl Folder for WasiFolder {
+    type File = WasiFile;
+
+    fn path(&self) -> &str {
+        &self.shown
+    }
+
+    fn list(&mut self) -> Result<Vec<(String, bool)>, FileError> {
+        // Found anew each time: it may have been deleted and made again.
+        self.opened = None;
+        let entries = match self.opened(false) {
+            Ok(folder) => folder.read_directory()?,
+            Err(FileError::NotFound) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut names = Vec::new();
+        loop {
+            match entries.read_directory_entry() {
+                Ok(Some(entry)) => names.push((entry.name, entry.type_ == DescriptorType::RegularFile)),
+                Ok(None) => return Ok(names),
+                // Another name than UTF-8: not one of ours.
+                Err(ErrorCode::IllegalByteSequence) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn open(&mut self, name: &str) -> Result<WasiFile, FileError> {
+        self.open_at(name, false)
+    }
+
+    fn append(&mut self, name: &str) -> Result<WasiFile, FileError> {
+        match self.open_at(name, true) {
+            // The folder was deleted while it was open.
+            Err(FileError::NotFound) => {
+                self.opened = None;
+                self.open_at(name, true)
+            }
+            opened => opened,
+        }
+    }
+
+    fn sync(&mut self) -> Result<(), FileError> {
+        Ok(self.opened(false)?.sync_data()?)
+    }
+}
+
+/// An open file.
+pub struct WasiFile {
+    // Declared first: a stream is dropped before the file that it belongs to.
+    stream: Option<OutputStream>,
+    file: Descriptor,
+}
+
+impl File for WasiFile {
+    fn stat(&self) -> Result<FileStat, FileError> {
+        let stat = self.file.stat()?;
+        Ok(FileStat { size: stat.size, linked: stat.link_count > 0 })
+    }
+
+    fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, FileError> {
+        Ok(self.file.read(len as u64, offset)?.0)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), FileError> {
+        let stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => self.file.append_via_stream()?,
+        };
+        // After an error the stream is closed: the next append opens another.
+        match stream.blocking_write_and_flush(bytes) {
+            Ok(()) => {
+                self.stream = Some(stream);
+                Ok(())
+            }
+            Err(StreamError::LastOperationFailed(error)) => Err(match filesystem_error_code(&error) {
+                Some(code) => code.into(),
+                None => FileError::Other(error.to_debug_string()),
+            }),
+            Err(StreamError::Closed) => Err(FileError::Other("the stream is closed".to_string())),
+        }
+    }
+
+    fn truncate(&mut self, size: u64) -> Result<(), FileError> {
+        Ok(self.file.set_size(size)?)
+    }
+
+    fn sync(&mut self) -> Result<(), FileError> {
+        Ok(self.file.sync_data()?)
+    }
+}
+
+impl From<ErrorCode> for FileError {
+    fn from(code: ErrorCode) -> Self {
+        match code {
+            ErrorCode::NoEntry => Self::NotFound,
+            ErrorCode::Access => Self::Other("permission denied".into()),
+            ErrorCode::NotPermitted => {
+                Self::Other("not permitted; is the folder preopened read-only?".into())
+            }
+            ErrorCode::ReadOnly => Self::Other("read-only file system".into()),
+            ErrorCode::InsufficientSpace => Self::Other("no space left".into()),
+            ErrorCode::Quota => Self::Other("the disk quota is used up".into()),
+            ErrorCode::FileTooLarge => Self::Other("the limit on file sizes is reached".into()),
+            ErrorCode::Loop => Self::Other("it is a link; links are not followed".into()),
+            other => Self::Other(other.message().to_string()),
+        }
+    }
+}
+
+/// Opens the folder at a normal path in the preopened folder that holds it most closely.
+fn open_folder(path: &str, create: bool) -> Result<Descriptor, FileError> {
+    let mut found: Option<(Descriptor, String, usize)> = None;
+    for (descriptor, preopened) in preopens::get_directories() {
+        let preopened = normal(&preopened);
+        let Some(rest) = path_within(path, &preopened) else { continue };
+        if found.as_ref().is_none_or(|(.., len)| preopened.len() > *len) {
+            found = Some((descriptor, rest.to_string(), preopened.len()));
+        }
+    }
+    let Some((mut folder, rest, _)) = found else {
+        return Err(FileError::Other("no preopened folder holds it".to_string()));
+    };
+    for part in rest.split('/').filter(|part| !part.is_empty()) {
+        if create {
+            match folder.create_directory_at(part) {
+                Ok(()) | Err(ErrorCode::Exist) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let flags = DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY;
+        let open = |flags| folder.open_at(PathFlags::SYMLINK_FOLLOW, part, OpenFlags::DIRECTORY, flags);
+        let opened = open(flags).or_else(|_| open(DescriptorFlags::READ))?;
+        folder = opened;
+    }
+    Ok(folder)
+}
+
+/// `path` as seen from `folder`, if it is in it. A relative path is also found from the root, which is where
+/// WASI programs start.
+fn path_within<'p>(path: &'p str, folder: &str) -> Option<&'p str> {
+    if folder.is_empty() {
+        return (!path.starts_with('/') && !path.starts_with("..")).then_some(path);
+    }
+    if folder == "/" {
+        return (!path.starts_with("..")).then(|| path.trim_start_matches('/'));
+    }
+    let rest = path.strip_prefix(folder)?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+}
+
+/// `path` without `.` and empty parts and, where it can be told, `..`.
+fn normal(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            ".." if path.starts_with('/') => {}
+            part => parts.push(part),
+        }
+    }
+    let root = if path.starts_with('/') { "/" } else { "" };
+    format!("{root}{}", parts.join("/"))
+}

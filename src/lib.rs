@@ -28,3 +28,6 @@ mod component;
 mod memory;
 #[cfg(target_family = "wasm")]
 mod wasi;
+
+#[cfg(test)]
+mod testing;

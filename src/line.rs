@@ -5,6 +5,7 @@ use crate::event::{Checked, Event, TextField};
 use crate::id;
 use crate::time::quoted;
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -159,9 +160,10 @@ impl Reading {
     fn explain(&self, error: &serde_json::Error) -> Invalid {
         let text = error.to_string();
         // A line has one line; where it says more than the column it only misleads.
-        let what = match text.rfind(" at line ") {
-            Some(end) if error.is_data() => text[..end].to_string(),
-            Some(end) => format!("{} at column {}", &text[..end], error.column()),
+        let position = format!(" at line {} column {}", error.line(), error.column());
+        let what = match text.strip_suffix(&position) {
+            Some(what) if error.is_data() => what.to_string(),
+            Some(what) => format!("{what} at column {}", error.column()),
             None => text,
         };
         match self.field.take().filter(|_| error.is_data()) {
@@ -175,18 +177,15 @@ impl<'de> DeserializeSeed<'de> for &Reading {
     type Value = Parsed<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Parsed<'de>, D::Error> {
-        json.deserialize_map(self)
+        match json.deserialize_any(ValueVisitor(Some(self)))? {
+            Value::Line(parsed) => Ok(*parsed),
+            value => Err(de::Error::custom(format!("found {}", value.in_words()))),
+        }
     }
 }
 
-impl<'de> Visitor<'de> for &Reading {
-    type Value = Parsed<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Parsed<'de>, A::Error> {
+impl Reading {
+    fn fields<'de, A: MapAccess<'de>>(&self, mut map: A) -> Result<Parsed<'de>, A::Error> {
         let mut event = Event::default();
         let mut stamp = StampFields::default();
         let mut seen = 0_u32;
@@ -269,6 +268,8 @@ enum Value<'a> {
     Null,
     Text(Cow<'a, str>),
     Number(u64),
+    /// An object where a line was read.
+    Line(Box<Parsed<'a>>),
     /// Anything else, in words.
     Other(String),
 }
@@ -279,36 +280,46 @@ impl<'a> Value<'a> {
     }
 
     fn optional<E: de::Error>(self) -> Result<Option<Cow<'a, str>>, E> {
-        let found = match self {
-            Self::Null => return Ok(None),
-            Self::Text(text) => return Ok(Some(text)),
-            Self::Number(number) => format!("the number {number}"),
-            Self::Other(words) => words,
-        };
-        Err(E::custom(format!("found {found}; accepted is text or null")))
+        match self {
+            Self::Null => Ok(None),
+            Self::Text(text) => Ok(Some(text)),
+            other => Err(E::custom(format!("found {}; accepted is text or null", other.in_words()))),
+        }
     }
 
     fn number<E: de::Error>(self) -> Result<u64, E> {
-        let found = match self {
-            Self::Null => return Ok(0),
-            Self::Number(number) => return Ok(number),
+        match self {
+            Self::Null => Ok(0),
+            Self::Number(number) => Ok(number),
+            other => {
+                let (words, most) = (other.in_words(), u64::MAX);
+                Err(E::custom(format!("found {words}; accepted is a whole number from 0 to {most}")))
+            }
+        }
+    }
+
+    fn in_words(self) -> String {
+        match self {
+            Self::Null => "null".into(),
             Self::Text(text) => format!("the text {}", quoted(&text)),
+            Self::Number(number) => format!("the number {number}"),
+            Self::Line(_) => "an object".into(),
             Self::Other(words) => words,
-        };
-        let most = u64::MAX;
-        Err(E::custom(format!("found {found}; accepted is a whole number from 0 to {most}")))
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Value<'de> {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        json.deserialize_any(ValueVisitor)
+        json.deserialize_any(ValueVisitor(None))
     }
 }
 
-struct ValueVisitor;
+/// Reads any value; an object as a line where there is a reading. Every kind of value is met here, so that
+/// serde's own messages, which can format floats, are not linked.
+struct ValueVisitor<'r>(Option<&'r Reading>);
 
-impl<'de> Visitor<'de> for ValueVisitor {
+impl<'de> Visitor<'de> for ValueVisitor<'_> {
     type Value = Value<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -335,8 +346,9 @@ impl<'de> Visitor<'de> for ValueVisitor {
         Ok(Value::Other(format!("the number {number}")))
     }
 
-    fn visit_f64<E>(self, number: f64) -> Result<Value<'de>, E> {
-        Ok(Value::Other(format!("the number {number}")))
+    fn visit_f64<E>(self, _: f64) -> Result<Value<'de>, E> {
+        // In words: formatting a float would be a tenth of the component.
+        Ok(Value::Other("a number with a fraction, an exponent or too many digits".into()))
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Value<'de>, E> {
@@ -349,6 +361,9 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
+        if let Some(reading) = self.0 {
+            return Ok(Value::Line(Box::new(reading.fields(map)?)));
+        }
         while map.next_entry::<de::IgnoredAny, de::IgnoredAny>()?.is_some() {}
         Ok(Value::Other("an object".into()))
     }

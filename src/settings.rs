@@ -103,8 +103,8 @@ impl Default for Settings {
 impl Settings {
     /// The settings that the environment and the defaults give.
     pub fn from_environment(
-        variable: impl Fn(&str) -> Option<String>,
-        has_database: impl Fn() -> bool,
+        variable: &dyn Fn(&str) -> Option<String>,
+        has_database: &dyn Fn() -> bool,
     ) -> Self {
         Self::resolve(&Config::default(), variable, has_database)
             .unwrap_or_else(|warning| Self { warnings: [warning].into(), ..Self::default() })
@@ -114,8 +114,8 @@ impl Settings {
     /// an error; what is wrong in the environment is a warning, and the default holds.
     pub fn resolve(
         config: &Config,
-        variable: impl Fn(&str) -> Option<String>,
-        has_database: impl Fn() -> bool,
+        variable: &dyn Fn(&str) -> Option<String>,
+        has_database: &dyn Fn() -> bool,
     ) -> Result<Self, String> {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let mut resolving = Resolving { variable: &variable, warnings: Vec::new() };

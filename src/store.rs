@@ -113,7 +113,7 @@ where
 {
     /// A store as the environment sets it up.
     pub fn new(host: H) -> Self {
-        let settings = Settings::from_environment(|name| host.variable(name), || host.has_database());
+        let settings = Settings::from_environment(&|name| host.variable(name), &|| host.has_database());
         let now = host.now();
         let mut ids = Ids::default();
         let chain = ids.next(now, || host.random());
@@ -149,7 +149,7 @@ where
     /// Changes the settings; an error changes nothing.
     pub fn configure(&mut self, config: &Config) -> Result<(), Error> {
         let settings =
-            Settings::resolve(config, |name| self.host.variable(name), || self.host.has_database());
+            Settings::resolve(config, &|name| self.host.variable(name), &|| self.host.has_database());
         let settings = settings.map_err(Error::Config)?;
         if self.backend.is_some() && settings == self.settings {
             return Ok(());
@@ -360,3 +360,6 @@ pub fn jsonl(page: &Page) -> String {
     }
     String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,14 @@
 //! Warnings on stderr: each topic at most once a minute, and what was held back counted in the next.
 
 use crate::time::Timestamp;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 const INTERVAL_MICROS: u64 = 60_000_000;
 
 /// What a warning is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic {
     /// Events were dropped for this reason.
     Dropped(crate::backends::Reason),
@@ -21,11 +21,12 @@ pub enum Topic {
 /// Which warnings were given when.
 #[derive(Debug, Default)]
 pub struct Warnings {
-    given: BTreeMap<Topic, Given>,
+    given: Vec<Given>,
 }
 
 #[derive(Debug)]
 struct Given {
+    topic: Topic,
     at: Timestamp,
     since: u64,
 }
@@ -34,7 +35,7 @@ impl Warnings {
     /// The line to show now, if it is time for one on this topic.
     pub fn line(&mut self, topic: Topic, text: &str, now: Timestamp) -> Option<String> {
         let mut more = String::new();
-        if let Some(given) = self.given.get_mut(&topic) {
+        if let Some(given) = self.given.iter_mut().find(|given| given.topic == topic) {
             if now.micros().abs_diff(given.at.micros()) < INTERVAL_MICROS {
                 given.since += 1;
                 return None;
@@ -42,8 +43,10 @@ impl Warnings {
             if given.since > 0 {
                 more = format!(" ({} more since the last warning)", given.since);
             }
+            (given.at, given.since) = (now, 0);
+        } else {
+            self.given.push(Given { topic, at: now, since: 0 });
         }
-        self.given.insert(topic, Given { at: now, since: 0 });
         Some(format!("audit-store: {text}{more}"))
     }
 }
@@ -52,7 +55,6 @@ impl Warnings {
 mod tests {
     use super::*;
     use crate::backends::Reason;
-    use alloc::vec::Vec;
 
     #[test]
     fn a_topic_warns_once_a_minute_and_counts_the_rest() {

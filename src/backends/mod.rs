@@ -134,7 +134,7 @@ pub struct Refused {
 }
 
 /// Why events are dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// The event is not as it has to be.
     Invalid,

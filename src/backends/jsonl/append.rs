@@ -1,5 +1,5 @@
 //! Appending: whole lines in pieces that are atomic, on a line of their own whatever a crash left before, and
-//! put back where a batch cannot be written to its end.
+//! taken back where a batch cannot be written to its end.
 
 use super::{Durability, File, FileError, Folder, Jsonl, file_name};
 use crate::backends::{Batch, Reason, Refused};
@@ -8,6 +8,7 @@ use crate::line::MAX_LEN;
 use crate::time::Day;
 use alloc::format;
 use alloc::vec::Vec;
+use memchr::memmem;
 
 /// A file that is open to append to.
 pub struct OpenFile<F> {
@@ -21,16 +22,8 @@ pub struct OpenFile<F> {
 struct Run<'b> {
     day: Day,
     lines: Vec<&'b [u8]>,
-}
-
-/// Where a run went.
-struct Appended {
-    day: Day,
-    /// The size of the file before.
-    start: u64,
-    bytes: Vec<u8>,
-    /// How many of the lines are there in full.
-    lines: usize,
+    /// The size of the file before they were appended; `None`: they were not.
+    start: Option<u64>,
 }
 
 impl<F: File> OpenFile<F> {
@@ -43,11 +36,8 @@ impl<F: File> OpenFile<F> {
         self.file.stat().ok().filter(|stat| stat.linked).map(|stat| stat.size)
     }
 
-    /// Appends the lines to the file, which now has `size`; `appended` says what became of them, also after an
-    /// error.
-    fn append(&mut self, lines: &[&[u8]], size: u64, appended: &mut Appended) -> Result<(), FileError> {
-        appended.start = size;
-        let mut size = size;
+    /// Appends the lines to the file, which now has `size`.
+    fn append(&mut self, lines: &[&[u8]], mut size: u64) -> Result<(), FileError> {
         let mut rest = lines;
         while !rest.is_empty() {
             let mut len = 0;
@@ -56,7 +46,7 @@ impl<F: File> OpenFile<F> {
                 len <= MAX_LEN
             };
             let (piece, later) = rest.split_at(rest.iter().take_while(fits).count().max(1));
-            self.append_piece(piece, size, appended)?;
+            self.append_piece(&piece.concat(), size)?;
             rest = later;
             if !rest.is_empty() {
                 size = self.file.stat()?.size;
@@ -65,80 +55,88 @@ impl<F: File> OpenFile<F> {
         Ok(())
     }
 
-    fn append_piece(&mut self, lines: &[&[u8]], size: u64, appended: &mut Appended) -> Result<(), FileError> {
-        let mut end = size;
-        if Some(size) != self.expected && size > 0 && self.file.read(size - 1, 1)? != b"\n" {
-            appended.bytes.push(b'\n');
-            self.file.append(b"\n")?;
-            end += 1;
-        }
+    fn append_piece(&mut self, piece: &[u8], mut size: u64) -> Result<(), FileError> {
+        let torn = Some(size) != self.expected && size > 0 && self.file.read(size - 1, 1)? != b"\n";
         self.expected = None;
-        let piece = lines.concat();
-        appended.bytes.extend_from_slice(&piece);
-        self.file.append(&piece)?;
-        appended.lines += lines.len();
-        self.expected = Some(end + piece.len() as u64);
+        if torn {
+            self.file.append(b"\n")?;
+            size += 1;
+        }
+        self.file.append(piece)?;
+        self.expected = Some(size + piece.len() as u64);
         Ok(())
     }
 
-    /// Takes back what was appended, if nobody appended since and all of it is ours.
-    fn take_back(&mut self, appended: &Appended) -> Result<bool, FileError> {
-        let Some(len) = self.file.stat()?.size.checked_sub(appended.start) else {
-            // Somebody else cut the file off, or deleted it.
-            return Ok(true);
-        };
-        let len = usize::try_from(len).unwrap_or(usize::MAX);
-        if len > appended.bytes.len() {
-            return Ok(false);
-        }
-        let mut at = 0;
-        while at < len {
-            let found = self.file.read(appended.start + at as u64, len - at)?;
-            if found.is_empty() || !appended.bytes[at..].starts_with(&found) {
-                return Ok(false);
+    /// Takes the lines back, if all that was appended since `start` is theirs; else says how many of them
+    /// are there to stay.
+    fn take_back(&mut self, start: u64, lines: &[&[u8]]) -> Result<usize, FileError> {
+        let size = self.file.stat()?.size;
+        let mut appended = Vec::new();
+        while start + (appended.len() as u64) < size {
+            let read = self.file.read(start + appended.len() as u64, MAX_LEN)?;
+            if read.is_empty() {
+                break;
             }
-            at += found.len();
+            appended.extend_from_slice(&read);
         }
-        self.file.truncate(appended.start)?;
-        self.expected = None;
-        Ok(true)
+        if !are_all(&appended, lines) {
+            // Their identifiers make lines unique.
+            return Ok(lines.iter().take_while(|line| memmem::find(&appended, line).is_some()).count());
+        }
+        if !appended.is_empty() {
+            self.file.truncate(start)?;
+            self.expected = None;
+        }
+        Ok(0)
     }
+}
+
+/// Whether `appended` is nothing but the first of the lines, the last of them maybe torn.
+fn are_all(mut appended: &[u8], lines: &[&[u8]]) -> bool {
+    for line in lines {
+        // A torn line of somebody else was ended.
+        appended = appended.strip_prefix(b"\n").unwrap_or(appended);
+        match appended.strip_prefix(*line) {
+            Some(rest) => appended = rest,
+            None => return line.starts_with(appended),
+        }
+    }
+    appended.is_empty()
 }
 
 impl<F: Folder> Jsonl<F> {
     /// Writes all lines of the batch to the files of their days, or none.
     pub(super) fn write(&mut self, batch: &Batch) -> Result<(), Refused> {
-        let mut done: Vec<Appended> = Vec::new();
-        for run in runs(batch) {
-            let mut appended = Appended { day: run.day, start: 0, bytes: Vec::new(), lines: 0 };
-            let result = self.write_run(&run, &mut appended);
-            done.push(appended);
-            if let Err(error) = result {
-                return Err(self.put_back(&done, error));
+        let mut runs = runs(batch);
+        for at in 0..runs.len() {
+            if let Err(error) = self.write_run(&mut runs[at]) {
+                return Err(self.take_back(&runs, error));
             }
         }
         Ok(())
     }
 
-    fn write_run(&mut self, run: &Run<'_>, appended: &mut Appended) -> Result<(), Error> {
+    fn write_run(&mut self, run: &mut Run<'_>) -> Result<(), Error> {
         let synced = self.durability == Durability::Synced;
         let (file, size) = self.file(run.day)?;
-        let result = file.append(&run.lines, size, appended);
+        run.start = Some(size);
+        let result = file.append(&run.lines, size);
         let result = result.and_then(|()| if synced { file.file.sync() } else { Ok(()) });
         result.map_err(|e| self.access("append to", &file_name(run.day), &e))
     }
 
-    fn put_back(&mut self, done: &[Appended], error: Error) -> Refused {
-        let mut left = done.len();
-        for appended in done.iter().rev() {
-            let taken_back = appended.bytes.is_empty()
-                || self.file(appended.day).is_ok_and(|(file, _)| file.take_back(appended).unwrap_or(false));
-            if !taken_back {
+    fn take_back(&mut self, runs: &[Run<'_>], error: Error) -> Refused {
+        let mut stored = 0;
+        for (at, run) in runs.iter().enumerate().rev() {
+            let Some(start) = run.start else { continue };
+            let file = self.file(run.day);
+            let left = file.map(|(file, _)| file.take_back(start, &run.lines).unwrap_or(run.lines.len()));
+            if let Ok(left @ 1..) = left {
+                // The runs before stay too: what is stored is the beginning of the batch.
+                stored = runs[..at].iter().map(|run| run.lines.len()).sum::<usize>() + left;
                 break;
             }
-            left -= 1;
         }
-        let stored = done[..left].iter().map(|appended| appended.lines).sum();
         let error = match error {
             Error::Access(text) if stored > 0 => {
                 Error::Access(format!("{text}; the first {stored} events of the batch are stored"))
@@ -154,7 +152,7 @@ fn runs(batch: &Batch) -> Vec<Run<'_>> {
     for (at, line) in batch.lines() {
         match runs.last_mut() {
             Some(run) if run.day == at.day() => run.lines.push(line),
-            _ => runs.push(Run { day: at.day(), lines: [line].into() }),
+            _ => runs.push(Run { day: at.day(), lines: [line].into(), start: None }),
         }
     }
     runs

@@ -48,7 +48,7 @@ impl<F: Folder> Jsonl<F> {
         })?;
         let mut days: Vec<_> =
             names.into_iter().filter_map(|(name, is_file)| Some((day_of(&name)?, name, is_file))).collect();
-        days.sort();
+        days.sort_unstable();
         if let Order::NewestFirst = order {
             days.reverse();
         }

@@ -1,1 +1,247 @@
+use crate::error::Error;
+use crate::event::Event;
+use crate::query::{Filter, PageRequest};
+use crate::settings::Config;
+use crate::store::{Store, jsonl};
+use crate::testing::TestHost;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
+const NOON: &str = "2026-11-23T12:00:00Z";
+const TODAY: &str = "tool_audit_2026-11-23.jsonl";
+
+fn store(host: &TestHost) -> Store<TestHost> {
+    Store::new(host.clone())
+}
+
+fn event(ts: &str, tool: &str) -> Event<'static> {
+    Event { ts: ts.to_string().into(), tool: tool.to_string().into(), ..Event::default() }
+}
+
+/// The tools of all entries, in order, and how much was skipped.
+fn tools(store: &mut Store<TestHost>) -> (Vec<String>, u64) {
+    let page = store.read(Filter::default(), &PageRequest::default()).unwrap();
+    let tool = |line: &str| {
+        let value: serde_json::Value = serde_json::from_str(line).unwrap();
+        value["tool"].as_str().unwrap().to_string()
+    };
+    (jsonl(&page).lines().map(tool).collect(), page.skipped)
+}
+
+fn identity_holds(store: &Store<TestHost>) {
+    let counts = store.status().counts;
+    let dropped = counts.dropped.invalid + counts.dropped.queue_full + counts.dropped.unwritable;
+    let sum = counts.stored + counts.spooled + counts.pending + counts.rejected + dropped;
+    assert_eq!(counts.received, sum, "{counts:?}");
+}
+
+#[test]
+fn an_event_goes_to_the_file_of_its_own_utc_day() {
+    let host = TestHost::at(NOON);
+    let mut store = store(&host);
+    for ts in [
+        "",
+        "2026-11-22T23:59:59.999999Z",
+        "2026-11-23T00:00:00Z",
+        "2026-11-24T00:30:00+01:00",
+        "2028-02-29T12:00:00Z",
+        "0000-01-01T00:00:00Z",
+    ] {
+        store.write(event(ts, "t"));
+    }
+    assert_eq!(
+        host.files(),
+        ["0000-01-01", "2026-11-22", "2026-11-23", "2028-02-29"].map(|d| format!("tool_audit_{d}.jsonl"))
+    );
+    assert_eq!(host.file(TODAY).lines().count(), 3);
+    assert_eq!(tools(&mut store).0.len(), 6);
+}
+
+#[test]
+fn a_torn_tail_costs_that_line_alone_also_when_it_tears_while_the_file_is_open() {
+    let host = TestHost::at(NOON);
+    host.set_file(TODAY, "{\"ts\":\"2026-11-23T0");
+    let mut store = store(&host);
+    store.write(event("", "a"));
+    host.append(TODAY, b"{\"ts\":\"2026");
+    store.write(event("", "b"));
+    store.write(event("", "c"));
+    assert_eq!(tools(&mut store), (["a", "b", "c"].map(String::from).to_vec(), 2));
+    assert!(!host.file(TODAY).contains("\n\n"));
+}
+
+#[test]
+fn a_line_that_only_lacks_its_newline_is_read_and_kept() {
+    let host = TestHost::at(NOON);
+    host.set_file(TODAY, "{\"ts\":\"2026-11-23T01:00:00Z\",\"tool\":\"whole\"}");
+    let mut store = store(&host);
+    store.write(event("", "next"));
+    assert_eq!(tools(&mut store), (["whole", "next"].map(String::from).to_vec(), 0));
+}
+
+#[test]
+fn garbage_is_skipped_and_counted() {
+    let host = TestHost::at(NOON);
+    let long = "x".repeat(300_000);
+    let mut bytes = format!("\n\n  \nnonsense\n{{}}\n[1]\n{long}\n{{\"ts\":\"2026\"}}\n").into_bytes();
+    bytes.extend_from_slice(b"{\"ts\":\"2026-11-23T01:00:00Z\",\"tool\":\"\xff\"}\n\0\0\0\n");
+    bytes.extend_from_slice(b"{\"ts\":\"2026-11-23T01:00:00Z\",\"tool\":\"good\"}\r\n");
+    host.set_file(TODAY, bytes);
+    for other in ["tool_audit_2026-11-23.jsonl.gz", "notes.txt", "tool_audit_2026-02-30.jsonl"] {
+        host.set_file(other, "{\"ts\":\"2026-11-23T01:00:00Z\"}\n");
+    }
+    assert_eq!(tools(&mut store(&host)), (["good"].map(String::from).to_vec(), 7));
+}
+
+#[test]
+fn a_file_that_is_deleted_while_it_is_open_is_made_again() {
+    let host = TestHost::at(NOON);
+    let mut store = store(&host);
+    store.write(event("", "a"));
+    host.delete(TODAY);
+    store.write(event("", "b"));
+    assert_eq!(tools(&mut store).0, ["b"]);
+}
+
+#[test]
+fn a_full_disk_takes_all_of_a_batch_or_none() {
+    let host = TestHost::at(NOON);
+    let mut store = store(&host);
+    store.write(event("", "first"));
+    let before = host.file(TODAY);
+    let days = ["2026-11-23T13:00:00Z", "2026-11-22T13:00:00Z", "2026-11-23T14:00:00Z"];
+    let batch = || (0..60).map(|i| event(days[i / 20], &format!("t{i}"))).collect::<Vec<_>>();
+    for capacity in (before.len()..before.len() + 20_000).step_by(997) {
+        host.0.borrow_mut().capacity = Some(capacity);
+        let error = store.write_batch(batch()).unwrap_err();
+        let Error::Access(text) = &error else { panic!("{error:?}") };
+        assert!(text.contains("no space left") && text.contains("tool_audit_2026-11-2"), "{text}");
+        assert_eq!(host.file(TODAY), before);
+        identity_holds(&store);
+    }
+    host.0.borrow_mut().capacity = Some(before.len());
+    store.write(event("", "lost"));
+    assert_eq!(store.status().counts.dropped.unwritable, 1);
+    host.0.borrow_mut().capacity = None;
+    assert_eq!(store.write_batch(batch()).unwrap().first_seq, 1);
+    assert_eq!(tools(&mut store).0.len(), 61);
+    identity_holds(&store);
+}
+
+#[test]
+fn what_another_process_wrote_meanwhile_is_never_taken_back() {
+    let host = TestHost::at(NOON);
+    let mut store = store(&host);
+    let theirs = "\n{\"ts\":\"2026-11-23T12:00:01Z\",\"tool\":\"theirs\"}\n";
+    host.0.borrow_mut().capacity = Some(6_000);
+    host.0.borrow_mut().intruder = Some(theirs.into());
+    let batch = (0..60).map(|i| event("", &i.to_string())).collect();
+    let error = store.write_batch(batch).unwrap_err().to_string();
+    let (there, skipped) = tools(&mut store);
+    let stored = there.len() - 1;
+    assert!(stored > 0 && there[stored] == "theirs" && skipped == 1, "{there:?} {skipped}");
+    assert!(error.contains(&format!("the first {stored} events of the batch are stored")), "{error}");
+    assert_eq!(store.status().counts.stored, stored as u64);
+    identity_holds(&store);
+    host.0.borrow_mut().capacity = None;
+    let receipt = store.write_batch([event("2026-11-23T12:00:02Z", "next")].into()).unwrap();
+    assert_eq!(receipt.first_seq, stored as u64);
+    assert_eq!(tools(&mut store).0.last().unwrap(), "next");
+}
+
+#[test]
+fn a_broken_folder_counts_and_warns_for_write_and_is_access_for_the_others() {
+    let host = TestHost::at(NOON);
+    host.set_variable("AUDIT_JSONL_DIR", "/var/audit");
+    let mut store = store(&host);
+    host.0.borrow_mut().broken = Some("permission denied");
+    store.write(event("", "a"));
+    store.write(event("", "b"));
+    let is_access = |error: Error| matches!(error, Error::Access(text) if text.contains("/var/audit"));
+    assert!(is_access(store.write_batch([event("", "c")].into()).unwrap_err()));
+    assert!(is_access(store.read(Filter::default(), &PageRequest::default()).unwrap_err()));
+    let counts = store.status().counts;
+    assert_eq!((counts.dropped.unwritable, counts.rejected), (2, 1));
+    assert_eq!(host.0.borrow().warnings.len(), 1);
+    assert!(store.status().last_error.unwrap().contains("permission denied"));
+    identity_holds(&store);
+}
+
+fn buffered(host: &TestHost) -> Store<TestHost> {
+    let mut store = store(host);
+    let config = Config {
+        durability: Some("buffered".into()),
+        queue_limit: Some(5),
+        flush_interval_ms: Some(1_000),
+        ..Config::default()
+    };
+    store.configure(&config).unwrap();
+    store
+}
+
+#[test]
+fn buffered_events_are_pending_until_flush_read_or_their_time() {
+    let host = TestHost::at(NOON);
+    let mut store = buffered(&host);
+    store.write(event("", "a"));
+    assert_eq!((host.file(TODAY), store.status().counts.pending), (String::new(), 1));
+    assert_eq!(tools(&mut store).0, ["a"]);
+    assert_eq!(store.status().counts.pending, 0);
+    store.write(event("", "b"));
+    host.set_clock("2026-11-23T12:00:01Z");
+    store.write(event("", "c"));
+    assert_eq!(host.file(TODAY).lines().count(), 3);
+    store.write(event("", "d"));
+    store.flush().unwrap();
+    assert_eq!(host.file(TODAY).lines().count(), 4);
+    identity_holds(&store);
+}
+
+#[test]
+fn buffered_events_outlast_a_full_disk_and_the_newest_are_refused() {
+    let host = TestHost::at(NOON);
+    let mut store = buffered(&host);
+    host.0.borrow_mut().capacity = Some(0);
+    for tool in ["1", "2", "3", "4", "5", "6"] {
+        store.write(event("", tool));
+        identity_holds(&store);
+    }
+    assert!(matches!(store.flush(), Err(Error::Access(text)) if text.contains("5 events wait in memory")));
+    assert!(store.close().is_err() && store.configure(&Config::default()).is_err());
+    assert_eq!(store.status().counts.dropped.queue_full, 1);
+    assert_eq!(tools(&mut store).0, ["1", "2", "3", "4", "5"]);
+    host.0.borrow_mut().capacity = None;
+    store.close().unwrap();
+    assert_eq!(host.file(TODAY).lines().count(), 5);
+    identity_holds(&store);
+}
+
+#[test]
+fn synced_files_and_the_names_of_new_ones_are_synced() {
+    let host = TestHost::at(NOON);
+    host.set_variable("AUDIT_DURABILITY", "synced");
+    let mut store = store(&host);
+    store.write(event("", "a"));
+    assert_eq!(host.0.borrow().syncs, 2);
+    store.write(event("", "b"));
+    assert_eq!(host.0.borrow().syncs, 3);
+}
+
+#[test]
+fn files_of_other_days_are_not_opened() {
+    let host = TestHost::at(NOON);
+    for day in 10..30 {
+        host.set_file(
+            &format!("tool_audit_2026-11-{day}.jsonl"),
+            format!("{{\"ts\":\"2026-11-{day}T01:00:00Z\",\"tool\":\"{day}\"}}\n").repeat(100),
+        );
+    }
+    let mut store = store(&host);
+    let filter =
+        Filter { from_ts: Some("2026-11-20".into()), to_ts: Some("2026-11-20".into()), ..Filter::default() };
+    let page = store.read(filter, &PageRequest::default()).unwrap();
+    assert_eq!(page.entries.len(), 100);
+    let one_file = host.file("tool_audit_2026-11-20.jsonl").len() as u64;
+    assert_eq!(host.0.borrow().bytes_read, 3 * one_file);
+}

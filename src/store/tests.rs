@@ -1,0 +1,276 @@
+use super::*;
+use crate::event::TextField;
+use crate::query::Order;
+use crate::testing::TestHost;
+use alloc::collections::BTreeSet;
+use proptest::prelude::*;
+
+const NOON: &str = "2026-11-23T12:00:00Z";
+
+fn open(host: &TestHost, kind: Kind) -> Store<TestHost> {
+    let mut store = Store::new(host.clone());
+    store.configure(&Config { backend: Some(kind.name().into()), ..Config::default() }).unwrap();
+    store
+}
+
+fn event(ts: &str, tool: &str) -> Event<'static> {
+    Event { ts: ts.to_string().into(), tool: tool.to_string().into(), ..Event::default() }
+}
+
+fn sum(counts: Counts) -> u64 {
+    let Counts { stored, spooled, pending, rejected, dropped, .. } = counts;
+    stored + spooled + pending + rejected + dropped.invalid + dropped.queue_full + dropped.unwritable
+}
+
+#[test]
+fn the_environment_sets_up_and_what_is_wrong_in_it_is_a_warning() {
+    for (value, backend, warnings) in
+        [("memory", "memory", 0), ("", "jsonl", 0), ("Postgres!", "jsonl", 1), ("auto", "jsonl", 1)]
+    {
+        let host = TestHost::at(NOON);
+        host.set_variable("AUDIT_BACKEND", value);
+        let store = Store::new(host.clone());
+        assert_eq!(store.status().settings.backend.name(), backend);
+        assert_eq!(store.status().settings.warnings.len(), warnings);
+        assert_eq!(host.0.borrow().warnings.len(), warnings);
+    }
+}
+
+#[test]
+fn the_default_folder_is_in_the_repository() {
+    for (root, expected) in [("", "./ops/audit"), ("/srv/repo/", "/srv/repo/ops/audit"), ("/", "/ops/audit")]
+    {
+        let host = TestHost::at(NOON);
+        host.set_variable("REPO_ROOT", root);
+        assert_eq!(Store::new(host).status().settings.jsonl_dir, expected);
+    }
+}
+
+#[test]
+fn a_wrong_configuration_names_the_setting_and_changes_nothing() {
+    let host = TestHost::at(NOON);
+    let mut store = open(&host, Kind::Memory);
+    store.write(event("", "kept"));
+    for (config, name) in [
+        (Config { backend: Some("oracle".into()), ..Config::default() }, "backend"),
+        (Config { backend: Some("auto".into()), ..Config::default() }, "backend"),
+        (Config { durability: Some("maybe".into()), ..Config::default() }, "durability"),
+        (Config { memory_limit: Some(0), ..Config::default() }, "memory_limit"),
+        (Config { batch_size: Some(0), ..Config::default() }, "batch_size"),
+        (Config { queue_limit: Some(0), ..Config::default() }, "queue_limit"),
+    ] {
+        let Err(Error::Config(text)) = store.configure(&config) else { panic!("{name} was accepted") };
+        assert!(text.starts_with(name) && text.contains("accepted is"), "{text}");
+    }
+    assert_eq!(store.read(Filter::default(), &PageRequest::default()).unwrap().entries.len(), 1);
+}
+
+#[test]
+fn memory_keeps_the_newest() {
+    let host = TestHost::at(NOON);
+    host.set_variable("AUDIT_BACKEND", "memory");
+    host.set_variable("AUDIT_MEMORY_LIMIT", "3");
+    let mut store = Store::new(host);
+    for tool in ["1", "2", "3", "4", "5"] {
+        store.write(event("", tool));
+    }
+    let page = store.read(Filter::default(), &PageRequest::default()).unwrap();
+    let tools: Vec<_> =
+        page.entries.iter().map(|kept| entry(kept).unwrap().event.tool.into_owned()).collect();
+    assert_eq!(tools, ["3", "4", "5"]);
+    assert_eq!(store.status().counts.stored, 5);
+}
+
+#[test]
+fn a_closed_store_counts_refuses_and_opens_again() {
+    for kind in Kind::ALL {
+        let mut store = open(&TestHost::at(NOON), kind);
+        store.write(event("", "a"));
+        store.close().unwrap();
+        store.write(event("", "b"));
+        assert!(matches!(store.write_batch([event("", "c")].into()), Err(Error::Unavailable(_))));
+        let read = store.read(Filter::default(), &PageRequest::default());
+        assert!(matches!(read, Err(Error::Unavailable(_))));
+        let counts = store.status().counts;
+        assert_eq!((counts.stored, counts.dropped.unwritable, counts.rejected), (1, 1, 1));
+        store.configure(&Config { backend: Some(kind.name().into()), ..Config::default() }).unwrap();
+        store.write(event("", "d"));
+        assert_eq!(store.status().counts.stored, 2);
+        assert_eq!(sum(store.status().counts), 4);
+    }
+}
+
+#[test]
+fn a_batch_is_taken_whole_or_not_at_all() {
+    for kind in Kind::ALL {
+        let mut store = open(&TestHost::at(NOON), kind);
+        let batch = [event("", "a"), event("tomorrow", "b"), event("", "c")];
+        let Err(Error::Invalid { index, invalid }) = store.write_batch(batch.into()) else { panic!() };
+        assert_eq!((index, invalid.field.as_str()), (1, "ts"));
+        let lines = "\n{\"tool\":\"a\"}\r\n\n{\"tool\":7}\n";
+        let Err(Error::Invalid { index, invalid }) = store.write_jsonl(lines) else { panic!() };
+        assert_eq!((index, invalid.field.as_str()), (3, "tool"));
+        assert!(store.read(Filter::default(), &PageRequest::default()).unwrap().entries.is_empty());
+        let receipt = store.write_jsonl("{\"tool\":\"a\"}\n\n{\"tool\":\"b\"}").unwrap();
+        assert_eq!((receipt.accepted, receipt.first_seq), (2, 0));
+        assert_eq!(store.write_batch(Vec::new()).unwrap().accepted, 0);
+        let counts = store.status().counts;
+        assert_eq!((counts.received, counts.rejected, counts.stored), (7, 5, 2));
+    }
+}
+
+#[test]
+fn a_cursor_of_another_order_or_none_at_all_is_refused() {
+    let mut store = open(&TestHost::at(NOON), Kind::Memory);
+    for tool in ["a", "b"] {
+        store.write(event("", tool));
+    }
+    let newest = PageRequest { order: Order::NewestFirst, limit: 1, cursor: None };
+    let next = store.read(Filter::default(), &newest).unwrap().next;
+    assert!(next.is_some());
+    for cursor in [next, Some("".into()), Some("o1.2.3".into()), Some("o1.x.0.0".into())] {
+        let request = PageRequest { cursor, ..PageRequest::default() };
+        let Err(Error::Invalid { invalid, .. }) = store.read(Filter::default(), &request) else { panic!() };
+        assert_eq!(invalid.field, "cursor");
+    }
+    for (from_ts, to_ts, field) in [(Some("soon"), None, "from_ts"), (None, Some("2026-13-01"), "to_ts")] {
+        let filter =
+            Filter { from_ts: from_ts.map(String::from), to_ts: to_ts.map(String::from), texts: Vec::new() };
+        let Err(Error::Invalid { invalid, .. }) = store.read(filter, &PageRequest::default()) else {
+            panic!()
+        };
+        assert_eq!(invalid.field, field);
+    }
+}
+
+/// Instants around a midnight, so that days, ties and late events are common.
+fn instants() -> impl Strategy<Value = String> {
+    (-3_i64..=3, 0_i64..3, -2_i64..=2).prop_map(|(day, micros, hours)| {
+        let midnight = Timestamp::parse("2028-02-29T00:00:00Z").unwrap().micros();
+        let at = midnight + day * 43_200_000_000 + micros + hours * 3_600_000_000;
+        let local = Timestamp::clamped(at + hours * 3_600_000_000).to_string();
+        let sign = if hours < 0 { '-' } else { '+' };
+        format!("{}{sign}{:02}:00", local.trim_end_matches('Z'), hours.abs())
+    })
+}
+
+proptest! {
+    /// The same events in every backend that keeps them, read in pages of any size, are what a plain list
+    /// says; lines of another writer among them.
+    #[test]
+    fn reads_are_what_a_plain_list_says(
+        events in proptest::collection::vec((instants(), 0..3_usize, 0..3_usize), 0..40),
+        foreign in proptest::collection::vec((instants(), 0..3_usize), 0..6),
+        from in proptest::option::of(instants()),
+        to in proptest::option::of(instants()),
+        tool in proptest::option::of(0..3_usize),
+        agent in proptest::option::of(0..3_usize),
+        newest in any::<bool>(),
+        limit in 1..9_u32,
+    ) {
+        const NAMES: [&str; 3] = ["sh", "s\"h", "é"];
+        for kind in [Kind::Memory, Kind::Jsonl] {
+            let host = TestHost::at(NOON);
+            let mut expected: Vec<(Timestamp, u8, String, usize, usize)> = Vec::new();
+            if kind == Kind::Jsonl {
+                for (n, (ts, tool)) in foreign.iter().enumerate() {
+                    let local_day = &ts[..10];
+                    let req_id = format!("foreign{n}");
+                    let line = format!(
+                        "{{ \"req_id\" : \"{req_id}\", \"ts\":\"{ts}\", \"tool\": {}, \"agent_id\":\"sh\"}}\n",
+                        serde_json::to_string(NAMES[*tool]).unwrap().replace('é', "\\u00e9"),
+                    );
+                    host.append(&format!("tool_audit_{local_day}.jsonl"), line.as_bytes());
+                    expected.push((Timestamp::parse(ts).unwrap(), 0, req_id, *tool, 0));
+                }
+            }
+            let mut store = open(&host, kind);
+            for (n, (ts, tool, agent)) in events.iter().enumerate() {
+                store.write(Event {
+                    req_id: format!("{n:03}").into(),
+                    agent_id: NAMES[*agent].into(),
+                    ..event(ts, NAMES[*tool])
+                });
+                expected.push((Timestamp::parse(ts).unwrap(), 1, format!("{n:03}"), *tool, *agent));
+            }
+            let (first, last) = (from.as_deref(), to.as_deref());
+            expected.retain(|(at, _, _, t, a)| {
+                first.is_none_or(|first| *at >= Timestamp::parse(first).unwrap())
+                    && last.is_none_or(|last| *at <= Timestamp::parse(last).unwrap())
+                    && tool.is_none_or(|tool| tool == *t)
+                    && agent.is_none_or(|agent| agent == *a)
+            });
+            expected.sort();
+            if newest {
+                expected.reverse();
+            }
+            let texts = [(TextField::Tool, tool), (TextField::AgentId, agent)];
+            let texts = texts.into_iter().filter_map(|(field, name)| Some((field, NAMES[name?].into())));
+            let filter = Filter { from_ts: from.clone(), to_ts: to.clone(), texts: texts.collect() };
+            let order = if newest { Order::NewestFirst } else { Order::OldestFirst };
+            let mut request = PageRequest { order, limit, cursor: None };
+            let mut found = Vec::new();
+            loop {
+                let page = store.read(filter.clone(), &request).unwrap();
+                prop_assert_eq!(page.skipped, 0);
+                prop_assert!(page.entries.len() <= limit as usize);
+                for kept in &page.entries {
+                    let parsed = entry(kept).unwrap();
+                    found.push((parsed.event.ts.into_owned(), parsed.event.req_id.into_owned()));
+                }
+                request.cursor = page.next;
+                if request.cursor.is_none() {
+                    break;
+                }
+            }
+            // Lines of other writers with one `ts` come in the order of their place, which the list does not
+            // know: their names are compared as a set.
+            let own = |name: &str| if name.starts_with("foreign") { String::new() } else { name.to_string() };
+            let found_in_order: Vec<_> = found.iter().map(|(ts, name)| (ts.clone(), own(name))).collect();
+            let expected_in_order: Vec<_> =
+                expected.iter().map(|(at, _, name, ..)| (at.to_string(), own(name))).collect();
+            prop_assert_eq!(found_in_order, expected_in_order);
+            let found: BTreeSet<_> = found.into_iter().map(|(_, name)| name).collect();
+            let expected: BTreeSet<_> = expected.into_iter().map(|(_, _, name, ..)| name).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn every_event_is_accounted_for(
+        calls in proptest::collection::vec((0..4_u8, 0..5_usize, any::<bool>(), 0..3_000_usize), 0..30),
+    ) {
+        for kind in Kind::ALL {
+            let host = TestHost::at(NOON);
+            let mut store = open(&host, kind);
+            let mut sent = 0;
+            for (call, count, valid, capacity) in &calls {
+                let one = || event(if *valid { "" } else { "never" }, "t");
+                host.0.borrow_mut().capacity = Some(*capacity);
+                match call {
+                    0 => {
+                        sent += 1;
+                        store.write(one());
+                    }
+                    1 => {
+                        sent += *count as u64;
+                        let _ = store.write_batch((0..*count).map(|_| one()).collect());
+                    }
+                    2 => {
+                        sent += 2;
+                        let _ = store.write_jsonl(if *valid { "{}\n{}" } else { "{}\n{" });
+                    }
+                    _ => drop(store.flush()),
+                }
+                let counts = store.status().counts;
+                prop_assert_eq!(counts.received, sent);
+                prop_assert_eq!(sum(counts), sent);
+                if kind == Kind::Jsonl {
+                    let page = store.read(Filter::default(), &PageRequest::default()).unwrap();
+                    prop_assert_eq!(page.entries.len() as u64, counts.stored);
+                    prop_assert_eq!(page.skipped, 0);
+                }
+            }
+        }
+    }
+}

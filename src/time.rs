@@ -92,8 +92,12 @@ fn parse_instant(text: &str, accepted: &str) -> Result<(Timestamp, bool), TimeEr
     }
     let at = DateTime::parse_from_rfc3339(text).map_err(|_| wrong())?;
     let finer = at.timestamp_subsec_nanos() % 1000 != 0;
-    let at = Timestamp::from_micros(at.timestamp_micros())
-        .ok_or_else(|| TimeError(format!("{} is outside the years 0000 to 9999 in UTC", quoted(text))))?;
+    let at = Timestamp::from_micros(at.timestamp_micros()).ok_or_else(|| {
+        TimeError(format!(
+            "{} is too far away; accepted is a time in the years 0000 to 9999 of UTC",
+            quoted(text)
+        ))
+    })?;
     Ok((at, finer))
 }
 

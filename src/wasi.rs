@@ -46,7 +46,7 @@ impl Host for Wasi {
     }
 
     fn folder(&self, path: &str) -> WasiFolder {
-        WasiFolder { path: normal(path), shown: path.trim_end_matches('/').to_string(), opened: None }
+        WasiFolder { path: path.trim_end_matches('/').to_string(), normal: normal(path), opened: None }
     }
 
     #[cfg(feature = "postgres")]
@@ -74,10 +74,10 @@ pub fn warn(line: &str) {
 
 /// A folder in one of the preopened ones.
 pub struct WasiFolder {
-    /// Without `.` and empty parts.
-    path: String,
     /// As the configuration has it.
-    shown: String,
+    path: String,
+    /// Without `.` and empty parts.
+    normal: String,
     opened: Option<Descriptor>,
 }
 
@@ -85,7 +85,7 @@ impl WasiFolder {
     fn opened(&mut self, create: bool) -> Result<&Descriptor, FileError> {
         let opened = match self.opened.take() {
             Some(opened) => opened,
-            None => open_folder(&self.path, create)?,
+            None => open_folder(&self.normal, create)?,
         };
         Ok(self.opened.insert(opened))
     }
@@ -104,7 +104,7 @@ impl Folder for WasiFolder {
     type File = WasiFile;
 
     fn path(&self) -> &str {
-        &self.shown
+        &self.path
     }
 
     fn list(&mut self) -> Result<Vec<(String, bool)>, FileError> {

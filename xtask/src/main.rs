@@ -1,1 +1,101 @@
-fn main(){}
+//! `cargo xtask`: the workspace's own commands.
+
+mod demo;
+mod setup;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+use xtask::components::{self, World};
+use xtask::toolchain;
+
+const HELP: &str = "\
+Usage: cargo xtask COMMAND
+
+Commands:
+  setup          Make the target wasm32-wasip2 available, where it is not: by `rustup target add`, or,
+                 where Rust's download server cannot be reached, with Debian's compiler (apt-get)
+  components     Build both components into target/components:
+                   audit_store.wasm        for hosts that provide a database
+                   audit_store_local.wasm  for hosts that have none
+  demo           Record a few commands through the `audit` program, and read the record
+  test [ARG]...  Build the components and run `cargo test --workspace ARG...`
+  help           Print this
+
+`demo` and `test` do what they need of the first two themselves.
+
+Environment:
+  CARGO_TARGET_DIR       The target folder, in the place of `target`
+  AUDIT_STORE_TOOLCHAIN  `rustup` or `debian`: compile the components in this way only
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    run(&arguments).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(arguments: &[String]) -> Result<ExitCode> {
+    let (command, rest) = match arguments {
+        [] => ("help", arguments),
+        [command, rest @ ..] => (command.as_str(), rest),
+    };
+    if !rest.is_empty() && command != "test" {
+        bail!("`{command}` takes no arguments: see `cargo xtask help`");
+    }
+    let workspace = Workspace::find()?;
+    match command {
+        "setup" => {
+            let way = setup::run(&workspace.root)?.way();
+            println!("{} is available ({way})", toolchain::TARGET);
+        }
+        "components" => workspace.components()?,
+        "demo" => demo::run(&workspace)?,
+        "test" => return workspace.test(rest),
+        "help" | "--help" | "-h" => print!("{HELP}"),
+        other => bail!("there is no command `{other}`: see `cargo xtask help`"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+struct Workspace {
+    root: PathBuf,
+    target_dir: PathBuf,
+}
+
+impl Workspace {
+    fn find() -> Result<Self> {
+        let root = xtask::root().to_owned();
+        let target_dir = xtask::target_dir(&root)?;
+        Ok(Self { root, target_dir })
+    }
+
+    fn components(&self) -> Result<()> {
+        for world in World::ALL {
+            let path = components::artifact(&self.root, &self.target_dir, world)?;
+            let size = fs::metadata(&path)?.len();
+            println!("{} ({size} bytes)", path.display());
+        }
+        Ok(())
+    }
+
+    fn test(&self, arguments: &[String]) -> Result<ExitCode> {
+        setup::run(&self.root)?;
+        self.components()?;
+        let status = self.cargo().args(["test", "--workspace"]).args(arguments).status();
+        let status = status.context("cannot run cargo")?;
+        let code = status.code().and_then(|code| u8::try_from(code).ok());
+        Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+    }
+
+    /// A cargo for the host's programs, in the root.
+    fn cargo(&self) -> Command {
+        let mut cargo = Command::new(toolchain::active_cargo());
+        cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target_dir);
+        cargo
+    }
+}

@@ -1,0 +1,89 @@
+//! The artifacts themselves: what they import, how large they are, and that the lines they write carry the
+//! leaf hashes that RFC 6962 says.
+
+mod common;
+
+use audit_host::Event;
+use audit_store::backends::Kind;
+use common::{everything, open};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+use xtask::components::{self, World};
+
+const IMPORTS: [&str; 9] = [
+    "audit:store/types",
+    "wasi:cli/environment",
+    "wasi:cli/stderr",
+    "wasi:clocks/wall-clock",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:io/error",
+    "wasi:io/streams",
+    "wasi:random/random",
+];
+
+/// The limit on the size of an artifact, in bytes.
+const MAX_SIZE: u64 = 200_000;
+
+fn artifact(world: World) -> PathBuf {
+    let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let target = target.parent().expect("it is in the target folder");
+    components::artifact(xtask::root(), target, world).expect("the component builds")
+}
+
+fn imports(world: World) -> BTreeSet<String> {
+    let engine = Engine::default();
+    let component = Component::from_file(&engine, artifact(world)).unwrap();
+    let types = component.component_type();
+    let names = types.imports(&engine).map(|(name, _)| name.to_string());
+    names.map(|name| name.split('@').next().unwrap_or_default().to_string()).collect()
+}
+
+#[test]
+fn the_local_artifact_imports_the_interfaces_that_it_uses_and_nothing_else() {
+    assert_eq!(imports(World::Local), IMPORTS.map(String::from).into());
+}
+
+#[test]
+fn the_full_artifact_imports_the_postgres_interface_besides() {
+    let mut expected: BTreeSet<_> = IMPORTS.map(String::from).into();
+    expected.insert("audit:store/postgres".into());
+    assert_eq!(imports(World::Full), expected);
+}
+
+#[test]
+fn each_artifact_is_small() {
+    for world in [World::Full, World::Local] {
+        let size = fs::metadata(artifact(world)).unwrap().len();
+        assert!(size <= MAX_SIZE, "{world:?} has {size} bytes");
+    }
+}
+
+#[test]
+fn the_files_hold_lines_with_their_leaf_hashes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(Kind::Jsonl, folder.path());
+    for tool in ["a", "\"quoted\" \\", "検索"] {
+        store
+            .write(&Event { tool: tool.into(), ts: "2026-11-23T12:00:00Z".into(), ..Event::default() })
+            .unwrap();
+    }
+    let file = fs::read_to_string(folder.path().join("tool_audit_2026-11-23.jsonl")).unwrap();
+    assert!(file.ends_with('\n'));
+    let (entries, _) = everything(&mut store);
+    for (seq, (line, entry)) in file.lines().zip(&entries).enumerate() {
+        let (body, tail) = line.split_once(",\"hash\":\"").unwrap();
+        let mut leaf = vec![0];
+        leaf.extend_from_slice(body.as_bytes());
+        leaf.push(b'}');
+        let hash: String = Sha256::digest(&leaf).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(tail, format!("{hash}\"}}"));
+        assert_eq!((entry.seq, &entry.hash, &entry.chain), (seq as u64, &hash, &entries[0].chain));
+    }
+    assert!(entries.windows(2).all(|pair| pair[0].id < pair[1].id));
+    assert_eq!(store.status().unwrap().chain, entries[0].chain);
+}

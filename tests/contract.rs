@@ -1,0 +1,183 @@
+//! The contract, as data: the cases in `tests/contract/` run on every backend of the built component, however
+//! the events are written and read.
+
+mod common;
+
+use audit_host::{Error, Instance, Order, PageRequest};
+use audit_store::backends::Kind;
+use common::{event, filter, identity_holds, open, read_all, req_ids};
+use serde_json::{Value, json};
+
+fn cases(text: &str) -> Vec<Value> {
+    serde_json::from_str(text).expect("the cases are JSON")
+}
+
+/// How the events of a case reach the store.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Each,
+    Batch,
+    Jsonl,
+}
+
+fn write(store: &mut Instance, events: &[Value], way: Way) -> Result<(), Error> {
+    match way {
+        Way::Each => events.iter().try_for_each(|one| store.write(&event(one))),
+        Way::Batch => store.write_batch(&events.iter().map(event).collect::<Vec<_>>()).map(drop),
+        Way::Jsonl => {
+            let lines: String = events.iter().map(|one| format!("{one}\n")).collect();
+            store.write_jsonl(&lines).map(drop)
+        }
+    }
+}
+
+fn each_store(mut run: impl FnMut(Kind, Way, &mut Instance)) {
+    for kind in Kind::ALL {
+        for way in [Way::Each, Way::Batch, Way::Jsonl] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut store = open(kind, folder.path());
+            run(kind, way, &mut store);
+            identity_holds(&mut store);
+        }
+    }
+}
+
+fn reads_hold(text: &str) {
+    for case in cases(text) {
+        let name = case["name"].as_str().unwrap();
+        each_store(|kind, way, store| {
+            let events = case["write"].as_array().unwrap();
+            write(store, events, way).unwrap();
+            let counts = store.status().unwrap().counts;
+            assert_eq!((counts.received, counts.stored), (events.len() as u64, events.len() as u64));
+            for read in case["reads"].as_array().unwrap() {
+                let context = format!("{name}, {kind:?}, {way:?}: {read}");
+                let order = match read["newest"].as_bool() {
+                    Some(true) => Order::NewestFirst,
+                    _ => Order::OldestFirst,
+                };
+                let limit = read["limit"].as_u64().unwrap_or(0) as u32;
+                let (entries, skipped) = read_all(store, &filter(&read["filter"]), order, limit);
+                let expected: Vec<_> = match kind {
+                    Kind::Null => Vec::new(),
+                    _ => read["expect"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect(),
+                };
+                assert_eq!(req_ids(&entries), expected, "{context}");
+                assert_eq!(skipped, 0, "{context}");
+                for entry in &entries {
+                    let sent = events.iter().find(|one| one["req_id"] == entry.event.req_id).unwrap();
+                    let mut sent = event(sent);
+                    if !sent.ts.is_empty() {
+                        let at = audit_store::time::Timestamp::parse(&sent.ts).unwrap();
+                        assert_eq!(entry.event.ts, at.to_string(), "{context}");
+                    }
+                    sent.ts.clone_from(&entry.event.ts);
+                    assert_eq!(format!("{:?}", entry.event), format!("{sent:?}"), "{context}");
+                }
+                let request = PageRequest { order, limit: 0, cursor: None };
+                let lines = store.read_jsonl(&filter(&read["filter"]), &request).unwrap();
+                let ids: Vec<String> = lines.lines.lines().map(req_id).collect();
+                assert_eq!(ids, expected, "{context}");
+                assert_eq!((lines.count as usize, lines.next), (expected.len(), None), "{context}");
+            }
+        });
+    }
+}
+
+fn req_id(line: &str) -> String {
+    let line: Value = serde_json::from_str(line).expect("a line is JSON");
+    line["req_id"].as_str().unwrap().to_string()
+}
+
+#[test]
+fn order() {
+    reads_hold(include_str!("contract/order.json"));
+}
+
+#[test]
+fn filters() {
+    reads_hold(include_str!("contract/filters.json"));
+}
+
+#[test]
+fn what_is_invalid_is_named_and_nothing_of_its_batch_is_stored() {
+    for case in cases(include_str!("contract/invalid.json")) {
+        let context = &case["name"];
+        each_store(|kind, way, store| {
+            let events = case["write"].as_array().unwrap();
+            let result = match case.get("read") {
+                Some(wrong) => store.read(&filter(wrong), &PageRequest::default()).map(drop),
+                None => write(store, events, way),
+            };
+            let field = case["invalid"].as_str().unwrap();
+            let wrong = |one: &Value| one.get(field).is_some();
+            let expected = match (way, events.is_empty()) {
+                (Way::Each, false) => None,
+                _ => Some(events.iter().position(wrong).unwrap_or(0) as u64),
+            };
+            match (result, expected) {
+                (Ok(()), None) => {
+                    assert_eq!(store.status().unwrap().counts.dropped.invalid, 1, "{context}");
+                }
+                (Err(Error::Invalid(invalid)), Some(index)) => {
+                    assert_eq!(
+                        (invalid.index, invalid.field.as_str()),
+                        (index, field),
+                        "{context}, {kind:?}"
+                    );
+                    assert!(invalid.reason.contains("accepted is"), "{context}: {}", invalid.reason);
+                    let (entries, _) = common::everything(store);
+                    assert!(entries.is_empty(), "{context}, {kind:?}");
+                }
+                (result, _) => panic!("{context}, {kind:?}, {way:?}: {result:?}"),
+            }
+        });
+    }
+}
+
+#[test]
+fn lines_of_4095_and_4096_bytes_are_kept_and_4097_is_refused() {
+    each_store(|kind, way, store| {
+        let shortest = {
+            let folder = tempfile::tempdir().unwrap();
+            let mut other = open(Kind::Memory, folder.path());
+            write(&mut other, &[json!({"ts": "2026-11-23T12:00:00Z"})], Way::Batch).unwrap();
+            other.read_jsonl(&filter(&json!({})), &PageRequest::default()).unwrap().lines.len()
+        };
+        let sized = |len: usize| json!({"ts": "2026-11-23T12:00:00Z", "graph_node": "x".repeat(len - shortest + 4 - 2)});
+        for len in [4095, 4096, 4097] {
+            let result = write(store, &[sized(len)], way);
+            match (result, len) {
+                (Ok(()), 4095 | 4096) => {}
+                (Ok(()), _) => assert_eq!(store.status().unwrap().counts.dropped.invalid, 1),
+                (Err(Error::Invalid(invalid)), 4097) => {
+                    assert_eq!(invalid.field, "graph_node");
+                    assert!(invalid.reason.contains("4097"), "{}", invalid.reason);
+                }
+                (result, _) => panic!("{len}, {kind:?}, {way:?}: {result:?}"),
+            }
+        }
+        let lines = store.read_jsonl(&filter(&json!({})), &PageRequest::default()).unwrap().lines;
+        let lengths: Vec<_> = lines.split_inclusive('\n').map(str::len).collect();
+        assert_eq!(lengths, if kind == Kind::Null { vec![] } else { vec![4095, 4096] });
+    });
+}
+
+#[test]
+fn an_event_without_a_ts_gets_the_clock() {
+    each_store(|kind, way, store| {
+        let now = || {
+            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+            audit_store::time::Timestamp::clamped(since.as_micros() as i64)
+        };
+        let before = now();
+        write(store, &[json!({"req_id": "now"})], way).unwrap();
+        let after = now();
+        let (entries, _) = common::everything(store);
+        assert_eq!(entries.len(), usize::from(kind != Kind::Null));
+        for entry in entries {
+            let at = audit_store::time::Timestamp::parse(&entry.event.ts).unwrap();
+            assert!((before..=after).contains(&at), "{} is not now", entry.event.ts);
+        }
+    });
+}

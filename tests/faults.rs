@@ -1,0 +1,311 @@
+//! What goes wrong outside: killed writers, torn and foreign lines, full disks, folders that are not there.
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{BufRead, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use audit_host::{Error, Event, Filter, Options, Order, PageRequest};
+use audit_store::backends::Kind;
+use common::{everything, identity_holds, open, read_all, req_ids, start};
+use sha2::{Digest, Sha256};
+
+const DIR: &str = "TEST_WRITER_DIR";
+const NAME: &str = "TEST_WRITER_NAME";
+const COUNT: &str = "TEST_WRITER_COUNT";
+const BATCH: &str = "TEST_WRITER_BATCH";
+const TS: &str = "2026-11-23T12:00:00Z";
+
+fn named(req_id: impl Into<String>) -> Event {
+    Event { req_id: req_id.into(), ts: TS.into(), tool: "t".repeat(50), ..Event::default() }
+}
+
+/// Not a test: what the other tests run as a process of its own. It acknowledges on stdout each batch that
+/// the store has accepted, as `ACK` with the number of events so far.
+#[test]
+fn writer_process() {
+    let Ok(dir) = std::env::var(DIR) else { return };
+    let number = |name: &str| std::env::var(name).expect(name).parse::<usize>().expect(name);
+    let (name, count, batch) = (std::env::var(NAME).expect(NAME), number(COUNT), number(BATCH));
+    let mut store = open(Kind::Jsonl, Path::new(&dir));
+    let mut done = 0;
+    while done < count {
+        let events: Vec<_> = (done..count.min(done + batch)).map(|n| named(format!("{name}-{n}"))).collect();
+        match store.write_batch(&events) {
+            Ok(_) => done += events.len(),
+            Err(error) => {
+                println!("ERROR {error}");
+                return;
+            }
+        }
+        println!("ACK {done}");
+    }
+}
+
+fn writer(dir: &Path, name: &str, count: usize, batch: usize) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "writer_process", "--nocapture"]);
+    command.env(DIR, dir).env(NAME, name).env(COUNT, count.to_string()).env(BATCH, batch.to_string());
+    command.stdout(Stdio::piped()).stderr(Stdio::null());
+    command
+}
+
+/// Reads what the writer says until it ends: how many events were acknowledged, and its error.
+fn acknowledged(child: &mut Child) -> (usize, Option<String>) {
+    let (mut acknowledged, mut error) = (0, None);
+    for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
+        if let Some((_, count)) = line.split_once("ACK ") {
+            acknowledged = count.parse().unwrap_or(acknowledged);
+        }
+        if let Some((_, text)) = line.split_once("ERROR ") {
+            error = Some(text.to_string());
+        }
+    }
+    child.wait().unwrap();
+    (acknowledged, error)
+}
+
+#[test]
+fn two_processes_append_10_000_events_each_and_no_line_is_lost_or_mixed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writers =
+        [1, 7].map(|batch| writer(folder.path(), &format!("w{batch}"), 10_000, batch).spawn().unwrap());
+    for child in &mut writers {
+        assert_eq!(acknowledged(child), (10_000, None));
+    }
+    let (entries, skipped) = everything(&mut open(Kind::Jsonl, folder.path()));
+    assert_eq!((entries.len(), skipped), (20_000, 0));
+    let mut chains: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+    for entry in &entries {
+        chains.entry(&entry.chain).or_default().push((entry.seq, entry.event.req_id.as_str()));
+    }
+    assert_eq!(chains.len(), 2);
+    for mut chain in chains.into_values() {
+        chain.sort_unstable();
+        let name = &chain[0].1[..2];
+        for (n, (seq, req_id)) in chain.iter().enumerate() {
+            assert_eq!((*seq, *req_id), (n as u64, format!("{name}-{n}").as_str()));
+        }
+    }
+    let file = fs::read(folder.path().join("tool_audit_2026-11-23.jsonl")).unwrap();
+    for line in file.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let line = std::str::from_utf8(line).unwrap();
+        let (body, hash) = line.split_once(",\"hash\":\"").unwrap();
+        let digest = Sha256::digest(format!("\0{body}}}"));
+        assert_eq!(hash[..64], digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    }
+}
+
+#[test]
+fn what_was_acknowledged_before_a_kill_is_there_once_and_the_file_works_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut expected = BTreeSet::new();
+    let mut survivors = 0;
+    for round in 0..40_u64 {
+        let batch = [1, 3, 40][round as usize % 3];
+        let name = format!("r{round}");
+        let mut child = writer(folder.path(), &name, 100_000, batch).spawn().unwrap();
+        // The first rounds hit the start, the others the writing.
+        std::thread::sleep(Duration::from_micros(5_000 + round * 1_700));
+        child.kill().unwrap();
+        let (count, _) = acknowledged(&mut child);
+        expected.extend((0..count).map(|n| format!("{name}-{n}")));
+        survivors += usize::from(count > 0);
+
+        let mut store = open(Kind::Jsonl, folder.path());
+        let after = format!("after-{round}");
+        store.write_batch(&[named(&after)]).unwrap();
+        expected.insert(after);
+    }
+    assert!(survivors > 10, "only {survivors} writers were killed in the middle of writing");
+    let (entries, skipped) = everything(&mut open(Kind::Jsonl, folder.path()));
+    let found = req_ids(&entries);
+    let unique: BTreeSet<String> = found.iter().map(|id| id.to_string()).collect();
+    assert_eq!(unique.len(), found.len(), "an event is there twice");
+    assert!(expected.is_subset(&unique), "lost: {:?}", expected.difference(&unique).next());
+    assert!(skipped <= 40, "{skipped} torn lines");
+}
+
+#[test]
+fn a_file_size_limit_refuses_whole_batches_and_names_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = writer(folder.path(), "full", 100_000, 40);
+    // Blocks of 1024 bytes; a process that ignores the signal gets EFBIG.
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 200; exec \"$0\" \"$@\""]);
+    limited.arg(inner.get_program()).args(inner.get_args());
+    limited.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut child = limited.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let (count, error) = acknowledged(&mut child);
+    let error = error.expect("the limit is reached");
+    let file = folder.path().join("tool_audit_2026-11-23.jsonl");
+    assert!(error.contains(&file.display().to_string()) && error.contains("limit on file sizes"), "{error}");
+    let mut store = open(Kind::Jsonl, folder.path());
+    let (entries, skipped) = everything(&mut store);
+    assert_eq!((entries.len(), skipped), (count, 0), "a part of the refused batch is there");
+    store.write_batch(&[named("after")]).unwrap();
+    assert_eq!(everything(&mut store).0.len(), count + 1);
+}
+
+fn is_access(error: &Error, path: &Path) -> bool {
+    matches!(error, Error::Access(text) if text.contains(&path.display().to_string()))
+}
+
+/// `write` counts, the others answer `access` with the path.
+fn refuses(options: &Options, path: &Path, reads: bool) {
+    let mut store = start(options);
+    store.write(&named("a")).unwrap();
+    let error = store.write_batch(&[named("b"), named("c")]).unwrap_err();
+    assert!(is_access(&error, path), "{error}");
+    let read = store.read(&Filter::default(), &PageRequest::default());
+    assert!(if reads { read.is_ok() } else { is_access(&read.unwrap_err(), path) });
+    let counts = store.status().unwrap().counts;
+    assert_eq!((counts.dropped.unwritable, counts.rejected, counts.stored), (1, 2, 0));
+    assert!(store.status().unwrap().last_error.is_some());
+    identity_holds(&mut store);
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_created() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("a/b/c");
+    open(Kind::Jsonl, &dir).write_batch(&[named("a")]).unwrap();
+    assert!(dir.join("tool_audit_2026-11-23.jsonl").is_file());
+}
+
+#[test]
+fn a_folder_that_cannot_be_opened_a_read_only_one_and_a_file_in_its_place_are_access_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let quiet = || Options::new().warnings(|_| ());
+    refuses(&quiet().dir(&file), &file, false);
+    refuses(&quiet().dir(folder.path()).read_only(true), folder.path(), true);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    let missing = folder.path().join("missing");
+    refuses(&quiet().dir(&missing).read_only(true), &missing, false);
+    assert!(!missing.exists());
+}
+
+#[test]
+fn a_warning_is_given_once_a_minute_and_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let (sink, lines) = std::sync::mpsc::channel();
+    let options = Options::new().dir(folder.path()).read_only(true);
+    let mut store = start(&options.warnings(move |line| sink.send(line.to_string()).unwrap()));
+    for _ in 0..5 {
+        store.write(&named("a")).unwrap();
+        store.write(&Event { ts: "never".into(), ..Event::default() }).unwrap();
+    }
+    let lines: Vec<_> = lines.try_iter().collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].contains("cannot append to") && lines[1].contains("ts: \"never\""), "{lines:?}");
+}
+
+#[test]
+fn lines_of_other_writers_garbage_and_other_files_are_met_as_the_format_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+    write("tool_audit_2026-11-21.jsonl", b"");
+    write("tool_audit_2026-11-22.jsonl", b"not json\n{\"ts\":\"2026-11-22T10:00:00Z\",\"req_id\":\"torn");
+    write(
+        "tool_audit_2026-11-23.jsonl",
+        concat!(
+            "{\"ts\": \"2026-11-23T10:00:00+00:00\", \"req_id\": \"python\", \"workspace_id\": null, ",
+            "\"user_id\": \"u\", \"agent_id\": \"a\", \"tool\": \"caf\\u00e9\", \"action\": \"\", \"status\": ",
+            "\"ok\", \"duration_ms\": 5, \"input_chars\": 6, \"output_size_bytes\": 7, \"input_hash\": \"\", ",
+            "\"graph_run_id\": null, \"graph_node\": null, \"job_id\": null}\r\n",
+            "  {\"extra\":[{}],\"req_id\":\"other order\",\"ts\":\"2026-11-22T23:59:59-01:00\"}\n\n",
+            "{\"req_id\":\"no ts\"}\n[]\n",
+            "{\"ts\":\"2026-11-23T09:00:00Z\",\"req_id\":\"no newline\"}",
+        )
+        .as_bytes(),
+    );
+    write("tool_audit_2026-11-23.jsonl.bak", b"{\"ts\":\"2026-11-23T10:00:00Z\"}\n");
+    write("spool.jsonl", b"{\"ts\":\"2026-11-23T10:00:00Z\"}\n");
+    fs::create_dir(folder.path().join("tool_audit_2026-11-24.jsonl")).unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("/etc/passwd", folder.path().join("tool_audit_2026-11-25.jsonl")).unwrap();
+
+    let mut store = start(&Options::new().dir(folder.path()).warnings(|_| ()));
+    let (entries, skipped) = everything(&mut store);
+    assert_eq!(req_ids(&entries), ["other order", "no newline", "python"]);
+    assert_eq!(skipped, if cfg!(unix) { 6 } else { 5 });
+    let python = &entries[2];
+    assert_eq!(
+        (python.event.ts.as_str(), python.event.tool.as_str()),
+        ("2026-11-23T10:00:00.000000Z", "café")
+    );
+    assert_eq!((python.event.in_size, python.event.out_size, python.id.as_str()), (6, 7, ""));
+    let only = Filter { tool: Some("café".into()), ..Filter::default() };
+    assert_eq!(req_ids(&read_all(&mut store, &only, Order::NewestFirst, 1).0), ["python"]);
+
+    store.write_batch(&[named("ours")]).unwrap();
+    for refused in ["2026-11-24T12:00:00Z", "2026-11-25T12:00:00Z"] {
+        let error = store.write_batch(&[Event { ts: refused.into(), ..Event::default() }]).unwrap_err();
+        assert!(is_access(&error, folder.path()), "{error}");
+    }
+    assert_eq!(req_ids(&everything(&mut store).0), ["other order", "no newline", "python", "ours"]);
+    let lines = store.read_jsonl(&only, &PageRequest::default()).unwrap().lines;
+    assert!(
+        lines.starts_with("{\"ts\":\"2026-11-23T10:00:00.000000Z\",\"req_id\":\"python\"")
+            && !lines.contains("\"id\"")
+    );
+}
+
+#[test]
+fn a_torn_tail_of_another_process_costs_that_line_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(Kind::Jsonl, folder.path());
+    for round in 0..3 {
+        store.write_batch(&[named(format!("{round}"))]).unwrap();
+        let path = folder.path().join("tool_audit_2026-11-23.jsonl");
+        let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
+        file.write_all(b"{\"ts\":\"2026-11-23T12:00:00.0").unwrap();
+    }
+    let (entries, skipped) = everything(&mut store);
+    assert_eq!((req_ids(&entries), skipped), (vec!["0", "1", "2"], 3));
+}
+
+#[test]
+fn cursors_give_what_was_there_before_the_first_page_once_while_others_write() {
+    for kind in [Kind::Memory, Kind::Jsonl] {
+        for order in [Order::OldestFirst, Order::NewestFirst] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut store = open(kind, folder.path());
+            let at = |n: u32| format!("2026-11-{:02}T12:00:00Z", 10 + n % 7);
+            for n in 0..100 {
+                store.write(&Event { req_id: format!("before-{n}"), ts: at(n), ..Event::default() }).unwrap();
+            }
+            let mut request = PageRequest { order, limit: 9, cursor: None };
+            let mut found = Vec::new();
+            let mut n = 0;
+            loop {
+                let page = store.read(&Filter::default(), &request).unwrap();
+                found.extend(page.entries.into_iter().map(|entry| entry.event.req_id));
+                for _ in 0..5 {
+                    n += 1;
+                    store
+                        .write(&Event { req_id: format!("while-{n}"), ts: at(n), ..Event::default() })
+                        .unwrap();
+                }
+                request.cursor = page.next;
+                if request.cursor.is_none() || n > 2_000 {
+                    break;
+                }
+            }
+            let mut before: Vec<_> = found.iter().filter(|id| id.starts_with("before")).collect();
+            before.sort();
+            before.dedup();
+            assert_eq!(before.len(), 100);
+            let all = found.len();
+            found.sort();
+            found.dedup();
+            assert_eq!(found.len(), all, "an entry came twice");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The component of each WIT world, built by a cargo of its own, because the target and profile of the cargo
+//! that asks for it are another.
+
+use std::fs;
+use std::io;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::process;
+
+use anyhow::{Context, Result, bail};
+
+use crate::toolchain::{TARGET, Toolchain};
+
+/// What a component is made from, as paths in the workspace: a build script that calls [`build`] watches them.
+pub const SOURCES: [&str; 5] = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml", "src", "wit"];
+
+const PROFILE: &str = "component";
+
+/// A world of the package `audit:store`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum World {
+    /// Imports `audit:store/postgres`, for hosts that provide a database.
+    Full,
+    /// For hosts that have none.
+    Local,
+}
+
+impl World {
+    /// Every world.
+    pub const ALL: [Self; 2] = [Self::Full, Self::Local];
+
+    /// The name in the WIT.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Local => "local",
+        }
+    }
+
+    /// The file name under which the component is handed out.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Full => "audit_store.wasm",
+            Self::Local => "audit_store_local.wasm",
+        }
+    }
+
+    fn features(self) -> &'static [&'static str] {
+        match self {
+            Self::Full => &[],
+            Self::Local => &["--no-default-features"],
+        }
+    }
+}
+
+/// Builds a world's component where its sources changed, and puts it into `components` in the target folder of
+/// the workspace at `root`, under [`World::file_name`]. Several processes may do so at once.
+///
+/// # Errors
+/// As [`build`], and where the file cannot be written.
+pub fn artifact(root: &Path, target_dir: &Path, world: World) -> Result<PathBuf> {
+    let built = build(root, target_dir, world)?;
+    let folder = target_dir.join("components");
+    let path = folder.join(world.file_name());
+    replace(&built, &folder, &path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
+}
+
+/// Builds a world's component where its sources changed, in `component-build` in the target folder of the
+/// workspace at `root`, and returns its path there.
+///
+/// # Errors
+/// Where no compiler for the target is found (the message says what to run), and where the build fails (the
+/// reasons are then on stderr).
+pub fn build(root: &Path, target_dir: &Path, world: World) -> Result<PathBuf> {
+    let toolchain = Toolchain::find(root)?;
+    // A folder for each, because cargo gives a cdylib one name whatever its features and compiler are: in a
+    // shared folder a build that is fresh by its fingerprint may have been overwritten by another.
+    let folder = target_dir.join("component-build").join(format!("{}-{}", world.name(), toolchain.way()));
+    let mut cargo = toolchain.cargo_build(root);
+    cargo
+        .args(["--locked", "--package", "audit-store", "--lib"])
+        .args(["--profile", PROFILE, "--target", TARGET])
+        .args(world.features())
+        .arg("--target-dir")
+        .arg(&folder);
+    if !io::stderr().is_terminal() {
+        cargo.arg("--quiet");
+    }
+    // A build script's stdout is instructions to cargo.
+    cargo.stdout(io::stderr());
+    let status = cargo.status().with_context(|| format!("cannot run {}", cargo.get_program().display()))?;
+    if !status.success() {
+        bail!("the component of the world `{}` was not built: cargo ended with {status}", world.name());
+    }
+    let path = folder.join(TARGET).join(PROFILE).join("audit_store.wasm");
+    if !path.is_file() {
+        bail!("cargo succeeded, but left no {}", path.display());
+    }
+    Ok(path)
+}
+
+/// Copies through a file beside the target, so that whoever reads it meanwhile has the old or the new one whole.
+fn replace(from: &Path, folder: &Path, to: &Path) -> io::Result<()> {
+    let content = fs::read(from)?;
+    if fs::read(to).is_ok_and(|old| old == content) {
+        return Ok(());
+    }
+    fs::create_dir_all(folder)?;
+    let beside = to.with_extension(process::id().to_string());
+    fs::write(&beside, content)?;
+    fs::rename(&beside, to)
+}

@@ -68,7 +68,7 @@ pub fn encode(
     out: &mut Vec<u8>,
 ) -> Result<(), Invalid> {
     let start = out.len();
-    put_event(event.event(), out)?;
+    put_event(event.event(), out);
     out.pop();
     let mut text = Uuid::encode_buffer();
     out.extend_from_slice(b",\"id\":\"");
@@ -76,7 +76,7 @@ pub fn encode(
     out.extend_from_slice(b"\",\"chain\":\"");
     out.extend_from_slice(chain.hyphenated().encode_lower(&mut text).as_bytes());
     out.extend_from_slice(b"\",\"seq\":");
-    out.extend_from_slice(seq.to_string().as_bytes());
+    put_number(seq, out);
     out.push(b'}');
     let hash = leaf_hash(&out[start..]);
     out.pop();
@@ -92,10 +92,57 @@ pub fn encode(
 }
 
 /// Appends the event's fifteen fields as a JSON object, without a newline.
-pub fn put_event(event: &Event<'_>, out: &mut Vec<u8>) -> Result<(), Invalid> {
-    let json = serde_json::to_vec(event).map_err(|e| Invalid::new("json", e.to_string()))?;
-    out.extend_from_slice(&json);
-    Ok(())
+pub fn put_event(event: &Event<'_>, out: &mut Vec<u8>) {
+    let mut separator = b'{';
+    let mut put = |name: &str, value: Field<'_>| {
+        out.push(separator);
+        separator = b',';
+        out.push(b'"');
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"\":");
+        match value {
+            Field::Text(Some(text)) => put_text(text, out),
+            Field::Text(None) => out.extend_from_slice(b"null"),
+            Field::Number(number) => put_number(number, out),
+        }
+    };
+    put("ts", Field::Text(Some(&event.ts)));
+    put("req_id", Field::Text(Some(&event.req_id)));
+    put("workspace_id", Field::Text(Some(&event.workspace_id)));
+    put("user_id", Field::Text(Some(&event.user_id)));
+    put("agent_id", Field::Text(Some(&event.agent_id)));
+    put("tool", Field::Text(Some(&event.tool)));
+    put("action", Field::Text(Some(&event.action)));
+    put("status", Field::Text(Some(&event.status)));
+    put("duration_ms", Field::Number(event.duration_ms));
+    put("in_size", Field::Number(event.in_size));
+    put("out_size", Field::Number(event.out_size));
+    put("input_hash", Field::Text(Some(&event.input_hash)));
+    put("graph_run_id", Field::Text(event.graph_run_id.as_deref()));
+    put("graph_node", Field::Text(event.graph_node.as_deref()));
+    put("job_id", Field::Text(event.job_id.as_deref()));
+    out.push(b'}');
+}
+
+enum Field<'e> {
+    Text(Option<&'e str>),
+    Number(u64),
+}
+
+fn put_text(text: &str, out: &mut Vec<u8>) {
+    let escaped = |b: u8| (b < 0x20) | (b == b'"') | (b == b'\\');
+    // Without an early end the compiler looks at 16 bytes at once.
+    if text.bytes().fold(false, |found, b| found | escaped(b)) {
+        out.extend_from_slice(serde_json::to_string(text).unwrap_or_default().as_bytes());
+    } else {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    }
+}
+
+fn put_number(number: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 fn too_long(event: &Event<'_>, len: usize) -> Invalid {

@@ -3,7 +3,7 @@
 
 use crate::line;
 use crate::query::{Order, Query};
-use crate::time::{TEXT_LEN, Timestamp};
+use crate::time::{TEXT_LEN, Timestamp, is_stored_text};
 use alloc::boxed::Box;
 use alloc::collections::BinaryHeap;
 use alloc::format;
@@ -253,14 +253,7 @@ impl<'q> Collector<'q> {
 
 /// The `ts` of a line that starts as this store's lines do.
 fn stored_ts(line: &[u8]) -> Option<&[u8]> {
-    const SHAPE: &[u8; TEXT_LEN] = b"dddd-dd-ddTdd:dd:5d.ddddddZ";
     let rest = line.strip_prefix(b"{\"ts\":\"")?;
     let (ts, rest) = rest.split_at_checked(TEXT_LEN)?;
-    let as_shaped = ts.iter().zip(SHAPE).all(|(byte, shape)| match shape {
-        b'd' => byte.is_ascii_digit(),
-        // A leap second is stored as the instant that follows; its text would compare too early.
-        b'5' => (b'0'..=b'5').contains(byte),
-        _ => byte == shape,
-    });
-    (as_shaped && rest.first() == Some(&b'"')).then_some(ts)
+    (is_stored_text(ts) && rest.first() == Some(&b'"')).then_some(ts)
 }

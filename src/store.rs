@@ -15,6 +15,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use memchr::memchr;
 use uuid::Uuid;
 
 /// How much memory is kept from one batch to the next, in bytes.
@@ -164,7 +165,7 @@ where
     pub fn write(&mut self, event: Event<'_>) {
         self.received += 1;
         let mut batch = core::mem::take(&mut self.scratch);
-        let refused = match self.stamp(event, self.seq, &mut batch) {
+        let refused = match self.stamp(event, self.host.now(), self.seq, &mut batch) {
             Ok(()) => self.append(&batch).err().map(|refused| (refused.reason, refused.error.to_string())),
             Err(invalid) => Some((Reason::Invalid, invalid.to_string())),
         };
@@ -189,9 +190,10 @@ where
 
     /// Records the events of all JSON lines, or none.
     pub fn write_jsonl(&mut self, text: &str) -> Result<Receipt, Error> {
-        // Not `str::lines`: a carriage return is white space to JSON, and only the newline ends a line.
-        let lines = || text.split('\n').enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
-        self.write_all(lines().count(), lines().map(|(index, line)| (index, line::parse_sent(line))))
+        let lines: Vec<_> =
+            lines(text).enumerate().filter(|(_, line)| !line.trim_ascii().is_empty()).collect();
+        let count = lines.len();
+        self.write_all(count, lines.into_iter().map(|(index, line)| (index, line::parse_sent(line))))
     }
 
     fn write_all<'e>(
@@ -201,10 +203,11 @@ where
     ) -> Result<Receipt, Error> {
         self.received += count as u64;
         let first_seq = self.seq;
+        let now = self.host.now();
         let mut batch = core::mem::take(&mut self.scratch);
         for (index, event) in events {
             let seq = first_seq + batch.len() as u64;
-            let stamped = event.and_then(|event| self.stamp(event, seq, &mut batch));
+            let stamped = event.and_then(|event| self.stamp(event, now, seq, &mut batch));
             if let Err(invalid) = stamped {
                 self.put_scratch(batch);
                 self.rejected += count as u64;
@@ -222,9 +225,14 @@ where
     }
 
     /// Checks the event and adds its line to the batch.
-    fn stamp(&mut self, event: Event<'_>, seq: u64, batch: &mut Batch) -> Result<(), Invalid> {
-        let now = self.host.now();
-        let event = Checked::new(event, || now)?;
+    fn stamp(
+        &mut self,
+        event: Event<'_>,
+        now: Timestamp,
+        seq: u64,
+        batch: &mut Batch,
+    ) -> Result<(), Invalid> {
+        let event = Checked::new(event, now)?;
         let id = self.ids.next(now, || self.host.random());
         batch.push(event.at(), |out| line::encode(&event, id, self.chain, seq, out))
     }
@@ -334,6 +342,17 @@ where
     }
 }
 
+/// The lines of `text`. Only the newline ends a line: a carriage return is white space to JSON.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    core::iter::from_fn(move || {
+        let text = rest?;
+        let end = memchr(b'\n', text.as_bytes());
+        rest = end.map(|end| &text[end + 1..]);
+        Some(&text[..end.unwrap_or(text.len())])
+    })
+}
+
 const CLOSED: &str = "the store is closed";
 
 /// An entry of a page, with `ts` as this store writes it.
@@ -354,11 +373,12 @@ pub fn jsonl(page: &Page) -> String {
         if kept.is_own() {
             out.extend_from_slice(&kept.line);
         } else if let Ok(parsed) = entry(kept) {
-            let _ = line::put_event(&parsed.event, &mut out);
+            line::put_event(&parsed.event, &mut out);
         }
         out.push(b'\n');
     }
-    String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    // What was parsed is UTF-8.
+    String::from_utf8(out).unwrap_or_default()
 }
 
 #[cfg(test)]

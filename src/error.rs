@@ -1,23 +1,7 @@
 //! Why a call is refused; the same cases as the WIT variant `error`.
 
 use alloc::string::String;
-
-/// A value that is not as it has to be.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {reason}")]
-pub struct Invalid {
-    /// The field, in the spelling of the JSON lines; `json` where a line is not a JSON object.
-    pub field: String,
-    /// What is wrong, and what is accepted.
-    pub reason: String,
-}
-
-impl Invalid {
-    /// `reason` should say what is wrong and what is accepted.
-    pub fn new(field: &str, reason: impl Into<String>) -> Self {
-        Self { field: field.into(), reason: reason.into() }
-    }
-}
+pub use audit_format::Invalid;
 
 /// Why a call is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -8,17 +8,16 @@ extern crate alloc;
 #[cfg(not(target_family = "wasm"))]
 extern crate std;
 
+pub use audit_format::{event, id, leaf, line, time};
+
 pub mod backends;
 pub mod error;
-pub mod event;
 pub mod host;
-pub mod id;
-pub mod line;
 pub mod page;
+pub mod parse;
 pub mod query;
 pub mod settings;
 pub mod store;
-pub mod time;
 pub mod warnings;
 
 #[cfg(target_family = "wasm")]

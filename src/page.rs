@@ -1,7 +1,7 @@
 //! Pages: a bounded set of the entries that come first in the order asked for, and the cursor that says
 //! where the next page starts. Every backend in the guest reads through `Collector`, so their order is one.
 
-use crate::line;
+use crate::parse;
 use crate::query::{Order, Query};
 use crate::time::{TEXT_LEN, Timestamp, is_stored_text};
 use alloc::boxed::Box;
@@ -206,7 +206,7 @@ impl<'q> Collector<'q> {
     }
 
     fn offer_parsed(&mut self, line: &[u8], place: Place) {
-        let parsed = core::str::from_utf8(line).ok().and_then(|_| line::parse_stored(line).ok());
+        let parsed = core::str::from_utf8(line).ok().and_then(|line| parse::parse_stored(line).ok());
         let Some((parsed, at)) = parsed.and_then(|p| Timestamp::parse(&p.event.ts).ok().map(|at| (p, at)))
         else {
             self.skip();

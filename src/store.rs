@@ -7,6 +7,7 @@ use crate::host::Host;
 use crate::id::Ids;
 use crate::line::{self, Parsed};
 use crate::page::{Kept, Page};
+use crate::parse;
 use crate::query::{Filter, PageRequest, Query};
 use crate::settings::{Config, Settings};
 use crate::time::Timestamp;
@@ -166,7 +167,9 @@ where
         self.received += 1;
         let mut batch = core::mem::take(&mut self.scratch);
         let refused = match self.stamp(event, self.host.now(), self.seq, &mut batch) {
-            Ok(()) => self.append(&batch).err().map(|refused| (refused.reason, refused.error.to_string())),
+            Ok(()) => {
+                self.append(&mut batch).err().map(|refused| (refused.reason, refused.error.to_string()))
+            }
             Err(invalid) => Some((Reason::Invalid, invalid.to_string())),
         };
         self.put_scratch(batch);
@@ -193,7 +196,7 @@ where
         let lines: Vec<_> =
             lines(text).enumerate().filter(|(_, line)| !line.trim_ascii().is_empty()).collect();
         let count = lines.len();
-        self.write_all(count, lines.into_iter().map(|(index, line)| (index, line::parse_sent(line))))
+        self.write_all(count, lines.into_iter().map(|(index, line)| (index, parse::parse_sent(line))))
     }
 
     fn write_all<'e>(
@@ -214,7 +217,7 @@ where
                 return Err(Error::Invalid { index: index as u64, invalid });
             }
         }
-        let result = self.append(&batch);
+        let result = self.append(&mut batch);
         self.put_scratch(batch);
         result.map_err(|refused| {
             self.rejected += (count - refused.stored) as u64;
@@ -237,11 +240,12 @@ where
         batch.push(event.at(), |out| line::encode(&event, id, self.chain, seq, out))
     }
 
-    fn append(&mut self, batch: &Batch) -> Result<(), Refused> {
+    fn append(&mut self, batch: &mut Batch) -> Result<(), Refused> {
         let Some(backend) = &mut self.backend else {
             let error = Error::Unavailable(CLOSED.into());
             return Err(Refused { stored: 0, reason: Reason::Unwritable, error });
         };
+        batch.seal();
         let result = backend.append(batch);
         let stored = result.as_ref().map_or_else(|refused| refused.stored, |()| batch.len());
         self.accepted += stored as u64;
@@ -357,7 +361,8 @@ const CLOSED: &str = "the store is closed";
 
 /// An entry of a page, with `ts` as this store writes it.
 pub fn entry(kept: &Kept) -> Result<Parsed<'_>, Invalid> {
-    let mut parsed = line::parse_stored(&kept.line)?;
+    let line = core::str::from_utf8(&kept.line).map_err(|e| Invalid::new("json", e.to_string()))?;
+    let mut parsed = parse::parse_stored(line)?;
     if !kept.is_own() {
         let at = Timestamp::parse(&parsed.event.ts).map_err(|e| Invalid::new("ts", e.to_string()))?;
         parsed.event.ts = at.to_string().into();

@@ -6,6 +6,7 @@ mod null;
 
 use crate::error::Error;
 use crate::host::Host;
+use crate::leaf;
 use crate::page::Page;
 use crate::query::Query;
 use crate::settings::Settings;
@@ -74,6 +75,11 @@ impl Batch {
         encode(&mut self.bytes)?;
         self.lines.push((at, start..self.bytes.len()));
         Ok(())
+    }
+
+    /// Fills in the hashes; a batch is handed on after this.
+    pub fn seal(&mut self) {
+        leaf::seal(&mut self.bytes, self.lines.iter().map(|(_, range)| range.clone()));
     }
 
     /// Adds the lines of another batch.

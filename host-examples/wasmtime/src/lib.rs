@@ -1,1 +1,73 @@
+//! Keeps the audit trail of AI agents' tool calls: who called which tool, when, with what outcome, how long and
+//! how large. The store is a WebAssembly component, which is built into this crate and runs in wasmtime.
+//!
+//! ```
+//! use audit_host::{AuditStore, Event, Filter, Options, Order};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let folder = tempfile::tempdir()?;
+//! let store = AuditStore::open(Options::new().dir(folder.path()))?;
+//!
+//! // A clone of the handle goes wherever tools are called. Writing never waits and never fails.
+//! let audit = store.handle();
+//! audit.write(Event {
+//!     agent_id: "planner".into(),
+//!     tool: "search".into(),
+//!     action: "query".into(),
+//!     status: "ok".into(),
+//!     duration_ms: 45,
+//!     in_size: 120,
+//!     out_size: 4800,
+//!     ..Event::default()
+//! });
+//!
+//! let filter = Filter { tool: Some("search".into()), ..Filter::default() };
+//! for entry in store.entries(filter, Order::NewestFirst) {
+//!     let entry = entry?;
+//!     println!("{} {} took {} ms", entry.event.ts, entry.event.agent_id, entry.event.duration_ms);
+//! }
+//!
+//! let status = store.close()?;
+//! assert_eq!((status.counts.received, status.counts.stored), (1, 1));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Options::from_env`] takes the settings from the environment instead. The host owns what needs trust: the
+//! component reaches the one folder that it is given, the clock, random numbers and stderr, and nothing else.
+//!
+//! # What becomes of an event
+//! [`Handle::write`] puts it into a bounded queue, from which a worker hands it to the component in batches.
+//! - An event that is not as it has to be is counted as `invalid`; its neighbours are stored.
+//! - While the disk is full or the folder cannot be written, events wait in the queue. When that is full, the
+//!   newest are refused, and counted as `queue_full`.
+//! - If the component needs too much time or memory, it is replaced, and what it had not stored is written
+//!   again. What it had stored is looked up before, so that it is not recorded twice.
+//! - [`AuditStore::close`] drains the queue. What cannot be stored then is counted as `unwritable`.
+//!
+//! [`Status::counts`] has each event once: `received` is the sum of the others at every moment.
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
 
+mod bindings;
+mod clock;
+mod component;
+mod error;
+mod instance;
+mod ledger;
+mod options;
+mod postgres;
+mod queue;
+mod store;
+mod types;
+mod warnings;
+mod worker;
+
+pub use component::Component;
+pub use error::Error;
+pub use instance::Instance;
+pub use options::Options;
+pub use store::{AuditStore, Entries, Handle};
+pub use types::{
+    Counts, Dropped, Entry, Event, Filter, InvalidValue, JsonlPage, Order, Page, PageRequest, Receipt, Status,
+};

@@ -1,6 +1,6 @@
 //! The event: what a caller may send, and the type that only checked events have.
 
-use crate::error::Invalid;
+use crate::Invalid;
 use crate::time::Timestamp;
 use alloc::borrow::Cow;
 use alloc::format;

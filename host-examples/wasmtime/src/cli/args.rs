@@ -1,0 +1,318 @@
+//! The options, and the help that explains them.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use audit_host::Options;
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
+
+const HELP: &str = "\
+Examples:
+  audit exec --tool search --agent planner -- curl -s https://example.org
+  audit read --tool search --newest --limit 20
+  audit write events.jsonl
+
+Each option of the store that is not given comes from its environment variable. A wrong value of an option is \
+refused; a wrong value of a variable is a warning, and the default holds, so that events are kept.
+
+Exit status: 2 if the options are wrong or the store cannot be used, else as the subcommand's help says.";
+
+/// The audit trail of AI agents' tool calls: who called which tool, when, with what outcome, how long and how
+/// large. What a tool was given and what it answered is never recorded.
+#[derive(Debug, Parser)]
+#[command(name = "audit", version, after_help = HELP, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a command as a tool call, and record it
+    #[cfg(unix)]
+    Exec(Box<ExecArgs>),
+    /// Record events from JSON lines
+    Write(WriteArgs),
+    /// Show what is recorded
+    Read(Box<ReadArgs>),
+    /// Show which store is in use, and what is wrong with it
+    Status(StatusArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of the store")]
+pub(crate) struct StoreArgs {
+    /// Where events are kept [env: AUDIT_BACKEND] [default: jsonl]
+    #[arg(long, global = true, value_name = "NAME", value_parser = ["memory", "jsonl", "postgres", "auto", "null"])]
+    backend: Option<String>,
+    /// The folder of the daily files [env: AUDIT_JSONL_DIR] [default: $REPO_ROOT/ops/audit, or ops/audit]
+    #[arg(long, global = true)]
+    dir: Option<PathBuf>,
+    /// When an event counts as stored: in memory, handed to the operating system, on the disk
+    /// [env: AUDIT_DURABILITY] [default: written]
+    #[arg(long, global = true, value_name = "NAME", value_parser = ["buffered", "written", "synced"])]
+    durability: Option<String>,
+    /// How many events the backend `memory` keeps [env: AUDIT_MEMORY_LIMIT] [default: 100000]
+    #[arg(long, global = true, value_name = "EVENTS", value_parser = value_parser!(u64).range(1..))]
+    memory_limit: Option<u64>,
+    /// How many events go to the database at once [env: AUDIT_BATCH_SIZE] [default: 50]
+    #[arg(long, global = true, value_name = "EVENTS", value_parser = value_parser!(u64).range(1..))]
+    batch_size: Option<u64>,
+    /// How long an event may wait in memory [env: AUDIT_FLUSH_INTERVAL_MS] [default: 2000]
+    #[arg(long, global = true, value_name = "MS")]
+    flush_interval_ms: Option<u64>,
+    /// How many events may wait in memory [env: AUDIT_QUEUE_LIMIT] [default: 10000]
+    #[arg(long, global = true, value_name = "EVENTS", value_parser = value_parser!(u64).range(1..))]
+    queue_limit: Option<u64>,
+    /// When a database that failed is tried again [env: AUDIT_RECOVERY_INTERVAL_S] [default: 300]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..))]
+    recovery_interval_s: Option<u64>,
+}
+
+impl StoreArgs {
+    /// The environment, and before it what is given here.
+    pub(crate) fn options(self) -> Options {
+        let mut options = Options::from_env();
+        if let Some(backend) = self.backend {
+            options = options.backend(backend);
+        }
+        if let Some(dir) = self.dir {
+            options = options.dir(dir);
+        }
+        if let Some(durability) = self.durability {
+            options = options.durability(durability);
+        }
+        if let Some(events) = self.memory_limit {
+            options = options.memory_limit(events);
+        }
+        if let Some(events) = self.batch_size {
+            options = options.batch_size(events);
+        }
+        if let Some(millis) = self.flush_interval_ms {
+            options = options.flush_interval(Duration::from_millis(millis));
+        }
+        if let Some(events) = self.queue_limit {
+            options = options.queue_limit(events);
+        }
+        if let Some(seconds) = self.recovery_interval_s {
+            options = options.recovery_interval(Duration::from_secs(seconds));
+        }
+        options
+    }
+}
+
+const EXEC_HELP: &str = "\
+Examples:
+  audit exec -- make test
+  audit exec --tool search --agent planner --run run-7 -- curl -s https://example.org | jq .
+  tar c src | audit exec --tool backup -- ssh host 'cat > src.tar'
+
+The command's input, output, errors and exit status pass through unchanged. One event is recorded when it ends, \
+with its start as `ts`, its duration, its exit status as `status` (`0`, `1`, or `signal:9`), and as `input_hash` \
+the SHA-256 of its arguments, the command's name first, each followed by a NUL byte.
+
+`in_size` is how many bytes the command read from its input, where that is a file, a pipe or a socket; a \
+terminal counts 0. `out_size` is how many bytes it wrote to its output and errors. They go through a pipe, also \
+to a terminal: for what needs a terminal there is --tty.
+
+Output of background processes is passed on until the command itself ends.
+
+Exit status: the command's own; 128 + the signal's number if one ended it; 127 if it is not found, 126 if it \
+cannot be run, 2 if the options are wrong: it is not run then. That the event cannot be recorded is a warning on \
+stderr, and changes nothing.";
+
+#[cfg(unix)]
+#[derive(Debug, Args)]
+#[command(after_help = EXEC_HELP)]
+pub(crate) struct ExecArgs {
+    /// The event's `tool` [default: the command's name, without its folder]
+    #[arg(long, value_parser = text)]
+    pub(crate) tool: Option<String>,
+    /// The event's `agent_id`: who calls the tool
+    #[arg(long, value_parser = text, default_value = "", hide_default_value = true)]
+    pub(crate) agent: String,
+    /// The event's `workspace_id`
+    #[arg(long, value_parser = text, default_value = "", hide_default_value = true)]
+    pub(crate) workspace: String,
+    /// The event's `user_id`: on whose behalf
+    #[arg(long, value_parser = text, default_value = "", hide_default_value = true)]
+    pub(crate) user: String,
+    /// The event's `req_id`: the request that the call belongs to
+    #[arg(long, value_parser = text, default_value = "", hide_default_value = true)]
+    pub(crate) req_id: String,
+    /// The event's `action`
+    #[arg(long, value_parser = text, default_value = "exec")]
+    pub(crate) action: String,
+    /// The event's `graph_run_id`
+    #[arg(long, value_parser = text)]
+    pub(crate) run: Option<String>,
+    /// The event's `graph_node`
+    #[arg(long, value_parser = text)]
+    pub(crate) node: Option<String>,
+    /// The event's `job_id`
+    #[arg(long, value_parser = text)]
+    pub(crate) job: Option<String>,
+    /// Hand the terminal over for output too, for editors, pagers and shells; `out_size` is then 0
+    #[arg(long)]
+    pub(crate) tty: bool,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// A text that an event may have.
+#[cfg(unix)]
+fn text(value: &str) -> Result<String, &'static str> {
+    if value.chars().any(char::is_control) {
+        return Err("accepted is text without control characters");
+    }
+    Ok(value.to_owned())
+}
+
+const WRITE_HELP: &str = "\
+Examples:
+  audit write events.jsonl
+  jq -c '{ts: .time, tool: .name, status, in_size: .bytes}' calls.json | audit write
+  echo '{\"tool\":\"search\",\"agent_id\":\"planner\",\"status\":\"ok\"}' | audit write -
+
+Each line is a JSON object with the field names of the daily files: ts, req_id, workspace_id, user_id, agent_id, \
+tool, action, status, duration_ms, in_size (or input_chars), out_size (or output_size_bytes), input_hash, \
+graph_run_id, graph_node, job_id. A field that is absent is empty, 0 or null; without `ts` the event gets the \
+current time. Empty lines are passed over.
+
+A line that is not as it has to be is named on stderr (`line 7: ts: ...`), and the others are recorded.
+
+Exit status: 0 if every line was accepted, 1 if some were rejected, 2 if the input could not be read or the \
+events could not be stored; the line from which nothing was written is named then.";
+
+#[derive(Debug, Args)]
+#[command(after_help = WRITE_HELP)]
+pub(crate) struct WriteArgs {
+    /// The file with the events; - or nothing is stdin
+    pub(crate) file: Option<PathBuf>,
+}
+
+const READ_HELP: &str = "\
+Examples:
+  audit read --newest --limit 20
+  audit read --from 2026-11-23 --to 2026-11-23T12:00:00+01:00 --agent planner
+  audit read --tool search --format jsonl | jq .duration_ms
+  audit read --run run-7 --format csv > run-7.csv
+
+Every filter that is given has to match, whole and exactly. Times are RFC 3339 or a date, which means its first \
+instant in UTC for --from and its last for --to; both are inclusive.
+
+All events that match are shown, unless --limit is given; the cursor of what is left is then named on stderr, to \
+go on with --cursor, the same filters and the same order. The CSV has what events have as they are: a spreadsheet \
+takes a text that begins with = + - or @ for a formula.
+
+Exit status: 0, also if nothing matches or the folder does not exist.";
+
+#[derive(Debug, Args)]
+#[command(after_help = READ_HELP)]
+pub(crate) struct ReadArgs {
+    /// The earliest time
+    #[arg(long, value_name = "TIME", help_heading = "Filters")]
+    pub(crate) from: Option<String>,
+    /// The latest time
+    #[arg(long, value_name = "TIME", help_heading = "Filters")]
+    pub(crate) to: Option<String>,
+    /// The event's `tool`
+    #[arg(long, help_heading = "Filters")]
+    pub(crate) tool: Option<String>,
+    /// The event's `agent_id`
+    #[arg(long, help_heading = "Filters")]
+    pub(crate) agent: Option<String>,
+    /// The event's `workspace_id`
+    #[arg(long, help_heading = "Filters")]
+    pub(crate) workspace: Option<String>,
+    /// The event's `user_id`
+    #[arg(long, help_heading = "Filters")]
+    pub(crate) user: Option<String>,
+    /// The event's `action`
+    #[arg(long, help_heading = "Filters")]
+    pub(crate) action: Option<String>,
+    /// The event's `status`
+    #[arg(long, help_heading = "Filters")]
+    pub(crate) status: Option<String>,
+    /// The event's `req_id`
+    #[arg(long, help_heading = "Filters")]
+    pub(crate) req_id: Option<String>,
+    /// The event's `graph_run_id`
+    #[arg(long, help_heading = "Filters")]
+    pub(crate) run: Option<String>,
+    /// The event's `graph_node`
+    #[arg(long, help_heading = "Filters")]
+    pub(crate) node: Option<String>,
+    /// The event's `job_id`
+    #[arg(long, help_heading = "Filters")]
+    pub(crate) job: Option<String>,
+    /// The latest first, instead of the earliest
+    #[arg(long)]
+    pub(crate) newest: bool,
+    /// The most events to show; 0 means all
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    pub(crate) limit: u64,
+    /// Where to go on: what an earlier call named as its next cursor
+    #[arg(long)]
+    pub(crate) cursor: Option<String>,
+    /// How to show them [default: table on a terminal, else jsonl]
+    #[arg(long)]
+    pub(crate) format: Option<Format>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A table as wide as the terminal, without the columns that are empty
+    Table,
+    /// The stored JSON lines
+    Jsonl,
+    /// All nineteen fields, with a header
+    Csv,
+}
+
+const STATUS_HELP: &str = "\
+Examples:
+  audit status
+  AUDIT_BACKEND=jsnol audit status --json | jq .warnings
+
+Exit status: 0, also if there are warnings.";
+
+#[derive(Debug, Args)]
+#[command(after_help = STATUS_HELP)]
+pub(crate) struct StatusArgs {
+    /// As a JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_options_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn everything_behind_the_command_is_the_commands() {
+        let parse = |line: &str| match Cli::try_parse_from(line.split(' ')).map(|cli| cli.command) {
+            Ok(Command::Exec(args)) => Ok((args.tool, args.command)),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error.kind()),
+        };
+        let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+        let command = Ok((None, words("ls -l --tool x")));
+        assert_eq!(parse("audit exec ls -l --tool x"), command);
+        assert_eq!(parse("audit exec -- ls -l --tool x"), command);
+        assert_eq!(parse("audit exec --tool t -- ls -- -l"), Ok((Some("t".into()), words("ls -- -l"))));
+        assert_eq!(parse("audit exec --bogus -- ls"), Err(clap::error::ErrorKind::UnknownArgument));
+        assert_eq!(parse("audit exec --tool t"), Err(clap::error::ErrorKind::MissingRequiredArgument));
+    }
+}

@@ -1,0 +1,128 @@
+//! `audit read`: what is recorded, a page at a time.
+
+mod show;
+
+use std::fs;
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use audit_host::{Error, Filter, Instance, Options, Order, PageRequest};
+
+use self::show::{Csv, Jsonl, Show, Table};
+use super::args::{Format, ReadArgs};
+use super::{Failure, say};
+
+pub(super) fn run(args: ReadArgs, options: &Options) -> Result<ExitCode, Failure> {
+    if let Some(folder) = missing(options) {
+        say(format_args!("no events: {} does not exist", folder.display()));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let on_terminal = io::stdout().is_terminal();
+    let format = args.format.unwrap_or(if on_terminal { Format::Table } else { Format::Jsonl });
+    let mut show: Box<dyn Show> = match format {
+        Format::Table => Box::new(Table::new()),
+        Format::Jsonl => Box::new(Jsonl),
+        Format::Csv => Box::new(Csv::default()),
+    };
+    let mut instance = Instance::open(&options.clone().read_only(true))?;
+    let order = if args.newest { Order::NewestFirst } else { Order::OldestFirst };
+    let mut request = PageRequest { order, limit: 0, cursor: args.cursor };
+    let limit = if args.limit == 0 { u64::MAX } else { args.limit };
+    let filter = Filter {
+        from_ts: args.from,
+        to_ts: args.to,
+        tool: args.tool,
+        agent_id: args.agent,
+        workspace_id: args.workspace,
+        user_id: args.user,
+        action: args.action,
+        status: args.status,
+        req_id: args.req_id,
+        graph_run_id: args.run,
+        graph_node: args.node,
+        job_id: args.job,
+    };
+    let (mut shown, mut skipped) = (0, 0);
+    loop {
+        request.limit = u32::try_from(limit - shown).unwrap_or(u32::MAX).min(show.page());
+        let page = show.next(&mut instance, &filter, &request).map_err(|stop| match stop {
+            Stop::Store(error) => Some(named(error)),
+            Stop::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
+            Stop::Output(error) => Some(Failure(format!("cannot write: {error}"))),
+        });
+        let page = match page {
+            Ok(page) => page,
+            // Whoever read the output has had enough.
+            Err(None) => return Ok(ExitCode::SUCCESS),
+            Err(Some(failure)) => return Err(failure),
+        };
+        shown += page.count;
+        // A later page may pass over the same lines again.
+        skipped = page.skipped.max(skipped);
+        request.cursor = page.next;
+        if request.cursor.is_none() || shown >= limit {
+            break;
+        }
+    }
+    if skipped > 0 {
+        say(format_args!(
+            "{skipped} lines were passed over: they are not events, or their file cannot be read"
+        ));
+    }
+    if let Some(cursor) = request.cursor {
+        say(format_args!("next cursor: {cursor}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What became of a page.
+struct Shown {
+    count: u64,
+    next: Option<String>,
+    skipped: u64,
+}
+
+enum Stop {
+    Store(Error),
+    Output(io::Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+/// The folder of the daily files, if there is none: nothing has been recorded then.
+fn missing(options: &Options) -> Option<PathBuf> {
+    let folder = options.folder()?;
+    match fs::metadata(&folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(folder),
+        _ => None,
+    }
+}
+
+/// The error in terms of the options.
+fn named(error: Error) -> Failure {
+    let Error::Invalid(value) = error else { return error.into() };
+    let option = match value.field.as_str() {
+        "from_ts" => "--from",
+        "to_ts" => "--to",
+        "agent_id" => "--agent",
+        "workspace_id" => "--workspace",
+        "user_id" => "--user",
+        "req_id" => "--req-id",
+        "graph_run_id" => "--run",
+        "graph_node" => "--node",
+        "job_id" => "--job",
+        field => return Failure(format!("--{field}: {}", value.reason)),
+    };
+    Failure(format!("{option}: {}", value.reason))
+}

@@ -1,0 +1,283 @@
+//! One instance of the component, called on the current thread.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use wasmtime::component::ResourceTable;
+use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+use crate::bindings::Full;
+use crate::bindings::audit::store::types;
+use crate::component::Component;
+use crate::error::Error;
+use crate::options::{Options, guest_path};
+use crate::types::{Event, Filter, JsonlPage, Page, PageRequest, Receipt, Status};
+
+/// What the host keeps for an instance.
+pub(crate) struct State {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    limits: StoreLimits,
+}
+
+impl State {
+    pub(crate) fn resources(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl types::Host for State {}
+
+/// One instance of the component: one store, called on the current thread.
+///
+/// This is the lower layer, for programs that do nothing else, such as a bulk import. It does not queue,
+/// flush by itself or recover: after [`Error::Trap`] each call fails, and a new one has to be opened. Call it
+/// outside of asynchronous tasks. [`AuditStore`](crate::AuditStore) does all of that.
+pub struct Instance {
+    component: Component,
+    options: Options,
+    store: Store<State>,
+    exports: Full,
+    /// How long a call may last, in epochs; none: as long as it takes.
+    epochs: Option<u64>,
+    /// The folder of the daily files, or why it could not be opened; none where the backend has none.
+    folder: Option<Result<FolderId, String>>,
+    stopped: bool,
+}
+
+impl Instance {
+    /// Loads the component, and starts an instance of it.
+    ///
+    /// A folder that cannot be created or opened is no error here: each call that needs it fails with
+    /// [`Error::Access`].
+    ///
+    /// # Errors
+    /// [`Error::Config`] for an option that is not as it has to be, [`Error::Start`] where the component
+    /// cannot be started.
+    pub fn open(options: &Options) -> Result<Self, Error> {
+        Self::start(&Component::load(options)?, options)
+    }
+
+    /// Another instance of the same component with the same options.
+    pub(crate) fn reopen(&self) -> Result<Self, Error> {
+        Self::start(&self.component, &self.options)
+    }
+
+    /// Starts an instance of the component.
+    ///
+    /// # Errors
+    /// As [`Instance::open`].
+    pub fn start(component: &Component, options: &Options) -> Result<Self, Error> {
+        options.check()?;
+        let mut wasi = WasiCtxBuilder::new();
+        // A file operation costs a sixth of what it does through a pool of threads.
+        wasi.allow_blocking_current_thread(true).stderr(options.warnings.clone());
+        for (name, value) in options.guest_environment() {
+            wasi.env(name, value);
+        }
+        let folder = options.folder().map(|path| preopen(&mut wasi, &path, options.read_only));
+        let limits = StoreLimitsBuilder::new().memory_size(options.guest_memory).trap_on_grow_failure(true);
+        let state = State { wasi: wasi.build(), table: ResourceTable::new(), limits: limits.build() };
+        let mut store = Store::new(&component.engine, state);
+        store.limiter(|state| &mut state.limits);
+        let epochs = component.epochs(options.call_limit);
+        set_deadline(&mut store, epochs);
+        let exports = component.linked.instantiate(&mut store).map_err(Error::start)?;
+        let (component, options) = (component.clone(), options.clone());
+        let mut instance = Self { component, options, store, exports, epochs, folder, stopped: false };
+        if let Some(config) = instance.options.guest_config().cloned() {
+            instance.call(|exports, store| exports.audit_store_control().call_configure(store, &config))?;
+        }
+        Ok(instance)
+    }
+
+    /// `writer.write`: records one event. What cannot be kept is counted in [`Instance::status`].
+    ///
+    /// # Errors
+    /// [`Error::Trap`].
+    pub fn write(&mut self, event: &Event) -> Result<(), Error> {
+        self.fault(|instance| {
+            instance.call(|exports, store| Ok(Ok(exports.audit_store_writer().call_write(store, event)?)))
+        })
+    }
+
+    /// `writer.write-batch`: records all of the events, in their order, or none.
+    ///
+    /// # Errors
+    /// As in the WIT, and [`Error::Trap`].
+    pub fn write_batch(&mut self, events: &[Event]) -> Result<Receipt, Error> {
+        self.fault(|instance| {
+            instance.call(|exports, store| exports.audit_store_writer().call_write_batch(store, events))
+        })
+    }
+
+    /// `writer.write-jsonl`: records all of the lines' events, in their order, or none.
+    ///
+    /// # Errors
+    /// As in the WIT, and [`Error::Trap`].
+    pub fn write_jsonl(&mut self, lines: &str) -> Result<Receipt, Error> {
+        self.call(|exports, store| exports.audit_store_writer().call_write_jsonl(store, lines))
+    }
+
+    /// `writer.flush`: hands on what is buffered.
+    ///
+    /// # Errors
+    /// As in the WIT, and [`Error::Trap`].
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.call(|exports, store| exports.audit_store_writer().call_flush(store))
+    }
+
+    /// `reader.read`: a page of the entries that match.
+    ///
+    /// # Errors
+    /// As in the WIT, and [`Error::Trap`].
+    pub fn read(&mut self, filter: &Filter, page: &PageRequest) -> Result<Page, Error> {
+        self.call(|exports, store| exports.audit_store_reader().call_read(store, filter, page))
+    }
+
+    /// `reader.read-jsonl`: the same as JSON lines in one string.
+    ///
+    /// # Errors
+    /// As in the WIT, and [`Error::Trap`].
+    pub fn read_jsonl(&mut self, filter: &Filter, page: &PageRequest) -> Result<JsonlPage, Error> {
+        self.call(|exports, store| exports.audit_store_reader().call_read_jsonl(store, filter, page))
+    }
+
+    /// `control.status`: how this instance is doing.
+    ///
+    /// # Errors
+    /// [`Error::Trap`].
+    pub fn status(&mut self) -> Result<Status, Error> {
+        let status =
+            self.call(|exports, store| Ok(Ok(exports.audit_store_control().call_status(store)?)))?;
+        Ok(status.into())
+    }
+
+    /// `control.close`: flushes and closes.
+    ///
+    /// # Errors
+    /// As in the WIT, and [`Error::Trap`].
+    pub fn close(&mut self) -> Result<(), Error> {
+        self.call(|exports, store| exports.audit_store_control().call_close(store))
+    }
+
+    /// Whether the path of the folder leads to another one now than when the instance was started: that one was
+    /// removed or replaced, or could not be opened then. Creates it if need be.
+    pub(crate) fn folder_has_moved(&self) -> bool {
+        let Some(path) = self.options.folder() else { return false };
+        if !self.options.read_only {
+            let _ = fs::create_dir_all(&path);
+        }
+        folder_id(&path).is_ok_and(|now| self.folder.as_ref().is_none_or(|then| then.as_ref() != Ok(&now)))
+    }
+
+    /// Whether a trap has ended this instance.
+    pub(crate) fn stopped(&self) -> bool {
+        self.stopped
+    }
+
+    fn call<T>(
+        &mut self,
+        call: impl FnOnce(&Full, &mut Store<State>) -> wasmtime::Result<Result<T, types::Error>>,
+    ) -> Result<T, Error> {
+        if self.stopped {
+            return Err(Error::Trap("it was stopped by an earlier call".into()));
+        }
+        set_deadline(&mut self.store, self.epochs);
+        match call(&self.exports, &mut self.store) {
+            Ok(answer) => answer.map_err(|error| match (error, &self.folder) {
+                (types::Error::Access(text), Some(Err(why))) => Error::Access(format!("{text} ({why})")),
+                (error, _) => error.into(),
+            }),
+            Err(trap) => {
+                self.stopped = true;
+                Err(Error::Trap(reason(&trap, &self.options)))
+            }
+        }
+    }
+
+    #[cfg(not(test))]
+    fn fault<T>(&mut self, call: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+        call(self)
+    }
+
+    #[cfg(test)]
+    fn fault<T>(&mut self, call: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+        let fault = self.options.faults.lock().expect("no test panics with it").pop_front();
+        if fault == Some(Fault::Before) {
+            self.stopped = true;
+        }
+        let answer = call(self);
+        if fault == Some(Fault::After) {
+            self.stopped = true;
+            return Err(Error::Trap("a fault of the test".into()));
+        }
+        answer
+    }
+}
+
+fn set_deadline(store: &mut Store<State>, epochs: Option<u64>) {
+    // An engine that counts no epochs has no use for it, and one that does starts with none left.
+    store.set_epoch_deadline(epochs.unwrap_or(u64::MAX / 2));
+}
+
+/// Where a test stops an instance: before or after the component has done its work.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    No,
+    Before,
+    After,
+}
+
+/// One for each write to come, of whatever instance.
+#[cfg(test)]
+pub(crate) type Faults = std::sync::Arc<std::sync::Mutex<std::collections::VecDeque<Fault>>>;
+
+/// What tells one folder from another.
+type FolderId = (u64, u64);
+
+/// Opens the folder for the component, under the path that its configuration has.
+fn preopen(wasi: &mut WasiCtxBuilder, path: &Path, read_only: bool) -> Result<FolderId, String> {
+    let perms = if read_only {
+        FsPerms::ReadOnly
+    } else {
+        fs::create_dir_all(path).map_err(|error| format!("cannot create {}: {error}", path.display()))?;
+        FsPerms::ReadWrite
+    };
+    let opened = wasi.preopened_dir(path, guest_path(path), perms);
+    opened.map_err(|error| format!("cannot open {}: {}", path.display(), error.root_cause()))?;
+    folder_id(path).map_err(|error| format!("cannot open {}: {error}", path.display()))
+}
+
+#[cfg(unix)]
+fn folder_id(path: &Path) -> io::Result<FolderId> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = fs::metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn folder_id(path: &Path) -> io::Result<FolderId> {
+    fs::metadata(path).map(|_| (0, 0))
+}
+
+/// Why the component stopped, in terms of the options.
+fn reason(trap: &wasmtime::Error, options: &Options) -> String {
+    if let (Some(Trap::Interrupt), Some(limit)) = (trap.downcast_ref(), options.call_limit) {
+        return format!("the call took longer than its limit of {limit:?}");
+    }
+    let root = trap.root_cause().to_string();
+    if root.contains("growing memory") {
+        return format!("it needs more memory than its limit of {} bytes", options.guest_memory);
+    }
+    root
+}

@@ -1,0 +1,159 @@
+//! What waits between the callers and the worker: events, bounded, and requests.
+//!
+//! Nothing here waits for the component. The lock is held for moving values only, and the worker alone prints
+//! warnings, so that a caller is not held up by a slow stderr.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::types::{Event, Status};
+use crate::worker::Worker;
+
+/// What a caller wants from the worker, answer included.
+pub(crate) type Request = Box<dyn FnOnce(&mut Worker) + Send>;
+
+pub(crate) struct Queue {
+    max_events: usize,
+    max_bytes: usize,
+    inner: Mutex<Inner>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct Inner {
+    events: VecDeque<Event>,
+    bytes: usize,
+    /// What the worker has taken, but still keeps.
+    held: usize,
+    held_bytes: usize,
+    requests: Vec<Request>,
+    /// Events that found the queue full, and events that came after it was closed.
+    refused: Refused,
+    worker_waits: bool,
+    closed: bool,
+    last_status: Option<Status>,
+}
+
+/// How many events were not let in, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) full: u64,
+    pub(crate) closed: u64,
+}
+
+/// What the worker takes at once.
+#[derive(Default)]
+pub(crate) struct Taken {
+    pub(crate) events: VecDeque<Event>,
+    pub(crate) bytes: usize,
+    pub(crate) requests: Vec<Request>,
+    pub(crate) refused: Refused,
+    pub(crate) closed: bool,
+}
+
+impl Queue {
+    pub(crate) fn new(max_events: usize, max_bytes: usize) -> Self {
+        Self { max_events, max_bytes, inner: Mutex::default(), wake: Condvar::new() }
+    }
+
+    /// Lets an event in, if there is room.
+    pub(crate) fn push(&self, event: Event) {
+        let size = event.size();
+        let mut inner = self.lock();
+        if inner.closed {
+            inner.refused.closed += 1;
+        } else if inner.events.len() + inner.held >= self.max_events
+            || inner.bytes + inner.held_bytes + size > self.max_bytes
+        {
+            inner.refused.full += 1;
+        } else {
+            inner.events.push_back(event);
+            inner.bytes += size;
+            self.wake(inner);
+        }
+    }
+
+    /// Gives the request back where nobody is there to answer it.
+    pub(crate) fn ask(&self, request: Request) -> Result<(), Request> {
+        let mut inner = self.lock();
+        if inner.closed {
+            return Err(request);
+        }
+        inner.requests.push(request);
+        self.wake(inner);
+        Ok(())
+    }
+
+    /// Lets nothing in any more.
+    pub(crate) fn close(&self) {
+        let mut inner = self.lock();
+        inner.closed = true;
+        self.wake(inner);
+    }
+
+    /// Waits for something to do, until `deadline` at most, and takes all of it. The events stay counted as
+    /// held, until [`Queue::hold`] says otherwise.
+    pub(crate) fn take(&self, deadline: Instant) -> Taken {
+        let mut inner = self.lock();
+        loop {
+            let now = Instant::now();
+            if !inner.events.is_empty() || !inner.requests.is_empty() || inner.closed || now >= deadline {
+                break;
+            }
+            inner.worker_waits = true;
+            let waited = self.wake.wait_timeout(inner, deadline - now);
+            inner = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        inner.worker_waits = false;
+        let events = std::mem::take(&mut inner.events);
+        let bytes = std::mem::take(&mut inner.bytes);
+        inner.held += events.len();
+        inner.held_bytes += bytes;
+        let requests = std::mem::take(&mut inner.requests);
+        Taken { events, bytes, requests, refused: inner.refused, closed: inner.closed }
+    }
+
+    /// The worker keeps so much of what it took.
+    pub(crate) fn hold(&self, events: usize, bytes: usize) {
+        let mut inner = self.lock();
+        inner.held = events;
+        inner.held_bytes = bytes;
+    }
+
+    /// How many events wait here, and how many were not let in.
+    pub(crate) fn counts(&self) -> (usize, Refused) {
+        let inner = self.lock();
+        (inner.events.len(), inner.refused)
+    }
+
+    /// The worker ends: what is asked from now on is answered with its last status, which does not yet count
+    /// what came after the queue was closed.
+    pub(crate) fn end(&self, status: Option<Status>) {
+        let mut inner = self.lock();
+        inner.closed = true;
+        inner.requests.clear();
+        inner.last_status = status.or(inner.last_status.take());
+    }
+
+    /// The status after the worker's end, with what came after the queue was closed.
+    pub(crate) fn last_status(&self) -> Option<Status> {
+        let inner = self.lock();
+        let mut status = inner.last_status.clone()?;
+        status.counts.received += inner.refused.closed;
+        status.counts.dropped.unwritable += inner.refused.closed;
+        Some(status)
+    }
+
+    fn wake(&self, mut inner: MutexGuard<'_, Inner>) {
+        // Waking costs a system call, even where nobody waits.
+        if std::mem::take(&mut inner.worker_waits) {
+            drop(inner);
+            self.wake.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

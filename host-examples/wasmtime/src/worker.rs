@@ -1,0 +1,274 @@
+//! The thread that owns the instance: it hands over what is queued, answers requests, flushes from time to
+//! time, and ends with a drained queue and a closed component.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::component::Component;
+use crate::error::Error;
+use crate::instance::Instance;
+use crate::ledger::{Change, Ledger};
+use crate::options::Options;
+use crate::queue::{Queue, Taken};
+use crate::types::{Event, Filter, JsonlPage, Page, PageRequest, Receipt, Status};
+use crate::warnings::Warnings;
+use crate::worker::backlog::Backlog;
+
+mod backlog;
+mod deliver;
+mod recover;
+#[cfg(test)]
+mod tests;
+
+pub(crate) struct Worker {
+    queue: Arc<Queue>,
+    warnings: Warnings,
+    instance: Instance,
+    /// The instance's status after its last call.
+    seen: Status,
+    ledger: Ledger,
+    backlog: Backlog,
+    /// Why the backlog was not taken; it waits for the next tick.
+    stalled: Option<Error>,
+    restarts: u64,
+    /// The host's own last error, with its time.
+    last_error: Option<String>,
+    tick: Duration,
+    full: u64,
+}
+
+impl Worker {
+    pub(crate) fn open(
+        component: Option<&Component>,
+        options: &Options,
+        queue: Arc<Queue>,
+    ) -> Result<Self, Error> {
+        let mut instance = match component {
+            Some(component) => Instance::start(component, options)?,
+            None => Instance::open(options)?,
+        };
+        let seen = instance.status()?;
+        Ok(Self {
+            queue,
+            warnings: options.warnings.clone(),
+            instance,
+            seen,
+            ledger: Ledger::default(),
+            backlog: Backlog::default(),
+            stalled: None,
+            restarts: 0,
+            last_error: None,
+            tick: options.tick(),
+            full: 0,
+        })
+    }
+
+    /// Works until the queue is closed.
+    pub(crate) fn run(mut self) {
+        let end = End(Arc::clone(&self.queue));
+        let mut next_tick = Instant::now() + self.tick;
+        loop {
+            let Taken { events, bytes, requests, refused, closed } = self.queue.take(next_tick);
+            self.backlog.append(events, bytes);
+            if refused.full > self.full {
+                self.full = refused.full;
+                let text = format!("the queue is full; {} events were not recorded so far", refused.full);
+                self.warnings.warn("queue-full", &text);
+            }
+            let due = Instant::now() >= next_tick;
+            if due {
+                self.stalled = None;
+            }
+            self.deliver();
+            for request in requests {
+                request(&mut self);
+            }
+            if due {
+                // What it cannot hand on stays pending, and shows in the status.
+                let _ =
+                    self.counted(Instance::flush).map_err(|reason| self.recover(&reason, &mut Vec::new()));
+                next_tick = Instant::now() + self.tick;
+            }
+            if closed {
+                break;
+            }
+        }
+        let status = self.finish();
+        end.0.end(Some(status));
+    }
+
+    pub(crate) fn write_batch(&mut self, mut events: Vec<Event>) -> Result<Receipt, Error> {
+        let mut followed = false;
+        loop {
+            let count = events.len();
+            if let Err(error) = self.ensure_started() {
+                self.ledger.refused(count as u64);
+                return Err(error);
+            }
+            match self.counted(|instance| instance.write_batch(&events)) {
+                Ok((Err(Error::Access(_)), Change { taken: 0, rejected }))
+                    if !followed && self.follow_folder(rejected) =>
+                {
+                    followed = true;
+                }
+                Ok((answer, change)) => {
+                    events.truncate(usize::try_from(change.taken).unwrap_or(usize::MAX));
+                    self.ledger.accepted(change.taken, Some(events));
+                    return answer;
+                }
+                Err(reason) => {
+                    self.recover(&reason, &mut events);
+                    self.ledger.refused(events.len() as u64);
+                    let stored = count - events.len();
+                    return Err(Error::Trap(format!("{reason}; of {count} events {stored} are stored")));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn write_jsonl(&mut self, lines: &str) -> Result<Receipt, Error> {
+        let count = || lines.lines().filter(|line| !line.trim().is_empty()).count() as u64;
+        let mut followed = false;
+        loop {
+            if let Err(error) = self.ensure_started() {
+                self.ledger.refused(count());
+                return Err(error);
+            }
+            match self.counted(|instance| instance.write_jsonl(lines)) {
+                Ok((Err(Error::Access(_)), Change { taken: 0, rejected }))
+                    if !followed && self.follow_folder(rejected) =>
+                {
+                    followed = true;
+                }
+                Ok((answer, change)) => {
+                    self.ledger.accepted(change.taken, None);
+                    return answer;
+                }
+                Err(reason) => {
+                    self.recover(&reason, &mut Vec::new());
+                    self.ledger.refused(count());
+                    return Err(Error::Trap(format!("{reason}; some of the events may be stored")));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn read(&mut self, filter: &Filter, page: &PageRequest) -> Result<Page, Error> {
+        self.reading(|instance| instance.read(filter, page))
+    }
+
+    pub(crate) fn read_jsonl(&mut self, filter: &Filter, page: &PageRequest) -> Result<JsonlPage, Error> {
+        self.reading(|instance| instance.read_jsonl(filter, page))
+    }
+
+    fn reading<T>(&mut self, read: impl Fn(&mut Instance) -> Result<T, Error>) -> Result<T, Error> {
+        self.ensure_started()?;
+        let answer = match read(&mut self.instance) {
+            Err(Error::Access(_)) if self.follow_folder(0) => read(&mut self.instance),
+            answer => answer,
+        };
+        if let Err(Error::Trap(reason)) = &answer {
+            self.recover(reason, &mut Vec::new());
+        }
+        answer
+    }
+
+    pub(crate) fn flush(&mut self) -> Result<(), Error> {
+        self.stalled = None;
+        self.deliver();
+        if let Some(error) = self.stalled.clone() {
+            return Err(error);
+        }
+        match self.counted(Instance::flush) {
+            Ok((answer, _)) => answer,
+            Err(reason) => {
+                self.recover(&reason, &mut Vec::new());
+                Err(Error::Trap(reason))
+            }
+        }
+    }
+
+    pub(crate) fn status(&mut self) -> Status {
+        if let Err(reason) = self.counted(|_| Ok(())) {
+            self.recover(&reason, &mut Vec::new());
+        }
+        let (waiting, refused) = self.queue.counts();
+        let waiting = (waiting + self.backlog.len()) as u64;
+        self.combined(waiting, refused.full, refused.closed)
+    }
+
+    /// The instance's status with the counts of the whole store.
+    fn combined(&self, waiting: u64, full: u64, closed: u64) -> Status {
+        let mut status = self.seen.clone();
+        status.counts = self.ledger.counts(waiting, full, closed);
+        status.restarts = self.restarts;
+        // Both begin with their time.
+        status.last_error = status.last_error.max(self.last_error.clone());
+        status
+    }
+
+    /// Calls the instance and takes over its counts. An error is why it stopped.
+    fn counted<T>(
+        &mut self,
+        call: impl FnOnce(&mut Instance) -> Result<T, Error>,
+    ) -> Result<(Result<T, Error>, Change), String> {
+        let answer = call(&mut self.instance);
+        if let Err(Error::Trap(reason)) = answer {
+            return Err(reason);
+        }
+        match self.instance.status() {
+            Ok(status) => {
+                let change = self.ledger.observe(&status.counts);
+                self.seen = status;
+                Ok((answer, change))
+            }
+            Err(error) => Err(match error {
+                Error::Trap(reason) => reason,
+                other => other.to_string(),
+            }),
+        }
+    }
+
+    /// Drains the queue and closes the component.
+    fn finish(&mut self) -> Status {
+        // Twice, because a component that stops here leaves events to hand over to the next.
+        for _ in 0..2 {
+            self.stalled = None;
+            self.deliver();
+            match self.counted(Instance::close) {
+                Ok((Ok(()), _)) => break,
+                Ok((Err(error), _)) => {
+                    self.note(&format!("the store was not closed well: {error}"));
+                    break;
+                }
+                Err(reason) => self.recover(&reason, &mut Vec::new()),
+            }
+        }
+        let (again, _) = if self.seen.counts.pending > 0 { self.ledger.fold() } else { Default::default() };
+        let lost = (self.backlog.len() + again.len()) as u64;
+        if lost > 0 {
+            let why = self.stalled.take().map(|error| format!(": {error}")).unwrap_or_default();
+            self.note(&format!("{lost} events were not recorded when the store was closed{why}"));
+            self.ledger.lost(lost);
+            self.backlog = Backlog::default();
+        }
+        let (_, refused) = self.queue.counts();
+        self.combined(0, refused.full, 0)
+    }
+
+    /// Keeps an error for the status, and warns.
+    fn note(&mut self, text: &str) {
+        self.last_error = Some(format!("{} {text}", clock::now()));
+        self.warnings.warn("host", text);
+    }
+}
+
+/// Ends the queue with the worker, also where it panics: nobody waits for an answer then.
+struct End(Arc<Queue>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.end(None);
+    }
+}

@@ -1,0 +1,142 @@
+//! How an instance is replaced: by a new one of the same component with the same options, which is given again
+//! what the old one had not stored.
+//!
+//! What the old one did store is found by its chain and `seq`, so that an event is not recorded twice because
+//! the component stopped between storing it and saying so.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+
+use super::Worker;
+use crate::clock;
+use crate::error::Error;
+use crate::instance::Instance;
+use crate::ledger::Placed;
+use crate::types::{Event, Filter, PageRequest};
+
+/// Entries of one page when looking for what is stored.
+const PAGE: u32 = 10_000;
+
+impl Worker {
+    /// Replaces the instance, which stopped. Of the events that it was busy with, those that it stored are
+    /// taken out.
+    pub(super) fn recover(&mut self, reason: &str, busy: &mut Vec<Event>) {
+        self.replace(&format!("the component stopped, and is started anew: {reason}"), busy);
+    }
+
+    /// Replaces the instance where the path of its folder leads elsewhere now. `rejected` events that it
+    /// refused are handed over again then.
+    pub(super) fn follow_folder(&mut self, rejected: u64) -> bool {
+        if !self.instance.folder_has_moved() {
+            return false;
+        }
+        self.ledger.withdraw(rejected);
+        self.replace("the folder was removed or replaced; the new one is used", &mut Vec::new());
+        !self.instance.stopped()
+    }
+
+    /// Starts an instance where there is none.
+    pub(super) fn ensure_started(&mut self) -> Result<(), Error> {
+        if self.instance.stopped() { self.start() } else { Ok(()) }
+    }
+
+    fn replace(&mut self, why: &str, busy: &mut Vec<Event>) {
+        self.note(why);
+        let chain = self.seen.chain.clone();
+        let seqs = self.ledger.next_seq()..;
+        let (mut again, lost) = self.ledger.fold();
+        if lost > 0 {
+            self.note(&format!("{lost} events that the component had in memory are lost"));
+        }
+        if self.seen.backend == "memory" && self.seen.counts.stored > 0 {
+            self.note("the events of the backend `memory` are gone");
+        }
+        if self.start().is_ok() {
+            let placed = seqs.zip(busy.drain(..)).map(|(seq, event)| Placed { seq, event });
+            let mut placed: Vec<Placed> = placed.collect();
+            let stored = self.stored(&chain, again.iter().chain(&placed));
+            self.ledger.found(stored.len() as u64);
+            again.retain(|placed| !stored.contains(&placed.seq));
+            placed.retain(|placed| !stored.contains(&placed.seq));
+            busy.extend(placed.into_iter().map(|placed| placed.event));
+        }
+        self.backlog.put_back(again.into_iter().map(|placed| placed.event).collect());
+    }
+
+    fn start(&mut self) -> Result<(), Error> {
+        let started = self.instance.reopen().and_then(|mut instance| Ok((instance.status()?, instance)));
+        match started {
+            Ok((status, instance)) => {
+                self.ledger.observe(&status.counts);
+                self.seen = status;
+                self.instance = instance;
+                self.restarts += 1;
+                Ok(())
+            }
+            Err(error) => {
+                self.note(&error.to_string());
+                Err(Error::Start(error.to_string()))
+            }
+        }
+    }
+
+    /// The `seq` of those events that are stored in the chain.
+    fn stored<'p>(&mut self, chain: &str, placed: impl Iterator<Item = &'p Placed> + Clone) -> HashSet<u64> {
+        match stored(&mut self.instance, chain, placed) {
+            Ok(stored) => stored,
+            Err(error) => {
+                self.note(&format!("some events may be recorded twice: {error}"));
+                if let Error::Trap(_) = error {
+                    let _ = self.start();
+                }
+                HashSet::new()
+            }
+        }
+    }
+}
+
+fn stored<'p>(
+    instance: &mut Instance,
+    chain: &str,
+    placed: impl Iterator<Item = &'p Placed> + Clone,
+) -> Result<HashSet<u64>, Error> {
+    let sought: HashSet<u64> = placed.clone().map(|placed| placed.seq).collect();
+    let mut found = HashSet::new();
+    if sought.is_empty() {
+        return Ok(found);
+    }
+    let (from_ts, to_ts) = span(placed.map(|placed| placed.event.ts.as_str())).unzip();
+    let filter = Filter { from_ts, to_ts, ..Filter::default() };
+    let mut request = PageRequest { limit: PAGE, ..PageRequest::default() };
+    loop {
+        let page = instance.read(&filter, &request)?;
+        let entries = page.entries.iter().filter(|entry| entry.chain == chain);
+        found.extend(entries.map(|entry| entry.seq).filter(|seq| sought.contains(seq)));
+        request.cursor = page.next;
+        if request.cursor.is_none() {
+            return Ok(found);
+        }
+    }
+}
+
+/// The earliest and the latest of the times; none where one of them cannot be read.
+fn span<'t>(times: impl Iterator<Item = &'t str>) -> Option<(String, String)> {
+    let times = times.map(|time| Some(DateTime::parse_from_rfc3339(time).ok()?.to_utc()));
+    let times: Option<Vec<DateTime<Utc>>> = times.collect();
+    let times = times?;
+    Some((clock::text(times.iter().min()?), clock::text(times.iter().max()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_compares_instants_not_text() {
+        let times = ["2026-11-23T06:30:00Z", "2026-11-23T06:30:00.5+02:00", "2026-11-23T06:30:00.1234567Z"];
+        let (from, to) = ("2026-11-23T04:30:00.500000Z", "2026-11-23T06:30:00.123456Z");
+        assert_eq!(span(times.into_iter()), Some((from.into(), to.into())));
+        assert_eq!(span(["2026-11-23T06:30:00Z", "soon"].into_iter()), None);
+    }
+}

@@ -1,0 +1,154 @@
+//! The JSON line: how an entry is encoded, and what is read from one.
+
+use crate::Invalid;
+use crate::event::{Checked, Event, TextField};
+use crate::leaf;
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::vec::Vec;
+use uuid::Uuid;
+
+/// The longest line, newline included: it is one atomic append in every backend and host.
+pub const MAX_LEN: usize = 4096;
+
+/// The names of an event's fields in the line, in their order.
+pub const EVENT_FIELDS: [&str; 15] = [
+    "ts",
+    "req_id",
+    "workspace_id",
+    "user_id",
+    "agent_id",
+    "tool",
+    "action",
+    "status",
+    "duration_ms",
+    "in_size",
+    "out_size",
+    "input_hash",
+    "graph_run_id",
+    "graph_node",
+    "job_id",
+];
+
+/// What the store gives an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp<'a> {
+    /// The entry's identifier.
+    pub id: Uuid,
+    /// The instance that wrote it.
+    pub chain: Uuid,
+    /// The position in the chain, from 0.
+    pub seq: u64,
+    /// The leaf hash, 64 lower-case hexadecimal digits.
+    pub hash: Cow<'a, str>,
+}
+
+/// A line as it was read: an event, and the stamp if this store wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parsed<'a> {
+    /// The event, unchecked.
+    pub event: Event<'a>,
+    /// `None`: the line came from another writer.
+    pub stamp: Option<Stamp<'a>>,
+}
+
+/// Appends the entry's line to `out`, with the place of its hash to be filled by `leaf::seal`; or leaves `out`
+/// as it was and says which field makes it too long.
+pub fn encode(
+    event: &Checked<'_>,
+    id: Uuid,
+    chain: Uuid,
+    seq: u64,
+    out: &mut Vec<u8>,
+) -> Result<(), Invalid> {
+    let start = out.len();
+    put_event(event.event(), out);
+    out.pop();
+    let mut text = Uuid::encode_buffer();
+    out.extend_from_slice(b",\"id\":\"");
+    out.extend_from_slice(id.hyphenated().encode_lower(&mut text).as_bytes());
+    out.extend_from_slice(b"\",\"chain\":\"");
+    out.extend_from_slice(chain.hyphenated().encode_lower(&mut text).as_bytes());
+    out.extend_from_slice(b"\",\"seq\":");
+    put_number(seq, out);
+    out.extend_from_slice(leaf::BEFORE);
+    out.extend_from_slice(&leaf::UNSEALED);
+    out.extend_from_slice(leaf::AFTER);
+    let len = out.len() - start;
+    if len > MAX_LEN {
+        out.truncate(start);
+        return Err(too_long(event.event(), len));
+    }
+    Ok(())
+}
+
+/// Appends the event's fifteen fields as a JSON object, without a newline.
+pub fn put_event(event: &Event<'_>, out: &mut Vec<u8>) {
+    let mut separator = b'{';
+    let mut put = |name: &str, value: Field<'_>| {
+        out.push(separator);
+        separator = b',';
+        out.push(b'"');
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"\":");
+        match value {
+            Field::Text(Some(text)) => put_text(text, out),
+            Field::Text(None) => out.extend_from_slice(b"null"),
+            Field::Number(number) => put_number(number, out),
+        }
+    };
+    put("ts", Field::Text(Some(&event.ts)));
+    put("req_id", Field::Text(Some(&event.req_id)));
+    put("workspace_id", Field::Text(Some(&event.workspace_id)));
+    put("user_id", Field::Text(Some(&event.user_id)));
+    put("agent_id", Field::Text(Some(&event.agent_id)));
+    put("tool", Field::Text(Some(&event.tool)));
+    put("action", Field::Text(Some(&event.action)));
+    put("status", Field::Text(Some(&event.status)));
+    put("duration_ms", Field::Number(event.duration_ms));
+    put("in_size", Field::Number(event.in_size));
+    put("out_size", Field::Number(event.out_size));
+    put("input_hash", Field::Text(Some(&event.input_hash)));
+    put("graph_run_id", Field::Text(event.graph_run_id.as_deref()));
+    put("graph_node", Field::Text(event.graph_node.as_deref()));
+    put("job_id", Field::Text(event.job_id.as_deref()));
+    out.push(b'}');
+}
+
+enum Field<'e> {
+    Text(Option<&'e str>),
+    Number(u64),
+}
+
+fn put_text(text: &str, out: &mut Vec<u8>) {
+    let escaped = |b: u8| (b < 0x20) | (b == b'"') | (b == b'\\');
+    // Without an early end the compiler looks at 16 bytes at once.
+    if text.bytes().fold(false, |found, b| found | escaped(b)) {
+        out.extend_from_slice(serde_json::to_string(text).unwrap_or_default().as_bytes());
+    } else {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    }
+}
+
+fn put_number(number: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+fn too_long(event: &Event<'_>, len: usize) -> Invalid {
+    let length = |field: &TextField| field.of(event).map_or(0, str::len);
+    let longest = TextField::ALL.into_iter().max_by_key(length);
+    let field = longest.unwrap_or(TextField::Tool);
+    Invalid::new(
+        field.name(),
+        format!(
+            "the event's line is {len} bytes with its newline, {} of them in this field; accepted are \
+             lines up to {MAX_LEN} bytes",
+            length(&field)
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests;

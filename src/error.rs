@@ -31,3 +31,13 @@ impl From<Invalid> for Error {
         Self::Invalid { index: 0, invalid }
     }
 }
+
+/// Names in a message: `a, b, c`.
+pub fn listed(names: &[&str]) -> String {
+    let mut list = String::new();
+    for name in names {
+        list += if list.is_empty() { "" } else { ", " };
+        list += name;
+    }
+    list
+}

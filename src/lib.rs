@@ -12,6 +12,7 @@ pub use audit_format::{event, id, leaf, line, time};
 
 pub mod backends;
 pub mod error;
+mod find;
 pub mod host;
 pub mod page;
 pub mod parse;

@@ -38,17 +38,19 @@ pub struct Key {
 impl Key {
     /// The opaque text from which `from_cursor` makes this key again.
     pub fn to_cursor(self, order: Order) -> String {
+        let at = self.at.micros() as u64;
         let id = self.id.map_or(0, |id| id.as_u128());
         let Place { day, offset } = self.place;
-        format!("{}{}.{id:x}.{day}.{offset}", order_letter(order), self.at.micros())
+        format!("{}{at:x}.{id:x}.{:x}.{offset:x}", order_letter(order), day as u32)
     }
 
     /// `None`: `text` is not the cursor of a page in this order.
     pub fn from_cursor(text: &str, order: Order) -> Option<Self> {
         let mut parts = text.strip_prefix(order_letter(order))?.split('.');
-        let at = Timestamp::from_micros(parts.next()?.parse().ok()?)?;
-        let id = u128::from_str_radix(parts.next()?, 16).ok()?;
-        let place = Place { day: parts.next()?.parse().ok()?, offset: parts.next()?.parse().ok()? };
+        let mut part = || u128::from_str_radix(parts.next()?, 16).ok();
+        let at = Timestamp::from_micros(u64::try_from(part()?).ok()? as i64)?;
+        let id = part()?;
+        let place = Place { day: u32::try_from(part()?).ok()? as i32, offset: u64::try_from(part()?).ok()? };
         let key = Self { at, id: (id != 0).then(|| Uuid::from_u128(id)), place };
         parts.next().is_none().then_some(key)
     }

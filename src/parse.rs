@@ -1,5 +1,6 @@
 //! Reading lines: the shortcut for plain ones, and serde_json for all others, which says what is wrong with them.
 
+use crate::error::listed;
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::format;
@@ -85,7 +86,7 @@ impl Reading {
             let Some((place, name)) = place_of(&key) else {
                 if let Unknown::Refused = self.unknown {
                     self.field.set(Some(Cow::Owned(quoted(&key))));
-                    let known = EVENT_FIELDS.join(", ");
+                    let known = listed(&EVENT_FIELDS);
                     return Err(de::Error::custom(format!("unknown field; accepted are {known}")));
                 }
                 map.next_value::<de::IgnoredAny>()?;

@@ -2,12 +2,13 @@
 
 use crate::error::Invalid;
 use crate::event::{Event, TextField};
+use crate::find::Needle;
 use crate::page::Key;
 use crate::time::{Timestamp, parse_bound};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use memchr::{memchr, memmem};
+use memchr::memchr;
 
 /// How many entries a page has where the request does not say.
 pub const DEFAULT_LIMIT: usize = 50_000;
@@ -64,14 +65,14 @@ pub struct Query {
 struct TextMatch {
     field: TextField,
     value: String,
-    needle: Needle,
+    sign: Sign,
 }
 
 /// What a line must contain for its field to have a value, however it is spaced.
 #[derive(Debug)]
-enum Needle {
-    /// These bytes, or an escape.
-    Bytes(memmem::Finder<'static>),
+enum Sign {
+    /// The value in quotes, or an escape.
+    Value(Needle),
     /// An escape.
     Escape,
     /// Nothing: an absent field counts as empty.
@@ -108,10 +109,10 @@ impl Query {
 
     /// Whether the line of an event that matches could look like this. Only reads bytes.
     pub fn may_match(&self, line: &[u8]) -> bool {
-        self.texts.iter().all(|text| match &text.needle {
-            Needle::Bytes(finder) => finder.find(line).is_some() || has_escape(line),
-            Needle::Escape => has_escape(line),
-            Needle::Nothing => true,
+        self.texts.iter().all(|text| match &text.sign {
+            Sign::Value(needle) => needle.is_in(line) || has_escape(line),
+            Sign::Escape => has_escape(line),
+            Sign::Nothing => true,
         })
     }
 
@@ -123,12 +124,12 @@ impl Query {
 
 impl TextMatch {
     fn new((field, value): (TextField, String)) -> Self {
-        let needle = match serde_json::to_string(&value) {
-            _ if value.is_empty() => Needle::Nothing,
-            Ok(json) if !json.contains('\\') => Needle::Bytes(memmem::Finder::new(&json).into_owned()),
-            _ => Needle::Escape,
+        let sign = match serde_json::to_string(&value) {
+            _ if value.is_empty() => Sign::Nothing,
+            Ok(json) if !json.contains('\\') => Sign::Value(Needle::new(json.as_bytes())),
+            _ => Sign::Escape,
         };
-        Self { field, value, needle }
+        Self { field, value, sign }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The configuration: what the host sets, what the environment says, and the defaults.
 
 use crate::backends::Kind;
+use crate::error::listed;
 use crate::time::quoted;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -120,18 +121,18 @@ impl Settings {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let mut resolving = Resolving { variable: &variable, warnings: Vec::new() };
         let default = Self::default();
-        let kinds = Kind::ALL.map(Kind::name);
+        let kinds = listed(&Kind::ALL.map(Kind::name));
         let (requested, backend) = resolving
             .text("backend", &config.backend, "AUDIT_BACKEND", |name| match Kind::named(name) {
                 Some(kind) => Ok((name.to_string(), kind)),
                 None => Err(match name {
                     "postgres" | "auto" if !cfg!(feature = "postgres") => {
-                        format!("one of {}: this build has no database", kinds.join(", "))
+                        format!("one of {kinds}: this build has no database")
                     }
                     "postgres" | "auto" if !has_database() => {
-                        format!("one of {}: the host has no database", kinds.join(", "))
+                        format!("one of {kinds}: the host has no database")
                     }
-                    _ => format!("one of {}", kinds.join(", ")),
+                    _ => format!("one of {kinds}"),
                 }),
             })?
             .unwrap_or_else(|| {
@@ -143,7 +144,7 @@ impl Settings {
             let root = variable("REPO_ROOT").unwrap_or_else(|| ".".into());
             format!("{}/ops/audit", root.trim_end_matches('/'))
         });
-        let durabilities = Durability::ALL.map(Durability::name).join(", ");
+        let durabilities = listed(&Durability::ALL.map(Durability::name));
         let durability = resolving.text("durability", &config.durability, "AUDIT_DURABILITY", |name| {
             let found = Durability::ALL.into_iter().find(|durability| durability.name() == name);
             found.ok_or_else(|| format!("one of {durabilities}"))

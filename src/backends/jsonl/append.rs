@@ -4,11 +4,11 @@
 use super::{Durability, File, FileError, Folder, Jsonl, file_name};
 use crate::backends::{Batch, Reason, Refused};
 use crate::error::Error;
+use crate::find::Needle;
 use crate::line::MAX_LEN;
 use crate::time::Day;
 use alloc::format;
 use alloc::vec::Vec;
-use memchr::memmem;
 
 /// A file that is open to append to.
 pub struct OpenFile<F> {
@@ -81,7 +81,7 @@ impl<F: File> OpenFile<F> {
         }
         if !are_all(&appended, lines) {
             // Their identifiers make lines unique.
-            return Ok(lines.iter().take_while(|line| memmem::find(&appended, line).is_some()).count());
+            return Ok(lines.iter().take_while(|line| Needle::new(line).is_in(&appended)).count());
         }
         if !appended.is_empty() {
             self.file.truncate(start)?;

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -92,10 +93,20 @@ pub fn run_with_input(mut command: Command, input: impl Into<Vec<u8>>) -> Output
     output
 }
 
+/// Waits for the end, and brings it about if it does not come.
 pub fn end_of(child: Child) -> Output {
-    let started = Instant::now();
+    let id = child.id().to_string();
+    let (ended, wait) = mpsc::channel::<()>();
+    let guard = thread::spawn(move || {
+        let late = wait.recv_timeout(Duration::from_secs(60)) == Err(RecvTimeoutError::Timeout);
+        if late {
+            drop(Command::new("kill").args(["-KILL", &id]).status());
+        }
+        late
+    });
     let output = child.wait_with_output().unwrap();
-    assert!(started.elapsed() < Duration::from_secs(60), "it took {:?}", started.elapsed());
+    drop(ended);
+    assert!(!guard.join().unwrap(), "it did not end: {output:?}");
     output
 }
 

@@ -122,6 +122,15 @@ impl Batch {
         self.lines.is_empty()
     }
 
+    /// Some of the lines that follow each other, as they are.
+    pub fn part(&self, lines: Range<usize>) -> &[u8] {
+        match self.lines.get(lines) {
+            Some([(_, first), .., (_, last)]) => &self.bytes[first.start..last.end],
+            Some([(_, only)]) => &self.bytes[only.clone()],
+            _ => &[],
+        }
+    }
+
     /// The lines in their order, newlines included, each with its instant.
     pub fn lines(&self) -> impl Iterator<Item = (Timestamp, &[u8])> {
         self.lines.iter().map(|(at, range)| (*at, &self.bytes[range.clone()]))

@@ -9,6 +9,7 @@ use crate::line::MAX_LEN;
 use crate::time::Day;
 use alloc::format;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 /// A file that is open to append to.
 pub struct OpenFile<F> {
@@ -19,9 +20,10 @@ pub struct OpenFile<F> {
 }
 
 /// Lines of a batch that follow each other and belong to one day.
-struct Run<'b> {
+struct Run {
     day: Day,
-    lines: Vec<&'b [u8]>,
+    /// Which of the batch.
+    lines: Range<usize>,
     /// The size of the file before they were appended; `None`: they were not.
     start: Option<u64>,
 }
@@ -36,19 +38,17 @@ impl<F: File> OpenFile<F> {
         self.file.stat().ok().filter(|stat| stat.linked).map(|stat| stat.size)
     }
 
-    /// Appends the lines to the file, which now has `size`.
-    fn append(&mut self, lines: &[&[u8]], mut size: u64) -> Result<(), FileError> {
-        let mut rest = lines;
-        while !rest.is_empty() {
-            let mut len = 0;
-            let fits = |line: &&&[u8]| {
-                len += line.len();
-                len <= MAX_LEN
-            };
-            let (piece, later) = rest.split_at(rest.iter().take_while(fits).count().max(1));
-            self.append_piece(&piece.concat(), size)?;
-            rest = later;
-            if !rest.is_empty() {
+    /// Appends these lines of the batch to the file, which now has `size`.
+    fn append(&mut self, batch: &Batch, lines: Range<usize>, mut size: u64) -> Result<(), FileError> {
+        let mut start = lines.start;
+        while start < lines.end {
+            let mut end = start + 1;
+            while end < lines.end && batch.part(start..end + 1).len() <= MAX_LEN {
+                end += 1;
+            }
+            self.append_piece(batch.part(start..end), size)?;
+            start = end;
+            if start < lines.end {
                 size = self.file.stat()?.size;
             }
         }
@@ -109,31 +109,32 @@ impl<F: Folder> Jsonl<F> {
     pub(super) fn write(&mut self, batch: &Batch) -> Result<(), Refused> {
         let mut runs = runs(batch);
         for at in 0..runs.len() {
-            if let Err(error) = self.write_run(&mut runs[at]) {
-                return Err(self.take_back(&runs, error));
+            if let Err(error) = self.write_run(batch, &mut runs[at]) {
+                return Err(self.take_back(batch, &runs, error));
             }
         }
         Ok(())
     }
 
-    fn write_run(&mut self, run: &mut Run<'_>) -> Result<(), Error> {
+    fn write_run(&mut self, batch: &Batch, run: &mut Run) -> Result<(), Error> {
         let synced = self.durability == Durability::Synced;
         let (file, size) = self.file(run.day)?;
         run.start = Some(size);
-        let result = file.append(&run.lines, size);
+        let result = file.append(batch, run.lines.clone(), size);
         let result = result.and_then(|()| if synced { file.file.sync() } else { Ok(()) });
         result.map_err(|e| self.access("append to", &file_name(run.day), &e))
     }
 
-    fn take_back(&mut self, runs: &[Run<'_>], error: Error) -> Refused {
+    fn take_back(&mut self, batch: &Batch, runs: &[Run], error: Error) -> Refused {
+        let lines: Vec<&[u8]> = batch.lines().map(|(_, line)| line).collect();
         let mut stored = 0;
-        for (at, run) in runs.iter().enumerate().rev() {
+        for run in runs.iter().rev() {
             let Some(start) = run.start else { continue };
-            let file = self.file(run.day);
-            let left = file.map(|(file, _)| file.take_back(start, &run.lines).unwrap_or(run.lines.len()));
-            if let Ok(left @ 1..) = left {
+            let Ok((file, _)) = self.file(run.day) else { continue };
+            let left = file.take_back(start, &lines[run.lines.clone()]).unwrap_or(run.lines.len());
+            if left > 0 {
                 // The runs before stay too: what is stored is the beginning of the batch.
-                stored = runs[..at].iter().map(|run| run.lines.len()).sum::<usize>() + left;
+                stored = run.lines.start + left;
                 break;
             }
         }
@@ -147,12 +148,12 @@ impl<F: Folder> Jsonl<F> {
     }
 }
 
-fn runs(batch: &Batch) -> Vec<Run<'_>> {
-    let mut runs: Vec<Run<'_>> = Vec::new();
-    for (at, line) in batch.lines() {
+fn runs(batch: &Batch) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    for (line, (at, _)) in batch.lines().enumerate() {
         match runs.last_mut() {
-            Some(run) if run.day == at.day() => run.lines.push(line),
-            _ => runs.push(Run { day: at.day(), lines: [line].into(), start: None }),
+            Some(run) if run.day == at.day() => run.lines.end = line + 1,
+            _ => runs.push(Run { day: at.day(), lines: line..line + 1, start: None }),
         }
     }
     runs

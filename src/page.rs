@@ -110,7 +110,7 @@ fn in_order<T: Ord>(order: Order, a: &T, b: &T) -> Ordering {
 #[derive(Debug, Default)]
 pub struct Page {
     /// In the order asked for.
-    pub entries: Vec<Kept>,
+    pub entries: Vec<Box<Kept>>,
     /// The cursor of the next page.
     pub next: Option<String>,
     /// How many lines and files were passed over because they could not be read.
@@ -119,11 +119,23 @@ pub struct Page {
     pub unreadable: Vec<String>,
 }
 
+/// What a line that was offered turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// No event.
+    NoEvent,
+    /// An event of this stored `ts`, or a line that claims to be one.
+    At([u8; TEXT_LEN]),
+    /// Ruled out without looking at its `ts`.
+    Unread,
+}
+
 /// Picks a page out of lines that are offered in any order. Keeps no more than the page.
 #[derive(Debug)]
 pub struct Collector<'q> {
     query: &'q Query,
-    kept: BinaryHeap<Kept>,
+    /// Boxed, because moving more than a word is a call into the host's runtime.
+    kept: BinaryHeap<Box<Kept>>,
     bytes: usize,
     /// The first entry known to belong to a later page.
     beyond: Option<Key>,
@@ -178,6 +190,16 @@ impl<'q> Collector<'q> {
         first <= self.last.at && last >= self.first.at
     }
 
+    /// `wants` for instants as stored text.
+    pub fn wants_texts(&self, first: &[u8; TEXT_LEN], last: &[u8; TEXT_LEN]) -> bool {
+        *first <= self.last.text && *last >= self.first.text
+    }
+
+    /// Whether the page goes on from another.
+    pub fn goes_on(&self) -> bool {
+        self.query.after.is_some()
+    }
+
     /// Notes a file that cannot be read.
     pub fn unreadable(&mut self, what: String) {
         self.skipped += 1;
@@ -190,29 +212,34 @@ impl<'q> Collector<'q> {
     }
 
     /// Takes the line at `place` if it belongs in the page.
-    pub fn offer(&mut self, line: &[u8], place: Place) {
+    pub fn offer(&mut self, line: &[u8], place: Place) -> Seen {
         let line = line.trim_ascii();
         if line.is_empty() {
-            return;
+            return Seen::NoEvent;
         }
         if line.first() != Some(&b'{') || line.last() != Some(&b'}') {
             self.skip();
-            return;
+            return Seen::NoEvent;
         }
-        if stored_ts(line).is_some_and(|ts| ts < &self.first.text[..] || ts > &self.last.text[..]) {
-            return;
+        let stored = stored_ts(line);
+        let beside = |ts: &[u8; TEXT_LEN]| *ts < self.first.text || *ts > self.last.text;
+        let seen = stored.map_or(Seen::Unread, Seen::At);
+        if stored.as_ref().is_some_and(beside) || !self.query.may_match(line) {
+            return seen;
         }
-        if self.query.may_match(line) {
-            self.offer_parsed(line, place);
+        match self.offer_parsed(line, place) {
+            Some(at) => Seen::At(at.text()),
+            None => Seen::NoEvent,
         }
     }
 
-    fn offer_parsed(&mut self, line: &[u8], place: Place) {
+    /// The event's instant; `None`: the line is no event.
+    fn offer_parsed(&mut self, line: &[u8], place: Place) -> Option<Timestamp> {
         let parsed = core::str::from_utf8(line).ok().and_then(|line| parse::parse_stored(line).ok());
         let Some((parsed, at)) = parsed.and_then(|p| Timestamp::parse(&p.event.ts).ok().map(|at| (p, at)))
         else {
             self.skip();
-            return;
+            return None;
         };
         let key = Key { at, id: parsed.stamp.map(|stamp| stamp.id), place };
         let query = self.query;
@@ -222,11 +249,12 @@ impl<'q> Collector<'q> {
             && self.beyond.is_none_or(|beyond| order(&beyond).is_lt())
             && query.texts_match(&parsed.event);
         if wanted {
-            self.keep(Kept { key, order: query.order, line: line.into() });
+            self.keep(Box::new(Kept { key, order: query.order, line: line.into() }));
         }
+        Some(at)
     }
 
-    fn keep(&mut self, kept: Kept) {
+    fn keep(&mut self, kept: Box<Kept>) {
         self.bytes += kept.line.len();
         self.kept.push(kept);
         while self.kept.len() > self.query.limit || (self.bytes > MAX_PAGE_BYTES && self.kept.len() > 1) {
@@ -254,8 +282,8 @@ impl<'q> Collector<'q> {
 }
 
 /// The `ts` of a line that starts as this store's lines do.
-fn stored_ts(line: &[u8]) -> Option<&[u8]> {
+fn stored_ts(line: &[u8]) -> Option<[u8; TEXT_LEN]> {
     let rest = line.strip_prefix(b"{\"ts\":\"")?;
-    let (ts, rest) = rest.split_at_checked(TEXT_LEN)?;
-    (is_stored_text(ts) && rest.first() == Some(&b'"')).then_some(ts)
+    let (ts, rest) = rest.split_first_chunk::<TEXT_LEN>()?;
+    (is_stored_text(ts) && rest.first() == Some(&b'"')).then_some(*ts)
 }

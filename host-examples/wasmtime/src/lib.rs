@@ -71,3 +71,8 @@ pub use store::{AuditStore, Entries, Handle};
 pub use types::{
     Counts, Dropped, Entry, Event, Filter, InvalidValue, JsonlPage, Order, Page, PageRequest, Receipt, Status,
 };
+
+/// The examples of the README run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -15,6 +15,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use append::OpenFile;
+use scan::Zones;
 
 /// How many files stay open to append to: late events come for days long past.
 const OPEN_FILES: usize = 16;
@@ -30,6 +31,8 @@ pub struct Jsonl<F: Folder> {
     open: Vec<OpenFile<F::File>>,
     /// What waits in memory: nothing, but under `buffered`.
     waiting: Batch,
+    /// What was seen in the files.
+    zones: Vec<Zones>,
 }
 
 impl<F: Folder> Jsonl<F> {
@@ -40,6 +43,7 @@ impl<F: Folder> Jsonl<F> {
             queue_limit: settings.queue_limit,
             open: Vec::new(),
             waiting: Batch::default(),
+            zones: Vec::new(),
         }
     }
 

@@ -4,9 +4,9 @@
 use super::{Folder, Jsonl, day_of};
 use crate::error::Error;
 use crate::host::{File, FileError};
-use crate::page::{Collector, Place};
+use crate::page::{Collector, Place, Seen};
 use crate::query::Order;
-use crate::time::Day;
+use crate::time::{Day, TEXT_LEN, Timestamp};
 use alloc::collections::BinaryHeap;
 use alloc::format;
 use alloc::string::String;
@@ -14,10 +14,25 @@ use alloc::vec::Vec;
 use memchr::memchr;
 
 /// How much of a file is looked at in one piece.
-const PART: u64 = 256 << 10;
+const PART: u64 = if cfg!(test) { 600 } else { 256 << 10 };
 
 /// The longest line of another writer that is read.
 const LONGEST: usize = 64 << 10;
+
+/// What was seen in the parts of a file, so that the pages of a long read do not each read all of it. Files only
+/// grow: what is whole stays as it is.
+pub struct Zones {
+    day: Day,
+    size: u64,
+    parts: Vec<Option<Zone>>,
+}
+
+/// The first and the last `ts` of the lines that start in a part.
+#[derive(Clone, Copy)]
+struct Zone {
+    first: [u8; TEXT_LEN],
+    last: [u8; TEXT_LEN],
+}
 
 impl<F: Folder> Jsonl<F> {
     /// Offers the page every line it could take.
@@ -28,7 +43,8 @@ impl<F: Folder> Jsonl<F> {
                 continue;
             }
             let scanned = if is_file {
-                self.folder.open(&name).and_then(|file| scan_file(&file, day, page))
+                let zones = zones_of(&mut self.zones, day);
+                self.folder.open(&name).and_then(|file| scan_file(&file, zones, page))
             } else {
                 Err(FileError::Other("it is not a regular file".into()))
             };
@@ -57,29 +73,49 @@ impl<F: Folder> Jsonl<F> {
     }
 }
 
-fn scan_file(file: &impl File, day: Day, page: &mut Collector<'_>) -> Result<(), FileError> {
+fn zones_of(all: &mut Vec<Zones>, day: Day) -> &mut Zones {
+    match all.iter().position(|zones| zones.day == day) {
+        Some(known) => &mut all[known],
+        None => all.push_mut(Zones { day, size: 0, parts: Vec::new() }),
+    }
+}
+
+fn scan_file(file: &impl File, zones: &mut Zones, page: &mut Collector<'_>) -> Result<(), FileError> {
     let size = file.stat()?.size;
-    let parts = size.div_ceil(PART);
+    let parts = size.div_ceil(PART) as usize;
+    if size < zones.size {
+        // Not the file it was.
+        zones.parts.clear();
+    }
+    zones.size = size;
+    zones.parts.resize(parts, None);
     let mut buffer = Vec::new();
     for part in 0..parts {
         let part = match page.order() {
             Order::OldestFirst => part,
             Order::NewestFirst => parts - 1 - part,
         };
-        let start = part * PART;
-        scan_part(file, day, start..size.min(start + PART), &mut buffer, page)?;
+        let zone = &mut zones.parts[part];
+        // A first page reads everything, whatever was seen before.
+        if page.goes_on() && zone.is_some_and(|zone| !page.wants_texts(&zone.first, &zone.last)) {
+            continue;
+        }
+        let start = part as u64 * PART;
+        *zone = scan_part(file, zones.day, start..size.min(start + PART), &mut buffer, page)?;
     }
     Ok(())
 }
 
-/// Offers the lines that start within `part`.
+/// Offers the lines that start within `part`, and says what was seen, if that is all that will ever be there.
 fn scan_part(
     file: &impl File,
     day: Day,
     part: core::ops::Range<u64>,
     buffer: &mut Vec<u8>,
     page: &mut Collector<'_>,
-) -> Result<(), FileError> {
+) -> Result<Option<Zone>, FileError> {
+    let mut zone = Zone { first: Timestamp::MAX.text(), last: Timestamp::MIN.text() };
+    let mut whole = part.end - part.start == PART;
     // The byte before tells whether a line starts with the part.
     let origin = part.start.saturating_sub(1);
     let len = (part.end - origin) as usize;
@@ -99,20 +135,28 @@ fn scan_part(
             if looked - line > LONGEST {
                 // What follows is still this line, and no other starts in this part.
                 page.skip();
-                return Ok(());
+                return Ok(None);
             }
             if !read_more(file, origin, LONGEST, buffer)? {
+                whole = false;
                 break looked;
             }
         };
         if end - line > LONGEST {
             page.skip();
         } else {
-            page.offer(&buffer[line..end], Place { day: day.number(), offset: origin + line as u64 });
+            match page.offer(&buffer[line..end], Place { day: day.number(), offset: origin + line as u64 }) {
+                Seen::NoEvent => {}
+                Seen::At(ts) => {
+                    zone.first = zone.first.min(ts);
+                    zone.last = zone.last.max(ts);
+                }
+                Seen::Unread => whole = false,
+            }
         }
         line = end + 1;
     }
-    Ok(())
+    Ok(whole.then_some(zone))
 }
 
 /// Reads at most `len` bytes behind those in `buffer`, which starts at `origin`; false: the file ends there.

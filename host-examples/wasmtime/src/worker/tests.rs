@@ -269,6 +269,21 @@ fn what_cannot_be_stored_now_waits_until_it_can() {
 }
 
 #[test]
+fn what_waits_for_the_disk_is_part_of_the_queue() {
+    let folder = tempfile::tempdir().unwrap();
+    let blocked = folder.path().join("blocked");
+    fs::write(&blocked, "a file where the folder has to be").unwrap();
+    let store = AuditStore::open(options(&blocked.join("audit")).queue(5, 1 << 20)).unwrap();
+    for n in 0..8 {
+        store.write(event(n.to_string()));
+        assert!(store.flush().is_err());
+    }
+    let counts = store.status().unwrap().counts;
+    assert_balanced(&counts);
+    assert_eq!((counts.received, counts.pending, counts.dropped.queue_full), (8, 5, 3));
+}
+
+#[test]
 fn what_can_never_be_stored_is_counted_when_the_store_is_closed() {
     let folder = tempfile::tempdir().unwrap();
     let blocked = folder.path().join("blocked");

@@ -7,7 +7,7 @@ use memchr::{memchr, memrchr};
 use super::count_lines;
 
 /// How much is read at once. A longer line is rejected: an event has at most 4096 bytes.
-const PIECE: usize = 256 * 1024;
+const PIECE: usize = 64 * 1024;
 
 /// What an editor may have put before the first line.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";

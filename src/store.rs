@@ -2,7 +2,7 @@
 
 use crate::backends::{self, Backend, Batch, Kind, Reason, Refused};
 use crate::error::{Error, Invalid};
-use crate::event::{Checked, Event};
+use crate::event::{Dated, Event};
 use crate::host::Host;
 use crate::id::Ids;
 use crate::line::{self, Parsed};
@@ -235,7 +235,7 @@ where
         seq: u64,
         batch: &mut Batch,
     ) -> Result<(), Invalid> {
-        let event = Checked::new(event, now)?;
+        let event = Dated::new(event, now)?;
         let id = self.ids.next(now, || self.host.random());
         batch.push(event.at(), |out| line::encode(&event, id, self.chain, seq, out))
     }

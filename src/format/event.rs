@@ -96,16 +96,15 @@ impl TextField {
     }
 }
 
-/// An event that may be stored, but for its length: its texts have no control characters and its `ts` is
-/// the stored text.
+/// An event with its instant: its `ts` is the stored text. Its texts are checked when it is encoded.
 #[derive(Clone, Debug)]
-pub struct Checked<'a> {
+pub struct Dated<'a> {
     at: Timestamp,
     event: Event<'a>,
 }
 
-impl<'a> Checked<'a> {
-    /// Checks `event`; an empty `ts` becomes `now`.
+impl<'a> Dated<'a> {
+    /// Reads the event's `ts`; an empty one becomes `now`.
     pub fn new(mut event: Event<'a>, now: Timestamp) -> Result<Self, Invalid> {
         let stored = Timestamp::parse_stored(event.ts.as_bytes());
         let at = match stored {
@@ -115,17 +114,6 @@ impl<'a> Checked<'a> {
         };
         if stored.is_none() {
             event.ts = Cow::Owned(at.to_string());
-        }
-        for field in TextField::ALL {
-            if let Some(control) = field.of(&event).and_then(find_control) {
-                return Err(Invalid::new(
-                    field.name(),
-                    format!(
-                        "control character U+{:04X}; accepted is text without control characters",
-                        control as u32
-                    ),
-                ));
-            }
         }
         Ok(Self { at, event })
     }
@@ -141,23 +129,31 @@ impl<'a> Checked<'a> {
     }
 }
 
-fn find_control(text: &str) -> Option<char> {
-    // U+0080 to U+009F start with the byte C2 in UTF-8; most texts have none of these bytes.
-    let suspicious = |b: u8| (b < 0x20) | (b == 0x7f) | (b == 0xc2);
-    // Without an early end the compiler looks at 16 bytes at once.
-    if !text.bytes().fold(false, |found, b| found | suspicious(b)) {
-        return None;
+/// Names the first text with a control character.
+pub fn check_texts(event: &Event<'_>) -> Result<(), Invalid> {
+    for field in TextField::ALL {
+        if let Some(control) = field.of(event).and_then(|text| text.chars().find(|c| c.is_control())) {
+            let reason = format!(
+                "control character U+{:04X}; accepted is text without control characters",
+                control as u32
+            );
+            return Err(Invalid::new(field.name(), reason));
+        }
     }
-    text.chars().find(|c| c.is_control())
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::line;
+    use alloc::vec::Vec;
     use proptest::prelude::*;
+    use uuid::Uuid;
 
-    fn check(event: Event<'_>) -> Result<Checked<'_>, Invalid> {
-        Checked::new(event, Timestamp::clamped(0))
+    fn check(event: Event<'_>) -> Result<Dated<'_>, Invalid> {
+        let event = Dated::new(event, Timestamp::clamped(0))?;
+        line::encode(&event, Uuid::nil(), Uuid::nil(), 0, &mut Vec::new()).map(|()| event)
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The JSON line: how an entry is encoded, and what is read from one.
 
 use crate::Invalid;
-use crate::event::{Checked, Event, TextField};
+use crate::event::{Dated, Event, TextField, check_texts};
 use crate::leaf;
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::vec::Vec;
+use memchr::memchr3;
 use uuid::Uuid;
 
 /// The longest line, newline included: it is one atomic append in every backend and host.
@@ -53,16 +54,17 @@ pub struct Parsed<'a> {
 }
 
 /// Appends the entry's line to `out`, with the place of its hash to be filled by `leaf::seal`; or leaves `out`
-/// as it was and says which field makes it too long.
-pub fn encode(
-    event: &Checked<'_>,
-    id: Uuid,
-    chain: Uuid,
-    seq: u64,
-    out: &mut Vec<u8>,
-) -> Result<(), Invalid> {
+/// as it was and names the field that has a control character or makes it too long.
+pub fn encode(event: &Dated<'_>, id: Uuid, chain: Uuid, seq: u64, out: &mut Vec<u8>) -> Result<(), Invalid> {
     let start = out.len();
     put_event(event.event(), out);
+    // One look at all of it: control characters are escaped, or U+007F, or start with the byte C2.
+    if memchr3(b'\\', 0x7f, 0xc2, &out[start..]).is_some()
+        && let Err(invalid) = check_texts(event.event())
+    {
+        out.truncate(start);
+        return Err(invalid);
+    }
     out.pop();
     let mut text = Uuid::encode_buffer();
     out.extend_from_slice(b",\"id\":\"");

@@ -2,7 +2,7 @@ use super::*;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use audit_format::event::Checked;
+use audit_format::event::Dated;
 use audit_format::time::Timestamp;
 use audit_format::{leaf, line::encode};
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ const CHAIN: Uuid = Uuid::from_u128(0x01934c5e_7b1a_7000_8000_000000000001);
 
 fn line(event: Event<'_>, seq: u64) -> Result<Vec<u8>, Invalid> {
     let mut out = Vec::new();
-    encode(&Checked::new(event, Timestamp::clamped(0))?, ID, CHAIN, seq, &mut out)?;
+    encode(&Dated::new(event, Timestamp::clamped(0))?, ID, CHAIN, seq, &mut out)?;
     let whole = 0..out.len();
     leaf::seal(&mut out, core::iter::once(whole));
     Ok(out)

@@ -5,8 +5,8 @@ use alloc::string::String;
 const ID: Uuid = Uuid::from_u128(0x01934c5e_7b1a_7000_8000_00000000000a);
 const CHAIN: Uuid = Uuid::from_u128(0x01934c5e_7b1a_7000_8000_000000000001);
 
-fn checked(event: Event<'_>) -> Checked<'_> {
-    Checked::new(event, Timestamp::clamped(0)).unwrap()
+fn checked(event: Event<'_>) -> Dated<'_> {
+    Dated::new(event, Timestamp::clamped(0)).unwrap()
 }
 
 fn line(event: Event<'_>, seq: u64) -> Result<Vec<u8>, Invalid> {

@@ -3,16 +3,15 @@
 
 mod common;
 
-use audit_host::Event;
+use audit_host::{Error, Event, Instance, Options};
 use audit_store::backends::Kind;
-use common::{everything, open};
+use common::{artifact, component, everything, local_component, open};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
 use wasmtime::Engine;
 use wasmtime::component::Component;
-use xtask::components::{self, World};
+use xtask::components::World;
 
 const IMPORTS: [&str; 9] = [
     "audit:store/types",
@@ -28,12 +27,6 @@ const IMPORTS: [&str; 9] = [
 
 /// The limit on the size of an artifact, in bytes.
 const MAX_SIZE: u64 = 200_000;
-
-fn artifact(world: World) -> PathBuf {
-    let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    let target = target.parent().expect("it is in the target folder");
-    components::artifact(xtask::root(), target, world).expect("the component builds")
-}
 
 fn imports(world: World) -> BTreeSet<String> {
     let engine = Engine::default();
@@ -86,4 +79,21 @@ fn the_files_hold_lines_with_their_leaf_hashes() {
     }
     assert!(entries.windows(2).all(|pair| pair[0].id < pair[1].id));
     assert_eq!(store.status().unwrap().chain, entries[0].chain);
+}
+
+#[test]
+fn a_database_is_a_configuration_error_where_there_is_none() {
+    for (component, why) in
+        [(component(), "the host has no database"), (local_component(), "this build has no")]
+    {
+        for backend in ["postgres", "auto"] {
+            let folder = tempfile::tempdir().unwrap();
+            let options = Options::new().backend(backend).dir(folder.path());
+            match Instance::start(component, &options) {
+                Err(Error::Config(text)) => assert!(text.contains(why), "{text}"),
+                Err(error) => panic!("{error}"),
+                Ok(_) => panic!("{backend} was accepted"),
+            }
+        }
+    }
 }

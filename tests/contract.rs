@@ -3,9 +3,9 @@
 
 mod common;
 
-use audit_host::{Error, Instance, Order, PageRequest};
+use audit_host::{Error, Instance, Options, Order, PageRequest};
 use audit_store::backends::Kind;
-use common::{event, filter, identity_holds, open, read_all, req_ids};
+use common::{component, event, filter, identity_holds, local_component, open, read_all, req_ids};
 use serde_json::{Value, json};
 
 fn cases(text: &str) -> Vec<Value> {
@@ -34,10 +34,13 @@ fn write(store: &mut Instance, events: &[Value], way: Way) -> Result<(), Error> 
 fn each_store(mut run: impl FnMut(Kind, Way, &mut Instance)) {
     for kind in Kind::ALL {
         for way in [Way::Each, Way::Batch, Way::Jsonl] {
-            let folder = tempfile::tempdir().unwrap();
-            let mut store = open(kind, folder.path());
-            run(kind, way, &mut store);
-            identity_holds(&mut store);
+            for component in [component(), local_component()] {
+                let folder = tempfile::tempdir().unwrap();
+                let options = Options::new().backend(kind.name()).dir(folder.path());
+                let mut store = Instance::start(component, &options).unwrap();
+                run(kind, way, &mut store);
+                identity_holds(&mut store);
+            }
         }
     }
 }

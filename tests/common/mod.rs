@@ -1,17 +1,33 @@
 //! What the tests of the built component share: opening it, and JSON as events and filters.
 #![allow(dead_code, reason = "each test binary uses some of it")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use audit_host::{Component, Entry, Event, Filter, Instance, Options, Order, PageRequest};
 use audit_store::backends::Kind;
 use serde_json::Value;
+use xtask::components::{self, World};
 
 /// The component that is built into the host, compiled once a test binary.
 pub fn component() -> &'static Component {
     static COMPONENT: OnceLock<Component> = OnceLock::new();
     COMPONENT.get_or_init(|| Component::load(&Options::new()).expect("the component loads"))
+}
+
+/// The component of the world `local`.
+pub fn local_component() -> &'static Component {
+    static COMPONENT: OnceLock<Component> = OnceLock::new();
+    COMPONENT.get_or_init(|| {
+        let binary = std::fs::read(artifact(World::Local)).expect("the artifact is there");
+        Component::compile(&binary, &Options::new()).expect("the component loads")
+    })
+}
+
+/// The artifact of a world, built if need be.
+pub fn artifact(world: World) -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it is in the target folder");
+    components::artifact(xtask::root(), target, world).expect("the component builds")
 }
 
 /// An instance of the built component on `dir`.

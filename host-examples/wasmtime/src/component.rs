@@ -49,6 +49,14 @@ impl Component {
     /// [`Error::Config`] for an option that is not as it has to be, [`Error::Start`] where the component
     /// cannot be compiled.
     pub fn load(options: &Options) -> Result<Self, Error> {
+        Self::compile(BYTES, options)
+    }
+
+    /// [`Component::load`] for another build of the component, such as that of the world `local`.
+    ///
+    /// # Errors
+    /// As [`Component::load`], and [`Error::Start`] where `binary` is no such component.
+    pub fn compile(binary: &[u8], options: &Options) -> Result<Self, Error> {
         options.check()?;
         let mut config = Config::new();
         // A call costs a third of what it does with the machinery for concurrent calls.
@@ -63,7 +71,7 @@ impl Component {
             config.cache(Cache::new(CacheConfig::new()).ok());
         }
         let engine = wasmtime::Engine::new(&config).map_err(Error::start)?;
-        let component = component::Component::from_binary(&engine, BYTES).map_err(Error::start)?;
+        let component = component::Component::from_binary(&engine, binary).map_err(Error::start)?;
         let linked = link(&engine, &component).map_err(Error::start)?;
         let clock = options.call_limit.map(|limit| Clock::start(engine.clone(), limit / TICKS));
         let clock = clock.transpose().map_err(Error::start)?.map(Arc::new);

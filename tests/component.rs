@@ -65,9 +65,17 @@ fn the_files_hold_lines_with_their_leaf_hashes() {
             .write(&Event { tool: tool.into(), ts: "2026-11-23T12:00:00Z".into(), ..Event::default() })
             .unwrap();
     }
+    // Batches are hashed four at a time: all remainders, and lengths on all sides of the blocks of the hash.
+    for size in 1..=9 {
+        let lengths = (0..size).map(|n| if n == 1 { 3_600 } else { 13 * n + 7 * size });
+        let sized =
+            |len| Event { tool: "x".repeat(len), ts: "2026-11-23T12:00:00Z".into(), ..Event::default() };
+        store.write_batch(&lengths.map(sized).collect::<Vec<_>>()).unwrap();
+    }
     let file = fs::read_to_string(folder.path().join("tool_audit_2026-11-23.jsonl")).unwrap();
     assert!(file.ends_with('\n'));
     let (entries, _) = everything(&mut store);
+    assert_eq!(entries.len(), 3 + 45);
     for (seq, (line, entry)) in file.lines().zip(&entries).enumerate() {
         let (body, tail) = line.split_once(",\"hash\":\"").unwrap();
         let mut leaf = vec![0];

@@ -21,13 +21,14 @@ const TAIL: usize = BEFORE.len() + UNSEALED.len() + AFTER.len();
 /// Writes the hashes into whole lines that `line::encode` made; `lines` says where they are in `bytes`.
 pub fn seal(bytes: &mut [u8], mut lines: impl Iterator<Item = Range<usize>>) {
     #[cfg(all(target_family = "wasm", target_feature = "simd128"))]
-    let mut messages = simd::Messages::new();
+    let mut messages = None;
     #[cfg(all(target_family = "wasm", target_feature = "simd128"))]
     loop {
         let four = [lines.next(), lines.next(), lines.next(), lines.next()];
         if let [Some(a), Some(b), Some(c), Some(d)] = &four {
             let body = |line: &Range<usize>| &bytes[line.start..line.end - TAIL];
-            let hashes = messages.hash([body(a), body(b), body(c), body(d)]);
+            let hashes =
+                messages.get_or_insert_with(simd::Messages::new).hash([body(a), body(b), body(c), body(d)]);
             for (line, hash) in four.into_iter().flatten().zip(hashes) {
                 put(&mut bytes[line], &hash);
             }

@@ -1,5 +1,6 @@
 //! `cargo xtask`: the workspace's own commands.
 
+mod bench;
 mod demo;
 mod setup;
 
@@ -22,9 +23,10 @@ Commands:
                    audit_store_local.wasm  for hosts that have none
   demo           Record a few commands through the `audit` program, and read the record
   test [ARG]...  Build the components and run `cargo test --workspace ARG...`
+  bench          Time `audit write` and `audit read` (release) against loops in Python that do the same
   help           Print this
 
-`demo` and `test` do what they need of the first two themselves.
+`demo`, `test` and `bench` do what they need of the first two themselves.
 
 Environment:
   CARGO_TARGET_DIR       The target folder, in the place of `target`
@@ -55,6 +57,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         }
         "components" => workspace.components()?,
         "demo" => demo::run(&workspace)?,
+        "bench" => bench::run(&workspace)?,
         "test" => return workspace.test(rest),
         "help" | "--help" | "-h" => print!("{HELP}"),
         other => bail!("there is no command `{other}`: see `cargo xtask help`"),

@@ -201,6 +201,10 @@ impl From<ErrorCode> for FileError {
                 Self::Other("not permitted; is the folder preopened read-only?".into())
             }
             ErrorCode::ReadOnly => Self::Other("read-only file system".into()),
+            // Wasmtime reports a read-only file system so.
+            ErrorCode::Io => {
+                Self::Other("I/O error; is the file system read-only or the disk failing?".into())
+            }
             ErrorCode::InsufficientSpace => Self::Other("no space left".into()),
             ErrorCode::Quota => Self::Other("the disk quota is used up".into()),
             ErrorCode::FileTooLarge => Self::Other("the limit on file sizes is reached".into()),

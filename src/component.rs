@@ -237,6 +237,7 @@ impl From<Error> for types::Error {
             Error::Config(text) => Self::Config(text),
             Error::Access(text) => Self::Access(text),
             Error::Unavailable(text) => Self::Unavailable(text),
+            Error::Other(text) => Self::Other(text),
         }
     }
 }

@@ -23,6 +23,9 @@ pub enum Error {
     /// Not now; maybe later.
     #[error("{0}")]
     Unavailable(String),
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
 }
 
 impl From<Invalid> for Error {

@@ -55,6 +55,9 @@ pub trait Folder {
     /// Opens a file to read. Links are not followed.
     fn open(&mut self, name: &str) -> Result<Self::File, FileError>;
 
+    /// Whether `name` still leads to `file`: it may have been deleted or renamed since it was opened.
+    fn holds(&mut self, name: &str, file: &Self::File) -> bool;
+
     /// Opens a file to append to; creates it, and the folder, if need be. Links are not followed.
     fn append(&mut self, name: &str) -> Result<Self::File, FileError>;
 
@@ -62,19 +65,10 @@ pub trait Folder {
     fn sync(&mut self) -> Result<(), FileError>;
 }
 
-/// What is known of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileStat {
-    /// Its size in bytes.
-    pub size: u64,
-    /// Whether it still has a name.
-    pub linked: bool,
-}
-
 /// An open file.
 pub trait File {
-    /// What is known of it now.
-    fn stat(&self) -> Result<FileStat, FileError>;
+    /// Its size now, in bytes.
+    fn size(&self) -> Result<u64, FileError>;
 
     /// At most `len` bytes from `offset`; fewer where the file ends, or at the host's convenience. Empty only
     /// at the end.

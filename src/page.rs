@@ -12,8 +12,11 @@ use alloc::vec::Vec;
 use core::cmp::Ordering;
 use uuid::Uuid;
 
-/// The most bytes of lines in a page: what the guest's memory is sized for.
-pub const MAX_PAGE_BYTES: usize = 32 << 20;
+/// The most memory of a page, in bytes: what the guest's is sized for.
+pub const MAX_PAGE_BYTES: usize = 64 << 20;
+
+/// What an entry of a page takes besides its line, about.
+const ENTRY_BYTES: usize = 600;
 
 /// Where a line stands in its backend; orders lines without an `id`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -211,6 +214,16 @@ impl<'q> Collector<'q> {
         self.skipped += 1;
     }
 
+    /// How many lines and files were counted so far.
+    pub fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// Takes back what was counted since there were `skipped`.
+    pub fn skipped_before(&mut self, skipped: u64) {
+        self.skipped = skipped;
+    }
+
     /// Takes the line at `place` if it belongs in the page.
     pub fn offer(&mut self, line: &[u8], place: Place) -> Seen {
         let line = line.trim_ascii();
@@ -241,7 +254,13 @@ impl<'q> Collector<'q> {
             self.skip();
             return None;
         };
-        let key = Key { at, id: parsed.stamp.map(|stamp| stamp.id), place };
+        // A stamp beside another text than the stored one is not this store's.
+        let own = parsed.stamp.filter(|_| parsed.event.ts.as_bytes() == at.text());
+        let key = match own {
+            // The same wherever it stands: it may move from memory to a file between two pages.
+            Some(stamp) => Key { at, id: Some(stamp.id), place: Place::default() },
+            None => Key { at, id: None, place },
+        };
         let query = self.query;
         let order = |other: &Key| in_order(query.order, &key, other);
         let wanted = (query.from..=query.to).contains(&at)
@@ -255,11 +274,11 @@ impl<'q> Collector<'q> {
     }
 
     fn keep(&mut self, kept: Box<Kept>) {
-        self.bytes += kept.line.len();
+        self.bytes += kept.line.len() + ENTRY_BYTES;
         self.kept.push(kept);
         while self.kept.len() > self.query.limit || (self.bytes > MAX_PAGE_BYTES && self.kept.len() > 1) {
             let Some(out) = self.kept.pop() else { break };
-            self.bytes -= out.line.len();
+            self.bytes -= out.line.len() + ENTRY_BYTES;
             self.beyond = Some(out.key);
             match self.query.order {
                 Order::OldestFirst => self.last = out.key.at.into(),

@@ -22,6 +22,9 @@ use uuid::Uuid;
 /// How much memory is kept from one batch to the next, in bytes.
 const SCRATCH_KEPT: usize = 1 << 20;
 
+/// The most bytes of lines in a batch: what the guest's memory is sized for.
+const MAX_BATCH_BYTES: usize = 32 << 20;
+
 /// What became of the events; the WIT record `counts`. `received` is always the sum of the others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -167,9 +170,15 @@ where
         self.received += 1;
         let mut batch = core::mem::take(&mut self.scratch);
         let refused = match self.stamp(event, self.host.now(), self.seq, &mut batch) {
-            Ok(()) => {
-                self.append(&mut batch).err().map(|refused| (refused.reason, refused.error.to_string()))
-            }
+            Ok(()) => match self.append(&mut batch) {
+                Ok(()) => None,
+                Err(refused) if refused.stored == 0 => Some((refused.reason, refused.error.to_string())),
+                // It is there to stay all the same.
+                Err(refused) => {
+                    self.note(&refused.error.to_string());
+                    None
+                }
+            },
             Err(invalid) => Some((Reason::Invalid, invalid.to_string())),
         };
         self.put_scratch(batch);
@@ -215,6 +224,13 @@ where
                 self.put_scratch(batch);
                 self.rejected += count as u64;
                 return Err(Error::Invalid { index: index as u64, invalid });
+            }
+            if batch.size() > MAX_BATCH_BYTES {
+                self.rejected += count as u64;
+                let most = MAX_BATCH_BYTES >> 20;
+                return Err(Error::Other(format!(
+                    "the batch has more than {most} MiB of lines; send it in smaller ones"
+                )));
             }
         }
         let result = self.append(&mut batch);
@@ -366,6 +382,7 @@ pub fn entry(kept: &Kept) -> Result<Parsed<'_>, Invalid> {
     if !kept.is_own() {
         let at = Timestamp::parse(&parsed.event.ts).map_err(|e| Invalid::new("ts", e.to_string()))?;
         parsed.event.ts = at.to_string().into();
+        parsed.stamp = None;
     }
     Ok(parsed)
 }

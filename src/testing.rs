@@ -1,6 +1,6 @@
 //! A host in memory for the unit tests: a clock that is set, and a disk that can be filled, torn and broken.
 
-use crate::host::{File, FileError, FileStat, Folder, Host};
+use crate::host::{File, FileError, Folder, Host};
 use crate::time::Timestamp;
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
@@ -20,6 +20,8 @@ pub struct State {
     pub capacity: Option<usize>,
     /// What another process appends just after an append of ours did not fit.
     pub intruder: Option<Vec<u8>>,
+    /// Makes the syncing of files fail.
+    pub sync_fails: bool,
     /// What every use of the folder fails with.
     pub broken: Option<&'static str>,
     /// Bytes of lines that were read.
@@ -30,7 +32,6 @@ pub struct State {
 #[derive(Default)]
 pub struct Content {
     pub bytes: Vec<u8>,
-    pub deleted: bool,
 }
 
 #[derive(Clone, Default)]
@@ -52,7 +53,7 @@ impl TestHost {
     }
 
     pub fn set_file(&self, name: &str, bytes: impl Into<Vec<u8>>) {
-        let content = Content { bytes: bytes.into(), deleted: false };
+        let content = Content { bytes: bytes.into() };
         self.0.borrow_mut().files.insert(name.into(), Rc::new(RefCell::new(content)));
     }
 
@@ -69,8 +70,13 @@ impl TestHost {
     }
 
     pub fn delete(&self, name: &str) {
-        if let Some(file) = self.0.borrow_mut().files.remove(name) {
-            file.borrow_mut().deleted = true;
+        self.0.borrow_mut().files.remove(name);
+    }
+
+    pub fn rename(&self, from: &str, to: &str) {
+        let mut state = self.0.borrow_mut();
+        if let Some(file) = state.files.remove(from) {
+            state.files.insert(to.into(), file);
         }
     }
 
@@ -141,6 +147,10 @@ impl Folder for TestFolder {
         Ok(TestFile { content, host: self.host.clone() })
     }
 
+    fn holds(&mut self, name: &str, file: &TestFile) -> bool {
+        self.host.0.borrow().files.get(name).is_some_and(|content| Rc::ptr_eq(content, &file.content))
+    }
+
     fn append(&mut self, name: &str) -> Result<TestFile, FileError> {
         self.check()?;
         let content = self.host.0.borrow_mut().files.entry(name.into()).or_default().clone();
@@ -159,9 +169,8 @@ pub struct TestFile {
 }
 
 impl File for TestFile {
-    fn stat(&self) -> Result<FileStat, FileError> {
-        let content = self.content.borrow();
-        Ok(FileStat { size: content.bytes.len() as u64, linked: !content.deleted })
+    fn size(&self) -> Result<u64, FileError> {
+        Ok(self.content.borrow().bytes.len() as u64)
     }
 
     fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, FileError> {
@@ -196,7 +205,12 @@ impl File for TestFile {
     }
 
     fn sync(&mut self) -> Result<(), FileError> {
-        self.host.0.borrow_mut().syncs += 1;
+        let mut state = self.host.0.borrow_mut();
+        state.syncs += 1;
+        if state.sync_fails {
+            self.content.borrow_mut().bytes.extend(state.intruder.take().unwrap_or_default());
+            return Err(FileError::Other("the disk is gone".to_string()));
+        }
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! The store's surroundings from WASI 0.2: clock, randomness, environment, stderr and preopened folders.
 
-use crate::host::{File, FileError, FileStat, Folder, Host};
+use crate::host::{File, FileError, Folder, Host};
 use crate::time::Timestamp;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -131,6 +131,16 @@ impl Folder for WasiFolder {
         self.open_at(name, false)
     }
 
+    fn holds(&mut self, name: &str, file: &WasiFile) -> bool {
+        let Ok(folder) = self.opened(false) else { return false };
+        match (folder.metadata_hash_at(PathFlags::empty(), name), file.file.metadata_hash()) {
+            (Ok(there), Ok(here)) => (there.lower, there.upper) == (here.lower, here.upper),
+            (Err(ErrorCode::NoEntry), _) => false,
+            // A host that cannot tell.
+            _ => true,
+        }
+    }
+
     fn append(&mut self, name: &str) -> Result<WasiFile, FileError> {
         match self.open_at(name, true) {
             // The folder was deleted while it was open.
@@ -155,9 +165,8 @@ pub struct WasiFile {
 }
 
 impl File for WasiFile {
-    fn stat(&self) -> Result<FileStat, FileError> {
-        let stat = self.file.stat()?;
-        Ok(FileStat { size: stat.size, linked: stat.link_count > 0 })
+    fn size(&self) -> Result<u64, FileError> {
+        Ok(self.file.stat()?.size)
     }
 
     fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, FileError> {
@@ -209,7 +218,7 @@ impl From<ErrorCode> for FileError {
             ErrorCode::Quota => Self::Other("the disk quota is used up".into()),
             ErrorCode::FileTooLarge => Self::Other("the limit on file sizes is reached".into()),
             ErrorCode::Loop => Self::Other("it is a link; links are not followed".into()),
-            other => Self::Other(other.message().to_string()),
+            other => Self::Other(other.name().to_string()),
         }
     }
 }

@@ -7,25 +7,30 @@ use crate::query::Query;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
+/// The most bytes of lines that are kept: what the guest's memory is sized for.
+const MAX_BYTES: usize = 96 << 20;
+
 pub struct Memory {
     limit: usize,
+    bytes: usize,
     lines: VecDeque<Box<[u8]>>,
 }
 
 impl Memory {
-    /// Keeps the `limit` events that were written last.
+    /// Keeps the `limit` events that were written last, or as many as there is room for.
     pub fn new(limit: usize) -> Self {
-        Self { limit, lines: VecDeque::new() }
+        Self { limit, bytes: 0, lines: VecDeque::new() }
     }
 }
 
 impl Backend for Memory {
     fn append(&mut self, batch: &Batch) -> Result<(), Refused> {
         for (_, line) in batch.lines() {
-            if self.lines.len() == self.limit {
-                self.lines.pop_front();
-            }
+            self.bytes += line.len();
             self.lines.push_back(line.into());
+            while self.lines.len() > self.limit || self.bytes > MAX_BYTES {
+                self.bytes -= self.lines.pop_front().map_or(0, |line| line.len());
+            }
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use core::ops::Range;
 /// A file that is open to append to.
 pub struct OpenFile<F> {
     pub day: Day,
-    file: F,
+    pub file: F,
     /// The size after the last append, if nobody else appended: the file then ends with a newline.
     expected: Option<u64>,
 }
@@ -33,11 +33,6 @@ impl<F: File> OpenFile<F> {
         Self { day, file, expected: None }
     }
 
-    /// Its size, if it can still be found: it may have been deleted since it was opened.
-    pub fn size(&self) -> Option<u64> {
-        self.file.stat().ok().filter(|stat| stat.linked).map(|stat| stat.size)
-    }
-
     /// Appends these lines of the batch to the file, which now has `size`.
     fn append(&mut self, batch: &Batch, lines: Range<usize>, mut size: u64) -> Result<(), FileError> {
         let mut start = lines.start;
@@ -49,7 +44,7 @@ impl<F: File> OpenFile<F> {
             self.append_piece(batch.part(start..end), size)?;
             start = end;
             if start < lines.end {
-                size = self.file.stat()?.size;
+                size = self.file.size()?;
             }
         }
         Ok(())
@@ -70,7 +65,7 @@ impl<F: File> OpenFile<F> {
     /// Takes the lines back, if all that was appended since `start` is theirs; else says how many of them
     /// are there to stay.
     fn take_back(&mut self, start: u64, lines: &[&[u8]]) -> Result<usize, FileError> {
-        let size = self.file.stat()?.size;
+        let size = self.file.size()?;
         let mut appended = Vec::new();
         while start + (appended.len() as u64) < size {
             let read = self.file.read(start + appended.len() as u64, MAX_LEN)?;

@@ -50,7 +50,8 @@ impl<F: Folder> Jsonl<F> {
     /// The day's file, open to append to, and its size.
     fn file(&mut self, day: Day) -> Result<(&mut OpenFile<F::File>, u64), Error> {
         let known = self.open.iter().position(|file| file.day == day).map(|place| self.open.remove(place));
-        let known = known.and_then(|file| file.size().map(|size| (file, size)));
+        let known = known.filter(|known| self.folder.holds(&file_name(day), &known.file));
+        let known = known.and_then(|known| known.file.size().ok().map(|size| (known, size)));
         let (file, size) = match known {
             Some(known) => known,
             None => self.open_file(day)?,
@@ -63,7 +64,7 @@ impl<F: Folder> Jsonl<F> {
 
     fn open_file(&mut self, day: Day) -> Result<(OpenFile<F::File>, u64), Error> {
         let name = file_name(day);
-        let opened = self.folder.append(&name).and_then(|file| Ok((file.stat()?.size, file)));
+        let opened = self.folder.append(&name).and_then(|file| Ok((file.size()?, file)));
         let (size, file) = opened.map_err(|e| self.access("append to", &name, &e))?;
         if let Durability::Synced = self.durability {
             self.folder.sync().map_err(|e| self.access("sync the folder of", &name, &e))?;

@@ -24,7 +24,14 @@ const LONGEST: usize = 64 << 10;
 pub struct Zones {
     day: Day,
     size: u64,
-    parts: Vec<Option<Zone>>,
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Part {
+    /// Whether its lines that are no events were counted for this read.
+    counted: bool,
+    zone: Option<Zone>,
 }
 
 /// The first and the last `ts` of the lines that start in a part.
@@ -37,6 +44,9 @@ struct Zone {
 impl<F: Folder> Jsonl<F> {
     /// Offers the page every line it could take.
     pub(super) fn scan(&mut self, page: &mut Collector<'_>) -> Result<(), Error> {
+        if !page.goes_on() {
+            self.zones.iter_mut().flat_map(|zones| &mut zones.parts).for_each(|part| part.counted = false);
+        }
         for (day, name, is_file) in self.days(page.order())? {
             // A writer that rotates by local time is up to a day off.
             if !page.wants(day.plus(-1).first(), day.plus(1).last()) {
@@ -81,27 +91,32 @@ fn zones_of(all: &mut Vec<Zones>, day: Day) -> &mut Zones {
 }
 
 fn scan_file(file: &impl File, zones: &mut Zones, page: &mut Collector<'_>) -> Result<(), FileError> {
-    let size = file.stat()?.size;
+    let size = file.size()?;
     let parts = size.div_ceil(PART) as usize;
     if size < zones.size {
         // Not the file it was.
         zones.parts.clear();
     }
     zones.size = size;
-    zones.parts.resize(parts, None);
+    zones.parts.resize(parts, Part::default());
     let mut buffer = Vec::new();
     for part in 0..parts {
         let part = match page.order() {
             Order::OldestFirst => part,
             Order::NewestFirst => parts - 1 - part,
         };
-        let zone = &mut zones.parts[part];
+        let start = part as u64 * PART;
+        let Part { counted, zone } = &mut zones.parts[part];
         // A first page reads everything, whatever was seen before.
         if page.goes_on() && zone.is_some_and(|zone| !page.wants_texts(&zone.first, &zone.last)) {
             continue;
         }
-        let start = part as u64 * PART;
+        let skipped = page.skipped();
         *zone = scan_part(file, zones.day, start..size.min(start + PART), &mut buffer, page)?;
+        if page.goes_on() && *counted {
+            page.skipped_before(skipped);
+        }
+        *counted = true;
     }
     Ok(())
 }

@@ -105,6 +105,64 @@ fn a_file_that_is_deleted_while_it_is_open_is_made_again() {
 }
 
 #[test]
+fn a_file_that_is_renamed_while_it_is_open_is_made_again() {
+    let host = TestHost::at(NOON);
+    let mut store = store(&host);
+    store.write(event("", "a"));
+    host.rename(TODAY, "tool_audit_2026-11-23.jsonl.1");
+    store.write(event("", "b"));
+    assert_eq!(tools(&mut store).0, ["b"]);
+}
+
+#[test]
+fn an_event_that_is_there_to_stay_counts_as_stored_alone() {
+    let host = TestHost::at(NOON);
+    host.set_variable("AUDIT_DURABILITY", "synced");
+    let mut store = store(&host);
+    host.0.borrow_mut().sync_fails = true;
+    store.write(event("", "taken back"));
+    host.0.borrow_mut().intruder = Some(b"{\"ts\":\"2026-11-23T12:00:00Z\",\"tool\":\"theirs\"}\n".into());
+    store.write(event("", "stays"));
+    assert_eq!(tools(&mut store).0, ["theirs", "stays"]);
+    let counts = store.status().counts;
+    assert_eq!((counts.stored, counts.dropped.unwritable), (1, 1));
+    identity_holds(&store);
+}
+
+#[test]
+fn a_batch_too_large_for_memory_is_refused_whole() {
+    let host = TestHost::at(NOON);
+    let mut store = store(&host);
+    let error = store.write_jsonl(&"{}\n".repeat(100_000)).unwrap_err();
+    assert!(matches!(error, Error::Other(text) if text.contains("32 MiB")));
+    assert!(host.files().is_empty());
+    identity_holds(&store);
+}
+
+#[test]
+fn garbage_is_counted_once_in_the_pages_of_a_read() {
+    let host = TestHost::at(NOON);
+    for day in 10..20 {
+        let line = format!("{{\"ts\":\"2026-11-{day}T01:00:00Z\",\"tool\":\"{day}\"}}\n").repeat(50);
+        host.set_file(&format!("tool_audit_2026-11-{day}.jsonl"), format!("{line}garbage\n{line}"));
+    }
+    let mut store = store(&host);
+    for _ in 0..2 {
+        let mut request = PageRequest { limit: 70, ..PageRequest::default() };
+        let mut skipped = 0;
+        loop {
+            let page = store.read(Filter::default(), &request).unwrap();
+            skipped += page.skipped;
+            request.cursor = page.next;
+            if request.cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(skipped, 10);
+    }
+}
+
+#[test]
 fn a_full_disk_takes_all_of_a_batch_or_none() {
     let host = TestHost::at(NOON);
     let mut store = store(&host);

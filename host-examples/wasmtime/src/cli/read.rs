@@ -59,7 +59,7 @@ pub(super) fn run(args: ReadArgs, options: &Options) -> Result<ExitCode, Failure
         };
         shown += page.count;
         // A later page may pass over the same lines again.
-        skipped = page.skipped.max(skipped);
+        skipped += page.skipped;
         request.cursor = page.next;
         if request.cursor.is_none() || shown >= limit {
             break;

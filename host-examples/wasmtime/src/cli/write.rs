@@ -137,7 +137,16 @@ impl Writing {
         if self.rejected > NAMED {
             let _ = writeln!(io::stderr(), "and {} more rejected lines", self.rejected - NAMED);
         }
-        let done = done.and_then(|()| Ok(self.instance.close()?));
+        // Also after an error: what is buffered may still be written.
+        let closed = self.instance.close();
+        let lost = self.instance.status().map_or(0, |status| status.counts.pending);
+        self.accepted -= lost.min(self.accepted);
+        let done = match (done, closed) {
+            (_, Err(error)) if lost > 0 => {
+                Err(Failure(format!("the last {lost} events that were taken could not be written: {error}")))
+            }
+            (done, closed) => done.and_then(|()| Ok(closed?)),
+        };
         let _ = writeln!(io::stderr(), "{} accepted, {} rejected", self.accepted, self.rejected);
         Ok(match done {
             Ok(()) if self.rejected == 0 => ExitCode::SUCCESS,

@@ -61,7 +61,9 @@ pub(super) fn run(args: &ExecArgs, options: Options) -> ExitCode {
     if ended.by_ctrl_c {
         signals::end_by_ctrl_c();
     }
-    ExitCode::from(ended.exit_code)
+    // Output that was lost on the way must not look like success.
+    let lost = ended.exit_code == 0 && !ended.problems.is_empty();
+    ExitCode::from(if lost { 1 } else { ended.exit_code })
 }
 
 fn record(component: &Component, options: &Options, event: &Event) -> Result<(), Error> {

@@ -150,15 +150,16 @@ mod simd {
             ));
         }
         let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = *state;
-        for start in (0..64).step_by(16) {
+        for start in (0..64).step_by(8) {
             macro_rules! round {
                 ($t:literal, $a:ident $b:ident $c:ident $d:ident $e:ident $f:ident $g:ident $h:ident) => {
-                    if start > 0 {
-                        let far = add(w[$t], small_sigma_0(w[($t + 1) % 16]));
-                        w[$t] = add(far, add(w[($t + 9) % 16], small_sigma_1(w[($t + 14) % 16])));
+                    let t = start + $t;
+                    if start >= 16 {
+                        let far = add(w[t % 16], small_sigma_0(w[(t + 1) % 16]));
+                        w[t % 16] = add(far, add(w[(t + 9) % 16], small_sigma_1(w[(t + 14) % 16])));
                     }
                     let choice = v128_bitselect($f, $g, $e);
-                    let input = add(w[$t], u32x4_splat(K[start + $t]));
+                    let input = add(w[t % 16], u32x4_splat(K[t]));
                     let first = add(add($h, big_sigma_1($e)), add(choice, input));
                     let majority = v128_or(v128_and($a, $b), v128_and($c, v128_or($a, $b)));
                     $d = add($d, first);
@@ -173,14 +174,6 @@ mod simd {
             round!(5, d e f g h a b c);
             round!(6, c d e f g h a b);
             round!(7, b c d e f g h a);
-            round!(8, a b c d e f g h);
-            round!(9, h a b c d e f g);
-            round!(10, g h a b c d e f);
-            round!(11, f g h a b c d e);
-            round!(12, e f g h a b c d);
-            round!(13, d e f g h a b c);
-            round!(14, c d e f g h a b);
-            round!(15, b c d e f g h a);
         }
         for (word, change) in state.iter_mut().zip([a, b, c, d, e, f, g, h]) {
             *word = add(*word, change);

@@ -121,8 +121,8 @@ to a terminal: for what needs a terminal there is --tty.
 Output of background processes is passed on until the command itself ends.
 
 Exit status: the command's own; 128 + the signal's number if one ended it; 127 if it is not found, 126 if it \
-cannot be run, 2 if the options are wrong: it is not run then. That the event cannot be recorded is a warning on \
-stderr, and changes nothing.";
+cannot be run, 2 if the options are wrong: it is not run then; 1 in the place of 0 if output could not be passed \
+on. That the event cannot be recorded is a warning on stderr, and changes nothing.";
 
 #[cfg(unix)]
 #[derive(Debug, Args)]

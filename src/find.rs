@@ -23,13 +23,16 @@ impl Needle {
         }
     }
 
-    /// Whether they are in `line`.
-    pub fn is_in(&self, line: &[u8]) -> bool {
+    /// Where they are first in `text`.
+    pub fn find(&self, text: &[u8]) -> Option<usize> {
         #[cfg(all(target_family = "wasm", target_feature = "simd128"))]
-        if let Some(pair) = self.pair.as_ref().filter(|pair| line.len() >= pair.min_haystack_len()) {
-            return pair.find(line, &self.bytes).is_some();
+        if let Some(pair) = self.pair.as_ref().filter(|pair| text.len() >= pair.min_haystack_len()) {
+            return pair.find(text, &self.bytes);
         }
-        self.bytes.is_empty() || line.windows(self.bytes.len()).any(|part| *part == *self.bytes)
+        if self.bytes.is_empty() {
+            return Some(0);
+        }
+        text.windows(self.bytes.len()).position(|part| *part == *self.bytes)
     }
 }
 
@@ -42,8 +45,8 @@ mod tests {
         #[test]
         fn what_is_in_is_found(before in "[ab]{0,40}", needle in "[ab]{0,5}", after in "[ab]{0,40}") {
             let line = before + &needle + &after;
-            prop_assert!(Needle::new(needle.as_bytes()).is_in(line.as_bytes()));
-            prop_assert!(!Needle::new((needle + "c").as_bytes()).is_in(line.as_bytes()));
+            prop_assert_eq!(Needle::new(needle.as_bytes()).find(line.as_bytes()), line.find(&needle));
+            prop_assert_eq!(Needle::new((needle + "c").as_bytes()).find(line.as_bytes()), None);
         }
     }
 }

@@ -110,7 +110,7 @@ impl Query {
     /// Whether the line of an event that matches could look like this. Only reads bytes.
     pub fn may_match(&self, line: &[u8]) -> bool {
         self.texts.iter().all(|text| match &text.sign {
-            Sign::Value(needle) => needle.is_in(line) || has_escape(line),
+            Sign::Value(needle) => needle.find(line).is_some() || has_escape(line),
             Sign::Escape => has_escape(line),
             Sign::Nothing => true,
         })

@@ -20,6 +20,8 @@ pub struct State {
     pub capacity: Option<usize>,
     /// What another process appends just after an append of ours did not fit.
     pub intruder: Option<Vec<u8>>,
+    /// What another process appends just after this many more appends of ours.
+    pub between: Option<(u32, Vec<u8>)>,
     /// Makes the syncing of files fail.
     pub sync_fails: bool,
     /// What every use of the folder fails with.
@@ -191,6 +193,15 @@ impl File for TestFile {
         };
         let fits = bytes.len().min(capacity.saturating_sub(used));
         self.content.borrow_mut().bytes.extend_from_slice(&bytes[..fits]);
+        let mut state = self.host.0.borrow_mut();
+        state.between = match state.between.take() {
+            Some((0, theirs)) => {
+                self.content.borrow_mut().bytes.extend(theirs);
+                None
+            }
+            later => later.map(|(appends, theirs)| (appends - 1, theirs)),
+        };
+        drop(state);
         if fits < bytes.len() {
             let intruder = self.host.0.borrow_mut().intruder.take();
             self.content.borrow_mut().bytes.extend(intruder.unwrap_or_default());

@@ -71,9 +71,14 @@ fn acknowledged(child: &mut Child) -> (usize, Option<String>) {
 
 #[test]
 fn two_processes_append_10_000_events_each_and_no_line_is_lost_or_mixed() {
+    append_together([1, 7]);
+    append_together([90, 1_000]);
+}
+
+fn append_together(batches: [usize; 2]) {
     let folder = tempfile::tempdir().unwrap();
-    let mut writers =
-        [1, 7].map(|batch| writer(folder.path(), &format!("w{batch}"), 10_000, batch).spawn().unwrap());
+    let start = |batch| writer(folder.path(), &format!("w{batch}"), 10_000, batch).spawn().unwrap();
+    let mut writers = batches.map(start);
     for child in &mut writers {
         assert_eq!(acknowledged(child), (10_000, None));
     }
@@ -86,7 +91,7 @@ fn two_processes_append_10_000_events_each_and_no_line_is_lost_or_mixed() {
     assert_eq!(chains.len(), 2);
     for mut chain in chains.into_values() {
         chain.sort_unstable();
-        let name = &chain[0].1[..2];
+        let (name, _) = chain[0].1.split_once('-').unwrap();
         for (n, (seq, req_id)) in chain.iter().enumerate() {
             assert_eq!((*seq, *req_id), (n as u64, format!("{name}-{n}").as_str()));
         }

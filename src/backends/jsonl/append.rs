@@ -34,23 +34,30 @@ impl<F: File> OpenFile<F> {
     }
 
     /// Appends these lines of the batch to the file, which now has `size`.
-    fn append(&mut self, batch: &Batch, lines: Range<usize>, mut size: u64) -> Result<(), FileError> {
+    fn append(&mut self, batch: &Batch, lines: Range<usize>, size: u64) -> Result<(), FileError> {
         let mut start = lines.start;
         while start < lines.end {
             let mut end = start + 1;
             while end < lines.end && batch.part(start..end + 1).len() <= MAX_LEN {
                 end += 1;
             }
-            self.append_piece(batch.part(start..end), size)?;
-            start = end;
-            if start < lines.end {
-                size = self.file.size()?;
+            let piece = batch.part(start..end);
+            if start == lines.start {
+                self.append_to(size, piece)?;
+            } else {
+                self.file.append(piece)?;
+                self.expected = self.expected.map(|expected| expected + piece.len() as u64);
             }
+            start = end;
+        }
+        if batch.part(lines.clone()).len() > MAX_LEN && Some(self.file.size()?) != self.expected {
+            self.append_hidden(batch, lines, size)?;
         }
         Ok(())
     }
 
-    fn append_piece(&mut self, piece: &[u8], mut size: u64) -> Result<(), FileError> {
+    /// Appends on a new line to the file, which now has `size`.
+    fn append_to(&mut self, mut size: u64, piece: &[u8]) -> Result<(), FileError> {
         let torn = Some(size) != self.expected && size > 0 && self.file.read(size - 1, 1)? != b"\n";
         self.expected = None;
         if torn {
@@ -62,21 +69,51 @@ impl<F: File> OpenFile<F> {
         Ok(())
     }
 
+    /// Others appended between the pieces since the file had `start` bytes. Where one of them was killed within a
+    /// line, the line of ours that follows it is hidden behind the torn one, and is appended again.
+    fn append_hidden(&mut self, batch: &Batch, lines: Range<usize>, start: u64) -> Result<(), FileError> {
+        let mut appended = [b'\n'].to_vec();
+        self.read_since(start, &mut appended)?;
+        let mut rest = &appended[..];
+        for line in lines.map(|line| batch.part(line..line + 1)) {
+            match Needle::new(&[b"\n", line].concat()).find(rest) {
+                // The next may share the newline.
+                Some(at) => rest = &rest[at + line.len()..],
+                None => {
+                    self.expected = None;
+                    self.append_to(self.file.size()?, line)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn read_since(&self, start: u64, into: &mut Vec<u8>) -> Result<(), FileError> {
+        let (size, before) = (self.file.size()?, into.len() as u64);
+        loop {
+            let at = start + into.len() as u64 - before;
+            let read = if at < size { self.file.read(at, MAX_LEN)? } else { Vec::new() };
+            if read.is_empty() {
+                return Ok(());
+            }
+            into.extend_from_slice(&read);
+        }
+    }
+
     /// Takes the lines back, if all that was appended since `start` is theirs; else says how many of them
     /// are there to stay.
     fn take_back(&mut self, start: u64, lines: &[&[u8]]) -> Result<usize, FileError> {
-        let size = self.file.size()?;
         let mut appended = Vec::new();
-        while start + (appended.len() as u64) < size {
-            let read = self.file.read(start + appended.len() as u64, MAX_LEN)?;
-            if read.is_empty() {
-                break;
-            }
-            appended.extend_from_slice(&read);
-        }
+        self.read_since(start, &mut appended)?;
         if !are_all(&appended, lines) {
-            // Their identifiers make lines unique.
-            return Ok(lines.iter().take_while(|line| Needle::new(line).is_in(&appended)).count());
+            // Their identifiers make lines unique, and they stand in their order.
+            let mut rest = &appended[..];
+            let mut is_there = |line: &&&[u8]| {
+                let found = Needle::new(line).find(rest);
+                rest = found.map_or(rest, |at| &rest[at + line.len()..]);
+                found.is_some()
+            };
+            return Ok(lines.iter().take_while(&mut is_there).count());
         }
         if !appended.is_empty() {
             self.file.truncate(start)?;

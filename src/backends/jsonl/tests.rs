@@ -72,6 +72,25 @@ fn a_torn_tail_costs_that_line_alone_also_when_it_tears_while_the_file_is_open()
 }
 
 #[test]
+fn a_line_that_is_torn_between_the_pieces_of_a_batch_hides_none_of_it() {
+    for appends in 0..5 {
+        for (theirs, skipped) in [("{\"ts\":\"2026-11-2", 1), ("{\"ts\":\"2026-11-23T12:00:00Z\"}\n", 0)] {
+            let host = TestHost::at(NOON);
+            host.0.borrow_mut().between = Some((appends, theirs.into()));
+            let mut store = store(&host);
+            let batch = (0..60).map(|n| event("", &format!("{n:02}"))).collect();
+            store.write_batch(batch).unwrap();
+            store.write(event("2026-11-23T12:00:01Z", "after"));
+            let (mut there, found) = tools(&mut store);
+            there.retain(|tool| !tool.is_empty());
+            assert_eq!((there.len(), found), (61, skipped), "{appends} {theirs}");
+            there.dedup();
+            assert_eq!(there.len(), 61);
+        }
+    }
+}
+
+#[test]
 fn a_line_that_only_lacks_its_newline_is_read_and_kept() {
     let host = TestHost::at(NOON);
     host.set_file(TODAY, "{\"ts\":\"2026-11-23T01:00:00Z\",\"tool\":\"whole\"}");

@@ -329,3 +329,16 @@ fn a_wrong_variable_is_a_warning_and_the_call_is_recorded() {
     assert!(warnings.contains("AUDIT_BACKEND") && warnings.contains("AUDIT_MEMORY_LIMIT"), "{warnings}");
     assert_eq!(place.events().len(), 1);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_is_lost_is_no_success() {
+    let place = Place::new();
+    let output = run(place.shell("\"$AUDIT\" exec -- echo hi >/dev/full"));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("No space left"), "{output:?}");
+    let output = run(place.shell("\"$AUDIT\" exec -- sh -c 'echo hi; exit 7' >/dev/full"));
+    assert_eq!(output.status.code(), Some(7));
+    let statuses: Vec<_> = place.events().iter().map(|event| event["status"].clone()).collect();
+    assert_eq!(statuses, ["0", "7"]);
+}

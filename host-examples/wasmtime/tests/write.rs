@@ -156,3 +156,17 @@ fn a_full_disk_stops_it_at_a_line_that_it_names() {
     assert_eq!(tools(&place), expected);
     assert!(from > 1000, "{from}");
 }
+
+#[cfg(unix)]
+#[test]
+fn what_was_buffered_and_could_not_be_written_is_not_accepted() {
+    let place = Place::new();
+    place.file("events.jsonl", (0..3000).map(|n| line(n) + "\n").collect::<String>());
+    let script = "ulimit -f 200; \"$AUDIT\" write --durability buffered events.jsonl";
+    let output = run(place.shell(script));
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let accepted = place.events().len();
+    let said = text(&output.stderr);
+    assert!(said.contains(&format!("{accepted} accepted, 0 rejected")), "{accepted}: {said}");
+    assert!(said.contains("could not be written"), "{said}");
+}

@@ -236,12 +236,11 @@ impl<'q> Collector<'q> {
         }
         let stored = stored_ts(line);
         let beside = |ts: &[u8; TEXT_LEN]| *ts < self.first.text || *ts > self.last.text;
-        let seen = stored.map_or(Seen::Unread, Seen::At);
         if stored.as_ref().is_some_and(beside) || !self.query.may_match(line) {
-            return seen;
+            return stored.map_or(Seen::Unread, Seen::At);
         }
         match self.offer_parsed(line, place) {
-            Some(at) => Seen::At(at.text()),
+            Some(at) => Seen::At(stored.unwrap_or_else(|| at.text())),
             None => Seen::NoEvent,
         }
     }
@@ -255,7 +254,7 @@ impl<'q> Collector<'q> {
             return None;
         };
         // A stamp beside another text than the stored one is not this store's.
-        let own = parsed.stamp.filter(|_| parsed.event.ts.as_bytes() == at.text());
+        let own = parsed.stamp.filter(|_| is_stored_text(parsed.event.ts.as_bytes()));
         let key = match own {
             // The same wherever it stands: it may move from memory to a file between two pages.
             Some(stamp) => Key { at, id: Some(stamp.id), place: Place::default() },

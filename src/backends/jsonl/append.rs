@@ -72,39 +72,38 @@ impl<F: File> OpenFile<F> {
     /// Others appended between the pieces since the file had `start` bytes. Where one of them was killed within a
     /// line, the line of ours that follows it is hidden behind the torn one, and is appended again.
     fn append_hidden(&mut self, batch: &Batch, lines: Range<usize>, start: u64) -> Result<(), FileError> {
-        let mut appended = [b'\n'].to_vec();
-        self.read_since(start, &mut appended)?;
+        let appended = self.read_since(start)?;
         let mut rest = &appended[..];
         for line in lines.map(|line| batch.part(line..line + 1)) {
-            match Needle::new(&[b"\n", line].concat()).find(rest) {
-                // The next may share the newline.
-                Some(at) => rest = &rest[at + line.len()..],
-                None => {
-                    self.expected = None;
-                    self.append_to(self.file.size()?, line)?;
-                }
+            let found = Needle::new(line).find(rest);
+            let is_hidden = found.is_none_or(|at| at > 0 && rest[at - 1] != b'\n');
+            rest = found.map_or(rest, |at| &rest[at + line.len()..]);
+            if is_hidden {
+                self.expected = None;
+                self.append_to(self.file.size()?, line)?;
             }
         }
         Ok(())
     }
 
-    fn read_since(&self, start: u64, into: &mut Vec<u8>) -> Result<(), FileError> {
-        let (size, before) = (self.file.size()?, into.len() as u64);
-        loop {
-            let at = start + into.len() as u64 - before;
-            let read = if at < size { self.file.read(at, MAX_LEN)? } else { Vec::new() };
+    /// What is in the file from `start` on.
+    fn read_since(&self, start: u64) -> Result<Vec<u8>, FileError> {
+        let size = self.file.size()?;
+        let mut bytes = Vec::new();
+        while start + (bytes.len() as u64) < size {
+            let read = self.file.read(start + bytes.len() as u64, MAX_LEN)?;
             if read.is_empty() {
-                return Ok(());
+                break;
             }
-            into.extend_from_slice(&read);
+            bytes.extend_from_slice(&read);
         }
+        Ok(bytes)
     }
 
     /// Takes the lines back, if all that was appended since `start` is theirs; else says how many of them
     /// are there to stay.
     fn take_back(&mut self, start: u64, lines: &[&[u8]]) -> Result<usize, FileError> {
-        let mut appended = Vec::new();
-        self.read_since(start, &mut appended)?;
+        let appended = self.read_since(start)?;
         if !are_all(&appended, lines) {
             // Their identifiers make lines unique, and they stand in their order.
             let mut rest = &appended[..];

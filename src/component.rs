@@ -222,6 +222,7 @@ impl From<store::Status<'_>> for control::StoreStatus {
             durability: settings.durability.name().into(),
             chain: status.chain.to_string(),
             counts: control::Counts { received, stored, spooled, pending, rejected, dropped },
+            spooled_by_others: 0,
             last_error: status.last_error.map(String::from),
             warnings: settings.warnings.clone(),
         }

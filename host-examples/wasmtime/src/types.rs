@@ -15,13 +15,13 @@ use crate::bindings::exports::audit::store::control::StoreStatus;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Status {
-    /// The backend in use.
+    /// The backend in use. Under `auto`: `postgres`, or `spool` while the database does not answer.
     pub backend: String,
     /// Since when it is in use: RFC 3339 in UTC.
     pub since: String,
     /// The backend that was asked for, where another is in use; else the same.
     pub requested: String,
-    /// The folder of the daily files; empty where the backend has none.
+    /// The folder of the daily files, or of the spool; empty where the backend has none.
     pub jsonl_dir: String,
     /// `buffered`, `written` or `synced`.
     pub durability: String,
@@ -29,6 +29,9 @@ pub struct Status {
     pub chain: String,
     /// What became of the events. At every moment `received` is the sum of the others.
     pub counts: Counts,
+    /// Under `auto`: how many bytes other instances, that ended or use the same folder, have left in spool files
+    /// and this one has not handed to the database yet.
+    pub spooled_by_others: u64,
     /// The last thing that went wrong, with its time.
     pub last_error: Option<String>,
     /// What is wrong with the configuration, and what is done instead.
@@ -47,6 +50,7 @@ impl From<StoreStatus> for Status {
             durability: status.durability,
             chain: status.chain,
             counts: status.counts,
+            spooled_by_others: status.spooled_by_others,
             last_error: status.last_error,
             warnings: status.warnings,
             restarts: 0,

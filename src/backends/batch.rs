@@ -1,6 +1,7 @@
 //! Encoded entries on their way into a backend.
 
 use crate::leaf;
+use crate::line::MAX_LEN;
 use crate::time::Timestamp;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -77,6 +78,15 @@ impl Batch {
             Some([(_, only)]) => &self.bytes[only.clone()],
             _ => &[],
         }
+    }
+
+    /// Where the lines that make up one atomic append end, of those from `start` to `end`.
+    pub fn piece_end(&self, start: usize, end: usize) -> usize {
+        let mut piece = start + 1;
+        while piece < end && self.part(start..piece + 1).len() <= MAX_LEN {
+            piece += 1;
+        }
+        piece
     }
 
     /// The lines in their order, newlines included, each with its instant.

@@ -1,9 +1,16 @@
 //! Where events are kept: one trait, one file or folder a backend.
 
+#[cfg(feature = "postgres")]
+mod auto;
 mod batch;
+#[cfg(feature = "postgres")]
+mod database;
 mod jsonl;
 mod memory;
 mod null;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod scan;
 
 pub use batch::Batch;
 
@@ -12,7 +19,13 @@ use crate::host::Host;
 use crate::page::Page;
 use crate::query::Query;
 use crate::settings::Settings;
+use crate::time::Timestamp;
+use crate::warnings::Topic;
 use alloc::boxed::Box;
+use alloc::rc::Rc;
+use alloc::string::String;
+use alloc::vec::Vec;
+use uuid::Uuid;
 
 /// The backends that are built, by their names in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,37 +34,72 @@ pub enum Kind {
     Memory,
     /// Daily files of JSON lines.
     Jsonl,
+    /// The host's database.
+    #[cfg(feature = "postgres")]
+    Postgres,
+    /// The host's database while it answers, else a spool on disk.
+    #[cfg(feature = "postgres")]
+    Auto,
     /// Nothing.
     Null,
 }
 
 impl Kind {
     /// All of them; the tests of the contract run on each.
-    pub const ALL: [Self; 3] = [Self::Memory, Self::Jsonl, Self::Null];
+    pub const ALL: &[Self] = &[
+        Self::Memory,
+        Self::Jsonl,
+        #[cfg(feature = "postgres")]
+        Self::Postgres,
+        #[cfg(feature = "postgres")]
+        Self::Auto,
+        Self::Null,
+    ];
 
     /// The name in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
             Self::Jsonl => "jsonl",
+            #[cfg(feature = "postgres")]
+            Self::Postgres => "postgres",
+            #[cfg(feature = "postgres")]
+            Self::Auto => "auto",
             Self::Null => "null",
+        }
+    }
+
+    /// Whether it works on a database.
+    pub fn needs_database(self) -> bool {
+        !matches!(self, Self::Memory | Self::Jsonl | Self::Null)
+    }
+
+    /// Whether it works on files.
+    pub fn has_files(self) -> bool {
+        match self {
+            Self::Jsonl => true,
+            #[cfg(feature = "postgres")]
+            Self::Auto => true,
+            _ => false,
         }
     }
 
     /// The backend of this name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
     }
 }
 
-/// Sets up the backend that the settings name.
-pub fn open<H: Host>(settings: &Settings, host: &H) -> Box<dyn Backend>
-where
-    H::Folder: 'static,
-{
+/// Sets up the backend that the settings name, for the instance of this chain.
+pub fn open<H: Host + 'static>(settings: &Settings, chain: Uuid, host: &Rc<H>) -> Box<dyn Backend> {
+    let _ = chain;
     match settings.backend {
         Kind::Memory => Box::new(memory::Memory::new(settings.memory_limit)),
         Kind::Jsonl => Box::new(jsonl::Jsonl::new(host.folder(&settings.jsonl_dir), settings)),
+        #[cfg(feature = "postgres")]
+        Kind::Postgres => Box::new(postgres::Postgres::new(Rc::clone(host), settings)),
+        #[cfg(feature = "postgres")]
+        Kind::Auto => Box::new(auto::Auto::new(Rc::clone(host), chain, settings)),
         Kind::Null => Box::new(null::Null),
     }
 }
@@ -88,11 +136,40 @@ pub trait Backend {
         Ok(())
     }
 
-    /// How many of the lines that were taken wait in memory.
-    fn pending(&self) -> u64 {
-        0
+    /// Where the lines that were taken are.
+    fn state(&self) -> State {
+        State::default()
+    }
+
+    /// What happened since this was last asked.
+    fn notices(&mut self) -> Vec<Notice> {
+        Vec::new()
     }
 
     /// The page that `query` asks for.
-    fn read(&mut self, query: &Query) -> Result<Page, Error>;
+    fn read(&mut self, query: Query) -> Result<Page, Error>;
+}
+
+/// Where the lines that a backend took are: in place, unless they are counted here.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct State {
+    /// How many wait in memory.
+    pub pending: u64,
+    /// How many wait on disk for the database.
+    pub spooled: u64,
+    /// How many bytes of other instances wait there.
+    pub spooled_by_others: u64,
+    /// What is in use, and since when, where the backend has a choice.
+    pub active: Option<(&'static str, Timestamp)>,
+}
+
+/// Something to tell about a backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// What it is about.
+    pub topic: Topic,
+    /// What happened.
+    pub text: String,
+    /// How many lines that were taken are lost by it.
+    pub lost: u64,
 }

@@ -24,6 +24,9 @@ use uuid::Uuid;
 /// How long one call may drain, in microseconds: its caller has other things to do.
 const DRAIN_MICROS: i64 = 1_000_000;
 
+/// How many lines a write drains at least, once it is time.
+const DRAIN_LINES: usize = 1_000;
+
 pub struct Auto<H: Host> {
     host: Rc<H>,
     batch_size: usize,
@@ -136,8 +139,8 @@ impl<H: Host> Backend for Auto<H> {
         }
         self.spool_waiting();
         if self.host.now() >= self.probe_at {
-            // Faster than the spool grows.
-            self.recover(self.budget(2 * batch.len() + self.batch_size));
+            // More than the spool grows.
+            self.recover(self.budget(2 * batch.len() + DRAIN_LINES));
         }
         Ok(())
     }

@@ -120,8 +120,15 @@ pub struct Page {
     pub skipped: u64,
     /// The files among them, with the reason.
     pub unreadable: Vec<String>,
-    /// How many entries were offered twice, and are in the page once: it is shorter by as many.
-    pub doubles: usize,
+}
+
+impl Page {
+    /// Leaves entries that were offered twice in the page once. Returns how many: it is shorter by as many.
+    pub fn remove_doubles(&mut self) -> usize {
+        let offered = self.entries.len();
+        self.entries.dedup_by(|one, other| one.is_own() && one.key == other.key);
+        offered - self.entries.len()
+    }
 }
 
 /// What a line that was offered turned out to be.
@@ -307,13 +314,10 @@ impl<'q> Collector<'q> {
 
     /// The page.
     pub fn finish(self) -> Page {
-        let mut entries = self.kept.into_sorted_vec();
+        let entries = self.kept.into_sorted_vec();
         let last = self.beyond.and(entries.last()).map(|kept| kept.key).or(self.end);
-        let offered = entries.len();
-        entries.dedup_by(|one, other| one.is_own() && one.key == other.key);
         Page {
             next: last.map(|key| key.to_cursor(self.query.order)),
-            doubles: offered - entries.len(),
             entries,
             skipped: self.skipped,
             unreadable: self.unreadable,

@@ -127,20 +127,16 @@ impl Settings {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let mut resolving = Resolving { variable: &variable, warnings: Vec::new() };
         let default = Self::default();
-        let kinds = |database| {
-            let kinds = Kind::ALL.iter().filter(|kind| database || !kind.needs_database());
-            listed(&kinds.map(|kind| kind.name()).collect::<Vec<_>>())
-        };
         let (requested, backend) = resolving
             .text("backend", &config.backend, "AUDIT_BACKEND", |name| match Kind::named(name) {
                 Some(kind) if kind.needs_database() && !has_database() => {
-                    Err(format!("one of {}: the host has no database", kinds(false)))
+                    Err(format!("one of {}: the host has no database", Kind::WITHOUT_DATABASE))
                 }
                 Some(kind) => Ok((name.to_string(), kind)),
                 None if matches!(name, "postgres" | "auto") => {
-                    Err(format!("one of {}: this build has no database", kinds(false)))
+                    Err(format!("one of {}: this build has no database", Kind::WITHOUT_DATABASE))
                 }
-                None => Err(format!("one of {}", kinds(true))),
+                None => Err(format!("one of {}", Kind::NAMES)),
             })?
             .unwrap_or_else(|| {
                 let requested = variable("AUDIT_BACKEND").unwrap_or_else(|| Kind::Jsonl.name().into());

@@ -271,11 +271,10 @@ impl<H: Host + 'static> Store<H> {
         };
         batch.seal();
         let result = backend.append(batch);
-        let notices = backend.notices();
         let stored = result.as_ref().map_or_else(|refused| refused.stored, |()| batch.len());
         self.accepted += stored as u64;
         self.seq += stored as u64;
-        self.tell(notices);
+        self.tell();
         self.flush_if_due();
         result
     }
@@ -301,17 +300,18 @@ impl<H: Host + 'static> Store<H> {
     /// What a backend before left on disk: it is in the database once no spool is left.
     fn left(&self, state: &State) -> u64 {
         let drained = state.active.is_some() && state.spooled_by_others == 0;
-        if drained { 0 } else { self.left }
+        // Nothing is left behind where no backend has a spool.
+        if drained || !cfg!(feature = "postgres") { 0 } else { self.left }
     }
 
-    fn tell(&mut self, notices: Vec<Notice>) {
-        for Notice { topic, text, lost } in notices {
+    /// Passes on what the backend has to tell.
+    fn tell(&mut self) {
+        // Only those with a database have something to tell.
+        let Some(backend) = self.backend.as_mut().filter(|_| cfg!(feature = "postgres")) else { return };
+        for Notice { topic, text, lost } in backend.notices() {
             self.refused += lost;
             self.dropped.unwritable += lost;
-            if topic != Topic::Recovered {
-                self.note(&text);
-            }
-            self.warn(topic, &text);
+            self.report(topic, &text);
         }
     }
 
@@ -327,8 +327,7 @@ impl<H: Host + 'static> Store<H> {
         self.waiting_since = None;
         let Some(backend) = &mut self.backend else { return Ok(()) };
         let result = backend.flush();
-        let notices = backend.notices();
-        self.tell(notices);
+        self.tell();
         if let Err(error) = &result {
             self.report(Topic::Flush, &error.to_string());
         }
@@ -385,13 +384,11 @@ impl<H: Host + 'static> Store<H> {
         }
     }
 
-    /// Notes what went wrong, and warns.
+    /// Warns, and notes what went wrong.
     fn report(&mut self, topic: Topic, text: &str) {
-        self.note(text);
-        self.warn(topic, text);
-    }
-
-    fn warn(&mut self, topic: Topic, text: &str) {
+        if topic != Topic::Recovered {
+            self.note(text);
+        }
         if let Some(line) = self.warnings.line(topic, text, self.host.now()) {
             self.host.warn(&line);
         }

@@ -101,17 +101,18 @@ pub fn read<H: Host>(
             take(&mut page, row);
         }
         if let Some(next) = next {
-            let wrong = || Error::Other(format!("the host's cursor {next:?} is none"));
+            let wrong = || Error::Other(format!("the host's cursor `{next}` is none"));
             page.end_with(Key::from_cursor(&next, query.order).ok_or_else(wrong)?);
         }
-        let part = page.finish();
+        let mut part = page.finish();
+        let doubles = part.remove_doubles();
         query.limit -= part.entries.len();
         whole.entries.extend(part.entries);
         whole.skipped += part.skipped + skipped;
         whole.unreadable.extend(part.unreadable);
         whole.next = part.next;
         query.after = whole.next.as_deref().and_then(|next| Key::from_cursor(next, query.order));
-        if part.doubles == 0 || query.limit == 0 || query.after.is_none() {
+        if doubles == 0 || query.limit == 0 || query.after.is_none() {
             return Ok(whole);
         }
     }

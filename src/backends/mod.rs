@@ -56,6 +56,16 @@ impl Kind {
         Self::Null,
     ];
 
+    /// The names of those that work without a database.
+    pub const WITHOUT_DATABASE: &str = "memory, jsonl, null";
+
+    /// The names of all.
+    #[cfg(feature = "postgres")]
+    pub const NAMES: &str = "memory, jsonl, postgres, auto, null";
+    /// The names of all.
+    #[cfg(not(feature = "postgres"))]
+    pub const NAMES: &str = Self::WITHOUT_DATABASE;
+
     /// The name in the configuration.
     pub fn name(self) -> &'static str {
         match self {
@@ -172,4 +182,19 @@ pub struct Notice {
     pub text: String,
     /// How many lines that were taken are lost by it.
     pub lost: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::listed;
+
+    #[test]
+    fn the_names_are_those_of_the_kinds() {
+        let names = |database: bool| {
+            let kinds = Kind::ALL.iter().filter(|kind| database || !kind.needs_database());
+            listed(&kinds.map(|kind| kind.name()).collect::<Vec<_>>())
+        };
+        assert_eq!((names(true).as_str(), names(false).as_str()), (Kind::NAMES, Kind::WITHOUT_DATABASE));
+    }
 }

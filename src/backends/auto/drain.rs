@@ -10,6 +10,7 @@ use crate::line::MAX_LEN;
 use crate::page::Collector;
 use crate::time::Timestamp;
 use crate::warnings::Topic;
+use alloc::collections::BinaryHeap;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -198,7 +199,7 @@ impl<H: Host> Spool<H> {
     /// Looks for files of other instances.
     pub(super) fn look(&mut self) -> Result<(), Error> {
         let names = self.folder.list().map_err(|error| self.access("list the spool", &error))?;
-        let mut others = Vec::new();
+        let mut others = BinaryHeap::new();
         for (file, _) in names {
             let Some((chain, number)) = parts(&file) else { continue };
             if chain == self.chain && self.own.iter().any(|own| own.number == number) {
@@ -208,8 +209,8 @@ impl<H: Host> Spool<H> {
             let known = self.others.iter().find(|other| other.chain == chain && other.number == number);
             others.push(Other { chain, number, offset: known.map_or(0, |known| known.offset), size });
         }
-        others.sort_unstable_by_key(|other| (other.chain, other.number));
-        self.others = others;
+        // A heap, because pages are sorted by one too: another kind of sort would be a fiftieth of the component.
+        self.others = others.into_sorted_vec();
         Ok(())
     }
 

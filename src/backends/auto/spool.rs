@@ -70,7 +70,8 @@ pub(super) struct Own {
     pub lines: u64,
 }
 
-/// A file of another instance.
+/// A file of another instance; they are drained in their order.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Other {
     pub chain: Uuid,
     pub number: u64,

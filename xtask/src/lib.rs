@@ -4,6 +4,7 @@
 
 pub mod components;
 mod environment;
+pub mod postgres;
 pub mod toolchain;
 
 use std::env;

@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod setup;
+mod system;
 
 use std::fs;
 use std::path::PathBuf;
@@ -22,7 +23,8 @@ Commands:
                    audit_store.wasm        for hosts that provide a database
                    audit_store_local.wasm  for hosts that have none
   demo           Record a few commands through the `audit` program, and read the record
-  test [ARG]...  Build the components and run `cargo test --workspace ARG...`
+  test [ARG]...  Build the components and run `cargo test --workspace ARG...`. The tests start servers of
+                 their own with PostgreSQL's programs: where there are none, Debian's are installed (apt-get)
   bench          Time `audit write` and `audit read` (release) against loops in Python that do the same
   help           Print this
 
@@ -88,6 +90,7 @@ impl Workspace {
 
     fn test(&self, arguments: &[String]) -> Result<ExitCode> {
         setup::run(&self.root)?;
+        setup::postgres()?;
         self.components()?;
         let status = self.cargo().args(["test", "--workspace"]).args(arguments).status();
         let status = status.context("cannot run cargo")?;

@@ -1,10 +1,13 @@
-//! Makes a compiler for the component's target available.
+//! Makes a compiler for the component's target available, and PostgreSQL for the tests.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use xtask::postgres;
 use xtask::toolchain::{DEBIAN_PACKAGES, TARGET, Toolchain, Way};
+
+use crate::system;
 
 /// Tries each allowed way in turn where no compiler is there yet.
 pub fn run(root: &Path) -> Result<Toolchain> {
@@ -14,7 +17,7 @@ pub fn run(root: &Path) -> Result<Toolchain> {
     for way in Way::allowed()? {
         let installed = match way {
             Way::Rustup => add_target(root),
-            Way::Debian => install_packages(),
+            Way::Debian => system::install(&DEBIAN_PACKAGES),
         };
         if let Err(error) = installed {
             eprintln!("warning: {error:#}");
@@ -26,43 +29,29 @@ pub fn run(root: &Path) -> Result<Toolchain> {
 }
 
 fn add_target(root: &Path) -> Result<()> {
-    execute(Command::new("rustup").args(["target", "add", TARGET]).current_dir(root))
+    system::run(Command::new("rustup").args(["target", "add", TARGET]).current_dir(root))
 }
 
-/// Never in the place of packages that are there: `rustc-web` conflicts with Debian's `rustc` and `rustup`.
-fn install_packages() -> Result<()> {
-    apt_get(&["update"])?;
-    let options = ["install", "--yes", "--no-install-recommends", "--no-remove"];
-    apt_get(&[&options[..], &DEBIAN_PACKAGES[..]].concat())
-}
+/// Here Debian's package looks whether it is to set a server up, and start it.
+const CLUSTER_SETTINGS: &str = "/etc/postgresql-common/createcluster.d";
 
-fn apt_get(arguments: &[&str]) -> Result<()> {
-    let mut command = if is_root() { Command::new("apt-get") } else { Command::new("sudo") };
-    if !is_root() {
-        command.arg("apt-get");
+/// Installs PostgreSQL where it is not: its programs alone, no service.
+pub fn postgres() -> Result<()> {
+    if postgres::programs().is_some() {
+        return Ok(());
     }
-    execute(command.args(arguments)).with_context(|| {
-        format!(
-            "Debian's packages were not installed; as root, `apt-get update && apt-get install \
-             --no-install-recommends {}` does it",
-            DEBIAN_PACKAGES.join(" ")
-        )
-    })
+    install_postgres().context("the tests need PostgreSQL: `initdb`, `pg_ctl` and `postgres` on PATH")?;
+    postgres::programs().map(drop).context("PostgreSQL is installed, but its programs are not found")
 }
 
-fn is_root() -> bool {
-    let id = Command::new("id").arg("-u").output();
-    id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
-}
-
-fn execute(command: &mut Command) -> Result<()> {
-    let program = command.get_program().display().to_string();
-    let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy()).collect();
-    let line = format!("{program} {}", arguments.join(" "));
-    eprintln!("$ {line}");
-    let status = command.stdin(Stdio::null()).status().with_context(|| format!("cannot run {program}"))?;
-    if !status.success() {
-        bail!("`{line}` ended with {status}");
+fn install_postgres() -> Result<()> {
+    if !system::has_apt() {
+        bail!("there is no apt-get: install it with the system's own packages");
     }
-    Ok(())
+    let settings = format!("{CLUSTER_SETTINGS}/audit-store.conf");
+    let line = format!("mkdir -p {CLUSTER_SETTINGS} && echo 'create_main_cluster = false' > {settings}");
+    system::as_root(&["sh", "-c", &line])?;
+    let installed = system::install(&[postgres::DEBIAN_PACKAGE]);
+    system::as_root(&["rm", &settings])?;
+    installed
 }

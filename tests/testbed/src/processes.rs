@@ -1,0 +1,81 @@
+//! Processes as the system shows them, and signals to several at once.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long a process may take to stop or end after a signal that it cannot refuse.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+struct Process {
+    id: Pid,
+    parent: i32,
+    state: char,
+}
+
+/// Stops a process, then all of its children: a stopped process starts no more of them. The children's ids.
+pub fn freeze(parent: Pid) -> Vec<Pid> {
+    signal(&[parent], Signal::STOP);
+    let stopped = |process: &Process| process.id == parent && matches!(process.state, 'T' | 't' | 'Z');
+    wait("stop", || all().iter().any(stopped));
+    let children: Vec<Pid> = all()
+        .into_iter()
+        .filter(|process| process.parent == parent.as_raw_pid())
+        .map(|process| process.id)
+        .collect();
+    signal(&children, Signal::STOP);
+    children
+}
+
+/// Processes that have ended already are passed over.
+pub fn signal(processes: &[Pid], signal: Signal) {
+    for process in processes {
+        let _ = kill_process(*process, signal);
+    }
+}
+
+/// Waits until none of them runs. One that nobody has asked for its exit status yet does not run.
+pub fn wait_for_end(processes: &[Pid]) {
+    let runs = |process: &Process| processes.contains(&process.id) && process.state != 'Z';
+    wait("end", || !all().iter().any(runs));
+}
+
+fn wait(what: &str, done: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < PATIENCE, "the processes of a server do not {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn all() -> Vec<Process> {
+    let folders = std::fs::read_dir("/proc").expect("/proc is there");
+    let lines =
+        folders.flatten().filter_map(|folder| std::fs::read_to_string(folder.path().join("stat")).ok());
+    lines.filter_map(|line| process(&line)).collect()
+}
+
+/// A line of proc_pid_stat(5): the second field, a program's name in parentheses, may hold spaces.
+#[cfg(target_os = "linux")]
+fn process(line: &str) -> Option<Process> {
+    let (id, rest) = line.split_once(" (")?;
+    let mut fields = rest.rsplit_once(')')?.1.split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    Some(Process { id: Pid::from_raw(id.parse().ok()?)?, parent: fields.next()?.parse().ok()?, state })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn all() -> Vec<Process> {
+    let output = std::process::Command::new("ps").args(["-A", "-o", "pid=,ppid=,stat="]).output();
+    let output = output.expect("`ps` lists the processes").stdout;
+    String::from_utf8_lossy(&output).lines().filter_map(process).collect()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn process(line: &str) -> Option<Process> {
+    let mut fields = line.split_ascii_whitespace();
+    let id = Pid::from_raw(fields.next()?.parse().ok()?)?;
+    Some(Process { id, parent: fields.next()?.parse().ok()?, state: fields.next()?.chars().next()? })
+}

@@ -1,0 +1,145 @@
+//! One connection: a thread for each direction.
+
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::thread;
+
+use super::Shared;
+use super::wire::{Message, Startup};
+
+/// Enough for most answers, so that one goes out in one piece, as it came in.
+const BUFFER: usize = 64 * 1024;
+
+pub fn pass_on(client: TcpStream, connection: u64, shared: &Arc<Shared>) {
+    let shared = Arc::clone(shared);
+    thread::spawn(move || {
+        // An error is an end like any other: both ends are closed.
+        let _ = Connection { number: connection, shared: &shared }.run(client);
+        shared.close(connection);
+    });
+}
+
+#[derive(Clone, Copy)]
+struct Connection<'a> {
+    number: u64,
+    shared: &'a Shared,
+}
+
+impl Connection<'_> {
+    fn run(self, mut client: TcpStream) -> io::Result<()> {
+        self.may_pass()?;
+        let mut server = TcpStream::connect(self.shared.server)?;
+        self.shared.join(self.number, &server)?;
+        client.set_nodelay(true)?;
+        server.set_nodelay(true)?;
+        let encrypted = self.start(&mut client, &mut server)?;
+        thread::scope(|scope| {
+            let (asking, asked) = (client.try_clone()?, server.try_clone()?);
+            scope.spawn(|| {
+                let _ = self.questions(asking, asked);
+                self.shared.close(self.number);
+            });
+            let end = if encrypted { self.pieces(server, client) } else { self.answers(server, client) };
+            self.shared.close(self.number);
+            end
+        })
+    }
+
+    fn may_pass(self) -> io::Result<()> {
+        self.shared.may_pass(self.number)
+    }
+
+    /// Passes the client's first messages on; whether the connection is encrypted from here on.
+    fn start(self, client: &mut TcpStream, server: &mut TcpStream) -> io::Result<bool> {
+        loop {
+            let startup = Startup::read(client)?;
+            self.may_pass()?;
+            startup.write(server)?;
+            if !startup.asks_for_encryption() {
+                return Ok(false);
+            }
+            let mut answer = [0];
+            server.read_exact(&mut answer)?;
+            self.may_pass()?;
+            client.write_all(&answer)?;
+            if answer != *b"N" {
+                return Ok(true);
+            }
+        }
+    }
+
+    fn questions(self, mut client: TcpStream, mut server: TcpStream) -> io::Result<()> {
+        self.copy(&mut client, &mut server, || {})
+    }
+
+    fn pieces(self, mut server: TcpStream, mut client: TcpStream) -> io::Result<()> {
+        self.copy(&mut server, &mut client, || self.shared.delay())
+    }
+
+    fn copy(self, from: &mut TcpStream, to: &mut TcpStream, wait: impl Fn()) -> io::Result<()> {
+        let mut piece = vec![0; BUFFER];
+        loop {
+            let length = from.read(&mut piece)?;
+            if length == 0 {
+                return Ok(());
+            }
+            wait();
+            self.may_pass()?;
+            to.write_all(&piece[..length])?;
+        }
+    }
+
+    fn answers(self, server: TcpStream, client: TcpStream) -> io::Result<()> {
+        let mut server = BufReader::with_capacity(BUFFER, server);
+        let mut client = BufWriter::with_capacity(BUFFER, client);
+        let mut answer = Answer::default();
+        loop {
+            let message = Message::read(&mut server)?;
+            if !answer.begun && !message.is_asynchronous() {
+                self.shared.delay();
+                answer.begun = true;
+            }
+            self.may_pass()?;
+            for message in answer.add(message, self.shared)? {
+                message.write(&mut client)?;
+            }
+            if server.buffer().is_empty() {
+                client.flush()?;
+            }
+        }
+    }
+}
+
+/// What the server has said since its last ReadyForQuery.
+#[derive(Default)]
+struct Answer {
+    begun: bool,
+    /// An INSERT is complete, in this answer or before in the same transaction.
+    inserted: bool,
+    failed: bool,
+    /// Messages that may be an acknowledgement: the next ReadyForQuery tells.
+    held: Vec<Message>,
+}
+
+impl Answer {
+    /// The messages to pass on by now; an error where they are swallowed.
+    fn add(&mut self, message: Message, shared: &Shared) -> io::Result<Vec<Message>> {
+        self.inserted |= message.completes(b"INSERT");
+        self.failed |= message.is_error();
+        let acknowledges = message.completes(b"INSERT") || (self.inserted && message.completes(b"COMMIT"));
+        let holds = !self.held.is_empty() || (acknowledges && shared.swallows());
+        let ready = message.ready();
+        if !holds && ready.is_none() {
+            return Ok(vec![message]);
+        }
+        self.held.push(message);
+        let Some(transaction) = ready else { return Ok(Vec::new()) };
+        let committed = transaction == b'I' && !self.failed;
+        if holds && committed && shared.swallow() {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        let inserted = self.inserted && transaction != b'I';
+        Ok(std::mem::replace(self, Self { inserted, ..Self::default() }).held)
+    }
+}

@@ -1,0 +1,30 @@
+//! SQL in one line of a test: each call is a connection of its own.
+
+use postgres::error::{DbError, Error};
+use postgres::{Client, NoTls, SimpleQueryMessage};
+
+/// The rows of an answer: their columns as text, `None` for NULL.
+pub type Rows = Vec<Vec<Option<String>>>;
+
+pub fn try_sql(url: &str, sql: &str) -> Result<Rows, Error> {
+    let messages = Client::connect(url, NoTls)?.simple_query(sql)?;
+    let rows = messages.into_iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => {
+            Some((0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect())
+        }
+        _ => None,
+    });
+    Ok(rows.collect())
+}
+
+pub fn sql(url: &str, sql: &str) -> Rows {
+    try_sql(url, sql).unwrap_or_else(|error| {
+        let message = error.as_db_error().map(DbError::message);
+        panic!("`{sql}`: {}", message.map_or_else(|| error.to_string(), str::to_owned))
+    })
+}
+
+/// A string literal of SQL.
+pub fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}

@@ -1,0 +1,58 @@
+//! A shell that ends a server and removes its folder as soon as this process is gone, whatever ended it: the system
+//! then closes the pipe that the shell reads from.
+
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use rustix::process::Pid;
+
+/// Its argument is the folder; each line of its input says anew which processes there are to end.
+///
+/// SIGQUIT ends a server at once, and by the server's own hand, which frees its shared memory and removes its file
+/// `postmaster.pid`. After SIGKILL the number of the shared memory is in line 7 of that file.
+const SCRIPT: &str = r#"
+while read -r line; do processes=$line; done
+lock=$1/data/postmaster.pid
+if [ -n "$processes" ]; then
+    kill -CONT $processes
+    kill -QUIT $processes
+    left=200
+    while [ -e "$lock" ] && [ $left -gt 0 ]; do
+        sleep 0.05
+        left=$((left - 1))
+    done
+    [ -e "$lock" ] && kill -KILL $processes
+fi
+[ -e "$lock" ] && ipcrm -m "$(sed -n '7s/.* //p' "$lock")"
+rm -rf -- "$1"
+"#;
+
+pub struct Watcher {
+    shell: Child,
+    pipe: Option<ChildStdin>,
+}
+
+impl Watcher {
+    pub fn start(folder: &Path) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", SCRIPT, "watcher"]).arg(folder).process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut shell = command.spawn().expect("`sh` runs");
+        Self { pipe: shell.stdin.take(), shell }
+    }
+
+    /// Sets the processes to end.
+    pub fn watch(&mut self, processes: &[Pid]) {
+        let ids: Vec<String> = processes.iter().map(|process| process.as_raw_pid().to_string()).collect();
+        let pipe = self.pipe.as_mut().expect("it has not ended");
+        writeln!(pipe, "{}", ids.join(" ")).expect("the watcher reads");
+    }
+
+    /// Ends them now.
+    pub fn end(&mut self) {
+        self.pipe = None;
+        let _ = self.shell.wait();
+    }
+}

@@ -3,14 +3,16 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use wasmtime::component::ResourceTable;
-use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap};
+use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use crate::bindings::Full;
 use crate::bindings::audit::store::types;
 use crate::component::Component;
+use crate::database::Database;
 use crate::error::Error;
 use crate::options::{Options, guest_path};
 use crate::types::{Event, Filter, JsonlPage, Page, PageRequest, Receipt, Status};
@@ -20,6 +22,28 @@ pub(crate) struct State {
     wasi: WasiCtx,
     table: ResourceTable,
     limits: StoreLimits,
+    /// None: the component is told that there is none.
+    pub(crate) database: Option<Database>,
+    pub(crate) time: CallTime,
+}
+
+/// How a call spends its time.
+pub(crate) struct CallTime {
+    began: Instant,
+    /// For the database.
+    pub(crate) waited: Duration,
+}
+
+impl CallTime {
+    fn start() -> Self {
+        Self { began: Instant::now(), waited: Duration::ZERO }
+    }
+
+    /// What is left to a call that may last so long without the database, and has come to the end of that.
+    fn left(&self, limit: Duration) -> Option<Duration> {
+        let left = (limit + self.waited).saturating_sub(self.began.elapsed());
+        (!self.waited.is_zero() && !left.is_zero()).then_some(left)
+    }
 }
 
 impl State {
@@ -85,9 +109,22 @@ impl Instance {
         }
         let folder = options.folder().map(|path| preopen(&mut wasi, &path, options.read_only));
         let limits = StoreLimitsBuilder::new().memory_size(options.guest_memory).trap_on_grow_failure(true);
-        let state = State { wasi: wasi.build(), table: ResourceTable::new(), limits: limits.build() };
+        let state = State {
+            wasi: wasi.build(),
+            table: ResourceTable::new(),
+            limits: limits.build(),
+            database: options.database()?,
+            time: CallTime::start(),
+        };
         let mut store = Store::new(&component.engine, state);
         store.limiter(|state| &mut state.limits);
+        if let Some(limit) = options.call_limit {
+            let clock = component.clone();
+            store.epoch_deadline_callback(move |store| {
+                let left = clock.epochs(store.data().time.left(limit));
+                Ok(left.map_or(UpdateDeadline::Interrupt, UpdateDeadline::Continue))
+            });
+        }
         let epochs = component.epochs(options.call_limit);
         set_deadline(&mut store, epochs);
         let exports = component.linked.instantiate(&mut store).map_err(Error::start)?;
@@ -191,6 +228,7 @@ impl Instance {
         if self.stopped {
             return Err(Error::Trap("it was stopped by an earlier call".into()));
         }
+        self.store.data_mut().time = CallTime::start();
         set_deadline(&mut self.store, self.epochs);
         match call(&self.exports, &mut self.store) {
             Ok(answer) => answer.map_err(|error| match (error, &self.folder) {

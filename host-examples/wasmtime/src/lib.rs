@@ -52,6 +52,7 @@
 mod bindings;
 mod clock;
 mod component;
+mod database;
 mod error;
 mod instance;
 mod ledger;
@@ -64,9 +65,11 @@ mod warnings;
 mod worker;
 
 pub use component::Component;
+pub use database::{Database, ImportRow, Imported};
 pub use error::Error;
 pub use instance::Instance;
 pub use options::Options;
+pub use postgres::{RejectedRow, SinkError};
 pub use store::{AuditStore, Entries, Handle};
 pub use types::{
     Counts, Dropped, Entry, Event, Filter, InvalidValue, JsonlPage, Order, Page, PageRequest, Receipt, Status,

@@ -1,12 +1,16 @@
 //! What a store is opened with.
 
+mod database;
+
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::bindings::exports::audit::store::control::Config;
+use crate::database::Database;
 use crate::error::Error;
+use crate::options::database::DatabaseOptions;
 use crate::warnings::Warnings;
 
 /// The environment variables that the component knows.
@@ -34,6 +38,7 @@ pub struct Options {
     environment: Vec<(&'static str, OsString)>,
     config: Config,
     dir: Option<PathBuf>,
+    database: DatabaseOptions,
     pub(crate) read_only: bool,
     pub(crate) guest_memory: usize,
     pub(crate) call_limit: Option<Duration>,
@@ -67,6 +72,7 @@ impl Options {
                 recovery_interval_s: None,
             },
             dir: None,
+            database: DatabaseOptions::default(),
             read_only: false,
             guest_memory: 256 << 20,
             call_limit: Some(Duration::from_secs(10)),
@@ -81,10 +87,12 @@ impl Options {
 
     /// What the environment says: `AUDIT_BACKEND`, `AUDIT_JSONL_DIR`, `REPO_ROOT`, `AUDIT_DURABILITY`,
     /// `AUDIT_MEMORY_LIMIT`, `AUDIT_BATCH_SIZE`, `AUDIT_FLUSH_INTERVAL_MS`, `AUDIT_QUEUE_LIMIT` and
-    /// `AUDIT_RECOVERY_INTERVAL_S`. What is set on it later goes before.
+    /// `AUDIT_RECOVERY_INTERVAL_S`; and for the host itself, without the component seeing them, `DATABASE_URL` or
+    /// else `POSTGRES_DSN`, and `AUDIT_DATABASE_TIMEOUT_MS`. What is set on it later goes before.
     pub fn from_env() -> Self {
         let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(|value| (name, value));
-        Self { environment: VARIABLES.into_iter().filter_map(set).collect(), ..Self::new() }
+        let database = DatabaseOptions::from_env(|name| set(name).map(|(_, value)| value));
+        Self { environment: VARIABLES.into_iter().filter_map(set).collect(), database, ..Self::new() }
     }
 
     /// `memory`, `jsonl` (the default), `postgres`, `auto` or `null`.
@@ -145,6 +153,29 @@ impl Options {
         self
     }
 
+    /// The database of the backends `postgres` and `auto`, as [`Database::new`] reads it. The component never sees
+    /// it.
+    #[must_use]
+    pub fn database_url(mut self, url: impl Into<String>) -> Self {
+        self.database.set_url(url.into());
+        self
+    }
+
+    /// How long a connection to the database and a statement may take together; 2 s by default. A call waits so
+    /// long for a database that does not answer; it does not count as time of the component.
+    #[must_use]
+    pub fn database_timeout(mut self, timeout: Duration) -> Self {
+        self.database.set_timeout(timeout);
+        self
+    }
+
+    /// How long the database may take to find a page; 10 s by default.
+    #[must_use]
+    pub fn database_read_timeout(mut self, timeout: Duration) -> Self {
+        self.database.set_read_timeout(timeout);
+        self
+    }
+
     /// Opens for reading: no folder is created, and the component cannot write into it. Events are refused.
     #[must_use]
     pub fn read_only(mut self, read_only: bool) -> Self {
@@ -161,7 +192,8 @@ impl Options {
     }
 
     /// The longest that the component may compute in one call; 10 s by default. It is checked at ten points in
-    /// that time, and not while the operating system writes or reads a file.
+    /// that time, and not while the operating system writes or reads a file. The time that the database takes does
+    /// not count.
     #[must_use]
     pub fn call_limit(mut self, limit: Duration) -> Self {
         self.call_limit = Some(limit);
@@ -203,9 +235,11 @@ impl Options {
 
     /// The folder of the daily files, as the component will use it; none where the backend has none.
     pub fn folder(&self) -> Option<PathBuf> {
-        let backend = self.config.backend.as_deref().or_else(|| self.variable("AUDIT_BACKEND")?.to_str());
-        if matches!(backend, Some("memory" | "null")) {
-            return None;
+        match self.requested_backend() {
+            Some("memory" | "null") => return None,
+            // Without a database it is `jsonl`.
+            Some("postgres") if self.database.open().is_some_and(|opened| opened.is_ok()) => return None,
+            _ => {}
         }
         let given = self.dir.clone().filter(|dir| !dir.as_os_str().is_empty());
         Some(given.or_else(|| self.variable("AUDIT_JSONL_DIR").map(PathBuf::from)).unwrap_or_else(|| {
@@ -240,6 +274,7 @@ impl Options {
         if let Some(limit) = self.call_limit.filter(|limit| *limit < Duration::from_millis(1)) {
             return Err(Error::Config(format!("call_limit: {limit:?}; accepted is 1 ms or more")));
         }
+        self.database.check()?;
         if self.queue_events == 0 || self.queue_bytes == 0 {
             return Err(Error::Config("queue: 0; accepted is 1 or more".into()));
         }
@@ -265,6 +300,18 @@ impl Options {
         let variable = || self.variable("AUDIT_FLUSH_INTERVAL_MS")?.to_str()?.parse().ok();
         // Oftener would only burn time: a flush of nothing takes microseconds.
         Duration::from_millis(given.or_else(variable).unwrap_or(2000).clamp(10, 3_600_000))
+    }
+
+    /// The database, where there is one and the backend needs it. The same one each time.
+    pub(crate) fn database(&self) -> Result<Option<Database>, Error> {
+        match self.requested_backend() {
+            Some("postgres" | "auto") => self.database.opened(&self.warnings),
+            _ => Ok(None),
+        }
+    }
+
+    fn requested_backend(&self) -> Option<&str> {
+        self.config.backend.as_deref().or_else(|| self.variable("AUDIT_BACKEND")?.to_str())
     }
 
     fn variable(&self, name: &str) -> Option<&std::ffi::OsStr> {

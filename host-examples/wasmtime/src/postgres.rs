@@ -1,15 +1,30 @@
-//! The import `audit:store/postgres`: this host keeps no database, and says so.
+//! The import `audit:store/postgres`: the host's database, if it has one.
 
-use crate::bindings::audit::store::postgres::{Host, RejectedRow, SinkError};
+use std::time::Instant;
+
+use crate::bindings::audit::store::postgres::Host;
+pub use crate::bindings::audit::store::postgres::{RejectedRow, SinkError};
+use crate::database::Database;
 use crate::instance::State;
 use crate::types::{Entry, Filter, Page, PageRequest};
 
 impl Host for State {
-    fn insert_batch(&mut self, _entries: Vec<Entry>) -> Result<Vec<RejectedRow>, SinkError> {
-        Err(SinkError::NotConfigured)
+    fn insert_batch(&mut self, entries: Vec<Entry>) -> Result<Vec<RejectedRow>, SinkError> {
+        self.ask(|database| database.insert(entries))
     }
 
-    fn select(&mut self, _filter: Filter, _page: PageRequest) -> Result<Page, SinkError> {
-        Err(SinkError::NotConfigured)
+    fn select(&mut self, filter: Filter, page: PageRequest) -> Result<Page, SinkError> {
+        self.ask(|database| database.select(filter, page))
+    }
+}
+
+impl State {
+    /// Asks the database. The component's time does not run meanwhile.
+    fn ask<T>(&mut self, question: impl FnOnce(&Database) -> Result<T, SinkError>) -> Result<T, SinkError> {
+        let database = self.database.as_ref().ok_or(SinkError::NotConfigured)?;
+        let asked = Instant::now();
+        let answer = question(database);
+        self.time.waited += asked.elapsed();
+        answer
     }
 }

@@ -1,0 +1,93 @@
+//! A row of the table, on its way in: an event with what it needs to be stored once.
+
+use std::error::Error;
+use std::str;
+
+use audit_store::time::Timestamp;
+use bytes::BytesMut;
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
+use uuid::Uuid;
+
+use crate::types::{Entry, Event};
+
+/// What becomes a row.
+pub(super) struct Row<'e> {
+    pub(super) event: &'e Event,
+    pub(super) at: Instant,
+    /// Under which it is stored once.
+    pub(super) event_id: Uuid,
+    /// None: another writer's, which is in no chain.
+    pub(super) stamp: Option<Stamp<'e>>,
+}
+
+/// Where an entry stands in its chain.
+pub(super) struct Stamp<'e> {
+    pub(super) chain: Uuid,
+    pub(super) seq: u64,
+    pub(super) hash: &'e str,
+}
+
+impl<'e> Row<'e> {
+    /// The row of an entry, or what is wrong with it.
+    pub(super) fn own(entry: &'e Entry) -> Result<Self, String> {
+        let chain = uuid("chain", &entry.chain)?;
+        let stamp = Stamp { chain, seq: entry.seq, hash: &entry.hash };
+        Self::new(&entry.event, uuid("id", &entry.id)?, Some(stamp))
+    }
+
+    /// The row of another writer's event, or what is wrong with it.
+    pub(super) fn foreign(event: &'e Event, key: Uuid) -> Result<Self, String> {
+        Self::new(event, key, None)
+    }
+
+    fn new(event: &'e Event, event_id: Uuid, stamp: Option<Stamp<'e>>) -> Result<Self, String> {
+        let at = Timestamp::parse(&event.ts).map_err(|error| format!("ts: {error}"))?;
+        Ok(Self { event, at: Instant::from(at), event_id, stamp })
+    }
+}
+
+/// An identifier; that of zeros stands for none.
+fn uuid(field: &str, text: &str) -> Result<Uuid, String> {
+    Uuid::try_parse(text)
+        .ok()
+        .filter(|uuid| !uuid.is_nil())
+        .ok_or_else(|| format!("{field}: not a UUID; accepted is one as the store makes it"))
+}
+
+/// A `timestamptz` as PostgreSQL sends and takes it: microseconds since 2000-01-01T00:00:00Z, of which the least and
+/// the greatest number are the infinities. PostgreSQL's text has no year 0000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Instant(i64);
+
+impl Instant {
+    /// 2000-01-01T00:00:00Z in microseconds since 1970.
+    const EPOCH: i64 = 946_684_800_000_000;
+
+    /// The time, if it is one that events have.
+    pub(super) fn timestamp(self) -> Option<Timestamp> {
+        Timestamp::from_micros(self.0.checked_add(Self::EPOCH)?)
+    }
+}
+
+impl From<Timestamp> for Instant {
+    fn from(at: Timestamp) -> Self {
+        Self(at.micros() - Self::EPOCH)
+    }
+}
+
+impl ToSql for Instant {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        self.0.to_sql(kind, out)
+    }
+
+    accepts!(TIMESTAMPTZ);
+    to_sql_checked!();
+}
+
+impl<'a> FromSql<'a> for Instant {
+    fn from_sql(kind: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        i64::from_sql(kind, raw).map(Self)
+    }
+
+    accepts!(TIMESTAMPTZ);
+}

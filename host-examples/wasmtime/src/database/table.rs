@@ -1,0 +1,274 @@
+//! What the table `tool_audit_events` has to be, what it is, and the statements that make the one of the other.
+//! Other programs may have made it, with the first fifteen columns and other types.
+
+use std::collections::HashMap;
+
+use tokio_postgres::{Client, Error, Row};
+
+/// The table, found by the search path.
+pub(super) const TABLE: &str = "tool_audit_events";
+
+/// The type of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Position,
+    Time,
+    Text,
+    /// 64 bits without a sign.
+    Number,
+    Uuid,
+}
+
+use Kind::{Number, Position, Text, Time, Uuid};
+
+/// The columns in their order.
+const COLUMNS: [(&str, Kind); 20] = [
+    ("id", Position),
+    ("ts", Time),
+    ("req_id", Text),
+    ("workspace_id", Text),
+    ("user_id", Text),
+    ("agent_id", Text),
+    ("tool", Text),
+    ("action", Text),
+    ("status", Text),
+    ("duration_ms", Number),
+    ("in_size", Number),
+    ("out_size", Number),
+    ("input_hash", Text),
+    ("graph_run_id", Text),
+    ("graph_node", Text),
+    ("job_id", Text),
+    ("event_id", Uuid),
+    ("chain", Uuid),
+    ("seq", Number),
+    ("hash", Text),
+];
+
+/// Those that an event may have no value for, and others' tables may demand one.
+const OPTIONAL: [&str; 3] = ["graph_run_id", "graph_node", "job_id"];
+
+/// The columns of each index, and whether it is a unique one.
+const INDEXES: [(&str, bool); 5] = [
+    ("ts", false),
+    ("tool,ts", false),
+    ("agent_id,ts", false),
+    ("workspace_id,ts", false),
+    ("event_id", true),
+];
+
+impl Kind {
+    /// As a column is declared.
+    fn sql(self) -> &'static str {
+        match self {
+            Position => "BIGSERIAL",
+            Time => "TIMESTAMPTZ",
+            Text => "TEXT",
+            Number => "NUMERIC(20)",
+            Uuid => "UUID",
+        }
+    }
+
+    fn holds(self, column: &Column) -> bool {
+        match self {
+            // Any other than whole numbers is a problem.
+            Position => true,
+            Time => column.base == "timestamptz" && column.modifier < 0,
+            Text => column.base == "text",
+            // https://github.com/postgres/postgres/blob/REL_18_0/src/backend/utils/adt/numeric.c: make_numeric_typmod
+            Number => {
+                let (precision, scale) = ((column.modifier - 4) >> 16, (column.modifier - 4) & 0x7ff);
+                column.base == "numeric" && (column.modifier < 0 || precision - scale >= 20)
+            }
+            Uuid => column.base == "uuid",
+        }
+    }
+
+    /// The value of a column of another type.
+    fn converted(self, name: &str, column: &Column) -> String {
+        match self {
+            Time if column.base == "timestamp" => format!("{name} AT TIME ZONE 'UTC'"),
+            kind => format!("{name}::{}", kind.sql()),
+        }
+    }
+}
+
+/// A column as it is.
+#[derive(Debug)]
+struct Column {
+    /// The name of its type, or of what its domain is made of.
+    base: String,
+    /// The precision or length of the type; -1: none.
+    modifier: i32,
+    not_null: bool,
+}
+
+/// The table as it is.
+#[derive(Debug)]
+pub(super) struct Table {
+    /// Who asks.
+    pub(super) role: String,
+    /// The schema that the table is in, or would be created in.
+    pub(super) schema: String,
+    /// Whether it is a table: `r` and `p` are; none: there is nothing of that name.
+    kind: Option<String>,
+    columns: HashMap<String, Column>,
+    /// The columns of its indexes, such as `tool,ts`, and whether they are unique.
+    indexes: Vec<(String, bool)>,
+}
+
+/// What a table lacks.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Lack {
+    /// In words, such as `the column event_id`.
+    pub(super) what: Vec<String>,
+    /// The statements that add it.
+    pub(super) sql: Vec<String>,
+    /// Whether nothing but speed depends on it.
+    pub(super) only_speed: bool,
+}
+
+/// Any role may read these catalogs.
+const INSPECT: &str = "
+    SELECT current_user::text,
+           coalesce(n.nspname, current_schema(), '')::text,
+           c.relkind::text,
+           coalesce((
+               SELECT array_agg(a.attname::text || ' ' || coalesce(b.typname, t.typname) || ' '
+                                || CASE WHEN b.oid IS NULL THEN a.atttypmod ELSE t.typtypmod END || ' '
+                                || a.attnotnull)
+               FROM pg_catalog.pg_attribute a
+               JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+               LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype
+               WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+           ), '{}'),
+           coalesce((
+               SELECT array_agg((
+                   SELECT string_agg(pg_catalog.pg_get_indexdef(i.indexrelid, k, false), ',' ORDER BY k)
+                   FROM generate_series(1, i.indnkeyatts) k
+               ) || CASE WHEN i.indisunique AND i.indimmediate THEN ' unique' ELSE '' END)
+               FROM pg_catalog.pg_index i
+               WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL
+           ), '{}')
+    FROM (SELECT pg_catalog.to_regclass('tool_audit_events') AS oid) sought
+    LEFT JOIN pg_catalog.pg_class c ON c.oid = sought.oid
+    LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace";
+
+impl Table {
+    pub(super) async fn inspect(client: &Client) -> Result<Self, Error> {
+        let row: Row = client.query_typed_one(INSPECT, &[]).await?;
+        let (columns, indexes): (Vec<String>, Vec<String>) = (row.try_get(3)?, row.try_get(4)?);
+        let column = |text: String| {
+            let mut parts = text.rsplitn(4, ' ');
+            let not_null = parts.next()? == "true";
+            let modifier = parts.next()?.parse().ok()?;
+            let base = parts.next()?.to_owned();
+            Some((parts.next()?.to_owned(), Column { base, modifier, not_null }))
+        };
+        let index = |text: String| match text.strip_suffix(" unique") {
+            Some(columns) => (columns.to_owned(), true),
+            None => (text, false),
+        };
+        Ok(Self {
+            role: row.try_get(0)?,
+            schema: row.try_get(1)?,
+            kind: row.try_get(2)?,
+            columns: columns.into_iter().filter_map(column).collect(),
+            indexes: indexes.into_iter().map(index).collect(),
+        })
+    }
+
+    /// What no upgrade would change.
+    pub(super) fn problem(&self) -> Option<String> {
+        if !matches!(self.kind.as_deref(), None | Some("r" | "p")) {
+            return Some(format!(
+                "{TABLE} in the schema \"{}\" is not a table; accepted is one",
+                self.schema
+            ));
+        }
+        let id = &self.columns.get("id")?.base;
+        (!["int2", "int4", "int8"].contains(&id.as_str())).then(|| {
+            format!(
+                "the column id of the table {TABLE} is of the type {id}; accepted is one of whole numbers"
+            )
+        })
+    }
+
+    /// Whether there is one.
+    pub(super) fn exists(&self) -> bool {
+        self.kind.is_some()
+    }
+
+    /// What it lacks; none: it is complete.
+    pub(super) fn lack(&self) -> Option<Lack> {
+        let mut lack = Lack { only_speed: true, ..Lack::default() };
+        if self.exists() {
+            self.compare_columns(&mut lack);
+        } else {
+            lack.only_speed = false;
+            lack.what.push("the table".into());
+            lack.sql.push(create_table());
+        }
+        for (columns, unique) in INDEXES {
+            if !self.indexes.iter().any(|index| serves(index, columns, unique)) {
+                let list = columns.replace(',', ", ");
+                lack.only_speed &= !unique;
+                lack.what.push(format!("{} index on ({list})", if unique { "the unique" } else { "the" }));
+                lack.sql
+                    .push(format!("CREATE {}INDEX ON {TABLE} ({list})", if unique { "UNIQUE " } else { "" }));
+            }
+        }
+        (!lack.sql.is_empty()).then_some(lack)
+    }
+
+    fn compare_columns(&self, lack: &mut Lack) {
+        // In one statement, because each may write the whole table anew.
+        let mut actions = Vec::new();
+        for (name, kind) in COLUMNS {
+            match self.columns.get(name) {
+                // There may be rows, which have none.
+                None => {
+                    lack.what.push(format!("the column {name}"));
+                    actions.push(format!("ADD COLUMN {name} {}", kind.sql()));
+                }
+                Some(column) if !kind.holds(column) => {
+                    lack.what.push(format!("the type {} of the column {name}", kind.sql()));
+                    actions.push(format!(
+                        "ALTER COLUMN {name} TYPE {} USING {}",
+                        kind.sql(),
+                        kind.converted(name, column)
+                    ));
+                }
+                Some(_) => {}
+            }
+            if OPTIONAL.contains(&name) && self.columns.get(name).is_some_and(|column| column.not_null) {
+                lack.what.push(format!("NULL in the column {name}"));
+                actions.push(format!("ALTER COLUMN {name} DROP NOT NULL"));
+            }
+        }
+        if !actions.is_empty() {
+            lack.only_speed = false;
+            lack.sql.push(format!("ALTER TABLE {TABLE} {}", actions.join(", ")));
+        }
+    }
+}
+
+/// Whether the index does what one on these columns would.
+fn serves((has, is_unique): &(String, bool), columns: &str, unique: bool) -> bool {
+    if unique {
+        return *is_unique && has == columns;
+    }
+    has.strip_prefix(columns).is_some_and(|rest| rest.is_empty() || rest.starts_with(','))
+}
+
+fn create_table() -> String {
+    let column = |(name, kind): &(&str, Kind)| {
+        let constraint = match kind {
+            Position => " PRIMARY KEY",
+            Time => " NOT NULL",
+            _ => "",
+        };
+        format!("{name} {}{constraint}", kind.sql())
+    };
+    format!("CREATE TABLE {TABLE} ({})", COLUMNS.iter().map(column).collect::<Vec<_>>().join(", "))
+}

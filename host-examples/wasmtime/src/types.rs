@@ -40,6 +40,13 @@ pub struct Status {
     pub restarts: u64,
 }
 
+impl Status {
+    /// How much is spooled: events of the instance, bytes of others.
+    pub(crate) fn spool(&self) -> (u64, u64) {
+        (self.counts.spooled, self.spooled_by_others)
+    }
+}
+
 impl From<StoreStatus> for Status {
     fn from(status: StoreStatus) -> Self {
         Self {
@@ -140,12 +147,5 @@ impl Default for Counts {
     /// All zero.
     fn default() -> Self {
         Self { received: 0, stored: 0, spooled: 0, pending: 0, rejected: 0, dropped: Dropped::default() }
-    }
-}
-
-impl Counts {
-    /// Those that the store took: stored, or on their way.
-    pub(crate) fn taken(&self) -> u64 {
-        self.stored + self.spooled + self.pending
     }
 }

@@ -35,6 +35,9 @@ pub(crate) struct Worker {
     /// The host's own last error, with its time.
     last_error: Option<String>,
     tick: Duration,
+    recovery_interval: Duration,
+    /// When the component is to look for spools, and to try a database again that did not answer.
+    probe_at: Instant,
     full: u64,
 }
 
@@ -60,6 +63,8 @@ impl Worker {
             restarts: 0,
             last_error: None,
             tick: options.tick(),
+            recovery_interval: options.recovery_interval_or_default(),
+            probe_at: Instant::now(),
             full: 0,
         })
     }
@@ -69,26 +74,24 @@ impl Worker {
         let end = End(Arc::clone(&self.queue));
         let mut next_tick = Instant::now() + self.tick;
         loop {
-            let Taken { events, bytes, requests, refused, closed } = self.queue.take(next_tick);
+            let Taken { events, bytes, requests, refused, closed } = self.queue.take(self.due(next_tick));
             self.backlog.append(events, bytes);
             if refused.full > self.full {
                 self.full = refused.full;
                 let text = format!("the queue is full; {} events were not recorded so far", refused.full);
                 self.warnings.warn("queue-full", &text);
             }
-            let due = Instant::now() >= next_tick;
-            if due {
+            if Instant::now() >= self.due(next_tick) {
                 self.stalled = None;
+                self.deliver();
+                let more = self.chores();
+                // What a full queue had kept out fits now.
+                self.stalled = None;
+                next_tick = Instant::now() + if more { Duration::ZERO } else { self.tick };
             }
             self.deliver();
             for request in requests {
                 request(&mut self);
-            }
-            if due {
-                // What it cannot hand on stays pending, and shows in the status.
-                let _ =
-                    self.counted(Instance::flush).map_err(|reason| self.recover(&reason, &mut Vec::new()));
-                next_tick = Instant::now() + self.tick;
             }
             if closed {
                 break;
@@ -174,19 +177,56 @@ impl Worker {
         answer
     }
 
-    pub(crate) fn flush(&mut self) -> Result<(), Error> {
+    /// Hands everything over, and drains a part of the spool; true: there is more to drain.
+    pub(crate) fn flush(&mut self) -> Result<bool, Error> {
         self.stalled = None;
         self.deliver();
         if let Some(error) = self.stalled.clone() {
             return Err(error);
         }
+        let before = self.seen.spool();
         match self.counted(Instance::flush) {
-            Ok((answer, _)) => answer,
+            Ok((answer, _)) => answer.map(|()| self.drains(before)),
             Err(reason) => {
                 self.recover(&reason, &mut Vec::new());
                 Err(Error::Trap(reason))
             }
         }
+    }
+
+    /// What has to be done from time to time: flushes what waits in the component, and has it try the database
+    /// again that did not answer. True: there is more to drain, now.
+    fn chores(&mut self) -> bool {
+        let spools = self.spools();
+        let probes = spools && Instant::now() >= self.probe_at;
+        if self.seen.counts.pending == 0 && !probes {
+            return false;
+        }
+        let before = self.seen.spool();
+        // What it cannot hand on stays pending, and shows in the status.
+        if let Err(reason) = self.counted(Instance::flush) {
+            self.recover(&reason, &mut Vec::new());
+        }
+        let more = spools && self.drains(before);
+        if !more {
+            self.probe_at = Instant::now() + self.recovery_interval;
+        }
+        more
+    }
+
+    /// When there are chores next.
+    fn due(&self, next_tick: Instant) -> Instant {
+        if self.spools() { next_tick.min(self.probe_at) } else { next_tick }
+    }
+
+    fn spools(&self) -> bool {
+        self.seen.requested == "auto" && self.seen.backend != "jsonl"
+    }
+
+    /// Whether the spool is not drained yet, but becomes smaller.
+    fn drains(&self, before: (u64, u64)) -> bool {
+        let now = self.seen.spool();
+        now != (0, 0) && now < before
     }
 
     pub(crate) fn status(&mut self) -> Status {
@@ -219,7 +259,10 @@ impl Worker {
         }
         match self.instance.status() {
             Ok(status) => {
-                let change = self.ledger.observe(&status.counts);
+                let change = self.ledger.observe(&status);
+                if status.backend == "spool" && self.seen.backend != "spool" {
+                    self.probe_at = Instant::now() + self.recovery_interval;
+                }
                 self.seen = status;
                 Ok((answer, change))
             }

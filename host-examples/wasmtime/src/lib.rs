@@ -41,6 +41,9 @@
 //! - An event that is not as it has to be is counted as `invalid`; its neighbours are stored.
 //! - While the disk is full or the folder cannot be written, events wait in the queue. When that is full, the
 //!   newest are refused, and counted as `queue_full`.
+//! - With the backend `postgres`, events wait in the component until the database has acknowledged them; with `auto`,
+//!   they go to a spool in the folder while it does not, and from there into the database once it does. A database
+//!   that hangs holds up the worker for one timeout, and never a caller of [`Handle::write`].
 //! - If the component needs too much time or memory, it is replaced, and what it had not stored is written
 //!   again. What it had stored is looked up before, so that it is not recorded twice.
 //! - [`AuditStore::close`] drains the queue. What cannot be stored then is counted as `unwritable`.

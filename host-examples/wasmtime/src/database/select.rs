@@ -1,6 +1,9 @@
 //! Reading: a page by its position in the order, never by counting rows, so that what others write meanwhile neither
 //! repeats an entry nor hides one.
 
+#[cfg(test)]
+mod tests;
+
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -38,9 +41,9 @@ pub(super) async fn page(link: &Arc<Link>, filter: &Filter, page: &PageRequest) 
 type Values = Vec<(Box<dyn ToSql + Send + Sync>, Type)>;
 
 /// The statement of a page.
-pub(super) struct Select {
-    pub(super) sql: String,
-    pub(super) values: Values,
+struct Select {
+    sql: String,
+    values: Values,
     /// Counts the matching rows whose time is none that events have; it belongs to the first page.
     uncounted: Option<Conditions>,
     order: Order,
@@ -49,7 +52,7 @@ pub(super) struct Select {
 
 impl Select {
     /// The statement, or what is wrong with the request; none where nothing can match.
-    pub(super) fn new(filter: &Filter, page: &PageRequest) -> Result<Option<Self>, String> {
+    fn new(filter: &Filter, page: &PageRequest) -> Result<Option<Self>, String> {
         let bound = |name: &str, text: &Option<String>| {
             let range = text.as_deref().map(parse_bound).transpose();
             range.map_err(|error| format!("{name}: {error}"))

@@ -1,6 +1,9 @@
 //! The database URL: what tokio-postgres knows of it, and the parameters of libpq about certificates, which are
 //! taken out before. No error shows a part of it that could belong to a password.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::bindings::audit::store::postgres::SinkError;
 use crate::database::link::{Lane, Link, Statement};
-use crate::database::row::Instant;
+use crate::database::row::Timestamptz;
 use crate::database::table::TABLE;
 use crate::types::{Entry, Event, Filter, Order, Page, PageRequest};
 
@@ -79,8 +79,8 @@ impl Select {
             0 => query::DEFAULT_LIMIT,
             limit => usize::try_from(limit).unwrap_or(usize::MAX),
         };
-        matching.compare("ts >=", Instant::from(first), Type::TIMESTAMPTZ);
-        matching.compare("ts <=", Instant::from(last), Type::TIMESTAMPTZ);
+        matching.compare("ts >=", Timestamptz::from(first), Type::TIMESTAMPTZ);
+        matching.compare("ts <=", Timestamptz::from(last), Type::TIMESTAMPTZ);
         if let Some(after) = after {
             matching.after(&after, page.order);
         }
@@ -158,7 +158,7 @@ impl Select {
 
 /// The entry of a row and where it stands; none where its time is none that events have.
 fn read(row: &Row) -> Result<Option<(Key, Entry)>, Error> {
-    let Some(at) = row.try_get::<_, Option<Instant>>(0)?.and_then(Instant::timestamp) else {
+    let Some(at) = row.try_get::<_, Option<Timestamptz>>(0)?.and_then(Timestamptz::timestamp) else {
         return Ok(None);
     };
     let text = |column: usize| Ok::<_, Error>(row.try_get::<_, Option<String>>(column)?.unwrap_or_default());
@@ -281,7 +281,7 @@ impl Conditions {
 
     /// The rows after this one, at its time or later in the order.
     fn after(&mut self, key: &Key, order: Order) {
-        let at = self.value(Instant::from(key.at), Type::TIMESTAMPTZ);
+        let at = self.value(Timestamptz::from(key.at), Type::TIMESTAMPTZ);
         let rest = match (key.id, order) {
             (Some(id), Order::OldestFirst) => {
                 format!("ts > {at} OR ({OWN} AND event_id > {})", self.value(id, Type::UUID))
@@ -309,11 +309,11 @@ impl Conditions {
         conditions.texts(filter);
         let mut times = Vec::new();
         if past {
-            let first = conditions.value(Instant::from(Timestamp::MIN), Type::TIMESTAMPTZ);
+            let first = conditions.value(Timestamptz::from(Timestamp::MIN), Type::TIMESTAMPTZ);
             times.push(format!("ts < {first}"));
         }
         if future {
-            let last = conditions.value(Instant::from(Timestamp::MAX), Type::TIMESTAMPTZ);
+            let last = conditions.value(Timestamptz::from(Timestamp::MAX), Type::TIMESTAMPTZ);
             times.push(format!("ts > {last}"));
         }
         if past && future {

@@ -76,6 +76,9 @@ impl Target {
         if config.get_keepalives_idle() == Config::new().get_keepalives_idle() {
             config.keepalives_idle(KEEPALIVE);
         }
+        if config.get_keepalives_interval().is_none() {
+            config.keepalives_interval(KEEPALIVE / 6);
+        }
         if config.get_tcp_user_timeout().is_none() {
             config.tcp_user_timeout(UNANSWERED);
         }

@@ -21,7 +21,9 @@ wit_bindgen::generate!({ path: "wit", world: "local" });
 use audit::store::types;
 
 #[cfg(feature = "postgres")]
-pub use audit::store::postgres;
+mod database;
+#[cfg(feature = "postgres")]
+pub use database::{insert, select};
 
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
@@ -215,14 +217,14 @@ impl From<store::Status<'_>> for control::StoreStatus {
         let dropped = control::Dropped { invalid, queue_full, unwritable };
         let settings = status.settings;
         Self {
-            backend: settings.backend.name().into(),
+            backend: status.backend.into(),
             since: status.since.to_string(),
             requested: settings.requested.clone(),
             jsonl_dir: status.jsonl_dir().into(),
             durability: settings.durability.name().into(),
             chain: status.chain.to_string(),
             counts: control::Counts { received, stored, spooled, pending, rejected, dropped },
-            spooled_by_others: 0,
+            spooled_by_others: status.spooled_by_others,
             last_error: status.last_error.map(String::from),
             warnings: settings.warnings.clone(),
         }

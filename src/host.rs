@@ -1,6 +1,8 @@
 //! What the store needs from outside, as small traits: the component gets it from WASI, the unit tests from
 //! memory.
 
+use crate::line::Parsed;
+use crate::query::Query;
 use crate::time::Timestamp;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -25,8 +27,58 @@ pub trait Host {
     /// The folder at `path`. Nothing is opened or created before it is used.
     fn folder(&self, path: &str) -> Self::Folder;
 
-    /// Whether the host keeps a database for the store.
+    /// Whether the host keeps a database for the store. It is not called for that.
     fn has_database(&self) -> bool;
+
+    /// Stores rows in the database, all of which have their stamp, and returns once they are committed: all but
+    /// those that it refuses. Rows that are stored already are left as they are.
+    fn insert(&self, rows: Vec<Parsed<'_>>) -> Result<Vec<RefusedRow>, SinkError>;
+
+    /// The rows of a page.
+    fn select(&self, query: &Query) -> Result<Rows, SinkError>;
+}
+
+/// A row that the database refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedRow {
+    /// Which of the rows, from 0.
+    pub index: usize,
+    /// Why, without the values of the row.
+    pub reason: String,
+}
+
+/// Why the database did nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SinkError {
+    /// The host has none.
+    #[error("the host has no database")]
+    NotConfigured,
+    /// It does not answer, or may not have stored the rows.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The same call would fail again.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Rows that match a query, in its order.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    /// The rows.
+    pub rows: Vec<Row>,
+    /// The cursor of the last one, if there are more.
+    pub next: Option<String>,
+    /// How many rows were passed over because they are not events.
+    pub skipped: u64,
+}
+
+/// A row of the database.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The event, with the stamp if this store wrote it.
+    pub entry: Parsed<'static>,
+    /// Orders the rows of other writers.
+    pub position: u64,
 }
 
 /// A file or folder could not be used.
@@ -61,6 +113,12 @@ pub trait Folder {
     /// Opens a file to append to; creates it, and the folder, if need be. Links are not followed.
     fn append(&mut self, name: &str) -> Result<Self::File, FileError>;
 
+    /// Gives a file another name, which none has; whoever has it open goes on with it.
+    fn rename(&mut self, from: &str, to: &str) -> Result<(), FileError>;
+
+    /// Removes a file; whoever has it open goes on with it.
+    fn remove(&mut self, name: &str) -> Result<(), FileError>;
+
     /// Makes created names survive a crash of the machine.
     fn sync(&mut self) -> Result<(), FileError>;
 }
@@ -69,6 +127,9 @@ pub trait Folder {
 pub trait File {
     /// Its size now, in bytes.
     fn size(&self) -> Result<u64, FileError>;
+
+    /// When it was last written to; none where the host cannot tell.
+    fn modified(&self) -> Option<Timestamp>;
 
     /// At most `len` bytes from `offset`; fewer where the file ends, or at the host's convenience. Empty only
     /// at the end.

@@ -122,6 +122,15 @@ pub struct Page {
     pub unreadable: Vec<String>,
 }
 
+impl Page {
+    /// Leaves entries that were offered twice in the page once. Returns how many: it is shorter by as many.
+    pub fn remove_doubles(&mut self) -> usize {
+        let offered = self.entries.len();
+        self.entries.dedup_by(|one, other| one.is_own() && one.key == other.key);
+        offered - self.entries.len()
+    }
+}
+
 /// What a line that was offered turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
@@ -142,6 +151,8 @@ pub struct Collector<'q> {
     bytes: usize,
     /// The first entry known to belong to a later page.
     beyond: Option<Key>,
+    /// The last entry of what was offered, where there is more.
+    end: Option<Key>,
     skipped: u64,
     unreadable: Vec<String>,
     first: Bound,
@@ -176,6 +187,7 @@ impl<'q> Collector<'q> {
             kept: BinaryHeap::new(),
             bytes: 0,
             beyond: None,
+            end: None,
             skipped: 0,
             unreadable: Vec::new(),
             first: first.into(),
@@ -260,16 +272,30 @@ impl<'q> Collector<'q> {
             Some(stamp) => Key { at, id: Some(stamp.id), place: Place::default() },
             None => Key { at, id: None, place },
         };
+        if self.query.texts_match(&parsed.event) {
+            self.take(key, line);
+        }
+        Some(at)
+    }
+
+    /// Takes the line of this key if it belongs in the page; its texts are those asked for.
+    pub fn take(&mut self, key: Key, line: &[u8]) {
         let query = self.query;
         let order = |other: &Key| in_order(query.order, &key, other);
-        let wanted = (query.from..=query.to).contains(&at)
+        let wanted = (query.from..=query.to).contains(&key.at)
             && query.after.is_none_or(|after| order(&after).is_gt())
-            && self.beyond.is_none_or(|beyond| order(&beyond).is_lt())
-            && query.texts_match(&parsed.event);
+            && self.beyond.is_none_or(|beyond| order(&beyond).is_lt());
         if wanted {
             self.keep(Box::new(Kept { key, order: query.order, line: line.into() }));
         }
-        Some(at)
+    }
+
+    /// Ends the page with `last`: what comes after it was not offered completely.
+    pub fn end_with(&mut self, last: Key) {
+        self.end = Some(last);
+        while self.kept.peek().is_some_and(|kept| in_order(self.query.order, &kept.key, &last).is_gt()) {
+            self.kept.pop();
+        }
     }
 
     fn keep(&mut self, kept: Box<Kept>) {
@@ -289,9 +315,9 @@ impl<'q> Collector<'q> {
     /// The page.
     pub fn finish(self) -> Page {
         let entries = self.kept.into_sorted_vec();
-        let last = self.beyond.and(entries.last());
+        let last = self.beyond.and(entries.last()).map(|kept| kept.key).or(self.end);
         Page {
-            next: last.map(|kept| kept.key.to_cursor(self.query.order)),
+            next: last.map(|key| key.to_cursor(self.query.order)),
             entries,
             skipped: self.skipped,
             unreadable: self.unreadable,

@@ -116,6 +116,11 @@ impl Query {
         })
     }
 
+    /// The text that a field has to have.
+    pub fn text(&self, field: TextField) -> Option<&str> {
+        self.texts.iter().find(|text| text.field == field).map(|text| text.value.as_str())
+    }
+
     /// Whether the event's texts are those asked for.
     pub fn texts_match(&self, event: &Event<'_>) -> bool {
         self.texts.iter().all(|text| text.field.of(event) == Some(text.value.as_str()))

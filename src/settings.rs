@@ -59,10 +59,14 @@ pub struct Settings {
     pub durability: Durability,
     /// How many events `memory` keeps.
     pub memory_limit: usize,
+    /// How many events go to the database at once.
+    pub batch_size: usize,
     /// How long an event may wait in memory, in milliseconds.
     pub flush_interval_ms: u64,
     /// How many events may wait in memory.
     pub queue_limit: usize,
+    /// How long until a database that failed is tried again, in seconds.
+    pub recovery_interval_s: u64,
     /// What is wrong with the environment, and what is done instead.
     pub warnings: Vec<String>,
 }
@@ -94,8 +98,10 @@ impl Default for Settings {
             jsonl_dir: "./ops/audit".into(),
             durability: Durability::Written,
             memory_limit: 100_000,
+            batch_size: 50,
             flush_interval_ms: 2_000,
             queue_limit: 10_000,
+            recovery_interval_s: 300,
             warnings: Vec::new(),
         }
     }
@@ -121,19 +127,16 @@ impl Settings {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let mut resolving = Resolving { variable: &variable, warnings: Vec::new() };
         let default = Self::default();
-        let kinds = listed(&Kind::ALL.map(Kind::name));
         let (requested, backend) = resolving
             .text("backend", &config.backend, "AUDIT_BACKEND", |name| match Kind::named(name) {
+                Some(kind) if kind.needs_database() && !has_database() => {
+                    Err(format!("one of {}: the host has no database", Kind::WITHOUT_DATABASE))
+                }
                 Some(kind) => Ok((name.to_string(), kind)),
-                None => Err(match name {
-                    "postgres" | "auto" if !cfg!(feature = "postgres") => {
-                        format!("one of {kinds}: this build has no database")
-                    }
-                    "postgres" | "auto" if !has_database() => {
-                        format!("one of {kinds}: the host has no database")
-                    }
-                    _ => format!("one of {kinds}"),
-                }),
+                None if matches!(name, "postgres" | "auto") => {
+                    Err(format!("one of {}: this build has no database", Kind::WITHOUT_DATABASE))
+                }
+                None => Err(format!("one of {}", Kind::NAMES)),
             })?
             .unwrap_or_else(|| {
                 let requested = variable("AUDIT_BACKEND").unwrap_or_else(|| Kind::Jsonl.name().into());
@@ -156,7 +159,13 @@ impl Settings {
             1,
             default.memory_limit as u64,
         )?;
-        resolving.number("batch_size", config.batch_size, "AUDIT_BATCH_SIZE", 1, 50)?;
+        let batch_size = resolving.number(
+            "batch_size",
+            config.batch_size,
+            "AUDIT_BATCH_SIZE",
+            1,
+            default.batch_size as u64,
+        )?;
         let flush_interval_ms = resolving.number(
             "flush_interval_ms",
             config.flush_interval_ms,
@@ -171,16 +180,23 @@ impl Settings {
             1,
             default.queue_limit as u64,
         )?;
-        let recovery = config.recovery_interval_s;
-        resolving.number("recovery_interval_s", recovery, "AUDIT_RECOVERY_INTERVAL_S", 1, 300)?;
+        let recovery_interval_s = resolving.number(
+            "recovery_interval_s",
+            config.recovery_interval_s,
+            "AUDIT_RECOVERY_INTERVAL_S",
+            1,
+            default.recovery_interval_s,
+        )?;
         Ok(Self {
             backend,
             requested,
             jsonl_dir,
             durability: durability.unwrap_or(default.durability),
             memory_limit: usize::try_from(memory_limit).unwrap_or(usize::MAX),
+            batch_size: usize::try_from(batch_size).unwrap_or(usize::MAX),
             flush_interval_ms,
             queue_limit: usize::try_from(queue_limit).unwrap_or(usize::MAX),
+            recovery_interval_s,
             warnings: resolving.warnings,
         })
     }

@@ -1,6 +1,6 @@
 //! The store: checks and stamps events, hands them to the backend, and accounts for every one of them.
 
-use crate::backends::{self, Backend, Batch, Kind, Reason, Refused};
+use crate::backends::{self, Backend, Batch, Notice, Reason, Refused, State};
 use crate::error::{Error, Invalid};
 use crate::event::{Dated, Event};
 use crate::host::Host;
@@ -14,6 +14,7 @@ use crate::time::Timestamp;
 use crate::warnings::{Topic, Warnings};
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use memchr::memchr;
@@ -72,29 +73,30 @@ pub struct Receipt {
 pub struct Status<'s> {
     /// The settings in use.
     pub settings: &'s Settings,
-    /// Since when they are in use.
+    /// The backend in use.
+    pub backend: &'static str,
+    /// Since when it is in use.
     pub since: Timestamp,
     /// The chain of this instance.
     pub chain: Uuid,
     /// What became of the events.
     pub counts: Counts,
+    /// How many bytes of other instances wait on disk for the database.
+    pub spooled_by_others: u64,
     /// The last thing that went wrong, with its time.
     pub last_error: Option<&'s str>,
 }
 
 impl Status<'_> {
-    /// The folder of the daily files; empty where the backend has none.
+    /// The folder of the daily files, or of the spool; empty where the backend has none.
     pub fn jsonl_dir(&self) -> &str {
-        match self.settings.backend {
-            Kind::Jsonl => &self.settings.jsonl_dir,
-            Kind::Memory | Kind::Null => "",
-        }
+        if self.settings.backend.has_files() { &self.settings.jsonl_dir } else { "" }
     }
 }
 
 /// A store.
 pub struct Store<H: Host> {
-    host: H,
+    host: Rc<H>,
     settings: Settings,
     /// `None`: closed.
     backend: Option<Box<dyn Backend>>,
@@ -104,6 +106,10 @@ pub struct Store<H: Host> {
     seq: u64,
     received: u64,
     accepted: u64,
+    /// Of those accepted: what the database refused later.
+    refused: u64,
+    /// Of those accepted: what a backend that is gone left on disk for the database.
+    left: u64,
     rejected: u64,
     dropped: Dropped,
     waiting_since: Option<Timestamp>,
@@ -112,12 +118,10 @@ pub struct Store<H: Host> {
     scratch: Batch,
 }
 
-impl<H: Host> Store<H>
-where
-    H::Folder: 'static,
-{
+impl<H: Host + 'static> Store<H> {
     /// A store as the environment sets it up.
     pub fn new(host: H) -> Self {
+        let host = Rc::new(host);
         let settings = Settings::from_environment(&|name| host.variable(name), &|| host.has_database());
         let now = host.now();
         let mut ids = Ids::default();
@@ -132,6 +136,8 @@ where
             seq: 0,
             received: 0,
             accepted: 0,
+            refused: 0,
+            left: 0,
             rejected: 0,
             dropped: Dropped::default(),
             waiting_since: None,
@@ -144,7 +150,9 @@ where
     }
 
     fn open(&mut self) {
-        self.backend = Some(backends::open(&self.settings, &self.host));
+        let state = self.state();
+        self.left = self.left(&state) + state.spooled;
+        self.backend = Some(backends::open(&self.settings, self.chain, &self.host));
         self.since = self.host.now();
         for warning in &self.settings.warnings {
             self.host.warn(&format!("audit-store: {warning}"));
@@ -266,13 +274,14 @@ where
         let stored = result.as_ref().map_or_else(|refused| refused.stored, |()| batch.len());
         self.accepted += stored as u64;
         self.seq += stored as u64;
+        self.tell();
         self.flush_if_due();
         result
     }
 
     /// Hosts are asked to call `flush`; under steady writing it is not needed.
     fn flush_if_due(&mut self) {
-        if self.pending() == 0 {
+        if self.state().pending == 0 {
             self.waiting_since = None;
             return;
         }
@@ -284,8 +293,26 @@ where
         }
     }
 
-    fn pending(&self) -> u64 {
-        self.backend.as_ref().map_or(0, |backend| backend.pending())
+    fn state(&self) -> State {
+        self.backend.as_ref().map(|backend| backend.state()).unwrap_or_default()
+    }
+
+    /// What a backend before left on disk: it is in the database once no spool is left.
+    fn left(&self, state: &State) -> u64 {
+        let drained = state.active.is_some() && state.spooled_by_others == 0;
+        // Nothing is left behind where no backend has a spool.
+        if drained || !cfg!(feature = "postgres") { 0 } else { self.left }
+    }
+
+    /// Passes on what the backend has to tell.
+    fn tell(&mut self) {
+        // Only those with a database have something to tell.
+        let Some(backend) = self.backend.as_mut().filter(|_| cfg!(feature = "postgres")) else { return };
+        for Notice { topic, text, lost } in backend.notices() {
+            self.refused += lost;
+            self.dropped.unwritable += lost;
+            self.report(topic, &text);
+        }
     }
 
     fn put_scratch(&mut self, mut batch: Batch) {
@@ -298,7 +325,9 @@ where
     /// Hands on what is buffered.
     pub fn flush(&mut self) -> Result<(), Error> {
         self.waiting_since = None;
-        let result = self.backend.as_mut().map_or(Ok(()), |backend| backend.flush());
+        let Some(backend) = &mut self.backend else { return Ok(()) };
+        let result = backend.flush();
+        self.tell();
         if let Err(error) = &result {
             self.report(Topic::Flush, &error.to_string());
         }
@@ -308,6 +337,8 @@ where
     /// Flushes and closes; after an error the store is still open.
     pub fn close(&mut self) -> Result<(), Error> {
         self.flush()?;
+        let state = self.state();
+        self.left = self.left(&state) + state.spooled;
         self.backend = None;
         Ok(())
     }
@@ -318,7 +349,7 @@ where
         let Some(backend) = &mut self.backend else {
             return Err(Error::Unavailable(CLOSED.into()));
         };
-        let page = backend.read(&query);
+        let page = backend.read(query);
         match &page {
             Ok(page) => {
                 for file in &page.unreadable {
@@ -332,26 +363,32 @@ where
 
     /// How the store is doing.
     pub fn status(&self) -> Status<'_> {
-        let pending = self.pending();
+        let state = self.state();
+        let (pending, spooled) = (state.pending, state.spooled + self.left(&state));
+        let (backend, since) = state.active.unwrap_or((self.settings.backend.name(), self.since));
         Status {
             settings: &self.settings,
-            since: self.since,
+            backend,
+            since,
             chain: self.chain,
             counts: Counts {
                 received: self.received,
-                stored: self.accepted - pending,
-                spooled: 0,
+                stored: self.accepted.saturating_sub(pending + spooled + self.refused),
+                spooled,
                 pending,
                 rejected: self.rejected,
                 dropped: self.dropped,
             },
+            spooled_by_others: state.spooled_by_others,
             last_error: self.last_error.as_deref(),
         }
     }
 
-    /// Notes what went wrong, and warns.
+    /// Warns, and notes what went wrong.
     fn report(&mut self, topic: Topic, text: &str) {
-        self.note(text);
+        if topic != Topic::Recovered {
+            self.note(text);
+        }
         if let Some(line) = self.warnings.line(topic, text, self.host.now()) {
             self.host.warn(&line);
         }

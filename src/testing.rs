@@ -1,6 +1,10 @@
-//! A host in memory for the unit tests: a clock that is set, and a disk that can be filled, torn and broken.
+//! A host in memory for the unit tests: a clock that is set, a disk that can be filled, torn and broken, and a
+//! database that can be away and lose its answers.
 
-use crate::host::{File, FileError, Folder, Host};
+use crate::host::{File, FileError, Folder, Host, RefusedRow, Row, Rows, SinkError};
+use crate::line::Parsed;
+use crate::page::{Key, Place};
+use crate::query::{Order, Query};
 use crate::time::Timestamp;
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
@@ -29,11 +33,106 @@ pub struct State {
     /// Bytes of lines that were read.
     pub bytes_read: u64,
     pub syncs: u32,
+    pub database: Option<Database>,
 }
 
 #[derive(Default)]
 pub struct Content {
     pub bytes: Vec<u8>,
+    pub modified: i64,
+}
+
+/// A table and its faults.
+#[derive(Default)]
+pub struct Database {
+    /// In the order of insertion.
+    pub rows: Vec<Parsed<'static>>,
+    /// How many rows each call had.
+    pub calls: Vec<usize>,
+    /// Why it does not answer.
+    pub down: Option<SinkError>,
+    /// So many more calls are answered.
+    pub answers: Option<usize>,
+    /// Each so many calls the rows are stored, but the answer is lost.
+    pub loses_each: Option<usize>,
+    /// The tools whose rows are refused.
+    pub poison: Vec<&'static str>,
+}
+
+impl Database {
+    /// The tools of the rows, in the order of insertion.
+    pub fn tools(&self) -> Vec<&str> {
+        self.rows.iter().map(|row| &*row.event.tool).collect()
+    }
+
+    fn answer(&mut self) -> Result<(), SinkError> {
+        match &mut self.answers {
+            Some(0) => return Err(SinkError::Unavailable("the connection is lost".into())),
+            Some(answers) => *answers -= 1,
+            None => {}
+        }
+        self.down.clone().map_or(Ok(()), Err)
+    }
+
+    fn insert(&mut self, rows: Vec<Parsed<'_>>) -> Result<Vec<RefusedRow>, SinkError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.answer()?;
+        self.calls.push(rows.len());
+        let mut refused = Vec::new();
+        for (index, row) in rows.into_iter().enumerate() {
+            if self.poison.contains(&&*row.event.tool) {
+                refused.push(RefusedRow { index, reason: "poison".into() });
+            } else if !self.rows.iter().any(|known| id(known) == id(&row)) {
+                self.rows.push(owned(&row));
+            }
+        }
+        match self.loses_each {
+            Some(each) if self.calls.len().is_multiple_of(each) => {
+                Err(SinkError::Unavailable("the answer is lost".into()))
+            }
+            _ => Ok(refused),
+        }
+    }
+
+    fn select(&mut self, query: &Query) -> Result<Rows, SinkError> {
+        self.answer()?;
+        let mut found = Vec::new();
+        for (position, row) in self.rows.iter().enumerate() {
+            let at = Timestamp::parse(&row.event.ts).unwrap();
+            let id = row.stamp.as_ref().map(|stamp| stamp.id);
+            let offset = if id.is_none() { position as u64 } else { 0 };
+            let key = Key { at, id, place: Place { day: 0, offset } };
+            let is_after = |after: Key| match query.order {
+                Order::OldestFirst => key > after,
+                Order::NewestFirst => key < after,
+            };
+            let in_range = (query.from..=query.to).contains(&at) && query.after.is_none_or(is_after);
+            if in_range && query.texts_match(&row.event) {
+                found.push((key, Row { entry: row.clone(), position: offset }));
+            }
+        }
+        found.sort_by_key(|(key, _)| *key);
+        if query.order == Order::NewestFirst {
+            found.reverse();
+        }
+        let more = found.len() > query.limit;
+        found.truncate(query.limit);
+        let next = found.last().filter(|_| more).map(|(key, _)| key.to_cursor(query.order));
+        Ok(Rows { rows: found.into_iter().map(|(_, row)| row).collect(), next, skipped: 0 })
+    }
+}
+
+fn id(row: &Parsed<'_>) -> uuid::Uuid {
+    row.stamp.as_ref().unwrap().id
+}
+
+fn owned(row: &Parsed<'_>) -> Parsed<'static> {
+    let mut line = Vec::new();
+    crate::line::put_entry(&row.event, row.stamp.as_ref().unwrap(), &mut line);
+    let line = String::from_utf8(line).unwrap();
+    crate::parse::parse_stored(std::boxed::Box::leak(line.into_boxed_str())).unwrap()
 }
 
 #[derive(Clone, Default)]
@@ -55,7 +154,7 @@ impl TestHost {
     }
 
     pub fn set_file(&self, name: &str, bytes: impl Into<Vec<u8>>) {
-        let content = Content { bytes: bytes.into() };
+        let content = Content { bytes: bytes.into(), modified: self.0.borrow().micros };
         self.0.borrow_mut().files.insert(name.into(), Rc::new(RefCell::new(content)));
     }
 
@@ -80,6 +179,22 @@ impl TestHost {
         if let Some(file) = state.files.remove(from) {
             state.files.insert(to.into(), file);
         }
+    }
+
+    /// A host with a database, at a time.
+    pub fn with_database(ts: &str) -> Self {
+        let host = Self::at(ts);
+        host.0.borrow_mut().database = Some(Database::default());
+        host
+    }
+
+    /// Does something with the database.
+    pub fn database<T>(&self, with: impl FnOnce(&mut Database) -> T) -> T {
+        with(self.0.borrow_mut().database.as_mut().unwrap())
+    }
+
+    pub fn pass_seconds(&self, seconds: i64) {
+        self.0.borrow_mut().micros += seconds * 1_000_000;
     }
 
     pub fn files(&self) -> Vec<String> {
@@ -113,7 +228,21 @@ impl Host for TestHost {
     }
 
     fn has_database(&self) -> bool {
-        false
+        self.0.borrow().database.is_some()
+    }
+
+    fn insert(&self, rows: Vec<Parsed<'_>>) -> Result<Vec<RefusedRow>, SinkError> {
+        match &mut self.0.borrow_mut().database {
+            Some(database) => database.insert(rows),
+            None => Err(SinkError::NotConfigured),
+        }
+    }
+
+    fn select(&self, query: &Query) -> Result<Rows, SinkError> {
+        match &mut self.0.borrow_mut().database {
+            Some(database) => database.select(query),
+            None => Err(SinkError::NotConfigured),
+        }
     }
 }
 
@@ -159,6 +288,19 @@ impl Folder for TestFolder {
         Ok(TestFile { content, host: self.host.clone() })
     }
 
+    fn rename(&mut self, from: &str, to: &str) -> Result<(), FileError> {
+        self.check()?;
+        let mut state = self.host.0.borrow_mut();
+        let content = state.files.remove(from).ok_or(FileError::NotFound)?;
+        assert!(state.files.insert(to.into(), content).is_none(), "{to} was there");
+        Ok(())
+    }
+
+    fn remove(&mut self, name: &str) -> Result<(), FileError> {
+        self.check()?;
+        self.host.0.borrow_mut().files.remove(name).map(drop).ok_or(FileError::NotFound)
+    }
+
     fn sync(&mut self) -> Result<(), FileError> {
         self.host.0.borrow_mut().syncs += 1;
         Ok(())
@@ -173,6 +315,10 @@ pub struct TestFile {
 impl File for TestFile {
     fn size(&self) -> Result<u64, FileError> {
         Ok(self.content.borrow().bytes.len() as u64)
+    }
+
+    fn modified(&self) -> Option<Timestamp> {
+        Some(Timestamp::clamped(self.content.borrow().modified))
     }
 
     fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, FileError> {
@@ -193,6 +339,7 @@ impl File for TestFile {
         };
         let fits = bytes.len().min(capacity.saturating_sub(used));
         self.content.borrow_mut().bytes.extend_from_slice(&bytes[..fits]);
+        self.content.borrow_mut().modified = self.host.0.borrow().micros;
         let mut state = self.host.0.borrow_mut();
         state.between = match state.between.take() {
             Some((0, theirs)) => {

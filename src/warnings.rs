@@ -16,6 +16,10 @@ pub enum Topic {
     Flush,
     /// A file cannot be read.
     Read,
+    /// The database does not take anything; nothing is lost.
+    Database,
+    /// It takes events again.
+    Recovered,
 }
 
 /// Which warnings were given when.

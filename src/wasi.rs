@@ -1,6 +1,8 @@
 //! The store's surroundings from WASI 0.2: clock, randomness, environment, stderr and preopened folders.
 
-use crate::host::{File, FileError, Folder, Host};
+use crate::host::{File, FileError, Folder, Host, RefusedRow, Rows, SinkError};
+use crate::line::Parsed;
+use crate::query::Query;
 use crate::time::Timestamp;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -25,11 +27,7 @@ impl Host for Wasi {
     type Folder = WasiFolder;
 
     fn now(&self) -> Timestamp {
-        let now = wall_clock::now();
-        let seconds = i64::try_from(now.seconds).unwrap_or(i64::MAX);
-        Timestamp::clamped(
-            seconds.saturating_mul(1_000_000).saturating_add(i64::from(now.nanoseconds / 1000)),
-        )
+        timestamp(wall_clock::now())
     }
 
     fn random(&self) -> u128 {
@@ -49,16 +47,34 @@ impl Host for Wasi {
         WasiFolder { path: path.trim_end_matches('/').to_string(), normal: normal(path), opened: None }
     }
 
-    #[cfg(feature = "postgres")]
     fn has_database(&self) -> bool {
-        use crate::component::postgres::{SinkError, insert_batch};
-        !matches!(insert_batch(&[]), Err(SinkError::NotConfigured))
+        !matches!(self.insert(Vec::new()), Err(SinkError::NotConfigured))
+    }
+
+    #[cfg(feature = "postgres")]
+    fn insert(&self, rows: Vec<Parsed<'_>>) -> Result<Vec<RefusedRow>, SinkError> {
+        crate::component::insert(rows)
+    }
+
+    #[cfg(feature = "postgres")]
+    fn select(&self, query: &Query) -> Result<Rows, SinkError> {
+        crate::component::select(query)
     }
 
     #[cfg(not(feature = "postgres"))]
-    fn has_database(&self) -> bool {
-        false
+    fn insert(&self, _: Vec<Parsed<'_>>) -> Result<Vec<RefusedRow>, SinkError> {
+        Err(SinkError::NotConfigured)
     }
+
+    #[cfg(not(feature = "postgres"))]
+    fn select(&self, _: &Query) -> Result<Rows, SinkError> {
+        Err(SinkError::NotConfigured)
+    }
+}
+
+fn timestamp(time: wall_clock::Datetime) -> Timestamp {
+    let seconds = i64::try_from(time.seconds).unwrap_or(i64::MAX);
+    Timestamp::clamped(seconds.saturating_mul(1_000_000).saturating_add(i64::from(time.nanoseconds / 1000)))
 }
 
 /// Writes a line to stderr, as far as that works.
@@ -152,6 +168,15 @@ impl Folder for WasiFolder {
         }
     }
 
+    fn rename(&mut self, from: &str, to: &str) -> Result<(), FileError> {
+        let folder = self.opened(false)?;
+        Ok(folder.rename_at(from, folder, to)?)
+    }
+
+    fn remove(&mut self, name: &str) -> Result<(), FileError> {
+        Ok(self.opened(false)?.unlink_file_at(name)?)
+    }
+
     fn sync(&mut self) -> Result<(), FileError> {
         Ok(self.opened(false)?.sync_data()?)
     }
@@ -167,6 +192,10 @@ pub struct WasiFile {
 impl File for WasiFile {
     fn size(&self) -> Result<u64, FileError> {
         Ok(self.file.stat()?.size)
+    }
+
+    fn modified(&self) -> Option<Timestamp> {
+        self.file.stat().ok()?.data_modification_timestamp.map(timestamp)
     }
 
     fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, FileError> {

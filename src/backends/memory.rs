@@ -35,8 +35,8 @@ impl Backend for Memory {
         Ok(())
     }
 
-    fn read(&mut self, query: &Query) -> Result<Page, Error> {
-        let mut page = Collector::new(query);
+    fn read(&mut self, query: Query) -> Result<Page, Error> {
+        let mut page = Collector::new(&query);
         for line in &self.lines {
             page.offer(line, Place::default());
         }

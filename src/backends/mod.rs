@@ -1,19 +1,31 @@
 //! Where events are kept: one trait, one file or folder a backend.
 
+#[cfg(feature = "postgres")]
+mod auto;
+mod batch;
+#[cfg(feature = "postgres")]
+mod database;
 mod jsonl;
 mod memory;
 mod null;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod scan;
+
+pub use batch::Batch;
 
 use crate::error::Error;
 use crate::host::Host;
-use crate::leaf;
 use crate::page::Page;
 use crate::query::Query;
 use crate::settings::Settings;
 use crate::time::Timestamp;
+use crate::warnings::Topic;
 use alloc::boxed::Box;
+use alloc::rc::Rc;
+use alloc::string::String;
 use alloc::vec::Vec;
-use core::ops::Range;
+use uuid::Uuid;
 
 /// The backends that are built, by their names in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,118 +34,83 @@ pub enum Kind {
     Memory,
     /// Daily files of JSON lines.
     Jsonl,
+    /// The host's database.
+    #[cfg(feature = "postgres")]
+    Postgres,
+    /// The host's database while it answers, else a spool on disk.
+    #[cfg(feature = "postgres")]
+    Auto,
     /// Nothing.
     Null,
 }
 
 impl Kind {
     /// All of them; the tests of the contract run on each.
-    pub const ALL: [Self; 3] = [Self::Memory, Self::Jsonl, Self::Null];
+    pub const ALL: &[Self] = &[
+        Self::Memory,
+        Self::Jsonl,
+        #[cfg(feature = "postgres")]
+        Self::Postgres,
+        #[cfg(feature = "postgres")]
+        Self::Auto,
+        Self::Null,
+    ];
+
+    /// The names of those that work without a database.
+    pub const WITHOUT_DATABASE: &str = "memory, jsonl, null";
+
+    /// The names of all.
+    #[cfg(feature = "postgres")]
+    pub const NAMES: &str = "memory, jsonl, postgres, auto, null";
+    /// The names of all.
+    #[cfg(not(feature = "postgres"))]
+    pub const NAMES: &str = Self::WITHOUT_DATABASE;
 
     /// The name in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
             Self::Jsonl => "jsonl",
+            #[cfg(feature = "postgres")]
+            Self::Postgres => "postgres",
+            #[cfg(feature = "postgres")]
+            Self::Auto => "auto",
             Self::Null => "null",
+        }
+    }
+
+    /// Whether it works on a database.
+    pub fn needs_database(self) -> bool {
+        !matches!(self, Self::Memory | Self::Jsonl | Self::Null)
+    }
+
+    /// Whether it works on files.
+    pub fn has_files(self) -> bool {
+        match self {
+            Self::Jsonl => true,
+            #[cfg(feature = "postgres")]
+            Self::Auto => true,
+            _ => false,
         }
     }
 
     /// The backend of this name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
     }
 }
 
-/// Sets up the backend that the settings name.
-pub fn open<H: Host>(settings: &Settings, host: &H) -> Box<dyn Backend>
-where
-    H::Folder: 'static,
-{
+/// Sets up the backend that the settings name, for the instance of this chain.
+pub fn open<H: Host + 'static>(settings: &Settings, chain: Uuid, host: &Rc<H>) -> Box<dyn Backend> {
+    let _ = chain;
     match settings.backend {
         Kind::Memory => Box::new(memory::Memory::new(settings.memory_limit)),
         Kind::Jsonl => Box::new(jsonl::Jsonl::new(host.folder(&settings.jsonl_dir), settings)),
+        #[cfg(feature = "postgres")]
+        Kind::Postgres => Box::new(postgres::Postgres::new(Rc::clone(host), settings)),
+        #[cfg(feature = "postgres")]
+        Kind::Auto => Box::new(auto::Auto::new(Rc::clone(host), chain, settings)),
         Kind::Null => Box::new(null::Null),
-    }
-}
-
-/// Encoded entries on their way into a backend.
-#[derive(Debug, Default)]
-pub struct Batch {
-    bytes: Vec<u8>,
-    lines: Vec<(Timestamp, Range<usize>)>,
-}
-
-impl Batch {
-    /// Adds the line that `encode` appends, newline included, of an event of `at`.
-    pub fn push<E>(
-        &mut self,
-        at: Timestamp,
-        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let start = self.bytes.len();
-        encode(&mut self.bytes)?;
-        self.lines.push((at, start..self.bytes.len()));
-        Ok(())
-    }
-
-    /// Fills in the hashes; a batch is handed on after this.
-    pub fn seal(&mut self) {
-        leaf::seal(&mut self.bytes, self.lines.iter().map(|(_, range)| range.clone()));
-    }
-
-    /// Adds the lines of another batch.
-    pub fn extend(&mut self, other: &Self) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(&other.bytes);
-        let shifted = other.lines.iter().map(|(at, range)| (*at, start + range.start..start + range.end));
-        self.lines.extend(shifted);
-    }
-
-    /// Forgets the first `count` lines.
-    pub fn remove_first(&mut self, count: usize) {
-        let mut rest = Self::default();
-        for (at, range) in self.lines.drain(..).skip(count) {
-            let start = rest.bytes.len();
-            rest.bytes.extend_from_slice(&self.bytes[range]);
-            rest.lines.push((at, start..rest.bytes.len()));
-        }
-        *self = rest;
-    }
-
-    /// How many bytes the lines have.
-    pub fn size(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Forgets the lines, but keeps the memory.
-    pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.lines.clear();
-    }
-
-    /// How many lines there are.
-    pub fn len(&self) -> usize {
-        self.lines.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
-    }
-
-    /// Some of the lines that follow each other, as they are.
-    pub fn part(&self, lines: Range<usize>) -> &[u8] {
-        match self.lines.get(lines) {
-            Some([(_, first), .., (_, last)]) => &self.bytes[first.start..last.end],
-            Some([(_, only)]) => &self.bytes[only.clone()],
-            _ => &[],
-        }
-    }
-
-    /// The lines in their order, newlines included, each with its instant.
-    pub fn lines(&self) -> impl Iterator<Item = (Timestamp, &[u8])> {
-        self.lines.iter().map(|(at, range)| (*at, &self.bytes[range.clone()]))
     }
 }
 
@@ -169,11 +146,55 @@ pub trait Backend {
         Ok(())
     }
 
-    /// How many of the lines that were taken wait in memory.
-    fn pending(&self) -> u64 {
-        0
+    /// Where the lines that were taken are.
+    fn state(&self) -> State {
+        State::default()
+    }
+
+    /// What happened since this was last asked.
+    fn notices(&mut self) -> Vec<Notice> {
+        Vec::new()
     }
 
     /// The page that `query` asks for.
-    fn read(&mut self, query: &Query) -> Result<Page, Error>;
+    fn read(&mut self, query: Query) -> Result<Page, Error>;
+}
+
+/// Where the lines that a backend took are: in place, unless they are counted here.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct State {
+    /// How many wait in memory.
+    pub pending: u64,
+    /// How many wait on disk for the database.
+    pub spooled: u64,
+    /// How many bytes of other instances wait there.
+    pub spooled_by_others: u64,
+    /// What is in use, and since when, where the backend has a choice.
+    pub active: Option<(&'static str, Timestamp)>,
+}
+
+/// Something to tell about a backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// What it is about.
+    pub topic: Topic,
+    /// What happened.
+    pub text: String,
+    /// How many lines that were taken are lost by it.
+    pub lost: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::listed;
+
+    #[test]
+    fn the_names_are_those_of_the_kinds() {
+        let names = |database: bool| {
+            let kinds = Kind::ALL.iter().filter(|kind| database || !kind.needs_database());
+            listed(&kinds.map(|kind| kind.name()).collect::<Vec<_>>())
+        };
+        assert_eq!((names(true).as_str(), names(false).as_str()), (Kind::NAMES, Kind::WITHOUT_DATABASE));
+    }
 }

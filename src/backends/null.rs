@@ -12,7 +12,7 @@ impl Backend for Null {
         Ok(())
     }
 
-    fn read(&mut self, _: &Query) -> Result<Page, Error> {
+    fn read(&mut self, _: Query) -> Result<Page, Error> {
         Ok(Page::default())
     }
 }

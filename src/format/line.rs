@@ -65,6 +65,23 @@ pub fn encode(event: &Dated<'_>, id: Uuid, chain: Uuid, seq: u64, out: &mut Vec<
         out.truncate(start);
         return Err(invalid);
     }
+    put_stamp(id, chain, seq, &leaf::UNSEALED, out);
+    let len = out.len() - start;
+    if len > MAX_LEN {
+        out.truncate(start);
+        return Err(too_long(event.event(), len));
+    }
+    Ok(())
+}
+
+/// Appends the line of an entry that was encoded before, with its newline: the same bytes, if it has not changed.
+pub fn put_entry(event: &Event<'_>, stamp: &Stamp<'_>, out: &mut Vec<u8>) {
+    put_event(event, out);
+    put_stamp(stamp.id, stamp.chain, stamp.seq, stamp.hash.as_bytes(), out);
+}
+
+/// Goes on with the object that `out` ends with.
+fn put_stamp(id: Uuid, chain: Uuid, seq: u64, hash: &[u8], out: &mut Vec<u8>) {
     out.pop();
     let mut text = Uuid::encode_buffer();
     out.extend_from_slice(b",\"id\":\"");
@@ -74,14 +91,8 @@ pub fn encode(event: &Dated<'_>, id: Uuid, chain: Uuid, seq: u64, out: &mut Vec<
     out.extend_from_slice(b"\",\"seq\":");
     put_number(seq, out);
     out.extend_from_slice(leaf::BEFORE);
-    out.extend_from_slice(&leaf::UNSEALED);
+    out.extend_from_slice(hash);
     out.extend_from_slice(leaf::AFTER);
-    let len = out.len() - start;
-    if len > MAX_LEN {
-        out.truncate(start);
-        return Err(too_long(event.event(), len));
-    }
-    Ok(())
 }
 
 /// Appends the event's fifteen fields as a JSON object, without a newline.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::backends::Kind;
 use crate::event::TextField;
 use crate::query::Order;
 use crate::testing::TestHost;
@@ -11,6 +12,16 @@ fn open(host: &TestHost, kind: Kind) -> Store<TestHost> {
     let mut store = Store::new(host.clone());
     store.configure(&Config { backend: Some(kind.name().into()), ..Config::default() }).unwrap();
     store
+}
+
+/// Every backend of this build.
+fn all() -> impl Iterator<Item = Kind> {
+    Kind::ALL.iter().copied()
+}
+
+/// What such a backend needs.
+fn host_for(kind: Kind) -> TestHost {
+    if kind.needs_database() { TestHost::with_database(NOON) } else { TestHost::at(NOON) }
 }
 
 fn event(ts: &str, tool: &str) -> Event<'static> {
@@ -83,8 +94,8 @@ fn memory_keeps_the_newest() {
 
 #[test]
 fn a_closed_store_counts_refuses_and_opens_again() {
-    for kind in Kind::ALL {
-        let mut store = open(&TestHost::at(NOON), kind);
+    for kind in all() {
+        let mut store = open(&host_for(kind), kind);
         store.write(event("", "a"));
         store.close().unwrap();
         store.write(event("", "b"));
@@ -95,6 +106,7 @@ fn a_closed_store_counts_refuses_and_opens_again() {
         assert_eq!((counts.stored, counts.dropped.unwritable, counts.rejected), (1, 1, 1));
         store.configure(&Config { backend: Some(kind.name().into()), ..Config::default() }).unwrap();
         store.write(event("", "d"));
+        store.flush().unwrap();
         assert_eq!(store.status().counts.stored, 2);
         assert_eq!(sum(store.status().counts), 4);
     }
@@ -102,8 +114,8 @@ fn a_closed_store_counts_refuses_and_opens_again() {
 
 #[test]
 fn a_batch_is_taken_whole_or_not_at_all() {
-    for kind in Kind::ALL {
-        let mut store = open(&TestHost::at(NOON), kind);
+    for kind in all() {
+        let mut store = open(&host_for(kind), kind);
         let batch = [event("", "a"), event("tomorrow", "b"), event("", "c")];
         let Err(Error::Invalid { index, invalid }) = store.write_batch(batch.into()) else { panic!() };
         assert_eq!((index, invalid.field.as_str()), (1, "ts"));
@@ -114,6 +126,7 @@ fn a_batch_is_taken_whole_or_not_at_all() {
         let receipt = store.write_jsonl("{\"tool\":\"a\"}\n\n{\"tool\":\"b\"}").unwrap();
         assert_eq!((receipt.accepted, receipt.first_seq), (2, 0));
         assert_eq!(store.write_batch(Vec::new()).unwrap().accepted, 0);
+        store.flush().unwrap();
         let counts = store.status().counts;
         assert_eq!((counts.received, counts.rejected, counts.stored), (7, 5, 2));
     }
@@ -169,8 +182,8 @@ proptest! {
         limit in 1..9_u32,
     ) {
         const NAMES: [&str; 3] = ["sh", "s\"h", "é"];
-        for kind in [Kind::Memory, Kind::Jsonl] {
-            let host = TestHost::at(NOON);
+        for kind in all().filter(|kind| *kind != Kind::Null) {
+            let host = host_for(kind);
             let mut expected: Vec<(Timestamp, u8, String, usize, usize)> = Vec::new();
             if kind == Kind::Jsonl {
                 for (n, (ts, tool)) in foreign.iter().enumerate() {
@@ -240,8 +253,8 @@ proptest! {
     fn every_event_is_accounted_for(
         calls in proptest::collection::vec((0..4_u8, 0..5_usize, any::<bool>(), 0..3_000_usize), 0..30),
     ) {
-        for kind in Kind::ALL {
-            let host = TestHost::at(NOON);
+        for kind in all() {
+            let host = host_for(kind);
             let mut store = open(&host, kind);
             let mut sent = 0;
             for (call, count, valid, capacity) in &calls {

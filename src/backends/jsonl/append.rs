@@ -37,10 +37,7 @@ impl<F: File> OpenFile<F> {
     fn append(&mut self, batch: &Batch, lines: Range<usize>, size: u64) -> Result<(), FileError> {
         let mut start = lines.start;
         while start < lines.end {
-            let mut end = start + 1;
-            while end < lines.end && batch.part(start..end + 1).len() <= MAX_LEN {
-                end += 1;
-            }
+            let end = batch.piece_end(start, lines.end);
             let piece = batch.part(start..end);
             if start == lines.start {
                 self.append_to(size, piece)?;

@@ -4,7 +4,8 @@
 mod append;
 mod scan;
 
-use super::{Backend, Batch, Reason, Refused};
+use super::scan::Zones;
+use super::{Backend, Batch, Reason, Refused, State};
 use crate::error::Error;
 use crate::host::{File, FileError, Folder};
 use crate::page::{Collector, Page, Place};
@@ -15,7 +16,6 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use append::OpenFile;
-use scan::Zones;
 
 /// How many files stay open to append to: late events come for days long past.
 const OPEN_FILES: usize = 16;
@@ -123,14 +123,14 @@ impl<F: Folder> Backend for Jsonl<F> {
         self.write_waiting()
     }
 
-    fn pending(&self) -> u64 {
-        self.waiting.len() as u64
+    fn state(&self) -> State {
+        State { pending: self.waiting.len() as u64, ..State::default() }
     }
 
-    fn read(&mut self, query: &Query) -> Result<Page, Error> {
+    fn read(&mut self, query: Query) -> Result<Page, Error> {
         // What cannot be written is seen all the same.
         let _ = self.write_waiting();
-        let mut page = Collector::new(query);
+        let mut page = Collector::new(&query);
         for (_, line) in self.waiting.lines() {
             page.offer(line, Place::default());
         }

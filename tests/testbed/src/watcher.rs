@@ -11,7 +11,8 @@ use rustix::process::Pid;
 /// Its argument is the folder; each line of its input says anew which processes there are to end.
 ///
 /// SIGQUIT ends a server at once, and by the server's own hand, which frees its shared memory and removes its file
-/// `postmaster.pid`. After SIGKILL the number of the shared memory is in line 7 of that file.
+/// `postmaster.pid`. After SIGKILL the number of the shared memory is in line 7 of that file. A server that is just
+/// starting has no such file yet, and may write to the folder while it is removed.
 const SCRIPT: &str = r#"
 while read -r line; do processes=$line; done
 lock=$1/data/postmaster.pid
@@ -26,7 +27,11 @@ if [ -n "$processes" ]; then
     [ -e "$lock" ] && kill -KILL $processes
 fi
 [ -e "$lock" ] && ipcrm -m "$(sed -n '7s/.* //p' "$lock")"
-rm -rf -- "$1"
+left=200
+until rm -rf -- "$1" || [ $left -eq 0 ]; do
+    sleep 0.05
+    left=$((left - 1))
+done
 "#;
 
 pub struct Watcher {

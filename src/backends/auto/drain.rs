@@ -1,0 +1,263 @@
+//! From the spool into the database, and what a read sees of the spool.
+
+use super::spool::{FileOf, Other, Own, Spool, TAKEN_MICROS, name, parts};
+use crate::backends::Notice;
+use crate::backends::database::{self, Refusal};
+use crate::backends::scan::{Zones, scan_file};
+use crate::error::Error;
+use crate::host::{File, FileError, Folder, Host};
+use crate::line::MAX_LEN;
+use crate::page::Collector;
+use crate::time::Timestamp;
+use crate::warnings::Topic;
+use alloc::collections::BinaryHeap;
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use memchr::{memchr, memrchr};
+
+/// How much of a file is read at once.
+const PART: usize = if cfg!(test) { 1_000 } else { 256 << 10 };
+
+/// How often the folder is listed again because a file was taken over in the middle of a read.
+const TRIES: u32 = 5;
+
+/// How much a call may drain.
+#[derive(Clone, Copy)]
+pub struct Budget {
+    /// How many lines, at least about.
+    pub lines: usize,
+    /// Until when.
+    pub until: Timestamp,
+}
+
+/// How far a file was drained.
+enum Drained {
+    /// To its end.
+    Whole,
+    /// As far as the budget went.
+    Part,
+    /// It is not there any more: another instance has taken it over, or removed it.
+    Gone,
+}
+
+impl<H: Host> Spool<H> {
+    /// Drains this instance's files, in their order; false: there is more. An error is why there is more.
+    pub fn drain(&mut self, mut budget: Budget) -> Result<bool, Error> {
+        while let Some(Own { number, offset, lines }) = self.own.pop_front() {
+            let mut own = Own { number, offset, lines };
+            let drained = self.drain_file(&name(self.chain, number), &mut own, true, &mut budget);
+            match drained {
+                Ok(Drained::Whole) => {
+                    self.close(number);
+                    // A file that stays is drained, without effect, and removed by a later instance.
+                    if let Err(error) = self.folder.remove(&name(self.chain, number))
+                        && error != FileError::NotFound
+                    {
+                        let text = self.access("remove a drained file of the spool", &error).to_string();
+                        self.notices.push(Notice { topic: Topic::Read, text, lost: 0 });
+                    }
+                }
+                // Only with its lines in the database was it taken over.
+                Ok(Drained::Gone) => self.close(number),
+                Ok(Drained::Part) => {
+                    self.own.push_front(own);
+                    return Ok(false);
+                }
+                Err(error) => {
+                    self.own.push_front(own);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Drains the files of other instances, and takes over those that are old.
+    pub fn drain_others(&mut self, mut budget: Budget) -> Result<(), Error> {
+        self.look()?;
+        let mut later = Vec::new();
+        let mut others = core::mem::take(&mut self.others).into_iter();
+        let mut result = Ok(());
+        for other in others.by_ref() {
+            let Other { chain, number, offset, .. } = other;
+            let name = name(chain, number);
+            let mut file = Own { number, offset, lines: 0 };
+            match self.drain_file(&name, &mut file, false, &mut budget) {
+                Ok(Drained::Gone) => continue,
+                Ok(Drained::Whole) => match self.take_over(&name, file.offset) {
+                    Ok(true) => {}
+                    Ok(false) => later.push(Other { offset: file.offset, size: file.offset, ..other }),
+                    Err(error) => result = Err(error),
+                },
+                Ok(Drained::Part) => {
+                    later.push(Other { offset: file.offset, ..other });
+                    break;
+                }
+                Err(error) => {
+                    later.push(Other { offset: file.offset, ..other });
+                    result = Err(error);
+                    break;
+                }
+            }
+        }
+        later.extend(others);
+        self.others = later;
+        result?;
+        self.drain(budget).map(drop)
+    }
+
+    /// Makes another's file, which is drained up to `offset`, one of this instance's; false: it is too young.
+    fn take_over(&mut self, from: &str, offset: u64) -> Result<bool, Error> {
+        let modified = self.folder.open(from).ok().and_then(|file| file.modified());
+        let age = modified.map_or(0, |modified| self.host.now().micros() - modified.micros());
+        if age < TAKEN_MICROS {
+            return Ok(false);
+        }
+        let number = self.next;
+        self.next += 1;
+        match self.folder.rename(from, &name(self.chain, number)) {
+            Ok(()) => {
+                self.own.push_back(Own { number, offset, lines: 0 });
+                Ok(true)
+            }
+            Err(FileError::NotFound) => Ok(true),
+            Err(error) => Err(self.access("take over the spool of another instance", &error)),
+        }
+    }
+
+    /// Inserts the lines of a file from its offset on, which goes with what the database has acknowledged.
+    /// `to_end`: a last line without its newline counts too, as nobody will finish it.
+    fn drain_file(
+        &mut self,
+        name: &str,
+        own: &mut Own,
+        to_end: bool,
+        budget: &mut Budget,
+    ) -> Result<Drained, Error> {
+        let file = match self.folder.open(name) {
+            Ok(file) => file,
+            Err(FileError::NotFound) => return Ok(Drained::Gone),
+            Err(error) => return Err(self.access(&format!("read {name}"), &error)),
+        };
+        loop {
+            let part = read_part::<H>(&file, own.offset, to_end);
+            let part = part.map_err(|error| self.access(&format!("read {name}"), &error))?;
+            if part.is_empty() {
+                return Ok(Drained::Whole);
+            }
+            let mut rest = &part[..];
+            while !rest.is_empty() {
+                if budget.lines == 0 || self.host.now() >= budget.until {
+                    return Ok(Drained::Part);
+                }
+                let mut lines = Vec::new();
+                while lines.len() < self.batch_size && !rest.is_empty() {
+                    let end = memchr(b'\n', rest).map_or(rest.len(), |newline| newline + 1);
+                    let (line, after) = rest.split_at(end);
+                    lines.push(line);
+                    rest = after;
+                }
+                for refusal in database::insert(&*self.host, &lines)? {
+                    let notice = self.set_aside(&refusal);
+                    self.notices.push(notice);
+                }
+                own.offset += lines.iter().map(|line| line.len() as u64).sum::<u64>();
+                own.lines = own.lines.saturating_sub(lines.len() as u64);
+                budget.lines = budget.lines.saturating_sub(lines.len());
+            }
+        }
+    }
+
+    /// Keeps a line that the database refuses in `refused_<chain>.jsonl`.
+    pub fn set_aside(&mut self, refusal: &Refusal<'_>) -> Notice {
+        let name = format!("refused_{}.jsonl", self.chain);
+        let mut line = refusal.line.trim_ascii_end().to_vec();
+        line.push(b'\n');
+        let kept = self
+            .folder
+            .append(&name)
+            .and_then(|mut file| line.chunks(MAX_LEN).try_for_each(|piece| file.append(piece)));
+        let path = self.folder.path();
+        let (what, reason) = (
+            if refusal.chain.is_some() {
+                "the database refuses an event"
+            } else {
+                "a line of the spool is no event"
+            },
+            &refusal.reason,
+        );
+        let text = match kept {
+            Ok(()) => format!("{what}; it is kept in {path}/{name}: {reason}"),
+            Err(error) => {
+                format!("{what}; it is lost, as {path}/{name} cannot be written ({error}): {reason}")
+            }
+        };
+        Notice { topic: Refusal::TOPIC, text, lost: u64::from(refusal.chain == Some(self.chain)) }
+    }
+
+    /// Looks for files of other instances.
+    pub(super) fn look(&mut self) -> Result<(), Error> {
+        let names = self.folder.list().map_err(|error| self.access("list the spool", &error))?;
+        let mut others = BinaryHeap::new();
+        for (file, _) in names {
+            let Some((chain, number)) = parts(&file) else { continue };
+            if chain == self.chain && self.own.iter().any(|own| own.number == number) {
+                continue;
+            }
+            let Ok(size) = self.folder.open(&file).and_then(|file| file.size()) else { continue };
+            let known = self.others.iter().find(|other| other.chain == chain && other.number == number);
+            others.push(Other { chain, number, offset: known.map_or(0, |known| known.offset), size });
+        }
+        // A heap, because pages are sorted by one too: another kind of sort would be a fiftieth of the component.
+        self.others = others.into_sorted_vec();
+        Ok(())
+    }
+
+    /// Offers a page every line in the spool, of whatever instance.
+    pub fn scan(&mut self, page: &mut Collector<'_>) -> Result<(), Error> {
+        let skipped = page.skipped();
+        for _ in 0..TRIES {
+            page.skipped_before(skipped);
+            let names = self.folder.list().map_err(|error| self.access("list the spool", &error))?;
+            let mut gone = false;
+            for (name, _) in names.iter().filter(|(name, _)| parts(name).is_some()) {
+                let mut zones = Zones::new(Timestamp::MIN.day());
+                let scanned = self.folder.open(name).and_then(|file| scan_file(&file, &mut zones, page));
+                match scanned {
+                    Ok(()) => {}
+                    // It has another name now, or is in the database.
+                    Err(FileError::NotFound) => gone = true,
+                    Err(error) => {
+                        page.unreadable(format!("cannot read {}/{name}: {error}", self.folder.path()));
+                    }
+                }
+            }
+            if !gone {
+                break;
+            }
+        }
+        if page.goes_on() {
+            page.skipped_before(skipped);
+        }
+        Ok(())
+    }
+}
+
+/// Whole lines from `offset` on, and with `to_end` the last one too where it has no newline; empty: there are none.
+fn read_part<H: Host>(file: &FileOf<H>, offset: u64, to_end: bool) -> Result<Vec<u8>, FileError> {
+    let mut part = Vec::new();
+    loop {
+        let read = file.read(offset + part.len() as u64, PART)?;
+        let ends = read.is_empty();
+        part.extend_from_slice(&read);
+        let whole = memrchr(b'\n', &part).map_or(0, |newline| newline + 1);
+        if ends && to_end {
+            return Ok(part);
+        }
+        if ends || (whole > 0 && part.len() >= PART) {
+            part.truncate(whole);
+            return Ok(part);
+        }
+    }
+}

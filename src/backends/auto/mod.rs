@@ -1,0 +1,197 @@
+//! The host's database while it answers, else a spool on disk. What is in the spool goes into the database before
+//! anything newer, so that the rows of a chain are inserted in the order of their `seq`.
+
+mod drain;
+mod spool;
+
+use super::database::{self, Refusal};
+use super::{Backend, Batch, Notice, Reason, Refused, State};
+use crate::error::Error;
+use crate::host::Host;
+use crate::page::{Page, Place};
+use crate::query::Query;
+use crate::settings::Settings;
+use crate::time::Timestamp;
+use crate::warnings::Topic;
+use alloc::format;
+use alloc::rc::Rc;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use drain::Budget;
+use spool::Spool;
+use uuid::Uuid;
+
+/// How long one call may drain, in microseconds: its caller has other things to do.
+const DRAIN_MICROS: i64 = 1_000_000;
+
+/// How many lines a write drains at least, once it is time.
+const DRAIN_LINES: usize = 1_000;
+
+pub struct Auto<H: Host> {
+    host: Rc<H>,
+    batch_size: usize,
+    queue_limit: usize,
+    recovery_micros: i64,
+    /// What waits in memory: for a batch to be full, or while neither database nor disk take anything.
+    waiting: Batch,
+    spool: Spool<H>,
+    /// Whether the database is passed over.
+    spooling: bool,
+    since: Timestamp,
+    /// When the database is tried again.
+    probe_at: Timestamp,
+    notices: Vec<Notice>,
+}
+
+impl<H: Host> Auto<H> {
+    pub fn new(host: Rc<H>, chain: Uuid, settings: &Settings) -> Self {
+        let now = host.now();
+        let spool = Spool::new(Rc::clone(&host), chain, settings);
+        let recovery_micros = i64::try_from(settings.recovery_interval_s.saturating_mul(1_000_000));
+        Self {
+            host,
+            batch_size: settings.batch_size,
+            queue_limit: settings.queue_limit,
+            recovery_micros: recovery_micros.unwrap_or(i64::MAX),
+            waiting: Batch::default(),
+            spool,
+            spooling: false,
+            since: now,
+            probe_at: now,
+            notices: Vec::new(),
+        }
+    }
+
+    /// Sends what waits, as long as there are at least `least` lines, and falls back to the spool.
+    fn send(&mut self, least: usize) {
+        let (spool, notices) = (&mut self.spool, &mut self.notices);
+        let mut refused = |refusal: &Refusal<'_>| notices.push(spool.set_aside(refusal));
+        let sent = database::send(&*self.host, &mut self.waiting, self.batch_size, least, &mut refused);
+        if let Err(error) = sent {
+            self.tell(Topic::Database, format!("{error}; events go to the spool in {}", self.spool.path()));
+            self.set_spooling(true);
+            self.spool_waiting();
+        }
+    }
+
+    /// Moves what waits to the spool. What cannot be written goes on waiting.
+    fn spool_waiting(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        match self.spool.append(&self.waiting) {
+            Ok(()) => self.waiting.clear(),
+            Err(error) => self.tell(Topic::Flush, error.to_string()),
+        }
+    }
+
+    /// Tries the database again, with what is in the spool.
+    fn recover(&mut self, budget: Budget) {
+        self.probe_at = self.host.now();
+        match self.spool.drain(budget) {
+            Ok(true) => {
+                self.set_spooling(false);
+                self.tell(Topic::Recovered, "the database answers again; the spool is drained".to_string());
+            }
+            // The rest is drained by the next call.
+            Ok(false) => {}
+            Err(error) => {
+                self.probe_at =
+                    Timestamp::clamped(self.host.now().micros().saturating_add(self.recovery_micros));
+                self.tell(Topic::Database, format!("{error}; events stay in the spool"));
+            }
+        }
+    }
+
+    fn set_spooling(&mut self, spooling: bool) {
+        let now = self.host.now();
+        self.spooling = spooling;
+        self.since = now;
+        self.probe_at = Timestamp::clamped(now.micros().saturating_add(self.recovery_micros));
+    }
+
+    fn tell(&mut self, topic: Topic, text: alloc::string::String) {
+        self.notices.push(Notice { topic, text, lost: 0 });
+    }
+
+    fn budget(&self, lines: usize) -> Budget {
+        Budget { lines, until: Timestamp::clamped(self.host.now().micros() + DRAIN_MICROS) }
+    }
+}
+
+impl<H: Host> Backend for Auto<H> {
+    fn append(&mut self, batch: &Batch) -> Result<(), Refused> {
+        if self.spooling {
+            self.spool_waiting();
+        }
+        let fits = self.waiting.is_empty() || self.waiting.len() + batch.len() <= self.queue_limit;
+        if !fits {
+            let error = format!(
+                "neither the database nor the spool takes anything, and the queue of {} events is full",
+                self.queue_limit
+            );
+            return Err(Refused { stored: 0, reason: Reason::QueueFull, error: Error::Unavailable(error) });
+        }
+        self.waiting.extend(batch);
+        if !self.spooling {
+            self.send(self.batch_size);
+            return Ok(());
+        }
+        self.spool_waiting();
+        if self.host.now() >= self.probe_at {
+            // More than the spool grows.
+            self.recover(self.budget(2 * batch.len() + DRAIN_LINES));
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        if self.spooling {
+            self.spool_waiting();
+            self.recover(self.budget(usize::MAX));
+        }
+        if !self.spooling {
+            self.send(1);
+        }
+        if !self.spooling
+            && let Err(error) = self.spool.drain_others(self.budget(usize::MAX))
+        {
+            self.tell(Topic::Database, format!("{error}; the spools of other instances stay"));
+        }
+        match self.waiting.len() {
+            0 => Ok(()),
+            waiting => Err(Error::Access(format!(
+                "neither the database nor the spool in {} takes anything; {waiting} events wait in memory",
+                self.spool.path()
+            ))),
+        }
+    }
+
+    fn state(&self) -> State {
+        State {
+            pending: self.waiting.len() as u64,
+            spooled: self.spool.lines(),
+            spooled_by_others: self.spool.bytes_of_others(),
+            active: Some((if self.spooling { "spool" } else { "postgres" }, self.since)),
+        }
+    }
+
+    fn notices(&mut self) -> Vec<Notice> {
+        let mut notices = core::mem::take(&mut self.notices);
+        notices.append(&mut self.spool.notices);
+        notices
+    }
+
+    fn read(&mut self, query: Query) -> Result<Page, Error> {
+        let (waiting, spool) = (&self.waiting, &mut self.spool);
+        database::read(&*self.host, query, &mut |page| {
+            for (_, line) in waiting.lines() {
+                page.offer(line, Place::default());
+            }
+            spool.scan(page)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

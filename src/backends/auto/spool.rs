@@ -1,0 +1,206 @@
+//! The spool: files `spool_<chain>_<n>.jsonl` of lines that wait for the database, beside the daily files.
+//!
+//! WASI has no file locks, so who owns a spool file is decided by its name and, out of politeness, by its age:
+//!
+//! 1. Only the instance whose chain is in the name appends to a file, and only it removes the file, after the
+//!    database has acknowledged every line in it.
+//! 2. An append counts once the name still leads to the file *after* it. If it does not, the lines are appended again
+//!    to a file of the next number. After an error, and where the last append is half a minute old, the next file
+//!    is begun too.
+//! 3. Anybody may insert the lines of anybody's file, from its beginning and in order, at any time: a row that is
+//!    there already stays as it is, so doing it twice has no effect, and the rows of a chain arrive in the order
+//!    of their `seq` however many instances do it at once.
+//! 4. Whoever has inserted all of a file that another instance left, and that nobody has written to for a minute,
+//!    takes it over by renaming it to a name of its own. Of several that try, one succeeds. What was appended
+//!    before the rename is in the file, and is inserted now; what its old owner appends later, does not count
+//!    by (2). Then it is removed by (1).
+//!
+//! So a file is removed only when its lines are in the database, whether its owner is alive, was killed, or was
+//! stopped and goes on after an hour. The minute only keeps instances from taking over each other's files for nothing,
+//! and covers network file systems that see a rename late.
+
+use crate::backends::{Batch, Notice};
+use crate::error::Error;
+use crate::host::{File, FileError, Folder, Host};
+use crate::settings::{Durability, Settings};
+use crate::time::Timestamp;
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::rc::Rc;
+use alloc::string::String;
+use alloc::vec::Vec;
+use uuid::Uuid;
+
+/// A file of this size is followed by the next, so that a drain gives disk space back as it goes on.
+const FILE_BYTES: u64 = if cfg!(test) { 4_000 } else { 8 << 20 };
+
+/// After so long, in microseconds, the owner does not append to a file any more.
+const CLOSED_MICROS: i64 = 30_000_000;
+
+/// After so long, in microseconds, another instance may take a file over.
+pub(super) const TAKEN_MICROS: i64 = 60_000_000;
+
+/// How often lines are appended anew because their file was taken over.
+const TRIES: u32 = 5;
+
+pub(super) type FileOf<H> = <<H as Host>::Folder as Folder>::File;
+
+pub struct Spool<H: Host> {
+    pub(super) host: Rc<H>,
+    pub(super) folder: H::Folder,
+    pub(super) chain: Uuid,
+    pub(super) batch_size: usize,
+    synced: bool,
+    /// The number of the next file.
+    pub(super) next: u64,
+    /// This instance's files, the oldest first.
+    pub(super) own: VecDeque<Own>,
+    open: Option<Open<FileOf<H>>>,
+    pub(super) others: Vec<Other>,
+    /// What is to be told.
+    pub notices: Vec<Notice>,
+}
+
+/// A file of this instance.
+pub(super) struct Own {
+    pub number: u64,
+    /// Up to where the database has it.
+    pub offset: u64,
+    /// How many of this instance's lines behind that count.
+    pub lines: u64,
+}
+
+/// A file of another instance; they are drained in their order.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Other {
+    pub chain: Uuid,
+    pub number: u64,
+    /// Up to where the database has it.
+    pub offset: u64,
+    /// How large it was when it was last looked at.
+    pub size: u64,
+}
+
+/// The file that is appended to.
+struct Open<F> {
+    number: u64,
+    name: String,
+    file: F,
+    size: u64,
+    /// When it was last appended to.
+    at: Timestamp,
+}
+
+impl<H: Host> Spool<H> {
+    pub fn new(host: Rc<H>, chain: Uuid, settings: &Settings) -> Self {
+        let mut spool = Self {
+            folder: host.folder(&settings.jsonl_dir),
+            host,
+            chain,
+            batch_size: settings.batch_size,
+            synced: settings.durability == Durability::Synced,
+            next: 0,
+            own: VecDeque::new(),
+            open: None,
+            others: Vec::new(),
+            notices: Vec::new(),
+        };
+        // A folder that cannot be read shows when it is used.
+        let _ = spool.look();
+        // Files of this chain are there where the store was configured anew.
+        let own = spool.others.iter().filter(|other| other.chain == chain);
+        spool.next = own.map(|other| other.number + 1).max().unwrap_or(0);
+        spool
+    }
+
+    pub fn path(&self) -> &str {
+        self.folder.path()
+    }
+
+    /// How many lines of this instance wait for the database.
+    pub fn lines(&self) -> u64 {
+        self.own.iter().map(|own| own.lines).sum()
+    }
+
+    /// How many bytes of other instances wait for it.
+    pub fn bytes_of_others(&self) -> u64 {
+        self.others.iter().map(|other| other.size.saturating_sub(other.offset)).sum()
+    }
+
+    /// Appends all lines of the batch, or none.
+    pub fn append(&mut self, batch: &Batch) -> Result<(), Error> {
+        for _ in 0..TRIES {
+            match self.append_once(batch) {
+                Ok(true) => {
+                    let open = self.open.as_ref().map(|open| open.number);
+                    if let Some(own) = self.own.iter_mut().find(|own| Some(own.number) == open) {
+                        own.lines += batch.len() as u64;
+                    }
+                    return Ok(());
+                }
+                Ok(false) => self.open = None,
+                Err(error) => {
+                    if let Some(mut open) = self.open.take() {
+                        let _ = open.file.truncate(open.size);
+                    }
+                    return Err(self.access("append to the spool", &error));
+                }
+            }
+        }
+        let gone = FileError::Other("its files are renamed or removed all the time".into());
+        Err(self.access("append to the spool", &gone))
+    }
+
+    /// False: the file was taken over meanwhile.
+    fn append_once(&mut self, batch: &Batch) -> Result<bool, FileError> {
+        let now = self.host.now();
+        self.open = self.open.take().filter(|open| {
+            open.size < FILE_BYTES && now.micros().abs_diff(open.at.micros()) < CLOSED_MICROS.unsigned_abs()
+        });
+        let open = match &mut self.open {
+            Some(open) => open,
+            None => {
+                let (number, name) = (self.next, name(self.chain, self.next));
+                let file = self.folder.append(&name)?;
+                self.next += 1;
+                self.own.push_back(Own { number, offset: 0, lines: 0 });
+                if self.synced {
+                    self.folder.sync()?;
+                }
+                self.open.insert(Open { number, name, size: 0, file, at: now })
+            }
+        };
+        let mut start = 0;
+        while start < batch.len() {
+            let end = batch.piece_end(start, batch.len());
+            open.file.append(batch.part(start..end))?;
+            start = end;
+        }
+        if self.synced {
+            open.file.sync()?;
+        }
+        open.size += batch.size() as u64;
+        open.at = now;
+        Ok(self.folder.holds(&open.name, &open.file))
+    }
+
+    /// Nothing more is appended to the file of this number.
+    pub(super) fn close(&mut self, number: u64) {
+        self.open = self.open.take().filter(|open| open.number != number);
+    }
+
+    pub(super) fn access(&self, verb: &str, error: &FileError) -> Error {
+        Error::Access(format!("cannot {verb} in {}: {error}", self.folder.path()))
+    }
+}
+
+/// The name of a spool file.
+pub(super) fn name(chain: Uuid, number: u64) -> String {
+    format!("spool_{chain}_{number}.jsonl")
+}
+
+/// The chain and the number in the name of a spool file.
+pub(super) fn parts(name: &str) -> Option<(Uuid, u64)> {
+    let (chain, number) = name.strip_prefix("spool_")?.strip_suffix(".jsonl")?.split_once('_')?;
+    Some((crate::id::parse(chain)?, number.parse().ok()?))
+}

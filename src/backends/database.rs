@@ -1,0 +1,147 @@
+//! What the backends with a database share: lines become rows, and rows a page, joined with the lines that are
+//! not in the database yet.
+
+use super::{Batch, Reason};
+use crate::error::Error;
+use crate::host::{Host, Row, Rows, SinkError};
+use crate::line::{self, Parsed};
+use crate::page::{Collector, Key, Page, Place};
+use crate::parse;
+use crate::query::Query;
+use crate::time::Timestamp;
+use crate::warnings::Topic;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use uuid::Uuid;
+
+/// A line that is not in the database, and never will be.
+pub struct Refusal<'l> {
+    /// The line, with its newline.
+    pub line: &'l [u8],
+    /// Whose it is, if it is a line of a store.
+    pub chain: Option<Uuid>,
+    /// Why.
+    pub reason: String,
+}
+
+impl Refusal<'_> {
+    /// The topic of its warning.
+    pub const TOPIC: Topic = Topic::Dropped(Reason::Unwritable);
+}
+
+/// Stores the lines, and returns those that are refused.
+pub fn insert<'l, H: Host>(host: &H, lines: &[&'l [u8]]) -> Result<Vec<Refusal<'l>>, SinkError> {
+    let mut refusals = Vec::new();
+    let mut kept: Vec<&[u8]> = Vec::with_capacity(lines.len());
+    let mut rows: Vec<Parsed<'_>> = Vec::with_capacity(lines.len());
+    for line in lines.iter().copied().filter(|line| !line.trim_ascii().is_empty()) {
+        let parsed = core::str::from_utf8(line).ok().and_then(|line| parse::parse_stored(line).ok());
+        match parsed.filter(|parsed| parsed.stamp.is_some()) {
+            Some(parsed) => {
+                kept.push(line);
+                rows.push(parsed);
+            }
+            None => {
+                let reason = "it is not a line of this store".to_string();
+                refusals.push(Refusal { line, chain: None, reason });
+            }
+        }
+    }
+    let chains: Vec<_> = rows.iter().map(|row| row.stamp.as_ref().map(|stamp| stamp.chain)).collect();
+    if !rows.is_empty() {
+        for refused in host.insert(rows)? {
+            if let Some((line, chain)) = kept.get(refused.index).zip(chains.get(refused.index)) {
+                refusals.push(Refusal { line, chain: *chain, reason: refused.reason });
+            }
+        }
+    }
+    Ok(refusals)
+}
+
+/// Stores what waits, in batches, as long as there are at least `least` lines. `refused` gets the lines that are
+/// refused. An error leaves what waits where it is.
+pub fn send<H: Host>(
+    host: &H,
+    waiting: &mut Batch,
+    batch_size: usize,
+    least: usize,
+    refused: &mut dyn FnMut(&Refusal<'_>),
+) -> Result<(), SinkError> {
+    let mut sent = 0;
+    let mut result = Ok(());
+    while sent < waiting.len() && waiting.len() - sent >= least {
+        let lines: Vec<&[u8]> = waiting.lines().skip(sent).take(batch_size).map(|(_, line)| line).collect();
+        match insert(host, &lines) {
+            Ok(refusals) => refusals.iter().for_each(&mut *refused),
+            Err(error) => {
+                result = Err(error);
+                break;
+            }
+        }
+        sent += lines.len();
+    }
+    waiting.remove_first(sent);
+    result
+}
+
+/// The page of what is in the database and of the lines that `offer` adds: it is asked first, so that what moves
+/// into the database meanwhile is seen twice rather than never, and given once.
+pub fn read<H: Host>(
+    host: &H,
+    mut query: Query,
+    offer: &mut dyn FnMut(&mut Collector<'_>) -> Result<(), Error>,
+) -> Result<Page, Error> {
+    let mut whole = Page::default();
+    loop {
+        let mut page = Collector::new(&query);
+        offer(&mut page)?;
+        let Rows { rows, next, skipped } = host.select(&query)?;
+        for row in &rows {
+            take(&mut page, row);
+        }
+        if let Some(next) = next {
+            let wrong = || Error::Other(format!("the host's cursor `{next}` is none"));
+            page.end_with(Key::from_cursor(&next, query.order).ok_or_else(wrong)?);
+        }
+        let mut part = page.finish();
+        let doubles = part.remove_doubles();
+        query.limit -= part.entries.len();
+        whole.entries.extend(part.entries);
+        whole.skipped += part.skipped + skipped;
+        whole.unreadable.extend(part.unreadable);
+        whole.next = part.next;
+        query.after = whole.next.as_deref().and_then(|next| Key::from_cursor(next, query.order));
+        if doubles == 0 || query.limit == 0 || query.after.is_none() {
+            return Ok(whole);
+        }
+    }
+}
+
+fn take(page: &mut Collector<'_>, Row { entry, position }: &Row) {
+    let Ok(at) = Timestamp::parse(&entry.event.ts) else {
+        page.skip();
+        return;
+    };
+    let mut line = Vec::new();
+    let key = match &entry.stamp {
+        Some(stamp) => {
+            line::put_entry(&entry.event, stamp, &mut line);
+            Key { at, id: Some(stamp.id), place: Place::default() }
+        }
+        None => {
+            line::put_event(&entry.event, &mut line);
+            Key { at, id: None, place: Place { day: 0, offset: *position } }
+        }
+    };
+    page.take(key, line.trim_ascii());
+}
+
+impl From<SinkError> for Error {
+    fn from(error: SinkError) -> Self {
+        match error {
+            SinkError::Unavailable(text) => Self::Unavailable(text),
+            SinkError::NotConfigured | SinkError::Other(_) => Self::Other(error.to_string()),
+        }
+    }
+}

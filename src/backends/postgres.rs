@@ -1,0 +1,108 @@
+//! The host's database, in batches. A batch waits in memory until the host has acknowledged it.
+
+use super::database::{self, Refusal};
+use super::{Backend, Batch, Notice, Reason, Refused, State};
+use crate::error::Error;
+use crate::host::Host;
+use crate::page::{Page, Place};
+use crate::query::Query;
+use crate::settings::Settings;
+use crate::warnings::Topic;
+use alloc::format;
+use alloc::rc::Rc;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+pub struct Postgres<H> {
+    host: Rc<H>,
+    batch_size: usize,
+    queue_limit: usize,
+    waiting: Batch,
+    /// Why the last batch was not stored. Until the next flush none is sent: each could cost the time that a
+    /// database has to answer.
+    failed: Option<String>,
+    notices: Vec<Notice>,
+}
+
+impl<H: Host> Postgres<H> {
+    pub fn new(host: Rc<H>, settings: &Settings) -> Self {
+        Self {
+            host,
+            batch_size: settings.batch_size,
+            queue_limit: settings.queue_limit,
+            waiting: Batch::default(),
+            failed: None,
+            notices: Vec::new(),
+        }
+    }
+
+    /// Sends what waits, as long as there are at least `least` lines.
+    fn send(&mut self, least: usize) -> Result<(), Error> {
+        let notices = &mut self.notices;
+        let mut refused = |refusal: &Refusal<'_>| {
+            let text = format!("the database refuses an event, which is dropped: {}", refusal.reason);
+            notices.push(Notice { topic: Refusal::TOPIC, text, lost: 1 });
+        };
+        let sent = database::send(&*self.host, &mut self.waiting, self.batch_size, least, &mut refused);
+        self.failed = sent.as_ref().err().map(|error| error.to_string());
+        Ok(sent?)
+    }
+
+    fn is_full(&self, batch: &Batch) -> bool {
+        !self.waiting.is_empty() && self.waiting.len() + batch.len() > self.queue_limit
+    }
+}
+
+impl<H: Host> Backend for Postgres<H> {
+    fn append(&mut self, batch: &Batch) -> Result<(), Refused> {
+        if self.is_full(batch) && self.failed.is_none() {
+            let _ = self.send(1);
+        }
+        if self.is_full(batch) {
+            let why = self.failed.as_deref().unwrap_or_default();
+            let error =
+                Error::Unavailable(format!("the queue of {} events is full: {why}", self.queue_limit));
+            return Err(Refused { stored: 0, reason: Reason::QueueFull, error });
+        }
+        self.waiting.extend(batch);
+        if self.failed.is_none()
+            && let Err(error) = self.send(self.batch_size)
+        {
+            // The lines are taken all the same.
+            self.notices.push(Notice { topic: Topic::Database, text: error.to_string(), lost: 0 });
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        self.send(1).map_err(|error| {
+            let waiting = |text| format!("{text}; {} events wait in memory", self.waiting.len());
+            match error {
+                Error::Unavailable(text) => Error::Unavailable(waiting(text)),
+                Error::Other(text) => Error::Other(waiting(text)),
+                error => error,
+            }
+        })
+    }
+
+    fn state(&self) -> State {
+        State { pending: self.waiting.len() as u64, ..State::default() }
+    }
+
+    fn notices(&mut self) -> Vec<Notice> {
+        core::mem::take(&mut self.notices)
+    }
+
+    fn read(&mut self, query: Query) -> Result<Page, Error> {
+        let waiting = &self.waiting;
+        database::read(&*self.host, query, &mut |page| {
+            for (_, line) in waiting.lines() {
+                page.offer(line, Place::default());
+            }
+            Ok(())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+use crate::error::Error;
+use crate::event::Event;
+use crate::host::SinkError;
+use crate::page::Page;
+use crate::query::{Filter, PageRequest};
+use crate::settings::Config;
+use crate::store::{Counts, Store, entry};
+use crate::testing::TestHost;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+const NOON: &str = "2026-11-23T12:00:00Z";
+
+fn open(host: &TestHost, config: Config) -> Store<TestHost> {
+    let mut store = Store::new(host.clone());
+    store.configure(&Config { backend: Some("postgres".into()), ..config }).unwrap();
+    store
+}
+
+fn event(tool: impl ToString) -> Event<'static> {
+    Event { tool: tool.to_string().into(), ..Event::default() }
+}
+
+fn down() -> Option<SinkError> {
+    Some(SinkError::Unavailable("it is down".into()))
+}
+
+fn tools(page: &Page) -> Vec<String> {
+    page.entries.iter().map(|kept| entry(kept).unwrap().event.tool.into_owned()).collect()
+}
+
+fn read(store: &mut Store<TestHost>) -> Vec<String> {
+    tools(&store.read(Filter::default(), &PageRequest::default()).unwrap())
+}
+
+#[track_caller]
+fn assert_counts(store: &Store<TestHost>, received: u64, stored: u64, pending: u64, queue_full: u64) {
+    let counts = store.status().counts;
+    let Counts { rejected, dropped, .. } = counts;
+    assert_eq!(
+        (counts.received, counts.stored, counts.pending, dropped.queue_full),
+        (received, stored, pending, queue_full),
+        "{counts:?}"
+    );
+    assert_eq!(received, stored + pending + rejected + dropped.queue_full + dropped.unwritable, "{counts:?}");
+}
+
+#[test]
+fn a_batch_is_sent_when_it_is_full_or_its_time_has_come() {
+    let host = TestHost::with_database(NOON);
+    let mut store = open(&host, Config { batch_size: Some(3), ..Config::default() });
+    for n in 0..7 {
+        store.write(event(n));
+    }
+    assert_eq!(host.database(|database| database.calls.clone()), [3, 3]);
+    assert_counts(&store, 7, 6, 1, 0);
+    host.pass_seconds(3);
+    store.write(event(7));
+    assert_eq!(host.database(|database| database.calls.clone()), [3, 3, 2]);
+    store.write_batch((8..16).map(event).collect()).unwrap();
+    assert_eq!(host.database(|database| database.calls.clone()), [3, 3, 2, 3, 3]);
+    store.close().unwrap();
+    assert_counts(&store, 16, 16, 0, 0);
+    assert_eq!(host.database(|database| database.tools().len()), 16);
+}
+
+#[test]
+fn what_waits_is_read_with_what_is_stored() {
+    let host = TestHost::with_database(NOON);
+    let mut store = open(&host, Config { batch_size: Some(2), ..Config::default() });
+    for n in 0..5 {
+        store.write(event(n));
+    }
+    assert_eq!(read(&mut store), ["0", "1", "2", "3", "4"]);
+    assert_counts(&store, 5, 4, 1, 0);
+}
+
+#[test]
+fn a_batch_is_kept_until_it_is_acknowledged() {
+    let host = TestHost::with_database(NOON);
+    let mut store = open(&host, Config { batch_size: Some(2), ..Config::default() });
+    host.database(|database| database.loses_each = Some(1));
+    store.write_batch((0..5).map(event).collect()).unwrap();
+    assert_counts(&store, 5, 0, 5, 0);
+    // Stored, but not known to be.
+    assert_eq!(host.database(|database| database.rows.len()), 2);
+    assert_eq!(read(&mut store), ["0", "1", "2", "3", "4"]);
+    host.database(|database| database.loses_each = None);
+    store.flush().unwrap();
+    assert_counts(&store, 5, 5, 0, 0);
+    assert_eq!(host.database(|database| database.tools().join("")), "01234");
+}
+
+#[test]
+fn pages_have_what_was_asked_for_also_where_answers_were_lost() {
+    let host = TestHost::with_database(NOON);
+    let mut store = open(&host, Config { batch_size: Some(5), ..Config::default() });
+    host.database(|database| database.loses_each = Some(1));
+    store.write_batch((0..9).map(event).collect()).unwrap();
+    let mut request = PageRequest { limit: 4, ..PageRequest::default() };
+    let mut pages = Vec::new();
+    loop {
+        let page = store.read(Filter::default(), &request).unwrap();
+        pages.push(tools(&page).join(""));
+        request.cursor = page.next;
+        if request.cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, ["0123", "4567", "8"]);
+}
+
+#[test]
+fn a_database_that_is_down_is_not_asked_for_each_event_and_a_full_queue_refuses_the_newest() {
+    let host = TestHost::with_database(NOON);
+    host.database(|database| database.down = down());
+    let config = Config { batch_size: Some(2), queue_limit: Some(6), ..Config::default() };
+    let mut store = open(&host, config);
+    for n in 0..9 {
+        store.write(event(n));
+    }
+    assert_counts(&store, 9, 0, 6, 3);
+    let Err(Error::Unavailable(text)) = store.write_batch((9..11).map(event).collect()) else { panic!() };
+    assert!(text.contains("queue of 6 events is full") && text.contains("it is down"), "{text}");
+    let Err(Error::Unavailable(text)) = store.flush() else { panic!() };
+    assert_eq!(text, "it is down; 6 events wait in memory");
+    assert!(store.status().last_error.unwrap().contains("it is down"));
+    assert!(matches!(store.close(), Err(Error::Unavailable(_))));
+    host.database(|database| database.down = None);
+    store.flush().unwrap();
+    store.write(event("after"));
+    store.flush().unwrap();
+    assert_eq!(host.database(|database| database.tools().join(" ")), "0 1 2 3 4 5 after");
+    assert_counts(&store, 11 + 1, 7, 0, 3);
+}
+
+#[test]
+fn a_refused_row_is_dropped_alone_and_counted() {
+    let host = TestHost::with_database(NOON);
+    host.database(|database| database.poison = ["3", "5"].into());
+    let mut store = open(&host, Config { batch_size: Some(4), ..Config::default() });
+    store.write_batch((0..8).map(event).collect()).unwrap();
+    assert_eq!(host.database(|database| database.tools().join("")), "012467");
+    let counts = store.status().counts;
+    assert_eq!((counts.received, counts.stored, counts.dropped.unwritable), (8, 6, 2));
+    let warnings = host.0.borrow().warnings.clone();
+    assert_eq!(warnings, ["audit-store: the database refuses an event, which is dropped: poison"]);
+}
+
+#[test]
+fn credentials_that_are_wrong_lose_nothing_until_they_are_right() {
+    let host = TestHost::with_database(NOON);
+    host.database(|database| database.down = Some(SinkError::Other("check the password".into())));
+    let mut store = open(&host, Config::default());
+    store.write(event("a"));
+    assert_eq!(store.flush(), Err(Error::Other("check the password; 1 events wait in memory".into())));
+    host.database(|database| database.down = None);
+    store.flush().unwrap();
+    assert_counts(&store, 1, 1, 0, 0);
+}

@@ -70,12 +70,16 @@ fn pages_are_found_by_an_index() {
         }
     }
     let middle = Timestamp::parse("2026-11-23T00:00:10Z").unwrap();
-    for (id, order) in [(None, Order::OldestFirst), (Some(Uuid::from_u128(1)), Order::NewestFirst)] {
-        let key = Key { at: middle, id, place: Place { day: 0, offset: 30_000 } };
-        let cursor = Some(key.to_cursor(super::order(order)));
-        let plan = plan(&mut client, &Filter::default(), &PageRequest { limit: 100, order, cursor });
-        assert!(plan.contains("tool_audit_events_ts_idx") && plan.contains("Incremental Sort"), "{plan}");
-        assert_few_rows(&plan);
+    for id in [None, Some(Uuid::from_u128(1))] {
+        for (order, bound) in [(Order::OldestFirst, "ts >="), (Order::NewestFirst, "ts <=")] {
+            let key = Key { at: middle, id, place: Place { day: 0, offset: 30_000 } };
+            let cursor = Some(key.to_cursor(super::order(order)));
+            let plan = plan(&mut client, &Filter::default(), &PageRequest { limit: 100, order, cursor });
+            assert!(plan.contains("tool_audit_events_ts_idx") && plan.contains("Incremental Sort"), "{plan}");
+            let condition = plan.lines().find(|line| line.contains("Index Cond")).unwrap();
+            assert!(condition.contains(&format!("{bound} '2026-11-23 00:00:10+00'")), "{plan}");
+            assert_few_rows(&plan);
+        }
     }
     let uncounted = Conditions::uncounted(&Filter::default(), true, true).unwrap();
     let values: Vec<_> = borrowed(&uncounted.values).collect();

@@ -34,7 +34,9 @@
 //! ```
 //!
 //! [`Options::from_env`] takes the settings from the environment instead. The host owns what needs trust: the
-//! component reaches the one folder that it is given, the clock, random numbers and stderr, and nothing else.
+//! component reaches the one folder that it is given, the clock, random numbers and stderr, and nothing else. The
+//! PostgreSQL database of [`Options::database_url`] is the host's too: the component hands it entries and asks for
+//! pages, and sees neither the URL nor a connection.
 //!
 //! # What becomes of an event
 //! [`Handle::write`] puts it into a bounded queue, from which a worker hands it to the component in batches.

@@ -152,8 +152,15 @@ impl Handle {
     /// # Errors
     /// Why something still has to wait; nothing is lost by it.
     pub fn flush(&self) -> Result<(), Error> {
-        // A call for each part, so that events are taken from the queue meanwhile.
-        while self.ask(Worker::flush)?? {}
+        let mut left = None;
+        // A call for each part, so that events are taken from the queue meanwhile. Where they come faster than the
+        // database takes them, this would never end.
+        while let Some(now) = self.ask(Worker::flush)?? {
+            if left.is_some_and(|left| now >= left) {
+                break;
+            }
+            left = Some(now);
+        }
         Ok(())
     }
 

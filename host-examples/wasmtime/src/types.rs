@@ -40,10 +40,18 @@ pub struct Status {
     pub restarts: u64,
 }
 
+/// How much is in the spool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Spooled {
+    /// Events of the instance in use.
+    events: u64,
+    /// Bytes of other instances, whose turn is later.
+    bytes_of_others: u64,
+}
+
 impl Status {
-    /// How much is spooled: events of the instance, bytes of others.
-    pub(crate) fn spool(&self) -> (u64, u64) {
-        (self.counts.spooled, self.spooled_by_others)
+    pub(crate) fn spooled(&self) -> Spooled {
+        Spooled { events: self.counts.spooled, bytes_of_others: self.spooled_by_others }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::instance::Instance;
 use crate::ledger::{Change, Ledger};
 use crate::options::Options;
 use crate::queue::{Queue, Taken};
-use crate::types::{Event, Filter, JsonlPage, Page, PageRequest, Receipt, Status};
+use crate::types::{Event, Filter, JsonlPage, Page, PageRequest, Receipt, Spooled, Status};
 use crate::warnings::Warnings;
 use crate::worker::backlog::Backlog;
 
@@ -177,14 +177,14 @@ impl Worker {
         answer
     }
 
-    /// Hands everything over, and drains a part of the spool; true: there is more to drain.
-    pub(crate) fn flush(&mut self) -> Result<bool, Error> {
+    /// Hands everything over, and drains a part of the spool; what is left of it, if it becomes smaller.
+    pub(crate) fn flush(&mut self) -> Result<Option<Spooled>, Error> {
         self.stalled = None;
         self.deliver();
         if let Some(error) = self.stalled.clone() {
             return Err(error);
         }
-        let before = self.seen.spool();
+        let before = self.seen.spooled();
         match self.counted(Instance::flush) {
             Ok((answer, _)) => answer.map(|()| self.drains(before)),
             Err(reason) => {
@@ -202,12 +202,12 @@ impl Worker {
         if self.seen.counts.pending == 0 && !probes {
             return false;
         }
-        let before = self.seen.spool();
+        let before = self.seen.spooled();
         // What it cannot hand on stays pending, and shows in the status.
         if let Err(reason) = self.counted(Instance::flush) {
             self.recover(&reason, &mut Vec::new());
         }
-        let more = spools && self.drains(before);
+        let more = spools && self.drains(before).is_some();
         if !more {
             self.probe_at = Instant::now() + self.recovery_interval;
         }
@@ -223,10 +223,10 @@ impl Worker {
         self.seen.requested == "auto" && self.seen.backend != "jsonl"
     }
 
-    /// Whether the spool is not drained yet, but becomes smaller.
-    fn drains(&self, before: (u64, u64)) -> bool {
-        let now = self.seen.spool();
-        now != (0, 0) && now < before
+    /// What is left of the spool, if it becomes smaller.
+    fn drains(&self, before: Spooled) -> Option<Spooled> {
+        let now = self.seen.spooled();
+        (now != Spooled::default() && now < before).then_some(now)
     }
 
     pub(crate) fn status(&mut self) -> Status {

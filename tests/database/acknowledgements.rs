@@ -53,7 +53,10 @@ fn lose_each(k: u64, backend: &str, way: Way, seed: u64) {
         let waits = client.flush();
         let counts = client.status().counts;
         assert_eq!(counts.stored, 0, "nothing was acknowledged: {context}");
-        assert_eq!((waits.is_err(), counts.spooled > 0), if backend == "auto" { (false, true) } else { (true, false) });
+        assert_eq!(
+            (waits.is_err(), counts.spooled > 0),
+            if backend == "auto" { (false, true) } else { (true, false) }
+        );
     }
     assert!(proxy.swallowed() > 0, "{context}");
 

@@ -62,9 +62,8 @@ fn two_instances_that_drain_at_once_store_each_event_once() {
     let proxy = Proxy::to(cluster.port());
     let through = proxy.url(&url);
     // Batches of different sizes begin and end in different lines of a file.
-    let writers = [("one", 7), ("other", 30)].map(|(name, batch_size)| {
-        (name, move |options: audit_host::Options| options.batch_size(batch_size))
-    });
+    let writers = [("one", 7), ("other", 30)]
+        .map(|(name, batch_size)| (name, move |options: audit_host::Options| options.batch_size(batch_size)));
     let barrier = Barrier::new(writers.len() + 1);
     let sent: Vec<Event> = thread::scope(|scope| {
         let threads = writers.map(|(name, sized)| {

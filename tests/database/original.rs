@@ -59,7 +59,8 @@ fn insert(cluster: &Cluster, url: &str, event: &Event) {
     ];
     let numbers = [event.duration_ms, event.in_size, event.out_size].map(|number| number.to_string());
     let options = [&event.graph_run_id, &event.graph_node, &event.job_id].map(option);
-    let values = [&texts.map(|value| text(value))[..], &numbers, &[text(&event.input_hash)], &options].concat();
+    let values =
+        [&texts.map(|value| text(value))[..], &numbers, &[text(&event.input_hash)], &options].concat();
     let columns = "ts, req_id, workspace_id, user_id, agent_id, tool, action, status, duration_ms, in_size, out_size, \
                    input_hash, graph_run_id, graph_node, job_id";
     cluster.execute(url, &format!("INSERT INTO {TABLE} ({columns}) VALUES ({})", values.join(", ")));
@@ -123,7 +124,8 @@ fn assert_reads(client: &mut Client, expected: &[(Event, bool)]) {
         Filter { from_ts: some("2026-11-24"), ..Filter::default() },
     ];
     for filter in &filters {
-        let matches = |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
+        let matches =
+            |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
         let mut wanted: Vec<&(Event, bool)> = expected.iter().collect();
         wanted.retain(|(event, _)| {
             filter.from_ts.as_deref().is_none_or(|from| event.ts.as_str() >= from)
@@ -137,7 +139,11 @@ fn assert_reads(client: &mut Client, expected: &[(Event, bool)]) {
                 let found = read_all(client, filter, order, limit);
                 assert_eq!(found.len(), wanted.len(), "{filter:?}, {order:?}, {limit}");
                 for (entry, (event, own)) in found.iter().zip(&wanted) {
-                    assert_eq!((&entry.event, !entry.id.is_empty()), (event, *own), "{filter:?}, {order:?}, {limit}");
+                    assert_eq!(
+                        (&entry.event, !entry.id.is_empty()),
+                        (event, *own),
+                        "{filter:?}, {order:?}, {limit}"
+                    );
                 }
             }
             wanted.reverse();

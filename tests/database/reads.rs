@@ -44,7 +44,10 @@ fn a_read_gives_each_event_once_while_another_instance_drains() {
             }
             drained.store(true, Ordering::Relaxed);
         });
-        let mut reads = [Order::OldestFirst, Order::NewestFirst].into_iter().cycle().zip([0, 400, 170].into_iter().cycle());
+        let mut reads = [Order::OldestFirst, Order::NewestFirst]
+            .into_iter()
+            .cycle()
+            .zip([0, 400, 170].into_iter().cycle());
         loop {
             let last = drained.load(Ordering::Relaxed);
             let before = crate::table::count(cluster, &url);

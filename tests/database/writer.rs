@@ -109,7 +109,12 @@ impl Writer {
     pub fn wait_for(&self, acknowledged: u64) {
         let start = Instant::now();
         while self.acknowledged() < acknowledged {
-            assert!(start.elapsed() < PATIENCE, "{} has {} of {acknowledged}", self.name, self.acknowledged());
+            assert!(
+                start.elapsed() < PATIENCE,
+                "{} has {} of {acknowledged}",
+                self.name,
+                self.acknowledged()
+            );
             thread::sleep(Duration::from_millis(1));
         }
     }

@@ -179,11 +179,25 @@ impl Worker {
 
     /// Hands everything over, and drains a part of the spool; what is left of it, if it becomes smaller.
     pub(crate) fn flush(&mut self) -> Result<Option<Spooled>, Error> {
+        self.deliver_all()?;
+        self.flush_instance()
+    }
+
+    /// Hands the backlog over, also where the component's own queue was full: a flush empties that.
+    fn deliver_all(&mut self) -> Result<(), Error> {
         self.stalled = None;
         self.deliver();
-        if let Some(error) = self.stalled.clone() {
-            return Err(error);
+        if let Some(Error::Unavailable(_)) = self.stalled {
+            // Why it was not emptied is why the backlog has to wait.
+            let _ = self.flush_instance();
+            self.stalled = None;
+            self.deliver();
         }
+        self.stalled.clone().map_or(Ok(()), Err)
+    }
+
+    /// Flushes the component, which drains a part of the spool; what is left of it, if it becomes smaller.
+    fn flush_instance(&mut self) -> Result<Option<Spooled>, Error> {
         let before = self.seen.spooled();
         match self.counted(Instance::flush) {
             Ok((answer, _)) => answer.map(|()| self.drains(before)),
@@ -277,8 +291,8 @@ impl Worker {
     fn finish(&mut self) -> Status {
         // Twice, because a component that stops here leaves events to hand over to the next.
         for _ in 0..2 {
-            self.stalled = None;
-            self.deliver();
+            // Why not all of it was taken is kept.
+            let _ = self.deliver_all();
             match self.counted(Instance::close) {
                 Ok((Ok(()), _)) => break,
                 Ok((Err(error), _)) => {

@@ -24,6 +24,7 @@ pub(crate) struct State {
     limits: StoreLimits,
     /// None: the component is told that there is none.
     pub(crate) database: Option<Database>,
+    pub(crate) read_only: bool,
     pub(crate) time: CallTime,
 }
 
@@ -114,6 +115,7 @@ impl Instance {
             table: ResourceTable::new(),
             limits: limits.build(),
             database: options.database()?,
+            read_only: options.read_only,
             time: CallTime::start(),
         };
         let mut store = Store::new(&component.engine, state);

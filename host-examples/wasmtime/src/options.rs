@@ -176,7 +176,8 @@ impl Options {
         self
     }
 
-    /// Opens for reading: no folder is created, and the component cannot write into it. Events are refused.
+    /// Opens for reading: no folder is created, and the component can write neither into it nor into a database.
+    /// Events are refused.
     #[must_use]
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;

@@ -264,6 +264,15 @@ impl Options {
         backend.is_some() || durability.is_some() || numbers.into_iter().any(Option::is_some)
     }
 
+    /// The database at the URL that is set, whatever the backend; none: no URL is set. It is the one that a store
+    /// with these options uses, and not connected to yet.
+    ///
+    /// # Errors
+    /// As [`Database::new`]; the text names the variable that the URL came from.
+    pub fn open_database(&self) -> Result<Option<Database>, Error> {
+        self.database.strictly_opened(&self.warnings)
+    }
+
     /// Refuses what the host would not work with; the component refuses the rest.
     pub(crate) fn check(&self) -> Result<(), Error> {
         if self.guest_memory < LEAST_GUEST_MEMORY {

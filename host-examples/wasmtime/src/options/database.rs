@@ -107,18 +107,33 @@ impl DatabaseOptions {
         Some(self.opened.get_or_init(|| Database::new(text, self.timeout, self.read_timeout)))
     }
 
+    /// The database, if there is a URL. A wrong one is an error wherever it came from.
+    pub(super) fn strictly_opened(&self, warnings: &Warnings) -> Result<Option<Database>, Error> {
+        let Some(opened) = self.open() else { return Ok(None) };
+        self.warn(warnings);
+        let variable = self.url.as_ref().and_then(|url| url.variable);
+        opened.clone().map(Some).map_err(|error| match (error, variable) {
+            (Error::Config(text), Some(variable)) => Error::Config(format!("{variable}: {text}")),
+            (error, _) => error,
+        })
+    }
+
     /// The database, if there is a URL. A wrong one in the environment is a warning, as if there were none.
     pub(super) fn opened(&self, warnings: &Warnings) -> Result<Option<Database>, Error> {
         let Some(opened) = self.open() else { return Ok(None) };
-        if let Some(text) = &self.warning {
-            warnings.warn("database-timeout", text);
-        }
+        self.warn(warnings);
         match (opened, self.url.as_ref().and_then(|url| url.variable)) {
             (Err(error @ Error::Config(_)), Some(variable)) => {
                 warnings.warn("database-url", &format!("{variable}: {error}; there is no database"));
                 Ok(None)
             }
             (opened, _) => opened.clone().map(Some),
+        }
+    }
+
+    fn warn(&self, warnings: &Warnings) {
+        if let Some(text) = &self.warning {
+            warnings.warn("database-timeout", text);
         }
     }
 }

@@ -30,6 +30,18 @@ for line in open(sys.argv[1]):
         sys.stdout.write(line)
 ";
 
+/// Runs `audit-host`'s example of this name for release, with a server of its own.
+pub fn postgres(workspace: &Workspace) -> Result<()> {
+    setup::run(&workspace.root)?;
+    setup::postgres()?;
+    let run = ["run", "--release", "--package", "audit-host", "--example", "bench_postgres"];
+    let run = workspace.cargo().env_remove("CARGO_BUILD_TARGET").args(run).status();
+    if !run.context("cannot run cargo")?.success() {
+        bail!("the benchmark failed");
+    }
+    Ok(())
+}
+
 /// Builds the program for release and prints times and ratios.
 pub fn run(workspace: &Workspace) -> Result<()> {
     setup::run(&workspace.root)?;

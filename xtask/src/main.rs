@@ -26,9 +26,11 @@ Commands:
   test [ARG]...  Build the components and run `cargo test --workspace ARG...`. The tests start servers of
                  their own with PostgreSQL's programs: where there are none, Debian's are installed (apt-get)
   bench          Time `audit write` and `audit read` (release) against loops in Python that do the same
+  bench-postgres Time rows on their way into PostgreSQL (release): through the component in batches of 50,
+                 500 and 5 000, by COPY, by a prepared INSERT; and `write` while the database hangs
   help           Print this
 
-`demo`, `test` and `bench` do what they need of the first two themselves.
+`demo`, `test` and the benchmarks do what they need of the first two themselves.
 
 Environment:
   CARGO_TARGET_DIR       The target folder, in the place of `target`
@@ -60,6 +62,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         "components" => workspace.components()?,
         "demo" => demo::run(&workspace)?,
         "bench" => bench::run(&workspace)?,
+        "bench-postgres" => bench::postgres(&workspace)?,
         "test" => return workspace.test(rest),
         "help" | "--help" | "-h" => print!("{HELP}"),
         other => bail!("there is no command `{other}`: see `cargo xtask help`"),

@@ -8,11 +8,11 @@
 //!   over again.
 //! - When an instance stops, its last known counts are carried over. What was pending in it is taken off
 //!   `received` if the host still has it (it will be handed over, and counted, again), else it is lost and
-//!   counted as `unwritable`.
+//!   counted as `unwritable`. What it had spooled is on disk, and stored once the next one has drained it.
 
 use std::collections::VecDeque;
 
-use crate::types::{Counts, Event};
+use crate::types::{Counts, Event, Status};
 
 /// The counts of a store, and the events that its instance has in memory.
 #[derive(Default)]
@@ -53,13 +53,20 @@ pub(crate) struct Placed {
 
 impl Ledger {
     /// Takes over the counts of the instance after a call.
-    pub(crate) fn observe(&mut self, counts: &Counts) -> Change {
-        let taken = counts.taken().saturating_sub(self.current.taken());
-        let rejected = counts.rejected.saturating_sub(self.current.rejected);
-        self.current = *counts;
+    pub(crate) fn observe(&mut self, status: &Status) -> Change {
+        let (now, before) = (&status.counts, &self.current);
+        let since = |count: fn(&Counts) -> u64| count(now).saturating_sub(count(before));
+        let rejected = since(|counts| counts.rejected);
+        // Not what the counts of those taken grew by: rows that the database refuses are taken off them.
+        let refused = rejected + since(|counts| counts.dropped.invalid + counts.dropped.queue_full);
+        let taken = since(|counts| counts.received).saturating_sub(refused);
+        if status.requested == "auto" && status.spooled_by_others == 0 {
+            self.carried.stored += std::mem::take(&mut self.carried.spooled);
+        }
+        self.current = *now;
         self.next_seq += taken;
         while let Some(oldest) = self.unflushed.front() {
-            if self.unflushed_count() - oldest.count < counts.pending {
+            if self.unflushed_count() - oldest.count < self.current.pending {
                 break;
             }
             self.unflushed.pop_front();
@@ -161,6 +168,23 @@ mod tests {
     use super::*;
     use crate::types::Dropped;
 
+    fn status(counts: Counts) -> Status {
+        let text = String::new;
+        Status {
+            backend: text(),
+            since: text(),
+            requested: "auto".into(),
+            jsonl_dir: text(),
+            durability: text(),
+            chain: text(),
+            counts,
+            spooled_by_others: 0,
+            last_error: None,
+            warnings: Vec::new(),
+            restarts: 0,
+        }
+    }
+
     fn event(tool: u64) -> Event {
         Event { tool: tool.to_string(), ..Event::default() }
     }
@@ -171,19 +195,20 @@ mod tests {
 
     fn balanced(counts: &Counts) -> bool {
         let Dropped { invalid, queue_full, unwritable } = counts.dropped;
-        counts.received == counts.taken() + counts.rejected + invalid + queue_full + unwritable
+        let taken = counts.stored + counts.spooled + counts.pending;
+        counts.received == taken + counts.rejected + invalid + queue_full + unwritable
     }
 
     #[test]
     fn what_was_refused_and_kept_counts_once() {
         let mut ledger = Ledger::default();
-        let change = ledger.observe(&Counts { received: 10, rejected: 10, ..Counts::default() });
+        let change = ledger.observe(&status(Counts { received: 10, rejected: 10, ..Counts::default() }));
         assert_eq!(change, Change { taken: 0, rejected: 10 });
         ledger.withdraw(change.rejected);
         let counts = ledger.counts(10, 0, 0);
         assert_eq!((counts.received, counts.pending, counts.rejected), (10, 10, 0));
 
-        ledger.observe(&Counts { received: 20, stored: 10, rejected: 10, ..Counts::default() });
+        ledger.observe(&status(Counts { received: 20, stored: 10, rejected: 10, ..Counts::default() }));
         let counts = ledger.counts(0, 3, 2);
         assert_eq!((counts.received, counts.stored, counts.rejected), (15, 10, 0));
         assert_eq!(counts.dropped, Dropped { invalid: 0, queue_full: 3, unwritable: 2 });
@@ -193,10 +218,10 @@ mod tests {
     #[test]
     fn what_an_instance_had_in_memory_is_handed_over_again() {
         let mut ledger = Ledger::default();
-        ledger.observe(&Counts { received: 4, pending: 4, ..Counts::default() });
+        ledger.observe(&status(Counts { received: 4, pending: 4, ..Counts::default() }));
         ledger.accepted(4, Some(events(0..4)));
         // Three of seven are flushed: of the first batch one is still in memory.
-        ledger.observe(&Counts { received: 7, stored: 3, pending: 4, ..Counts::default() });
+        ledger.observe(&status(Counts { received: 7, stored: 3, pending: 4, ..Counts::default() }));
         ledger.accepted(3, Some(events(4..7)));
         let (again, lost) = ledger.fold();
         assert_eq!(lost, 0);
@@ -210,9 +235,9 @@ mod tests {
     #[test]
     fn what_is_flushed_is_not_kept() {
         let mut ledger = Ledger::default();
-        ledger.observe(&Counts { received: 2, pending: 2, ..Counts::default() });
+        ledger.observe(&status(Counts { received: 2, pending: 2, ..Counts::default() }));
         ledger.accepted(2, Some(events(0..2)));
-        ledger.observe(&Counts { received: 2, stored: 2, ..Counts::default() });
+        ledger.observe(&status(Counts { received: 2, stored: 2, ..Counts::default() }));
         assert_eq!(ledger.unflushed_count(), 0);
         ledger.accepted(0, Some(Vec::new()));
         assert_eq!(ledger.fold(), (Vec::new(), 0));
@@ -221,11 +246,34 @@ mod tests {
     #[test]
     fn what_nobody_has_a_copy_of_is_lost_and_counted() {
         let mut ledger = Ledger::default();
-        ledger.observe(&Counts { received: 5, pending: 5, ..Counts::default() });
+        ledger.observe(&status(Counts { received: 5, pending: 5, ..Counts::default() }));
         ledger.accepted(5, None);
         assert_eq!(ledger.fold(), (Vec::new(), 5));
         let counts = ledger.counts(0, 0, 0);
         assert_eq!((counts.received, counts.dropped.unwritable), (5, 5));
         assert!(balanced(&counts));
+    }
+
+    #[test]
+    fn what_the_database_refuses_later_was_taken_all_the_same() {
+        let mut ledger = Ledger::default();
+        let change = ledger.observe(&status(Counts { received: 10, pending: 10, ..Counts::default() }));
+        assert_eq!(change, Change { taken: 10, rejected: 0 });
+        let dropped = Dropped { unwritable: 3, ..Dropped::default() };
+        let counts = Counts { received: 15, stored: 7, pending: 5, dropped, ..Counts::default() };
+        assert_eq!(ledger.observe(&status(counts)), Change { taken: 5, rejected: 0 });
+        assert_eq!(ledger.next_seq(), 15);
+    }
+
+    #[test]
+    fn what_an_instance_had_spooled_is_stored_once_the_next_has_drained_it() {
+        let mut ledger = Ledger::default();
+        ledger.observe(&status(Counts { received: 4, spooled: 4, ..Counts::default() }));
+        assert_eq!(ledger.fold(), (Vec::new(), 0));
+        ledger.observe(&Status { spooled_by_others: 900, ..status(Counts::default()) });
+        assert_eq!(ledger.counts(0, 0, 0).spooled, 4);
+        ledger.observe(&status(Counts::default()));
+        let counts = ledger.counts(0, 0, 0);
+        assert_eq!((counts.received, counts.stored, counts.spooled), (4, 4, 0));
     }
 }

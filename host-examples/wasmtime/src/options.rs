@@ -176,7 +176,8 @@ impl Options {
         self
     }
 
-    /// Opens for reading: no folder is created, and the component cannot write into it. Events are refused.
+    /// Opens for reading: no folder is created, and the component can write neither into it nor into a database.
+    /// Events are refused.
     #[must_use]
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
@@ -305,10 +306,19 @@ impl Options {
 
     /// How often the worker flushes.
     pub(crate) fn tick(&self) -> Duration {
-        let given = self.config.flush_interval_ms;
-        let variable = || self.variable("AUDIT_FLUSH_INTERVAL_MS")?.to_str()?.parse().ok();
+        let given = self.config.flush_interval_ms.or_else(|| self.number("AUDIT_FLUSH_INTERVAL_MS"));
         // Oftener would only burn time: a flush of nothing takes microseconds.
-        Duration::from_millis(given.or_else(variable).unwrap_or(2000).clamp(10, 3_600_000))
+        Duration::from_millis(given.unwrap_or(2000).clamp(10, 3_600_000))
+    }
+
+    /// How often the worker has the component try a database again.
+    pub(crate) fn recovery_interval_or_default(&self) -> Duration {
+        let given = self.config.recovery_interval_s.or_else(|| self.number("AUDIT_RECOVERY_INTERVAL_S"));
+        Duration::from_secs(given.filter(|seconds| *seconds > 0).unwrap_or(300).min(1 << 32))
+    }
+
+    fn number(&self, variable: &str) -> Option<u64> {
+        self.variable(variable)?.to_str()?.parse().ok()
     }
 
     /// The database, where there is one and the backend needs it. The same one each time.

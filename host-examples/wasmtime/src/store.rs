@@ -146,12 +146,22 @@ impl Handle {
         self.ask(move |worker| worker.write_jsonl(&lines))?
     }
 
-    /// Hands over all that was written before, down to what the component has buffered.
+    /// Hands over all that was written before, down to what the component has buffered. Under `auto` the database
+    /// is tried again, and what is in the spool goes into it, as far as it takes it.
     ///
     /// # Errors
     /// Why something still has to wait; nothing is lost by it.
     pub fn flush(&self) -> Result<(), Error> {
-        self.ask(Worker::flush)?
+        let mut left = None;
+        // A call for each part, so that events are taken from the queue meanwhile. Where they come faster than the
+        // database takes them, this would never end.
+        while let Some(now) = self.ask(Worker::flush)?? {
+            if left.is_some_and(|left| now >= left) {
+                break;
+            }
+            left = Some(now);
+        }
+        Ok(())
     }
 
     /// A page of the entries that match.

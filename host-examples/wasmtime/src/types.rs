@@ -40,6 +40,21 @@ pub struct Status {
     pub restarts: u64,
 }
 
+/// How much is in the spool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Spooled {
+    /// Events of the instance in use.
+    events: u64,
+    /// Bytes of other instances, whose turn is later.
+    bytes_of_others: u64,
+}
+
+impl Status {
+    pub(crate) fn spooled(&self) -> Spooled {
+        Spooled { events: self.counts.spooled, bytes_of_others: self.spooled_by_others }
+    }
+}
+
 impl From<StoreStatus> for Status {
     fn from(status: StoreStatus) -> Self {
         Self {
@@ -140,12 +155,5 @@ impl Default for Counts {
     /// All zero.
     fn default() -> Self {
         Self { received: 0, stored: 0, spooled: 0, pending: 0, rejected: 0, dropped: Dropped::default() }
-    }
-}
-
-impl Counts {
-    /// Those that the store took: stored, or on their way.
-    pub(crate) fn taken(&self) -> u64 {
-        self.stored + self.spooled + self.pending
     }
 }

@@ -11,7 +11,7 @@ use crate::instance::Instance;
 use crate::ledger::{Change, Ledger};
 use crate::options::Options;
 use crate::queue::{Queue, Taken};
-use crate::types::{Event, Filter, JsonlPage, Page, PageRequest, Receipt, Status};
+use crate::types::{Event, Filter, JsonlPage, Page, PageRequest, Receipt, Spooled, Status};
 use crate::warnings::Warnings;
 use crate::worker::backlog::Backlog;
 
@@ -35,6 +35,10 @@ pub(crate) struct Worker {
     /// The host's own last error, with its time.
     last_error: Option<String>,
     tick: Duration,
+    recovery_interval: Duration,
+    read_only: bool,
+    /// When the component is to look for spools, and to try a database again that did not answer.
+    probe_at: Instant,
     full: u64,
 }
 
@@ -60,6 +64,9 @@ impl Worker {
             restarts: 0,
             last_error: None,
             tick: options.tick(),
+            recovery_interval: options.recovery_interval_or_default(),
+            read_only: options.read_only,
+            probe_at: Instant::now(),
             full: 0,
         })
     }
@@ -69,26 +76,24 @@ impl Worker {
         let end = End(Arc::clone(&self.queue));
         let mut next_tick = Instant::now() + self.tick;
         loop {
-            let Taken { events, bytes, requests, refused, closed } = self.queue.take(next_tick);
+            let Taken { events, bytes, requests, refused, closed } = self.queue.take(self.due(next_tick));
             self.backlog.append(events, bytes);
             if refused.full > self.full {
                 self.full = refused.full;
                 let text = format!("the queue is full; {} events were not recorded so far", refused.full);
                 self.warnings.warn("queue-full", &text);
             }
-            let due = Instant::now() >= next_tick;
-            if due {
+            if Instant::now() >= self.due(next_tick) {
                 self.stalled = None;
+                self.deliver();
+                let more = self.chores();
+                // What a full queue had kept out fits now.
+                self.stalled = None;
+                next_tick = Instant::now() + if more { Duration::ZERO } else { self.tick };
             }
             self.deliver();
             for request in requests {
                 request(&mut self);
-            }
-            if due {
-                // What it cannot hand on stays pending, and shows in the status.
-                let _ =
-                    self.counted(Instance::flush).map_err(|reason| self.recover(&reason, &mut Vec::new()));
-                next_tick = Instant::now() + self.tick;
             }
             if closed {
                 break;
@@ -174,19 +179,70 @@ impl Worker {
         answer
     }
 
-    pub(crate) fn flush(&mut self) -> Result<(), Error> {
+    /// Hands everything over, and drains a part of the spool; what is left of it, if it becomes smaller.
+    pub(crate) fn flush(&mut self) -> Result<Option<Spooled>, Error> {
+        self.deliver_all()?;
+        self.flush_instance()
+    }
+
+    /// Hands the backlog over, also where the component's own queue was full: a flush empties that.
+    fn deliver_all(&mut self) -> Result<(), Error> {
         self.stalled = None;
         self.deliver();
-        if let Some(error) = self.stalled.clone() {
-            return Err(error);
+        if let Some(Error::Unavailable(_)) = self.stalled {
+            // Why it was not emptied is why the backlog has to wait.
+            let _ = self.flush_instance();
+            self.stalled = None;
+            self.deliver();
         }
+        self.stalled.clone().map_or(Ok(()), Err)
+    }
+
+    /// Flushes the component, which drains a part of the spool; what is left of it, if it becomes smaller.
+    fn flush_instance(&mut self) -> Result<Option<Spooled>, Error> {
+        let before = self.seen.spooled();
         match self.counted(Instance::flush) {
-            Ok((answer, _)) => answer,
+            Ok((answer, _)) => answer.map(|()| self.drains(before)),
             Err(reason) => {
                 self.recover(&reason, &mut Vec::new());
                 Err(Error::Trap(reason))
             }
         }
+    }
+
+    /// What has to be done from time to time: flushes what waits in the component, and has it try the database
+    /// again that did not answer. True: there is more to drain, now.
+    fn chores(&mut self) -> bool {
+        let spools = self.spools();
+        let probes = spools && Instant::now() >= self.probe_at;
+        if self.seen.counts.pending == 0 && !probes {
+            return false;
+        }
+        let before = self.seen.spooled();
+        // What it cannot hand on stays pending, and shows in the status.
+        if let Err(reason) = self.counted(Instance::flush) {
+            self.recover(&reason, &mut Vec::new());
+        }
+        let more = spools && self.drains(before).is_some();
+        if !more {
+            self.probe_at = Instant::now() + self.recovery_interval;
+        }
+        more
+    }
+
+    /// When there are chores next.
+    fn due(&self, next_tick: Instant) -> Instant {
+        if self.spools() { next_tick.min(self.probe_at) } else { next_tick }
+    }
+
+    fn spools(&self) -> bool {
+        !self.read_only && self.seen.requested == "auto" && self.seen.backend != "jsonl"
+    }
+
+    /// What is left of the spool, if it becomes smaller.
+    fn drains(&self, before: Spooled) -> Option<Spooled> {
+        let now = self.seen.spooled();
+        (now != Spooled::default() && now < before).then_some(now)
     }
 
     pub(crate) fn status(&mut self) -> Status {
@@ -219,7 +275,10 @@ impl Worker {
         }
         match self.instance.status() {
             Ok(status) => {
-                let change = self.ledger.observe(&status.counts);
+                let change = self.ledger.observe(&status);
+                if status.backend == "spool" && self.seen.backend != "spool" {
+                    self.probe_at = Instant::now() + self.recovery_interval;
+                }
                 self.seen = status;
                 Ok((answer, change))
             }
@@ -234,8 +293,8 @@ impl Worker {
     fn finish(&mut self) -> Status {
         // Twice, because a component that stops here leaves events to hand over to the next.
         for _ in 0..2 {
-            self.stalled = None;
-            self.deliver();
+            // Why not all of it was taken is kept.
+            let _ = self.deliver_all();
             match self.counted(Instance::close) {
                 Ok((Ok(()), _)) => break,
                 Ok((Err(error), _)) => {

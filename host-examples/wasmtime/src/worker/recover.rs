@@ -68,7 +68,7 @@ impl Worker {
         let started = self.instance.reopen().and_then(|mut instance| Ok((instance.status()?, instance)));
         match started {
             Ok((status, instance)) => {
-                self.ledger.observe(&status.counts);
+                self.ledger.observe(&status);
                 self.seen = status;
                 self.instance = instance;
                 self.restarts += 1;

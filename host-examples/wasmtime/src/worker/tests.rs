@@ -7,6 +7,8 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use audit_testbed::{Cluster, Proxy};
+
 use crate::instance::Fault;
 use crate::types::{Counts, Dropped};
 use crate::{AuditStore, Error, Event, Filter, Handle, Options, Order, Status};
@@ -375,4 +377,97 @@ impl Random {
     fn pick<T: Copy, const N: usize>(&mut self, from: [T; N]) -> T {
         from[self.below(N as u64) as usize]
     }
+}
+
+#[test]
+fn a_component_that_stops_beside_a_database_loses_and_doubles_nothing() {
+    for backend in ["postgres", "auto"] {
+        for (fault, batch) in [(Fault::Before, 1), (Fault::After, 1), (Fault::After, 100)] {
+            let folder = tempfile::tempdir().unwrap();
+            let options = options(folder.path()).backend(backend).batch_size(batch);
+            let options = options.database_url(Cluster::shared().database());
+            options.faults.lock().unwrap().extend([Fault::No, fault]);
+            let store = AuditStore::open(options).unwrap();
+            for tools in [["a", "b"], ["c", "d"], ["e", "f"]] {
+                let release = hold(&store);
+                for tool in tools {
+                    store.write(event(tool));
+                }
+                drop(release);
+                store.status().unwrap();
+            }
+            assert_eq!(tools(&store), ["a", "b", "c", "d", "e", "f"], "{backend} {fault:?} {batch}");
+            let status = store.close().unwrap();
+            assert_balanced(&status.counts);
+            assert_eq!((status.counts.received, status.counts.stored, status.restarts), (6, 6, 1));
+        }
+    }
+}
+
+#[test]
+fn what_a_stopped_component_had_spooled_is_drained_by_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = Cluster::shared();
+    let proxy = Proxy::to(cluster.port());
+    let options = options(folder.path()).backend("auto").batch_size(1);
+    let options = options.database_url(proxy.url(&cluster.database()));
+    options.faults.lock().unwrap().extend([Fault::No, Fault::Before]);
+    let store = AuditStore::open(options).unwrap();
+    store.flush().unwrap();
+    proxy.refuse();
+    store.write_batch(vec![event("a"), event("b")]).unwrap();
+    let status = store.status().unwrap();
+    assert_eq!((status.backend.as_str(), status.counts.spooled), ("spool", 2));
+    assert!(store.write_batch(vec![event("c")]).is_err());
+    let status = store.status().unwrap();
+    assert_balanced(&status.counts);
+    assert_eq!((status.restarts, status.counts.spooled), (1, 2));
+    proxy.pass();
+    store.flush().unwrap();
+    let status = store.close().unwrap();
+    assert_balanced(&status.counts);
+    assert_eq!((status.counts.stored, status.counts.spooled, status.counts.rejected), (2, 0, 1));
+}
+
+#[test]
+fn a_database_that_did_not_answer_is_tried_again_by_its_interval_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = Cluster::shared();
+    let proxy = Proxy::to(cluster.port());
+    let options = options(folder.path()).backend("auto").batch_size(1);
+    let options = options.database_url(proxy.url(&cluster.database()));
+    let store = AuditStore::open(options.recovery_interval(Duration::from_secs(1))).unwrap();
+    proxy.refuse();
+    store.write(event("a"));
+    wait_until(&store, |status| status.counts.spooled == 1);
+    proxy.pass();
+    let status = wait_until(&store, |status| status.counts.stored == 1);
+    assert_eq!(status.backend, "postgres");
+    assert!(status.last_error.is_some_and(|error| error.contains("events go to the spool")));
+    store.close().unwrap();
+}
+
+#[test]
+fn a_store_for_reading_writes_nothing_and_drains_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = Cluster::shared();
+    let (url, proxy) = (cluster.database(), Proxy::to(cluster.port()));
+    let options = options(folder.path()).backend("auto").batch_size(1);
+    let store = AuditStore::open(options.clone().database_url(proxy.url(&url))).unwrap();
+    store.write_batch(vec![event("a")]).unwrap();
+    proxy.refuse();
+    proxy.cut();
+    store.write_batch(vec![event("b")]).unwrap();
+    assert_eq!(store.close().unwrap().counts.spooled, 1);
+
+    let store = AuditStore::open(options.database_url(&url).read_only(true)).unwrap();
+    assert_eq!(tools(&store), ["a", "b"]);
+    assert!(store.flush().is_ok());
+    store.write(event("c"));
+    assert!(store.flush().is_err());
+    let status = store.close().unwrap();
+    assert_balanced(&status.counts);
+    assert_eq!((status.counts.stored, status.counts.dropped.unwritable), (0, 1));
+    assert_eq!(cluster.sql(&url, "SELECT tool FROM tool_audit_events"), [[Some("a".to_owned())]]);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }

@@ -80,11 +80,19 @@ fn a_hung_connection_is_not_used_again() {
     while database.insert(vec![entry(0)]).is_err() {
         assert!(Instant::now() < wait);
     }
+    let connections = "SELECT pid FROM pg_stat_activity
+                       WHERE datname = current_database() AND application_name = 'audit-store' AND query LIKE 'INSERT%'";
+    let hung = value(cluster, &url, connections);
     proxy.hang();
     let asked = Instant::now();
     assert_unavailable(database.insert(vec![entry(1)]), "does not answer within 600 ms");
     assert_in_time(asked);
     proxy.pass();
+    let end = Instant::now() + PATIENCE;
+    while cluster.sql(&url, connections).concat().contains(&Some(hung.clone())) {
+        assert!(Instant::now() < end, "the hung connection is kept");
+        thread::sleep(Duration::from_millis(20));
+    }
     assert_eq!(database.insert(vec![entry(2)]), Ok(Vec::new()));
     let read = seqs(&database);
     assert!(read == [0, 2] || read == [0, 1, 2], "{read:?}");

@@ -1,0 +1,86 @@
+//! A row that the database refuses: it alone is not stored.
+
+use std::fs;
+use std::sync::{Arc, Mutex};
+
+use audit_host::{Event, Options};
+use audit_testbed::{Cluster, Proxy};
+
+use crate::client::{Client, NEVER, WAYS, Way, database, files, spools};
+use crate::events::all_numbered;
+use crate::table::{TABLE, assert_same, assert_sound, rows};
+
+const POISONED: usize = 237;
+
+fn events() -> Vec<Event> {
+    let mut events = all_numbered("poison", 0..400);
+    events[POISONED].tool = "poison".into();
+    events
+}
+
+struct Case {
+    backend: &'static str,
+    way: Way,
+    spooled: bool,
+}
+
+#[test]
+fn one_row_of_400_that_the_database_refuses_is_dropped_alone_with_a_warning() {
+    for way in WAYS {
+        run(&Case { backend: "postgres", way, spooled: false });
+    }
+}
+
+#[test]
+fn under_auto_it_is_kept_aside_whether_it_was_in_the_spool_or_not() {
+    for way in WAYS {
+        for spooled in [false, true] {
+            run(&Case { backend: "auto", way, spooled });
+        }
+    }
+}
+
+fn run(Case { backend, way, spooled }: &Case) {
+    let context = format!("{backend}, {way:?}, spooled: {spooled}");
+    let (cluster, folder) = (Cluster::shared(), tempfile::tempdir().unwrap());
+    let url = database(cluster);
+    cluster.execute(&url, &format!("ALTER TABLE {TABLE} ADD CHECK (tool <> 'poison')"));
+    let proxy = Proxy::to(cluster.port());
+    let warnings = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&warnings);
+    let options = Options::new().backend(*backend).dir(folder.path()).database_url(proxy.url(&url));
+    let options = options.flush_interval(NEVER);
+    let mut client =
+        Client::open(*way, options.warnings(move |line| sink.lock().unwrap().push(line.to_owned())));
+    if *spooled {
+        proxy.refuse();
+    }
+    let mut events = events();
+    client.write_batch(&events).unwrap();
+    client.flush().unwrap();
+    if *spooled {
+        assert_eq!(client.status().counts.spooled, 400, "{context}");
+        proxy.pass();
+    }
+    let counts = client.settle();
+    assert_eq!((counts.received, counts.stored, counts.dropped.unwritable), (400, 399, 1), "{context}");
+
+    let poisoned = events.remove(POISONED);
+    let rows = rows(cluster, &url);
+    assert_sound(&rows, &[POISONED as u64]);
+    assert_same(&rows, &events);
+    let refusals = warnings.lock().unwrap().iter().filter(|line| line.contains("refuses an event")).count();
+    assert_eq!(refusals, 1, "{context}: {warnings:?}");
+
+    let refused = files(folder.path(), "refused_");
+    assert_eq!(refused.len(), usize::from(*backend == "auto"), "{context}");
+    if let [path] = &refused[..] {
+        let chain = client.status().chain;
+        assert!(path.ends_with(format!("refused_{chain}.jsonl")), "{path:?}");
+        let text = fs::read_to_string(path).unwrap();
+        let line: serde_json::Value = serde_json::from_str(&text).expect("it is one line");
+        assert_eq!((line["req_id"].as_str(), line["seq"].as_u64()), (Some(&*poisoned.req_id), Some(237)));
+        assert!(!text.contains("poison-236") && text.ends_with("\"}\n"), "{text}");
+    }
+    assert_eq!(spools(folder.path()).len(), 0, "{context}");
+}

@@ -157,7 +157,7 @@ that is made of their contents. So an import can be broken off and run again at 
 already stays as it is, and nothing is there twice.
 
 A line that is no event is named on stderr (`FILE:7: ts: ...`) and passed over. While the database does not \
-answer, a batch is tried again for half a minute.
+answer, a batch is tried again for a quarter of a minute.
 
 Exit status: 0 if every line is in the database, 1 if some were passed over or refused by the database, 2 if the \
 files cannot be read or the database cannot be used; run it again then.";
@@ -255,7 +255,7 @@ Examples:
   AUDIT_BACKEND=jsnol audit status --json | jq .warnings
   AUDIT_BACKEND=auto audit status --json | jq -e .database.answers
 
-With a database it asks that for one event, and says whether it answers. Nothing is created, drained or removed.
+With a database it asks that for one event, and says whether it answers. No file is created, drained or removed.
 
 Exit status: 0, also if there are warnings or the database does not answer.";
 

@@ -185,9 +185,10 @@ impl Import {
         for (tried, wait) in WAITS.into_iter().enumerate() {
             match self.database.import(&self.batch) {
                 Err(SinkError::Unavailable(text)) => {
-                    let (again, all, wait) = (tried + 1, WAITS.len(), Duration::from_millis(wait));
-                    self.bar
-                        .suspend(|| say(format_args!("{text}; trying again in {wait:?} ({again} of {all})")));
+                    let (wait, again, all) = (Duration::from_millis(wait), tried + 1, WAITS.len());
+                    let seconds = wait.as_secs_f64();
+                    let text = format!("{text}; trying again in {seconds} s ({again} of {all})");
+                    self.bar.suspend(|| say(text));
                     thread::sleep(wait);
                 }
                 answer => return answer,

@@ -73,7 +73,7 @@ fn an_import_goes_on_when_the_database_comes_back() {
     proxy.cut();
     let mut line = String::new();
     said.read_line(&mut line).unwrap();
-    assert!(line.starts_with("audit: ") && line.ends_with("; trying again in 500ms (1 of 5)\n"), "{line}");
+    assert!(line.starts_with("audit: ") && line.ends_with("; trying again in 0.5 s (1 of 5)\n"), "{line}");
     assert!(site.stored() < EVENTS);
     proxy.pass();
     said.read_to_string(&mut line).unwrap();

@@ -255,7 +255,7 @@ Examples:
   AUDIT_BACKEND=jsnol audit status --json | jq .warnings
   AUDIT_BACKEND=auto audit status --json | jq -e .database.answers
 
-With a database it asks that for one event, and says whether it answers. No file is created, drained or removed.
+With a database it asks that for one event, and says whether it answers. Nothing is created, drained or removed.
 
 Exit status: 0, also if there are warnings or the database does not answer.";
 

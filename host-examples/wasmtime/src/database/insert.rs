@@ -133,6 +133,10 @@ impl Statement for Insert<'_, '_> {
     type Output = u64;
     const LANE: Lane = Lane::Writes;
 
+    fn without_table(&self) -> Option<u64> {
+        None
+    }
+
     async fn run(&self, client: &ClientWrapper) -> Result<u64, Error> {
         let statement = client.prepare_cached(&INSERT).await?;
         let texts = |of: fn(&Event) -> &str| self.column(|row| of(row.event));

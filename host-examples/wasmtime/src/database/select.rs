@@ -32,9 +32,13 @@ const OWN: &str = "(num_nulls(event_id, chain, seq, hash) = 0 \
 /// A page of what matches.
 pub(super) async fn page(link: &Arc<Link>, filter: &Filter, page: &PageRequest) -> Result<Page, SinkError> {
     let Some(select) = Select::new(filter, page).map_err(SinkError::Other)? else {
-        return Ok(Page { entries: Vec::new(), next: None, skipped: 0 });
+        return Ok(nothing());
     };
     link.run(&select).await.map_err(|failure| failure.tell(link.names()))
+}
+
+fn nothing() -> Page {
+    Page { entries: Vec::new(), next: None, skipped: 0 }
 }
 
 /// The values of a statement, with their types.
@@ -109,6 +113,10 @@ impl Statement for Select {
     type Output = Page;
     const LANE: Lane = Lane::Reads;
 
+    fn without_table(&self) -> Option<Page> {
+        Some(nothing())
+    }
+
     async fn run(&self, client: &ClientWrapper) -> Result<Page, Error> {
         // Planned for its values each time: with others another index may serve.
         let rows = client.query_typed_raw(&self.sql, borrowed(&self.values));
@@ -129,7 +137,7 @@ impl Statement for Select {
 
 impl Select {
     async fn collect(&self, mut rows: impl Stream<Item = Result<Row, Error>> + Unpin) -> Result<Page, Error> {
-        let mut page = Page { entries: Vec::new(), next: None, skipped: 0 };
+        let mut page = nothing();
         let (mut seen, mut bytes) = (0, 0);
         let mut last = None;
         while let Some(row) = rows.next().await {

@@ -26,7 +26,8 @@ fn with_table() -> (&'static Cluster, String, Database) {
     let cluster = Cluster::shared();
     let url = cluster.database();
     let database = open(&url);
-    assert_eq!(read(&database), []);
+    database.insert(vec![entry(0)]).unwrap();
+    cluster.execute(&url, "TRUNCATE tool_audit_events RESTART IDENTITY");
     (cluster, url, database)
 }
 

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use audit_host::{Database, SinkError};
+use audit_host::{Database, Filter, PageRequest, SinkError};
 use audit_testbed::Cluster;
 
 use crate::{PATIENCE, entry, open, read, seqs, value, with_table};
@@ -43,6 +43,25 @@ fn the_table_is_created() {
     assert_eq!(value(cluster, &url, COLUMNS), UPGRADED);
     let indexes = "(id)! (ts) (tool, ts) (agent_id, ts) (workspace_id, ts) (event_id)!";
     assert_eq!(value(cluster, &url, INDEXES), indexes);
+}
+
+#[test]
+fn a_read_finds_nothing_where_there_is_no_table_and_creates_none() {
+    let cluster = Cluster::shared();
+    let url = cluster.database();
+    let database = open(&url);
+    for _ in 0..2 {
+        let page = database.select(Filter::default(), PageRequest::default()).unwrap();
+        assert_eq!((page.entries.len(), page.next), (0, None));
+    }
+    assert_eq!(
+        value(cluster, &url, "SELECT count(*) FROM pg_tables WHERE tablename = 'tool_audit_events'"),
+        "0"
+    );
+    database.insert(vec![entry(0)]).unwrap();
+    assert_eq!(database.select(Filter::default(), PageRequest::default()).unwrap().entries.len(), 1);
+    cluster.execute(&url, "DROP TABLE tool_audit_events");
+    assert_eq!(database.select(Filter::default(), PageRequest::default()).unwrap().entries.len(), 0);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The store: checks and stamps events, hands them to the backend, and accounts for every one of them.
 
-use crate::backends::{self, Backend, Batch, Notice, Reason, Refused, State};
+use crate::backends::{self, Backend, Batch, Left, Notice, Reason, Refused, State};
 use crate::error::{Error, Invalid};
 use crate::event::{Dated, Event};
 use crate::host::Host;
@@ -108,8 +108,8 @@ pub struct Store<H: Host> {
     accepted: u64,
     /// Of those accepted: what the database refused later.
     refused: u64,
-    /// Of those accepted: what a backend that is gone left on disk for the database.
-    left: u64,
+    /// What backends that are gone have left on disk for the database.
+    left: Vec<Left>,
     rejected: u64,
     dropped: Dropped,
     waiting_since: Option<Timestamp>,
@@ -137,7 +137,7 @@ impl<H: Host + 'static> Store<H> {
             received: 0,
             accepted: 0,
             refused: 0,
-            left: 0,
+            left: Vec::new(),
             rejected: 0,
             dropped: Dropped::default(),
             waiting_since: None,
@@ -150,9 +150,8 @@ impl<H: Host + 'static> Store<H> {
     }
 
     fn open(&mut self) {
-        let state = self.state();
-        self.left = self.left(&state) + state.spooled;
-        self.backend = Some(backends::open(&self.settings, self.chain, &self.host));
+        self.leave();
+        self.backend = Some(backends::open(&self.settings, self.chain, &mut self.left, &self.host));
         self.since = self.host.now();
         for warning in &self.settings.warnings {
             self.host.warn(&format!("audit-store: {warning}"));
@@ -167,7 +166,9 @@ impl<H: Host + 'static> Store<H> {
         if self.backend.is_some() && settings == self.settings {
             return Ok(());
         }
-        self.flush()?;
+        if self.state().pending > 0 {
+            self.flush()?;
+        }
         self.settings = settings;
         self.open();
         Ok(())
@@ -297,11 +298,19 @@ impl<H: Host + 'static> Store<H> {
         self.backend.as_ref().map(|backend| backend.state()).unwrap_or_default()
     }
 
-    /// What a backend before left on disk: it is in the database once no spool is left.
-    fn left(&self, state: &State) -> u64 {
-        let drained = state.active.is_some() && state.spooled_by_others == 0;
-        // Nothing is left behind where no backend has a spool.
-        if drained || !cfg!(feature = "postgres") { 0 } else { self.left }
+    /// Ends the backend.
+    fn leave(&mut self) {
+        #[cfg(feature = "postgres")]
+        self.left.extend(self.backend.as_mut().and_then(|backend| backend.leave()));
+        self.backend = None;
+    }
+
+    /// How many events backends that are gone have left on disk for the database.
+    fn left(&self) -> u64 {
+        if cfg!(not(feature = "postgres")) {
+            return 0;
+        }
+        self.left.iter().flat_map(|left| &left.files).map(|file| file.lines).sum()
     }
 
     /// Passes on what the backend has to tell.
@@ -337,9 +346,7 @@ impl<H: Host + 'static> Store<H> {
     /// Flushes and closes; after an error the store is still open.
     pub fn close(&mut self) -> Result<(), Error> {
         self.flush()?;
-        let state = self.state();
-        self.left = self.left(&state) + state.spooled;
-        self.backend = None;
+        self.leave();
         Ok(())
     }
 
@@ -364,7 +371,7 @@ impl<H: Host + 'static> Store<H> {
     /// How the store is doing.
     pub fn status(&self) -> Status<'_> {
         let state = self.state();
-        let (pending, spooled) = (state.pending, state.spooled + self.left(&state));
+        let (pending, spooled) = (state.pending, state.spooled + self.left());
         let (backend, since) = state.active.unwrap_or((self.settings.backend.name(), self.since));
         Status {
             settings: &self.settings,

@@ -28,7 +28,7 @@ const IMPORTS: [&str; 9] = [
 /// The limit on the size of an artifact, in bytes.
 fn max_size(world: World) -> u64 {
     match world {
-        World::Full => 235_000,
+        World::Full => 240_000,
         World::Local => 200_000,
     }
 }

@@ -15,6 +15,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use uuid::Uuid;
 
+/// A page of so many bytes may be shorter than asked for: the next part could take as much as a page.
+const FILLED_BYTES: usize = 1 << 20;
+
 /// A line that is not in the database, and never will be.
 pub struct Refusal<'l> {
     /// The line, with its newline.
@@ -92,7 +95,7 @@ pub fn read<H: Host>(
     mut query: Query,
     offer: &mut dyn FnMut(&mut Collector<'_>) -> Result<(), Error>,
 ) -> Result<Page, Error> {
-    let mut whole = Page::default();
+    let (mut whole, mut bytes) = (Page::default(), 0);
     loop {
         let mut page = Collector::new(&query);
         offer(&mut page)?;
@@ -107,12 +110,13 @@ pub fn read<H: Host>(
         let mut part = page.finish();
         let doubles = part.remove_doubles();
         query.limit -= part.entries.len();
+        bytes += part.entries.iter().map(|kept| kept.line.len()).sum::<usize>();
         whole.entries.extend(part.entries);
         whole.skipped += part.skipped + skipped;
         whole.unreadable.extend(part.unreadable);
         whole.next = part.next;
         query.after = whole.next.as_deref().and_then(|next| Key::from_cursor(next, query.order));
-        if doubles == 0 || query.limit == 0 || query.after.is_none() {
+        if doubles == 0 || query.limit == 0 || query.after.is_none() || bytes > FILLED_BYTES {
             return Ok(whole);
         }
     }

@@ -100,16 +100,23 @@ impl Kind {
     }
 }
 
-/// Sets up the backend that the settings name, for the instance of this chain.
-pub fn open<H: Host + 'static>(settings: &Settings, chain: Uuid, host: &Rc<H>) -> Box<dyn Backend> {
-    let _ = chain;
+/// Sets up the backend that the settings name, for the instance of this chain. It takes on what those before it
+/// have left in its folder.
+pub fn open<H: Host + 'static>(
+    settings: &Settings,
+    chain: Uuid,
+    left: &mut Vec<Left>,
+    host: &Rc<H>,
+) -> Box<dyn Backend> {
+    #[cfg(not(feature = "postgres"))]
+    let _ = (chain, left);
     match settings.backend {
         Kind::Memory => Box::new(memory::Memory::new(settings.memory_limit)),
         Kind::Jsonl => Box::new(jsonl::Jsonl::new(host.folder(&settings.jsonl_dir), settings)),
         #[cfg(feature = "postgres")]
         Kind::Postgres => Box::new(postgres::Postgres::new(Rc::clone(host), settings)),
         #[cfg(feature = "postgres")]
-        Kind::Auto => Box::new(auto::Auto::new(Rc::clone(host), chain, settings)),
+        Kind::Auto => Box::new(auto::Auto::new(Rc::clone(host), chain, settings, left)),
         Kind::Null => Box::new(null::Null),
     }
 }
@@ -151,6 +158,12 @@ pub trait Backend {
         State::default()
     }
 
+    /// What it leaves on disk for the database when it is replaced.
+    #[cfg(feature = "postgres")]
+    fn leave(&mut self) -> Option<Left> {
+        None
+    }
+
     /// What happened since this was last asked.
     fn notices(&mut self) -> Vec<Notice> {
         Vec::new()
@@ -171,6 +184,28 @@ pub struct State {
     pub spooled_by_others: u64,
     /// What is in use, and since when, where the backend has a choice.
     pub active: Option<(&'static str, Timestamp)>,
+}
+
+/// What a backend has left on disk for the database.
+#[derive(Debug)]
+pub struct Left {
+    /// Where.
+    pub folder: String,
+    /// The number of its next file: none is given twice.
+    pub next: u64,
+    /// The files, the oldest first.
+    pub files: Vec<SpoolFile>,
+}
+
+/// A file of this instance's spool.
+#[derive(Debug)]
+pub struct SpoolFile {
+    /// The number in its name.
+    pub number: u64,
+    /// Up to where the database has it, in bytes.
+    pub offset: u64,
+    /// How many of this instance's lines behind that count.
+    pub lines: u64,
 }
 
 /// Something to tell about a backend.

@@ -1,9 +1,9 @@
 //! From the spool into the database, and what a read sees of the spool.
 
-use super::spool::{FileOf, Other, Own, Spool, TAKEN_MICROS, name, parts};
-use crate::backends::Notice;
+use super::spool::{FileOf, Other, Spool, TAKEN_MICROS, name, parts};
 use crate::backends::database::{self, Refusal};
 use crate::backends::scan::{Zones, scan_file};
+use crate::backends::{Notice, SpoolFile};
 use crate::error::Error;
 use crate::host::{File, FileError, Folder, Host};
 use crate::line::MAX_LEN;
@@ -44,8 +44,8 @@ enum Drained {
 impl<H: Host> Spool<H> {
     /// Drains this instance's files, in their order; false: there is more. An error is why there is more.
     pub fn drain(&mut self, mut budget: Budget) -> Result<bool, Error> {
-        while let Some(Own { number, offset, lines }) = self.own.pop_front() {
-            let mut own = Own { number, offset, lines };
+        while let Some(SpoolFile { number, offset, lines }) = self.own.pop_front() {
+            let mut own = SpoolFile { number, offset, lines };
             let drained = self.drain_file(&name(self.chain, number), &mut own, true, &mut budget);
             match drained {
                 Ok(Drained::Whole) => {
@@ -58,8 +58,19 @@ impl<H: Host> Spool<H> {
                         self.notices.push(Notice { topic: Topic::Read, text, lost: 0 });
                     }
                 }
-                // Only with its lines in the database was it taken over.
-                Ok(Drained::Gone) => self.close(number),
+                Ok(Drained::Gone) => {
+                    self.close(number);
+                    if own.lines > 0 {
+                        let text = format!(
+                            "{}/{} is not there any more: another instance has taken it over, once its lines were in \
+                             the database, or somebody has removed it; its {} events count as stored",
+                            self.folder.path(),
+                            name(self.chain, number),
+                            own.lines,
+                        );
+                        self.notices.push(Notice { topic: Topic::Read, text, lost: 0 });
+                    }
+                }
                 Ok(Drained::Part) => {
                     self.own.push_front(own);
                     return Ok(false);
@@ -82,7 +93,7 @@ impl<H: Host> Spool<H> {
         for other in others.by_ref() {
             let Other { chain, number, offset, .. } = other;
             let name = name(chain, number);
-            let mut file = Own { number, offset, lines: 0 };
+            let mut file = SpoolFile { number, offset, lines: 0 };
             match self.drain_file(&name, &mut file, false, &mut budget) {
                 Ok(Drained::Gone) => continue,
                 Ok(Drained::Whole) => match self.take_over(&name, file.offset) {
@@ -96,15 +107,19 @@ impl<H: Host> Spool<H> {
                 }
                 Err(error) => {
                     later.push(Other { offset: file.offset, ..other });
+                    let goes_on = matches!(error, Error::Access(_));
                     result = Err(error);
-                    break;
+                    // A file that cannot be read holds up no other; a database that does not answer does.
+                    if !goes_on {
+                        break;
+                    }
                 }
             }
         }
         later.extend(others);
         self.others = later;
-        result?;
-        self.drain(budget).map(drop)
+        let drained = self.drain(budget);
+        result.and(drained.map(drop))
     }
 
     /// Makes another's file, which is drained up to `offset`, one of this instance's; false: it is too young.
@@ -118,7 +133,7 @@ impl<H: Host> Spool<H> {
         self.next += 1;
         match self.folder.rename(from, &name(self.chain, number)) {
             Ok(()) => {
-                self.own.push_back(Own { number, offset, lines: 0 });
+                self.own.push_back(SpoolFile { number, offset, lines: 0 });
                 Ok(true)
             }
             Err(FileError::NotFound) => Ok(true),
@@ -131,7 +146,7 @@ impl<H: Host> Spool<H> {
     fn drain_file(
         &mut self,
         name: &str,
-        own: &mut Own,
+        own: &mut SpoolFile,
         to_end: bool,
         budget: &mut Budget,
     ) -> Result<Drained, Error> {
@@ -174,10 +189,13 @@ impl<H: Host> Spool<H> {
         let name = format!("refused_{}.jsonl", self.chain);
         let mut line = refusal.line.trim_ascii_end().to_vec();
         line.push(b'\n');
-        let kept = self
-            .folder
-            .append(&name)
-            .and_then(|mut file| line.chunks(MAX_LEN).try_for_each(|piece| file.append(piece)));
+        let kept = self.folder.append(&name).and_then(|mut file| {
+            let size = file.size()?;
+            if size > 0 && file.read(size - 1, 1)? != b"\n" {
+                file.append(b"\n")?;
+            }
+            line.chunks(MAX_LEN).try_for_each(|piece| file.append(piece))
+        });
         let path = self.folder.path();
         let (what, reason) = (
             if refusal.chain.is_some() {
@@ -200,8 +218,8 @@ impl<H: Host> Spool<H> {
     pub(super) fn look(&mut self) -> Result<(), Error> {
         let names = self.folder.list().map_err(|error| self.access("list the spool", &error))?;
         let mut others = BinaryHeap::new();
-        for (file, _) in names {
-            let Some((chain, number)) = parts(&file) else { continue };
+        for (file, is_file) in names {
+            let Some((chain, number)) = parts(&file).filter(|_| is_file) else { continue };
             if chain == self.chain && self.own.iter().any(|own| own.number == number) {
                 continue;
             }
@@ -221,7 +239,7 @@ impl<H: Host> Spool<H> {
             page.skipped_before(skipped);
             let names = self.folder.list().map_err(|error| self.access("list the spool", &error))?;
             let mut gone = false;
-            for (name, _) in names.iter().filter(|(name, _)| parts(name).is_some()) {
+            for (name, _) in names.iter().filter(|(name, is_file)| *is_file && parts(name).is_some()) {
                 let mut zones = Zones::new(Timestamp::MIN.day());
                 let scanned = self.folder.open(name).and_then(|file| scan_file(&file, &mut zones, page));
                 match scanned {
@@ -245,6 +263,7 @@ impl<H: Host> Spool<H> {
 }
 
 /// Whole lines from `offset` on, and with `to_end` the last one too where it has no newline; empty: there are none.
+/// What is far too long for a line comes in parts.
 fn read_part<H: Host>(file: &FileOf<H>, offset: u64, to_end: bool) -> Result<Vec<u8>, FileError> {
     let mut part = Vec::new();
     loop {
@@ -253,6 +272,9 @@ fn read_part<H: Host>(file: &FileOf<H>, offset: u64, to_end: bool) -> Result<Vec
         part.extend_from_slice(&read);
         let whole = memrchr(b'\n', &part).map_or(0, |newline| newline + 1);
         if ends && to_end {
+            return Ok(part);
+        }
+        if part.len() >= PART.max(2 * MAX_LEN) && whole == 0 {
             return Ok(part);
         }
         if ends || (whole > 0 && part.len() >= PART) {

@@ -5,7 +5,7 @@ mod drain;
 mod spool;
 
 use super::database::{self, Refusal};
-use super::{Backend, Batch, Notice, Reason, Refused, State};
+use super::{Backend, Batch, Left, Notice, Reason, Refused, State};
 use crate::error::Error;
 use crate::host::Host;
 use crate::page::{Page, Place};
@@ -44,9 +44,9 @@ pub struct Auto<H: Host> {
 }
 
 impl<H: Host> Auto<H> {
-    pub fn new(host: Rc<H>, chain: Uuid, settings: &Settings) -> Self {
+    pub fn new(host: Rc<H>, chain: Uuid, settings: &Settings, left: &mut Vec<Left>) -> Self {
         let now = host.now();
-        let spool = Spool::new(Rc::clone(&host), chain, settings);
+        let spool = Spool::new(Rc::clone(&host), chain, settings, left);
         let recovery_micros = i64::try_from(settings.recovery_interval_s.saturating_mul(1_000_000));
         Self {
             host,
@@ -54,8 +54,9 @@ impl<H: Host> Auto<H> {
             queue_limit: settings.queue_limit,
             recovery_micros: recovery_micros.unwrap_or(i64::MAX),
             waiting: Batch::default(),
+            // What was left goes first.
+            spooling: !spool.is_empty(),
             spool,
-            spooling: false,
             since: now,
             probe_at: now,
             notices: Vec::new(),
@@ -110,6 +111,10 @@ impl<H: Host> Auto<H> {
         }
     }
 
+    fn is_full(&self, batch: &Batch) -> bool {
+        !self.waiting.is_empty() && self.waiting.len() + batch.len() > self.queue_limit
+    }
+
     fn set_spooling(&mut self, spooling: bool) {
         let now = self.host.now();
         self.spooling = spooling;
@@ -128,11 +133,11 @@ impl<H: Host> Auto<H> {
 
 impl<H: Host> Backend for Auto<H> {
     fn append(&mut self, batch: &Batch) -> Result<(), Refused> {
-        if self.spooling {
-            self.spool_waiting();
+        if self.is_full(batch) {
+            // Which falls back to the spool.
+            if self.spooling { self.spool_waiting() } else { self.send(1) }
         }
-        let fits = self.waiting.is_empty() || self.waiting.len() + batch.len() <= self.queue_limit;
-        if !fits {
+        if self.is_full(batch) {
             let error = format!(
                 "neither the database nor the spool takes anything, and the queue of {} events is full",
                 self.queue_limit
@@ -185,6 +190,10 @@ impl<H: Host> Backend for Auto<H> {
             spooled_by_others: self.spool.bytes_of_others(),
             active: Some((if self.spooling { "spool" } else { "postgres" }, self.since)),
         }
+    }
+
+    fn leave(&mut self) -> Option<Left> {
+        Some(self.spool.leave())
     }
 
     fn notices(&mut self) -> Vec<Notice> {

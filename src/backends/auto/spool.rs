@@ -19,7 +19,7 @@
 //! stopped and goes on after an hour. The minute only keeps instances from taking over each other's files for nothing,
 //! and covers network file systems that see a rename late.
 
-use crate::backends::{Batch, Notice};
+use crate::backends::{Batch, Left, Notice, SpoolFile};
 use crate::error::Error;
 use crate::host::{File, FileError, Folder, Host};
 use crate::settings::{Durability, Settings};
@@ -32,7 +32,12 @@ use alloc::vec::Vec;
 use uuid::Uuid;
 
 /// A file of this size is followed by the next, so that a drain gives disk space back as it goes on.
-const FILE_BYTES: u64 = if cfg!(test) { 4_000 } else { 8 << 20 };
+/// One is drained well within the time of a call, so that many short-lived instances get on with what a dead one has
+/// left.
+const FILE_BYTES: u64 = if cfg!(test) { 4_000 } else { 1 << 20 };
+
+/// How many lines go to the database at once while the spool is drained, or more if the settings say so.
+const DRAIN_BATCH: usize = if cfg!(test) { 1 } else { 500 };
 
 /// After so long, in microseconds, the owner does not append to a file any more.
 const CLOSED_MICROS: i64 = 30_000_000;
@@ -54,20 +59,11 @@ pub struct Spool<H: Host> {
     /// The number of the next file.
     pub(super) next: u64,
     /// This instance's files, the oldest first.
-    pub(super) own: VecDeque<Own>,
+    pub(super) own: VecDeque<SpoolFile>,
     open: Option<Open<FileOf<H>>>,
     pub(super) others: Vec<Other>,
     /// What is to be told.
     pub notices: Vec<Notice>,
-}
-
-/// A file of this instance.
-pub(super) struct Own {
-    pub number: u64,
-    /// Up to where the database has it.
-    pub offset: u64,
-    /// How many of this instance's lines behind that count.
-    pub lines: u64,
 }
 
 /// A file of another instance; they are drained in their order.
@@ -92,25 +88,35 @@ struct Open<F> {
 }
 
 impl<H: Host> Spool<H> {
-    pub fn new(host: Rc<H>, chain: Uuid, settings: &Settings) -> Self {
+    /// The spool in the folder of the settings, with what was left there.
+    pub fn new(host: Rc<H>, chain: Uuid, settings: &Settings, left: &mut Vec<Left>) -> Self {
+        let folder = host.folder(&settings.jsonl_dir);
+        let here = left.iter().position(|left| left.folder == folder.path());
+        let Left { next, files, .. } = match here {
+            Some(here) => left.remove(here),
+            None => Left { folder: String::new(), next: 0, files: Vec::new() },
+        };
         let mut spool = Self {
-            folder: host.folder(&settings.jsonl_dir),
+            folder,
             host,
             chain,
-            batch_size: settings.batch_size,
+            batch_size: settings.batch_size.max(DRAIN_BATCH),
             synced: settings.durability == Durability::Synced,
-            next: 0,
-            own: VecDeque::new(),
+            next,
+            own: files.into(),
             open: None,
             others: Vec::new(),
             notices: Vec::new(),
         };
         // A folder that cannot be read shows when it is used.
         let _ = spool.look();
-        // Files of this chain are there where the store was configured anew.
-        let own = spool.others.iter().filter(|other| other.chain == chain);
-        spool.next = own.map(|other| other.number + 1).max().unwrap_or(0);
         spool
+    }
+
+    /// What is left where this spool is not used any more.
+    pub fn leave(&mut self) -> Left {
+        let files = core::mem::take(&mut self.own).into();
+        Left { folder: self.path().into(), next: self.next, files }
     }
 
     pub fn path(&self) -> &str {
@@ -145,15 +151,22 @@ impl<H: Host> Spool<H> {
                 }
                 Ok(false) => self.open = None,
                 Err(error) => {
-                    if let Some(mut open) = self.open.take() {
-                        let _ = open.file.truncate(open.size);
-                    }
+                    self.take_back();
                     return Err(self.access("append to the spool", &error));
                 }
             }
         }
         let gone = FileError::Other("its files are renamed or removed all the time".into());
         Err(self.access("append to the spool", &gone))
+    }
+
+    /// Takes back what was appended in part, and the file if there is nothing else in it.
+    fn take_back(&mut self) {
+        let Some(mut open) = self.open.take() else { return };
+        let _ = open.file.truncate(open.size);
+        if open.size == 0 && self.folder.remove(&open.name).is_ok() {
+            self.own.retain(|own| own.number != open.number);
+        }
     }
 
     /// False: the file was taken over meanwhile.
@@ -168,11 +181,12 @@ impl<H: Host> Spool<H> {
                 let (number, name) = (self.next, name(self.chain, self.next));
                 let file = self.folder.append(&name)?;
                 self.next += 1;
-                self.own.push_back(Own { number, offset: 0, lines: 0 });
+                self.own.push_back(SpoolFile { number, offset: 0, lines: 0 });
+                let open = self.open.insert(Open { number, name, size: 0, file, at: now });
                 if self.synced {
                     self.folder.sync()?;
                 }
-                self.open.insert(Open { number, name, size: 0, file, at: now })
+                open
             }
         };
         let mut start = 0;
@@ -205,7 +219,9 @@ pub(super) fn name(chain: Uuid, number: u64) -> String {
 }
 
 /// The chain and the number in the name of a spool file.
-pub(super) fn parts(name: &str) -> Option<(Uuid, u64)> {
-    let (chain, number) = name.strip_prefix("spool_")?.strip_suffix(".jsonl")?.split_once('_')?;
-    Some((crate::id::parse(chain)?, number.parse().ok()?))
+pub(super) fn parts(text: &str) -> Option<(Uuid, u64)> {
+    let (chain, number) = text.strip_prefix("spool_")?.strip_suffix(".jsonl")?.split_once('_')?;
+    let (chain, number) = (crate::id::parse(chain)?, number.parse().ok()?);
+    // Numbers have more spellings than one.
+    (name(chain, number) == text).then_some((chain, number))
 }

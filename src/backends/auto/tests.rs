@@ -370,6 +370,115 @@ fn what_is_spooled_stays_counted_when_the_store_is_closed_or_configured_anew() {
     assert_eq!(stored(&host), "0 1 2 3 5");
 }
 
+#[test]
+fn a_full_queue_is_sent_before_anything_is_refused() {
+    let host = TestHost::with_database(NOON);
+    let config = Config { queue_limit: Some(10), batch_size: Some(50), ..Config::default() };
+    let mut store = open(&host, config);
+    store.write(event(0));
+    store.write_batch(events(1..20)).unwrap();
+    for n in 20..50 {
+        store.write(event(n));
+    }
+    store.flush().unwrap();
+    assert_counts(&store, 50, 0, 0);
+}
+
+#[test]
+fn numbers_of_files_are_never_given_twice() {
+    let host = TestHost::with_database(NOON);
+    let (mut store, mut other) = (open_with_batches_of(2, &host), open_with_batches_of(2, &host));
+    let mut outage = |tools: core::ops::Range<u32>, other: &mut Store<TestHost>| {
+        set_down(&host, true);
+        store.write_batch(events(tools)).unwrap();
+        set_down(&host, false);
+        other.flush().unwrap();
+        store.flush().unwrap();
+        store.configure(&Config { backend: Some("memory".into()), ..Config::default() }).unwrap();
+        let auto = Config { backend: Some("auto".into()), batch_size: Some(2), ..Config::default() };
+        store.configure(&auto).unwrap();
+    };
+    outage(0..6, &mut other);
+    host.pass_seconds(61);
+    outage(6..8, &mut other);
+    assert_eq!(stored(&host), "0 1 2 3 4 5 6 7");
+}
+
+#[test]
+fn what_is_spooled_goes_first_also_after_another_configuration() {
+    let host = TestHost::with_database(NOON);
+    host.database(|database| database.poison = ["1"].into());
+    let mut store = open_with_batches_of(2, &host);
+    set_down(&host, true);
+    store.write_batch(events(0..4)).unwrap();
+    let configure = |store: &mut Store<TestHost>, dir: &str, batch_size| {
+        let (backend, jsonl_dir) = (Some("auto".into()), Some(dir.into()));
+        let config = Config { backend, jsonl_dir, batch_size: Some(batch_size), ..Config::default() };
+        store.configure(&config).unwrap();
+        assert_balanced(store);
+    };
+    configure(&mut store, "./ops/audit", 3);
+    assert_counts(&store, 0, 4, 0);
+    set_down(&host, false);
+    store.write_batch(events(4..7)).unwrap();
+    store.flush().unwrap();
+    assert_eq!(stored(&host), "0 2 3 4 5 6");
+    configure(&mut store, "./ops/audit", 4);
+    set_down(&host, true);
+    store.write_batch(events(7..11)).unwrap();
+    // Nobody drains it from another folder.
+    configure(&mut store, "./elsewhere", 4);
+    assert_counts(&store, 6, 4, 0);
+    assert_eq!(store.status().counts.dropped.unwritable, 1);
+}
+
+#[test]
+fn a_full_disk_leaves_no_empty_files_behind() {
+    let host = TestHost::with_database(NOON);
+    let mut store = open_with_batches_of(2, &host);
+    set_down(&host, true);
+    host.0.borrow_mut().capacity = Some(0);
+    for n in 0..50 {
+        store.write(event(n));
+    }
+    assert_eq!(spools(&host), [""; 0]);
+    host.0.borrow_mut().capacity = None;
+    store.write(event(50));
+    assert_counts(&store, 0, 51, 0);
+}
+
+#[test]
+fn a_file_that_is_removed_is_told() {
+    let host = TestHost::with_database(NOON);
+    let mut store = open_with_batches_of(2, &host);
+    set_down(&host, true);
+    store.write_batch(events(0..4)).unwrap();
+    host.delete(&spools(&host)[0]);
+    set_down(&host, false);
+    store.flush().unwrap();
+    assert!(store.status().last_error.unwrap().contains("its 4 events count as stored"));
+}
+
+#[test]
+fn what_is_no_line_of_a_store_is_kept_however_long_it_is() {
+    let host = TestHost::with_database(NOON);
+    let mut killed = open_with_batches_of(1, &host);
+    set_down(&host, true);
+    killed.write(event(0));
+    let spool = spools(&host)[0].clone();
+    host.append(&spool, "x".repeat(50_000).as_bytes());
+    host.append(&spool, b"\n");
+    killed.write(event(1));
+    drop(killed);
+    set_down(&host, false);
+    host.pass_seconds(61);
+    open_with_batches_of(2, &host).flush().unwrap();
+    assert_eq!(stored(&host), "0 1");
+    let refused = host.files().into_iter().find(|name| name.starts_with("refused_")).unwrap();
+    assert_eq!(host.file(&refused).matches('x').count(), 50_000);
+    assert_eq!(spools(&host), [""; 0]);
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Write(usize, usize),

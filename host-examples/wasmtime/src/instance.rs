@@ -24,6 +24,7 @@ pub(crate) struct State {
     limits: StoreLimits,
     /// None: the component is told that there is none.
     pub(crate) database: Option<Database>,
+    pub(crate) read_only: bool,
     pub(crate) time: CallTime,
 }
 
@@ -114,6 +115,7 @@ impl Instance {
             table: ResourceTable::new(),
             limits: limits.build(),
             database: options.database()?,
+            read_only: options.read_only,
             time: CallTime::start(),
         };
         let mut store = Store::new(&component.engine, state);
@@ -318,4 +320,31 @@ fn reason(trap: &wasmtime::Error, options: &Options) -> String {
         return format!("it needs more memory than its limit of {} bytes", options.guest_memory);
     }
     root
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A call that takes the component some hundredths of a second, of which the database is said to have taken so
+    /// long.
+    fn write(waited: Duration) -> Result<Receipt, Error> {
+        let options = Options::new().backend("null").call_limit(Duration::from_millis(1)).warnings(|_| {});
+        let mut instance = Instance::open(&options)?;
+        let lines = "{\"tool\":\"search\",\"status\":\"ok\"}\n".repeat(20_000);
+        instance.call(|exports, store| {
+            store.data_mut().time.waited = waited;
+            exports.audit_store_writer().call_write_jsonl(store, &lines)
+        })
+    }
+
+    #[test]
+    fn the_time_of_the_database_is_not_the_components() {
+        assert!(write(Duration::from_secs(60)).is_ok());
+        for waited in [Duration::ZERO, Duration::from_millis(2)] {
+            let answer = write(waited);
+            let limit = |text: &String| text.contains("longer than its limit of 1ms");
+            assert!(matches!(&answer, Err(Error::Trap(text)) if limit(text)), "{answer:?}");
+        }
+    }
 }

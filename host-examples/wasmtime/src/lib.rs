@@ -34,13 +34,18 @@
 //! ```
 //!
 //! [`Options::from_env`] takes the settings from the environment instead. The host owns what needs trust: the
-//! component reaches the one folder that it is given, the clock, random numbers and stderr, and nothing else.
+//! component reaches the one folder that it is given, the clock, random numbers and stderr, and nothing else. The
+//! PostgreSQL database of [`Options::database_url`] is the host's too: the component hands it entries and asks for
+//! pages, and sees neither the URL nor a connection.
 //!
 //! # What becomes of an event
 //! [`Handle::write`] puts it into a bounded queue, from which a worker hands it to the component in batches.
 //! - An event that is not as it has to be is counted as `invalid`; its neighbours are stored.
 //! - While the disk is full or the folder cannot be written, events wait in the queue. When that is full, the
 //!   newest are refused, and counted as `queue_full`.
+//! - With the backend `postgres`, events wait in the component until the database has acknowledged them; with `auto`,
+//!   they go to a spool in the folder while it does not, and from there into the database once it does. A database
+//!   that hangs holds up the worker for one timeout, and never a caller of [`Handle::write`].
 //! - If the component needs too much time or memory, it is replaced, and what it had not stored is written
 //!   again. What it had stored is looked up before, so that it is not recorded twice.
 //! - [`AuditStore::close`] drains the queue. What cannot be stored then is counted as `unwritable`.

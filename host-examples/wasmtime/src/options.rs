@@ -176,7 +176,8 @@ impl Options {
         self
     }
 
-    /// Opens for reading: no folder is created, and the component cannot write into it. Events are refused.
+    /// Opens for reading: no folder is created, and the component can write neither into it nor into a database.
+    /// Events are refused.
     #[must_use]
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
@@ -261,6 +262,15 @@ impl Options {
         } = &self.config;
         let numbers = [memory_limit, batch_size, flush_interval_ms, queue_limit, recovery_interval_s];
         backend.is_some() || durability.is_some() || numbers.into_iter().any(Option::is_some)
+    }
+
+    /// The database at the URL that is set, whatever the backend; none: no URL is set. It is the one that a store
+    /// with these options uses, and not connected to yet.
+    ///
+    /// # Errors
+    /// As [`Database::new`]; the text names the variable that the URL came from.
+    pub fn open_database(&self) -> Result<Option<Database>, Error> {
+        self.database.strictly_opened(&self.warnings)
     }
 
     /// Refuses what the host would not work with; the component refuses the rest.

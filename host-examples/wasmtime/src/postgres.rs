@@ -10,6 +10,9 @@ use crate::types::{Entry, Filter, Page, PageRequest};
 
 impl Host for State {
     fn insert_batch(&mut self, entries: Vec<Entry>) -> Result<Vec<RejectedRow>, SinkError> {
+        if self.read_only && !entries.is_empty() {
+            return Err(SinkError::Other("the store is opened for reading only".into()));
+        }
         self.ask(|database| database.insert(entries))
     }
 

@@ -36,6 +36,7 @@ pub(crate) struct Worker {
     last_error: Option<String>,
     tick: Duration,
     recovery_interval: Duration,
+    read_only: bool,
     /// When the component is to look for spools, and to try a database again that did not answer.
     probe_at: Instant,
     full: u64,
@@ -64,6 +65,7 @@ impl Worker {
             last_error: None,
             tick: options.tick(),
             recovery_interval: options.recovery_interval_or_default(),
+            read_only: options.read_only,
             probe_at: Instant::now(),
             full: 0,
         })
@@ -234,7 +236,7 @@ impl Worker {
     }
 
     fn spools(&self) -> bool {
-        self.seen.requested == "auto" && self.seen.backend != "jsonl"
+        !self.read_only && self.seen.requested == "auto" && self.seen.backend != "jsonl"
     }
 
     /// What is left of the spool, if it becomes smaller.

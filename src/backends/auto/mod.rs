@@ -88,10 +88,17 @@ impl<H: Host> Auto<H> {
     /// Tries the database again, with what is in the spool.
     fn recover(&mut self, budget: Budget) {
         self.probe_at = self.host.now();
+        let probes = !self.spool.is_empty();
         match self.spool.drain(budget) {
             Ok(true) => {
                 self.set_spooling(false);
-                self.tell(Topic::Recovered, "the database answers again; the spool is drained".to_string());
+                // Else it has not been asked: the next batch will tell.
+                if probes {
+                    self.tell(
+                        Topic::Recovered,
+                        "the database answers again; the spool is drained".to_string(),
+                    );
+                }
             }
             // The rest is drained by the next call.
             Ok(false) => {}
@@ -157,6 +164,10 @@ impl<H: Host> Backend for Auto<H> {
             && let Err(error) = self.spool.drain_others(self.budget(usize::MAX))
         {
             self.tell(Topic::Database, format!("{error}; the spools of other instances stay"));
+            if !matches!(error, Error::Access(_)) {
+                // No other call has to wait for it too.
+                self.set_spooling(true);
+            }
         }
         match self.waiting.len() {
             0 => Ok(()),

@@ -117,6 +117,11 @@ impl<H: Host> Spool<H> {
         self.folder.path()
     }
 
+    /// Whether there are no files of this instance.
+    pub fn is_empty(&self) -> bool {
+        self.own.is_empty()
+    }
+
     /// How many lines of this instance wait for the database.
     pub fn lines(&self) -> u64 {
         self.own.iter().map(|own| own.lines).sum()

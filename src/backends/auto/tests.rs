@@ -192,6 +192,26 @@ fn the_spool_of_a_killed_instance_is_drained_by_the_next_and_removed_when_it_is_
 }
 
 #[test]
+fn an_instance_that_starts_in_an_outage_tries_the_database_once() {
+    let host = TestHost::with_database(NOON);
+    set_down(&host, true);
+    open_with_batches_of(1, &host).write(event(0));
+    host.database(|database| database.answers = Some(1));
+    let mut store = open_with_batches_of(1, &host);
+    store.flush().unwrap();
+    assert_eq!(store.status().backend, "spool");
+    store.write(event(1));
+    // A second try would have had another error.
+    assert!(store.status().last_error.unwrap().contains("it is down"));
+    assert_counts(&store, 0, 1, 0);
+    host.database(|database| database.answers = None);
+    set_down(&host, false);
+    store.flush().unwrap();
+    assert_counts(&store, 1, 0, 0);
+    assert_eq!(stored(&host), "1 0");
+}
+
+#[test]
 fn two_live_instances_drain_each_other_without_effect_or_loss() {
     let host = TestHost::with_database(NOON);
     let mut one = open_with_batches_of(2, &host);

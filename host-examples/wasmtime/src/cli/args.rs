@@ -1,17 +1,21 @@
 //! The options, and the help that explains them.
 
+mod store;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use audit_host::Options;
-use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(super) use self::store::HOW_TO_GIVE_A_URL;
+use self::store::StoreArgs;
 
 const HELP: &str = "\
 Examples:
   audit exec --tool search --agent planner -- curl -s https://example.org
   audit read --tool search --newest --limit 20
   audit write events.jsonl
+  DATABASE_URL=postgres://audit:secret@localhost/audit audit --backend auto exec -- make test
 
 Each option of the store that is not given comes from its environment variable. A wrong value of an option is \
 refused; a wrong value of a variable is a warning, and the default holds, so that events are kept.
@@ -36,72 +40,12 @@ pub(crate) enum Command {
     Exec(Box<ExecArgs>),
     /// Record events from JSON lines
     Write(WriteArgs),
+    /// Move the events of JSON lines files into the database
+    Import(ImportArgs),
     /// Show what is recorded
     Read(Box<ReadArgs>),
     /// Show which store is in use, and what is wrong with it
     Status(StatusArgs),
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Options of the store")]
-pub(crate) struct StoreArgs {
-    /// Where events are kept [env: AUDIT_BACKEND] [default: jsonl]
-    #[arg(long, global = true, value_name = "NAME", value_parser = ["memory", "jsonl", "postgres", "auto", "null"])]
-    backend: Option<String>,
-    /// The folder of the daily files [env: AUDIT_JSONL_DIR] [default: $REPO_ROOT/ops/audit, or ops/audit]
-    #[arg(long, global = true)]
-    dir: Option<PathBuf>,
-    /// When an event counts as stored: in memory, handed to the operating system, on the disk
-    /// [env: AUDIT_DURABILITY] [default: written]
-    #[arg(long, global = true, value_name = "NAME", value_parser = ["buffered", "written", "synced"])]
-    durability: Option<String>,
-    /// How many events the backend `memory` keeps [env: AUDIT_MEMORY_LIMIT] [default: 100000]
-    #[arg(long, global = true, value_name = "EVENTS", value_parser = value_parser!(u64).range(1..))]
-    memory_limit: Option<u64>,
-    /// How many events go to the database at once [env: AUDIT_BATCH_SIZE] [default: 50]
-    #[arg(long, global = true, value_name = "EVENTS", value_parser = value_parser!(u64).range(1..))]
-    batch_size: Option<u64>,
-    /// How long an event may wait in memory [env: AUDIT_FLUSH_INTERVAL_MS] [default: 2000]
-    #[arg(long, global = true, value_name = "MS")]
-    flush_interval_ms: Option<u64>,
-    /// How many events may wait in memory [env: AUDIT_QUEUE_LIMIT] [default: 10000]
-    #[arg(long, global = true, value_name = "EVENTS", value_parser = value_parser!(u64).range(1..))]
-    queue_limit: Option<u64>,
-    /// When a database that failed is tried again [env: AUDIT_RECOVERY_INTERVAL_S] [default: 300]
-    #[arg(long, global = true, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..))]
-    recovery_interval_s: Option<u64>,
-}
-
-impl StoreArgs {
-    /// The environment, and before it what is given here.
-    pub(crate) fn options(self) -> Options {
-        let mut options = Options::from_env();
-        if let Some(backend) = self.backend {
-            options = options.backend(backend);
-        }
-        if let Some(dir) = self.dir {
-            options = options.dir(dir);
-        }
-        if let Some(durability) = self.durability {
-            options = options.durability(durability);
-        }
-        if let Some(events) = self.memory_limit {
-            options = options.memory_limit(events);
-        }
-        if let Some(events) = self.batch_size {
-            options = options.batch_size(events);
-        }
-        if let Some(millis) = self.flush_interval_ms {
-            options = options.flush_interval(Duration::from_millis(millis));
-        }
-        if let Some(events) = self.queue_limit {
-            options = options.queue_limit(events);
-        }
-        if let Some(seconds) = self.recovery_interval_s {
-            options = options.recovery_interval(Duration::from_secs(seconds));
-        }
-        options
-    }
 }
 
 const EXEC_HELP: &str = "\
@@ -183,16 +127,46 @@ tool, action, status, duration_ms, in_size (or input_chars), out_size (or output
 graph_run_id, graph_node, job_id. A field that is absent is empty, 0 or null; without `ts` the event gets the \
 current time. Empty lines are passed over.
 
-A line that is not as it has to be is named on stderr (`line 7: ts: ...`), and the others are recorded.
+A line that is not as it has to be is named on stderr (`line 7: ts: ...`), and the others are recorded. Under \
+`auto` an event is accepted too if it waits on disk for the database.
 
-Exit status: 0 if every line was accepted, 1 if some were rejected, 2 if the input could not be read or the \
-events could not be stored; the line from which nothing was written is named then.";
+Exit status: 0 if every line was accepted, 1 if some were rejected or refused by the database, 2 if the input \
+could not be read or the events could not be stored; the line from which nothing was written is named then.";
 
 #[derive(Debug, Args)]
 #[command(after_help = WRITE_HELP)]
 pub(crate) struct WriteArgs {
     /// The file with the events; - or nothing is stdin
     pub(crate) file: Option<PathBuf>,
+}
+
+const IMPORT_HELP: &str = "\
+Examples:
+  export DATABASE_URL=postgres://audit:secret@localhost/audit
+  audit import
+  audit import --dir /srv/app/ops/audit
+  audit import old/tool_audit_2025-*.jsonl
+  zcat old.jsonl.gz | audit import -
+
+It needs a database, and works on it whatever the backend is. Without files it takes those of the folder: the \
+daily files (tool_audit_*.jsonl), then what is left of spools (spool_*.jsonl), the oldest first. The files stay as \
+and where they are: they are the record until you remove them.
+
+Lines of this store keep their id, chain, seq and hash. Lines of other writers, which have none, get an identifier \
+that is made of their contents. So an import can be broken off and run again at any time: what is in the database \
+already stays as it is, and nothing is there twice.
+
+A line that is no event is named on stderr (`FILE:7: ts: ...`) and passed over. While the database does not \
+answer, a batch is tried again for a quarter of a minute.
+
+Exit status: 0 if every line is in the database, 1 if some were passed over or refused by the database, 2 if the \
+files cannot be read or the database cannot be used; run it again then.";
+
+#[derive(Debug, Args)]
+#[command(after_help = IMPORT_HELP)]
+pub(crate) struct ImportArgs {
+    /// The files; - is stdin [default: those of the folder]
+    pub(crate) files: Vec<PathBuf>,
 }
 
 const READ_HELP: &str = "\
@@ -209,7 +183,8 @@ All events that match are shown, unless --limit is given; the cursor of what is 
 go on with --cursor, the same filters and the same order. The CSV has what events have as they are: a spreadsheet \
 takes a text that begins with = + - or @ for a formula.
 
-Exit status: 0, also if nothing matches or the folder does not exist.";
+Exit status: 0, also if nothing matches or the folder does not exist; 2 if the folder cannot be read or the \
+database does not answer.";
 
 #[derive(Debug, Args)]
 #[command(after_help = READ_HELP)]
@@ -278,8 +253,11 @@ const STATUS_HELP: &str = "\
 Examples:
   audit status
   AUDIT_BACKEND=jsnol audit status --json | jq .warnings
+  AUDIT_BACKEND=auto audit status --json | jq -e .database.answers
 
-Exit status: 0, also if there are warnings.";
+With a database it asks that for one event, and says whether it answers. Nothing is created, drained or removed.
+
+Exit status: 0, also if there are warnings or the database does not answer.";
 
 #[derive(Debug, Args)]
 #[command(after_help = STATUS_HELP)]

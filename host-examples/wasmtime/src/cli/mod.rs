@@ -3,6 +3,8 @@
 mod args;
 #[cfg(unix)]
 mod exec;
+mod import;
+mod input;
 mod read;
 mod status;
 mod write;
@@ -13,7 +15,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use audit_host::Error;
+use audit_host::{Error, SinkError};
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
@@ -37,6 +39,15 @@ impl From<io::Error> for Failure {
     }
 }
 
+impl From<SinkError> for Failure {
+    fn from(error: SinkError) -> Self {
+        match error {
+            SinkError::Unavailable(text) | SinkError::Other(text) => Self(text),
+            SinkError::NotConfigured => Self("there is no database".into()),
+        }
+    }
+}
+
 pub(crate) fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -44,18 +55,22 @@ pub(crate) fn main() -> ExitCode {
     };
     #[cfg(unix)]
     keep_alive_at_file_size_limit();
-    let options = cli.store.options();
-    let done = match cli.command {
-        #[cfg(unix)]
-        Command::Exec(args) => return exec::run(&args, options),
-        Command::Write(args) => write::run(&args, &options.no_call_limit()),
-        Command::Read(args) => read::run(*args, &options.no_call_limit()),
-        Command::Status(args) => status::run(&args, &options.no_call_limit()),
-    };
-    done.unwrap_or_else(|Failure(text)| {
+    run(cli).unwrap_or_else(|Failure(text)| {
         say(text);
         ExitCode::from(TROUBLE)
     })
+}
+
+fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    let options = cli.store.options()?;
+    match cli.command {
+        #[cfg(unix)]
+        Command::Exec(args) => Ok(exec::run(&args, options)),
+        Command::Write(args) => write::run(&args, &options.no_call_limit()),
+        Command::Import(args) => import::run(&args, &options),
+        Command::Read(args) => read::run(*args, &options.no_call_limit()),
+        Command::Status(args) => status::run(&args, &options.no_call_limit()),
+    }
 }
 
 /// Writes a line to stderr. That it cannot be written stops nothing.

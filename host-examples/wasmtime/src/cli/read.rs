@@ -14,10 +14,7 @@ use super::args::{Format, ReadArgs};
 use super::{Failure, say};
 
 pub(super) fn run(args: ReadArgs, options: &Options) -> Result<ExitCode, Failure> {
-    if let Some(folder) = missing(options) {
-        say(format_args!("no events: {} does not exist", folder.display()));
-        return Ok(ExitCode::SUCCESS);
-    }
+    let Some(mut instance) = open(options)? else { return Ok(ExitCode::SUCCESS) };
     let on_terminal = io::stdout().is_terminal();
     let format = args.format.unwrap_or(if on_terminal { Format::Table } else { Format::Jsonl });
     let mut show: Box<dyn Show> = match format {
@@ -25,7 +22,6 @@ pub(super) fn run(args: ReadArgs, options: &Options) -> Result<ExitCode, Failure
         Format::Jsonl => Box::new(Jsonl),
         Format::Csv => Box::new(Csv::default()),
     };
-    let mut instance = Instance::open(&options.clone().read_only(true))?;
     let order = if args.newest { Order::NewestFirst } else { Order::OldestFirst };
     let mut request = PageRequest { order, limit: 0, cursor: args.cursor };
     let limit = if args.limit == 0 { u64::MAX } else { args.limit };
@@ -100,7 +96,20 @@ impl From<io::Error> for Stop {
     }
 }
 
-/// The folder of the daily files, if there is none: nothing has been recorded then.
+/// An instance to read from; none where nothing has been recorded.
+fn open(options: &Options) -> Result<Option<Instance>, Failure> {
+    let options = options.clone().read_only(true);
+    let mut instance = Instance::open(&options)?;
+    let Some(folder) = missing(&options) else { return Ok(Some(instance)) };
+    if instance.status()?.backend == "jsonl" {
+        say(format_args!("no events: {} does not exist", folder.display()));
+        return Ok(None);
+    }
+    // Without a folder nothing is spooled, and all there is is in the database.
+    Ok(Some(Instance::open(&options.backend("postgres"))?))
+}
+
+/// The folder of the daily files or the spool, if it does not exist.
 fn missing(options: &Options) -> Option<PathBuf> {
     let folder = options.folder()?;
     match fs::metadata(&folder) {

@@ -2,45 +2,104 @@
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use audit_host::{Instance, Options};
+use audit_host::{Filter, Instance, Options, PageRequest, Status};
+use indicatif::BinaryBytes;
+use serde::Serialize;
 
 use super::Failure;
 use super::args::StatusArgs;
 
+/// What is shown.
+#[derive(Serialize)]
+struct Report {
+    #[serde(flatten)]
+    status: Status,
+    /// Whether the database answers; none where the backend has none.
+    database: Option<Database>,
+}
+
+#[derive(Serialize)]
+struct Database {
+    answers: bool,
+    /// Why it does not.
+    problem: Option<String>,
+}
+
 pub(super) fn run(args: &StatusArgs, options: &Options) -> Result<ExitCode, Failure> {
     // The warnings are part of the status.
-    let options = options.clone().read_only(true).warnings(|_| {});
-    let status = Instance::open(&options)?.status()?;
-    let mut out = String::new();
-    if args.json {
-        out = serde_json::to_string_pretty(&status).map_err(io::Error::from)? + "\n";
-    } else {
-        let folder = options.folder().map(|path| match path.is_dir() {
-            true => path.display().to_string(),
-            false => format!("{} (does not exist yet)", path.display()),
-        });
-        let backend = match status.requested == status.backend {
-            true => status.backend,
-            false => format!("{} ({} was asked for)", status.backend, status.requested),
-        };
-        let rows = [
-            ("backend", Some(backend)),
-            ("folder", folder),
-            ("durability", (!status.jsonl_dir.is_empty()).then_some(status.durability)),
-            ("last error", status.last_error),
-        ];
-        for (name, value) in rows {
-            if let Some(value) = value {
-                out += &format!("{name:<11} {value}\n");
-            }
-        }
-        for warning in status.warnings {
-            out += &format!("{:<11} {warning}\n", "warning");
+    let heard = Arc::<Mutex<Vec<String>>>::default();
+    let sink = Arc::clone(&heard);
+    let options = options.clone().read_only(true).warnings(move |line| {
+        sink.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned());
+    });
+    let mut status = Instance::open(&options)?.status()?;
+    let database = match status.backend.as_str() {
+        "postgres" | "spool" => Some(ask(&options)?),
+        _ => None,
+    };
+    if status.requested == "auto" && database.as_ref().is_some_and(|database| !database.answers) {
+        // This instance has nothing to write, by which it would find out.
+        status.backend = "spool".into();
+    }
+    for line in heard.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        let text = line.strip_prefix("audit-store: ").unwrap_or(&line);
+        if !status.warnings.iter().any(|warning| warning == text) {
+            status.warnings.push(text.to_owned());
         }
     }
+    let report = Report { status, database };
+    let out = match args.json {
+        true => serde_json::to_string_pretty(&report).map_err(io::Error::from)? + "\n",
+        false => text(report, &options),
+    };
     match io::stdout().write_all(out.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// Asks the database for one event.
+fn ask(options: &Options) -> Result<Database, Failure> {
+    let page = PageRequest { limit: 1, ..PageRequest::default() };
+    let answer = options.open_database()?.map(|database| database.select(Filter::default(), page));
+    let problem = answer.and_then(Result::err).map(|error| Failure::from(error).0);
+    Ok(Database { answers: problem.is_none(), problem })
+}
+
+fn text(Report { status, database }: Report, options: &Options) -> String {
+    let folder = options.folder().map(|path| match path.is_dir() {
+        true => path.display().to_string(),
+        false => format!("{} (does not exist yet)", path.display()),
+    });
+    let backend = match status.requested == status.backend {
+        true => status.backend,
+        false => format!("{} ({} was asked for)", status.backend, status.requested),
+    };
+    let database = database.map(|database| match database.problem {
+        None => "answers".to_owned(),
+        Some(problem) => format!("does not answer: {problem}"),
+    });
+    // What of them is drained already, only those know who drained it.
+    let spool =
+        format!("up to {} of other instances waits for the database", BinaryBytes(status.spooled_by_others));
+    let rows = [
+        ("backend", Some(backend)),
+        ("database", database),
+        ("folder", folder),
+        ("durability", (!status.jsonl_dir.is_empty()).then_some(status.durability)),
+        ("spool", (status.spooled_by_others > 0).then_some(spool)),
+        ("last error", status.last_error),
+    ];
+    let mut out = String::new();
+    for (name, value) in rows {
+        if let Some(value) = value {
+            out += &format!("{name:<11} {value}\n");
+        }
+    }
+    for warning in status.warnings {
+        out += &format!("{:<11} {warning}\n", "warning");
+    }
+    out
 }

@@ -1,67 +1,32 @@
 //! `audit write`: events from JSON lines, in constant memory. One thread reads the input while the component
 //! works on what was read before.
 
-mod input;
-
-use std::fs::File;
-use std::io::{self, IsTerminal as _, Read, Write as _};
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::thread;
+use std::sync::mpsc::Receiver;
 
 use audit_host::{Error, Instance, Options};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use memchr::{memchr, memchr_iter, memrchr};
+use indicatif::ProgressBar;
+use memchr::{memchr, memrchr};
 
-use self::input::Piece;
 use super::args::WriteArgs;
+use super::input::{self, Input, NAMED, Piece, count_lines};
 use super::{Failure, TROUBLE, say};
-
-/// So many rejected lines are named.
-const NAMED: u64 = 100;
-
-/// How many pieces may be read ahead.
-const AHEAD: usize = 4;
 
 /// After a rejected line a call gets so many bytes, and twice as many after each that is accepted: otherwise
 /// a file of rejected lines would be handed over again and again.
 const CAREFUL: usize = 8 * 1024;
 
 pub(super) fn run(args: &WriteArgs, options: &Options) -> Result<ExitCode, Failure> {
-    let (input, size) = open(args.file.as_deref())?;
-    let (pieces, read) = sync_channel(AHEAD);
-    // It is not waited for: where the store fails, it may be waiting for input that never comes.
-    thread::Builder::new().name("input".into()).spawn(move || {
-        input::split(input, |piece| pieces.send(piece).is_ok());
-    })?;
-    let mut writing =
-        Writing { instance: Instance::open(options)?, accepted: 0, rejected: 0, bar: bar(size) };
-    let done = writing.all(&read);
+    let file = args.file.as_deref();
+    let input =
+        Input::open(file).map_err(|error| input::cannot_read(file.unwrap_or(Path::new("-")), &error))?;
+    let bar = input::bar(input.size);
+    let pieces = input.read()?;
+    let mut writing = Writing { instance: Instance::open(options)?, accepted: 0, rejected: 0, bar };
+    let done = writing.all(&pieces);
     writing.finish(done)
-}
-
-fn open(file: Option<&Path>) -> Result<(Box<dyn Read + Send>, Option<u64>), Failure> {
-    let Some(path) = file.filter(|path| *path != Path::new("-")) else {
-        return Ok((Box::new(io::stdin()), None));
-    };
-    let failure = |error| Failure(format!("cannot read {}: {error}", path.display()));
-    let file = File::open(path).map_err(failure)?;
-    let metadata = file.metadata().map_err(failure)?;
-    Ok((Box::new(file), metadata.is_file().then_some(metadata.len())))
-}
-
-/// Shows on a terminal how far it is.
-fn bar(size: Option<u64>) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let (bar, template) = match size {
-        Some(size) => (ProgressBar::new(size), "{bar:40} {bytes} of {total_bytes}, {eta} left"),
-        None => (ProgressBar::no_length(), "{spinner} {bytes}"),
-    };
-    bar.set_draw_target(ProgressDrawTarget::stderr());
-    bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 struct Writing {
@@ -139,23 +104,27 @@ impl Writing {
         }
         // Also after an error: what is buffered may still be written.
         let closed = self.instance.close();
-        let lost = self.instance.status().map_or(0, |status| status.counts.pending);
-        self.accepted -= lost.min(self.accepted);
-        let done = match (done, closed) {
-            (_, Err(error)) if lost > 0 => {
-                Err(Failure(format!("the last {lost} events that were taken could not be written: {error}")))
+        let counts = self.instance.status().map(|status| status.counts).unwrap_or_default();
+        // The database has no caller to tell: it refuses what was accepted before.
+        let (lost, refused) = (counts.pending, counts.dropped.unwritable);
+        self.accepted = self.accepted.saturating_sub(lost + refused);
+        let problems = match (done, closed) {
+            (done, Err(error)) if lost > 0 => {
+                let text = format!("the last {lost} events that were taken could not be written: {error}");
+                [done.err(), Some(Failure(text))]
             }
-            (done, closed) => done.and_then(|()| Ok(closed?)),
+            (Ok(()), closed) => [closed.err().map(Failure::from), None],
+            (done, _) => [done.err(), None],
         };
-        let _ = writeln!(io::stderr(), "{} accepted, {} rejected", self.accepted, self.rejected);
-        Ok(match done {
-            Ok(()) if self.rejected == 0 => ExitCode::SUCCESS,
-            Ok(()) => ExitCode::FAILURE,
-            Err(Failure(text)) => {
-                say(text);
-                ExitCode::from(TROUBLE)
-            }
-        })
+        let refusals =
+            if refused > 0 { format!(", {refused} refused by the database") } else { String::new() };
+        let _ = writeln!(io::stderr(), "{} accepted, {} rejected{refusals}", self.accepted, self.rejected);
+        let mut status = if self.rejected + refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        for Failure(text) in problems.into_iter().flatten() {
+            say(text);
+            status = ExitCode::from(TROUBLE);
+        }
+        Ok(status)
     }
 }
 
@@ -192,10 +161,6 @@ fn cut_out(lines: &str, index: u64) -> Option<(&str, &str)> {
     }
     let end = rest.find('\n').map_or(rest.len(), |newline| newline + 1);
     Some((&lines[..lines.len() - rest.len()], &rest[end..]))
-}
-
-fn count_lines(lines: &str) -> u64 {
-    memchr_iter(b'\n', lines.as_bytes()).count() as u64
 }
 
 #[cfg(test)]

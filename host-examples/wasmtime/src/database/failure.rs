@@ -194,7 +194,7 @@ fn tell_connection(error: &Error, names: &Names) -> SinkError {
         SinkError::Unavailable(format!("cannot connect to the database ({server}): {cause}"))
     } else if is("error performing TLS") && error.source().is_none_or(|cause| !cause.is::<io::Error>()) {
         SinkError::Other(format!("no encrypted connection to the database ({server}): {cause}"))
-    } else if is("authentication error") {
+    } else if is("authentication error") || is("invalid configuration") {
         SinkError::Other(format!(
             "the user \"{user}\" cannot be authenticated: {cause}; check user and password in the database URL"
         ))

@@ -10,12 +10,15 @@ use uuid::Uuid;
 
 use crate::bindings::audit::store::postgres::{RejectedRow, SinkError};
 use crate::database::link::{Lane, Link, Statement};
-use crate::database::row::{Instant, Row};
+use crate::database::row::{Row, Timestamptz};
 use crate::database::table::TABLE;
 use crate::types::{Entry, Event};
 
-/// The columns that are written, with the type that a batch has them in and how that becomes the column's.
-const COLUMNS: [(&str, &str, &str); 19] = [
+/// A name, the type that a batch has the values in, and how that becomes the column's.
+type Column = (&'static str, &'static str, &'static str);
+
+/// The columns that are written.
+const COLUMNS: [Column; 19] = [
     ("ts", "timestamptz", ""),
     ("req_id", "text", ""),
     ("workspace_id", "text", ""),
@@ -39,19 +42,19 @@ const COLUMNS: [(&str, &str, &str); 19] = [
 
 /// One statement for a batch of any size, so that it is prepared once.
 static INSERT: LazyLock<String> = LazyLock::new(|| {
-    let list = |text: &dyn Fn(usize, (&str, &str, &str)) -> String| {
-        let texts = COLUMNS.iter().enumerate().map(|(n, column)| text(n, *column));
-        texts.collect::<Vec<_>>().join(", ")
-    };
-    let names = list(&|_, (name, ..)| name.to_owned());
-    let values = list(&|_, (name, _, cast)| format!("batch.{name}{cast}"));
-    let arrays = list(&|n, (_, kind, _)| format!("${}::{kind}[]", n + 1));
+    let names = list(|_, (name, ..)| name.into());
+    let values = list(|_, (name, _, cast)| format!("batch.{name}{cast}"));
+    let arrays = list(|n, (_, kind, _)| format!("${}::{kind}[]", n + 1));
     format!(
         "INSERT INTO {TABLE} ({names}) SELECT {values} \
          FROM unnest({arrays}) WITH ORDINALITY AS batch ({names}, position) ORDER BY batch.position \
          ON CONFLICT (event_id) DO NOTHING"
     )
 });
+
+fn list(of: impl Fn(usize, Column) -> String) -> String {
+    COLUMNS.into_iter().enumerate().map(|(n, column)| of(n, column)).collect::<Vec<_>>().join(", ")
+}
 
 /// A row to import.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,6 +133,10 @@ impl Statement for Insert<'_, '_> {
     type Output = u64;
     const LANE: Lane = Lane::Writes;
 
+    fn without_table(&self) -> Option<u64> {
+        None
+    }
+
     async fn run(&self, client: &ClientWrapper) -> Result<u64, Error> {
         let statement = client.prepare_cached(&INSERT).await?;
         let texts = |of: fn(&Event) -> &str| self.column(|row| of(row.event));
@@ -138,7 +145,7 @@ impl Statement for Insert<'_, '_> {
         let stamp = |row: &Row<'_>| row.stamp.as_ref().map(|stamp| (stamp.chain, stamp.seq.to_string()));
         let (chains, seqs): (Vec<_>, Vec<_>) = self.column(stamp).into_iter().map(Option::unzip).unzip();
         let hashes: Vec<Option<&str>> = self.column(|row| row.stamp.as_ref().map(|stamp| stamp.hash));
-        let times: Vec<Instant> = self.column(|row| row.at);
+        let times: Vec<Timestamptz> = self.column(|row| row.at);
         let ids: Vec<Uuid> = self.column(|row| row.event_id);
         client
             .execute(

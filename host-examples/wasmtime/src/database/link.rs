@@ -25,6 +25,9 @@ pub(super) trait Statement: Sync {
     type Output: Send;
     const LANE: Lane;
 
+    /// What it comes to where there is no table; none: one is created.
+    fn without_table(&self) -> Option<Self::Output>;
+
     /// Carries it out, on a connection with the table.
     fn run(&self, client: &ClientWrapper) -> impl Future<Output = Result<Self::Output, Error>> + Send;
 }
@@ -83,9 +86,12 @@ impl Link {
         self.schema.wait(time.connect_by).await?;
         let client = self.connection(S::LANE, time.connect_by).await?;
         let reused = Object::metrics(&client).recycle_count > 0;
-        let answer = match self.schema.ensure(self, &client, time.connect_by).await {
-            Ok(()) => within(time.statement_by(), time.of_statement, statement.run(&client)).await,
-            Err(failure) => Err(failure),
+        let without = statement.without_table();
+        let ensured = self.schema.ensure(self, &client, time.connect_by, without.is_none()).await;
+        let answer = match (ensured, without) {
+            (Ok(false), Some(answer)) => Ok(answer),
+            (Ok(_), _) => within(time.statement_by(), time.of_statement, statement.run(&client)).await,
+            (Err(failure), _) => Err(failure),
         };
         answer.map_err(|failure| {
             if !failure.ends_connection() {

@@ -13,7 +13,7 @@ use crate::types::{Entry, Event};
 /// What becomes a row.
 pub(super) struct Row<'e> {
     pub(super) event: &'e Event,
-    pub(super) at: Instant,
+    pub(super) at: Timestamptz,
     /// Under which it is stored once.
     pub(super) event_id: Uuid,
     /// None: another writer's, which is in no chain.
@@ -42,7 +42,7 @@ impl<'e> Row<'e> {
 
     fn new(event: &'e Event, event_id: Uuid, stamp: Option<Stamp<'e>>) -> Result<Self, String> {
         let at = Timestamp::parse(&event.ts).map_err(|error| format!("ts: {error}"))?;
-        Ok(Self { event, at: Instant::from(at), event_id, stamp })
+        Ok(Self { event, at: Timestamptz::from(at), event_id, stamp })
     }
 }
 
@@ -54,12 +54,12 @@ fn uuid(field: &str, text: &str) -> Result<Uuid, String> {
         .ok_or_else(|| format!("{field}: not a UUID; accepted is one as the store makes it"))
 }
 
-/// A `timestamptz` as PostgreSQL sends and takes it: microseconds since 2000-01-01T00:00:00Z, of which the least and
-/// the greatest number are the infinities. PostgreSQL's text has no year 0000.
+/// A time as PostgreSQL sends and takes it: microseconds since 2000-01-01T00:00:00Z, of which the least and the
+/// greatest number are the infinities. PostgreSQL's text has no year 0000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Instant(i64);
+pub(super) struct Timestamptz(i64);
 
-impl Instant {
+impl Timestamptz {
     /// 2000-01-01T00:00:00Z in microseconds since 1970.
     const EPOCH: i64 = 946_684_800_000_000;
 
@@ -69,13 +69,13 @@ impl Instant {
     }
 }
 
-impl From<Timestamp> for Instant {
+impl From<Timestamp> for Timestamptz {
     fn from(at: Timestamp) -> Self {
         Self(at.micros() - Self::EPOCH)
     }
 }
 
-impl ToSql for Instant {
+impl ToSql for Timestamptz {
     fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
         self.0.to_sql(kind, out)
     }
@@ -84,7 +84,7 @@ impl ToSql for Instant {
     to_sql_checked!();
 }
 
-impl<'a> FromSql<'a> for Instant {
+impl<'a> FromSql<'a> for Timestamptz {
     fn from_sql(kind: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
         i64::from_sql(kind, raw).map(Self)
     }

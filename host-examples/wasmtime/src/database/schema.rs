@@ -40,20 +40,30 @@ enum State {
 type Upgrade = watch::Receiver<Option<Result<(), SinkError>>>;
 
 impl Schema {
-    /// Looks at the table if nobody has yet. Where it has to be changed, that is begun.
-    pub(super) async fn ensure(&self, link: &Arc<Link>, client: &Client, by: Instant) -> Result<(), Failure> {
+    /// Looks at the table if nobody has yet. Where it has to be changed, that is begun. False: there is none, and
+    /// `create` does not ask for one.
+    pub(super) async fn ensure(
+        &self,
+        link: &Arc<Link>,
+        client: &Client,
+        by: Instant,
+        create: bool,
+    ) -> Result<bool, Failure> {
         if let State::Ready = *self.state() {
-            return Ok(());
+            return Ok(true);
         }
         let table = within(by, link.timeout(), Table::inspect(client)).await?;
         if let Some(problem) = table.problem() {
             return Err(Failure::Told(SinkError::Other(problem)));
         }
+        if !table.exists() && !create {
+            return Ok(false);
+        }
         if table.lack().is_some() {
-            return ended(self.begin(link), by).await;
+            return ended(self.begin(link), by).await.map(|()| true);
         }
         *self.state() = State::Ready;
-        Ok(())
+        Ok(true)
     }
 
     /// Waits for an upgrade, if there is one.

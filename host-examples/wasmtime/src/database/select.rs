@@ -1,6 +1,9 @@
 //! Reading: a page by its position in the order, never by counting rows, so that what others write meanwhile neither
 //! repeats an entry nor hides one.
 
+#[cfg(test)]
+mod tests;
+
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -15,7 +18,7 @@ use uuid::Uuid;
 
 use crate::bindings::audit::store::postgres::SinkError;
 use crate::database::link::{Lane, Link, Statement};
-use crate::database::row::Instant;
+use crate::database::row::Timestamptz;
 use crate::database::table::TABLE;
 use crate::types::{Entry, Event, Filter, Order, Page, PageRequest};
 
@@ -29,18 +32,22 @@ const OWN: &str = "(num_nulls(event_id, chain, seq, hash) = 0 \
 /// A page of what matches.
 pub(super) async fn page(link: &Arc<Link>, filter: &Filter, page: &PageRequest) -> Result<Page, SinkError> {
     let Some(select) = Select::new(filter, page).map_err(SinkError::Other)? else {
-        return Ok(Page { entries: Vec::new(), next: None, skipped: 0 });
+        return Ok(nothing());
     };
     link.run(&select).await.map_err(|failure| failure.tell(link.names()))
+}
+
+fn nothing() -> Page {
+    Page { entries: Vec::new(), next: None, skipped: 0 }
 }
 
 /// The values of a statement, with their types.
 type Values = Vec<(Box<dyn ToSql + Send + Sync>, Type)>;
 
 /// The statement of a page.
-pub(super) struct Select {
-    pub(super) sql: String,
-    pub(super) values: Values,
+struct Select {
+    sql: String,
+    values: Values,
     /// Counts the matching rows whose time is none that events have; it belongs to the first page.
     uncounted: Option<Conditions>,
     order: Order,
@@ -49,7 +56,7 @@ pub(super) struct Select {
 
 impl Select {
     /// The statement, or what is wrong with the request; none where nothing can match.
-    pub(super) fn new(filter: &Filter, page: &PageRequest) -> Result<Option<Self>, String> {
+    fn new(filter: &Filter, page: &PageRequest) -> Result<Option<Self>, String> {
         let bound = |name: &str, text: &Option<String>| {
             let range = text.as_deref().map(parse_bound).transpose();
             range.map_err(|error| format!("{name}: {error}"))
@@ -76,8 +83,8 @@ impl Select {
             0 => query::DEFAULT_LIMIT,
             limit => usize::try_from(limit).unwrap_or(usize::MAX),
         };
-        matching.compare("ts >=", Instant::from(first), Type::TIMESTAMPTZ);
-        matching.compare("ts <=", Instant::from(last), Type::TIMESTAMPTZ);
+        matching.compare("ts >=", Timestamptz::from(first), Type::TIMESTAMPTZ);
+        matching.compare("ts <=", Timestamptz::from(last), Type::TIMESTAMPTZ);
         if let Some(after) = after {
             matching.after(&after, page.order);
         }
@@ -106,6 +113,10 @@ impl Statement for Select {
     type Output = Page;
     const LANE: Lane = Lane::Reads;
 
+    fn without_table(&self) -> Option<Page> {
+        Some(nothing())
+    }
+
     async fn run(&self, client: &ClientWrapper) -> Result<Page, Error> {
         // Planned for its values each time: with others another index may serve.
         let rows = client.query_typed_raw(&self.sql, borrowed(&self.values));
@@ -126,7 +137,7 @@ impl Statement for Select {
 
 impl Select {
     async fn collect(&self, mut rows: impl Stream<Item = Result<Row, Error>> + Unpin) -> Result<Page, Error> {
-        let mut page = Page { entries: Vec::new(), next: None, skipped: 0 };
+        let mut page = nothing();
         let (mut seen, mut bytes) = (0, 0);
         let mut last = None;
         while let Some(row) = rows.next().await {
@@ -155,7 +166,7 @@ impl Select {
 
 /// The entry of a row and where it stands; none where its time is none that events have.
 fn read(row: &Row) -> Result<Option<(Key, Entry)>, Error> {
-    let Some(at) = row.try_get::<_, Option<Instant>>(0)?.and_then(Instant::timestamp) else {
+    let Some(at) = row.try_get::<_, Option<Timestamptz>>(0)?.and_then(Timestamptz::timestamp) else {
         return Ok(None);
     };
     let text = |column: usize| Ok::<_, Error>(row.try_get::<_, Option<String>>(column)?.unwrap_or_default());
@@ -278,7 +289,7 @@ impl Conditions {
 
     /// The rows after this one, at its time or later in the order.
     fn after(&mut self, key: &Key, order: Order) {
-        let at = self.value(Instant::from(key.at), Type::TIMESTAMPTZ);
+        let at = self.value(Timestamptz::from(key.at), Type::TIMESTAMPTZ);
         let rest = match (key.id, order) {
             (Some(id), Order::OldestFirst) => {
                 format!("ts > {at} OR ({OWN} AND event_id > {})", self.value(id, Type::UUID))
@@ -306,11 +317,11 @@ impl Conditions {
         conditions.texts(filter);
         let mut times = Vec::new();
         if past {
-            let first = conditions.value(Instant::from(Timestamp::MIN), Type::TIMESTAMPTZ);
+            let first = conditions.value(Timestamptz::from(Timestamp::MIN), Type::TIMESTAMPTZ);
             times.push(format!("ts < {first}"));
         }
         if future {
-            let last = conditions.value(Instant::from(Timestamp::MAX), Type::TIMESTAMPTZ);
+            let last = conditions.value(Timestamptz::from(Timestamp::MAX), Type::TIMESTAMPTZ);
             times.push(format!("ts > {last}"));
         }
         if past && future {

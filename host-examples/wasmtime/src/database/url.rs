@@ -1,6 +1,9 @@
 //! The database URL: what tokio-postgres knows of it, and the parameters of libpq about certificates, which are
 //! taken out before. No error shows a part of it that could belong to a password.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -72,6 +75,9 @@ impl Target {
         }
         if config.get_keepalives_idle() == Config::new().get_keepalives_idle() {
             config.keepalives_idle(KEEPALIVE);
+        }
+        if config.get_keepalives_interval().is_none() {
+            config.keepalives_interval(KEEPALIVE / 6);
         }
         if config.get_tcp_user_timeout().is_none() {
             config.tcp_user_timeout(UNANSWERED);

@@ -446,3 +446,28 @@ fn a_database_that_did_not_answer_is_tried_again_by_its_interval_alone() {
     assert!(status.last_error.is_some_and(|error| error.contains("events go to the spool")));
     store.close().unwrap();
 }
+
+#[test]
+fn a_store_for_reading_writes_nothing_and_drains_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = Cluster::shared();
+    let (url, proxy) = (cluster.database(), Proxy::to(cluster.port()));
+    let options = options(folder.path()).backend("auto").batch_size(1);
+    let store = AuditStore::open(options.clone().database_url(proxy.url(&url))).unwrap();
+    store.write_batch(vec![event("a")]).unwrap();
+    proxy.refuse();
+    proxy.cut();
+    store.write_batch(vec![event("b")]).unwrap();
+    assert_eq!(store.close().unwrap().counts.spooled, 1);
+
+    let store = AuditStore::open(options.database_url(&url).read_only(true)).unwrap();
+    assert_eq!(tools(&store), ["a", "b"]);
+    assert!(store.flush().is_ok());
+    store.write(event("c"));
+    assert!(store.flush().is_err());
+    let status = store.close().unwrap();
+    assert_balanced(&status.counts);
+    assert_eq!((status.counts.stored, status.counts.dropped.unwritable), (0, 1));
+    assert_eq!(cluster.sql(&url, "SELECT tool FROM tool_audit_events"), [[Some("a".to_owned())]]);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}

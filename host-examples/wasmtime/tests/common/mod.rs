@@ -40,7 +40,8 @@ impl Place {
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
-            if name.to_str().is_some_and(|name| name.starts_with("AUDIT_") || name == "REPO_ROOT") {
+            let others = ["REPO_ROOT", "DATABASE_URL", "POSTGRES_DSN"];
+            if name.to_str().is_some_and(|name| name.starts_with("AUDIT_") || others.contains(&name)) {
                 command.env_remove(name);
             }
         }

@@ -2,9 +2,7 @@
 
 use std::io::{self, Read};
 
-use memchr::{memchr, memrchr};
-
-use super::count_lines;
+use memchr::{memchr, memchr_iter, memrchr};
 
 /// How much is read at once. A longer line is rejected: an event has at most 4096 bytes.
 const PIECE: usize = 64 * 1024;
@@ -14,7 +12,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// A part of the input. Lines are numbered from 1.
 #[derive(Debug)]
-pub(super) enum Piece {
+pub(in crate::cli) enum Piece {
     /// Whole lines; only the last of the input may lack its newline.
     Lines { text: String, first: u64 },
     /// A line that cannot be an event.
@@ -143,6 +141,10 @@ impl<S: FnMut(Piece) -> bool> Splitter<S> {
             }
         }
     }
+}
+
+pub(in crate::cli) fn count_lines(lines: &str) -> u64 {
+    memchr_iter(b'\n', lines.as_bytes()).count() as u64
 }
 
 #[cfg(test)]

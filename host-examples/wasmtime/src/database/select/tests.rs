@@ -1,0 +1,90 @@
+//! That a page costs what the page costs, however large the table is.
+#![cfg(unix)]
+
+use std::time::Duration;
+
+use audit_testbed::Cluster;
+use audit_testbed::postgres::{Client, NoTls};
+
+use super::*;
+use crate::Database;
+
+fn plan(client: &mut Client, filter: &Filter, page: &PageRequest) -> String {
+    let select = Select::new(filter, page).unwrap().unwrap();
+    let values: Vec<_> = borrowed(&select.values).collect();
+    let rows =
+        client.query_typed(&format!("EXPLAIN (ANALYZE, BUFFERS OFF) {}", select.sql), &values).unwrap();
+    rows.iter().map(|row| row.get::<_, String>(0) + "\n").collect()
+}
+
+/// A few more than the page are looked at, not what lies before it or after it.
+#[track_caller]
+fn assert_few_rows(plan: &str) {
+    let actual = plan.split("actual time=").skip(1).filter_map(|node| node.split("rows=").nth(1));
+    let removed = plan.split("Rows Removed by Filter: ").skip(1);
+    for count in actual.chain(removed) {
+        let digits = count.split(|sign: char| !sign.is_ascii_digit()).next();
+        let count: u32 = digits.and_then(|digits| digits.parse().ok()).unwrap_or(u32::MAX);
+        assert!(count < 200, "{plan}");
+    }
+}
+
+#[test]
+fn pages_are_found_by_an_index() {
+    let cluster = Cluster::shared();
+    let url = cluster.database();
+    let database = Database::new(&url, Duration::from_secs(20), Duration::from_secs(20)).unwrap();
+    let first = PageRequest { limit: 100, ..PageRequest::default() };
+    database.select(Filter::default(), first.clone()).unwrap();
+    cluster.execute(
+        &url,
+        "INSERT INTO tool_audit_events (ts, tool, agent_id, workspace_id, event_id, chain, seq, hash)
+         SELECT timestamptz '2026-11-23Z' + n / 3 * interval '1 ms', 'tool ' || n % 1000, 'agent ' || n % 1000,
+                'workspace ' || n % 1000,
+                CASE WHEN n % 10 > 0 THEN gen_random_uuid() END, gen_random_uuid(), n, ''
+         FROM generate_series(1, 60000) n;
+         ANALYZE tool_audit_events",
+    );
+    let mut client = Client::connect(&url, NoTls).unwrap();
+    let some = |text: &str| Some(text.to_owned());
+    let filters = [
+        (Filter::default(), "tool_audit_events_ts_idx"),
+        (Filter { tool: some("tool 7"), ..Filter::default() }, "tool_audit_events_tool_ts_idx"),
+        (Filter { agent_id: some("agent 7"), ..Filter::default() }, "tool_audit_events_agent_id_ts_idx"),
+        (
+            Filter { workspace_id: some("workspace 7"), ..Filter::default() },
+            "tool_audit_events_workspace_id_ts_idx",
+        ),
+    ];
+    for (filter, index) in &filters {
+        for order in [Order::OldestFirst, Order::NewestFirst] {
+            let mut page = PageRequest { limit: 10, order, cursor: None };
+            // Also in the middle of the table, after an entry and after another writer's row.
+            for _ in 0..3 {
+                let plan = plan(&mut client, filter, &page);
+                assert!(plan.contains(index), "{plan}");
+                assert_few_rows(&plan);
+                let next = database.select(filter.clone(), page.clone()).unwrap().next.unwrap();
+                page.cursor = Some(next);
+            }
+        }
+    }
+    let middle = Timestamp::parse("2026-11-23T00:00:10Z").unwrap();
+    for id in [None, Some(Uuid::from_u128(1))] {
+        for (order, bound) in [(Order::OldestFirst, "ts >="), (Order::NewestFirst, "ts <=")] {
+            let key = Key { at: middle, id, place: Place { day: 0, offset: 30_000 } };
+            let cursor = Some(key.to_cursor(super::order(order)));
+            let plan = plan(&mut client, &Filter::default(), &PageRequest { limit: 100, order, cursor });
+            assert!(plan.contains("tool_audit_events_ts_idx") && plan.contains("Incremental Sort"), "{plan}");
+            let condition = plan.lines().find(|line| line.contains("Index Cond")).unwrap();
+            assert!(condition.contains(&format!("{bound} '2026-11-23 00:00:10+00'")), "{plan}");
+            assert_few_rows(&plan);
+        }
+    }
+    let uncounted = Conditions::uncounted(&Filter::default(), true, true).unwrap();
+    let values: Vec<_> = borrowed(&uncounted.values).collect();
+    let sql = format!("EXPLAIN SELECT count(*) FROM {TABLE} WHERE {}", uncounted.sql());
+    let rows = client.query_typed(&sql, &values).unwrap();
+    let plan: String = rows.iter().map(|row| row.get::<_, String>(0) + "\n").collect();
+    assert!(!plan.contains("Seq Scan"), "{plan}");
+}

@@ -1,0 +1,210 @@
+//! Writing: whole, once, in order, and around the rows that the database refuses.
+
+use audit_host::{Database, Entry, Event, ImportRow, Imported, Order, RejectedRow, SinkError};
+use uuid::Uuid;
+
+use crate::{entry, id, open, page, read, seqs, tool, value, with_table};
+
+/// The table refuses events of this tool.
+const POISON: &str = "ALTER TABLE tool_audit_events ADD CONSTRAINT no_poison CHECK (tool <> 'poison')";
+
+fn rejected(database: &Database, entries: Vec<Entry>) -> Vec<u32> {
+    let rejected = database.insert(entries).unwrap();
+    for row in &rejected {
+        assert!(row.reason.contains("no_poison"), "{}", row.reason);
+        assert!(!row.reason.contains("planner"), "{}", row.reason);
+    }
+    rejected.into_iter().map(|row| row.index).collect()
+}
+
+#[test]
+fn an_empty_batch_does_not_need_a_database() {
+    assert_eq!(open("postgres://nobody@127.0.0.1:1/nothing").insert(Vec::new()), Ok(Vec::new()));
+}
+
+#[test]
+fn entries_are_read_as_they_were_written() {
+    let (_, _, database) = with_table();
+    let mut full = entry(1);
+    full.event = Event {
+        ts: "2026-11-23T06:30:00.000001Z".into(),
+        req_id: "r \"1\" \\ ü 漢".into(),
+        workspace_id: "w".into(),
+        user_id: "u".into(),
+        agent_id: "a".into(),
+        tool: "t".into(),
+        action: "x".into(),
+        status: "ok".into(),
+        duration_ms: u64::MAX,
+        in_size: u64::MAX - 1,
+        out_size: i64::MAX as u64 + 1,
+        input_hash: "abc".into(),
+        graph_run_id: Some("g".into()),
+        graph_node: Some(String::new()),
+        job_id: None,
+    };
+    full.seq = u64::MAX;
+    let bare = Entry { event: Event { ts: full.event.ts.clone(), ..Event::default() }, ..entry(2) };
+    assert_eq!(database.insert(vec![full.clone(), bare.clone()]), Ok(Vec::new()));
+    assert_eq!(read(&database), [full, bare]);
+}
+
+#[test]
+fn the_first_and_the_last_year_are_kept() {
+    let (_, _, database) = with_table();
+    let times = ["0000-01-01T00:00:00.000000Z", "0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z"];
+    let at = |(n, ts): (u64, &&str)| {
+        let entry = entry(n);
+        Entry { event: Event { ts: (*ts).into(), ..entry.event }, ..entry }
+    };
+    let entries: Vec<Entry> = (0..).zip(&times).map(at).collect();
+    assert_eq!(database.insert(entries.clone()), Ok(Vec::new()));
+    assert_eq!(read(&database), entries);
+    let newest: Vec<Entry> = page(&database, Order::NewestFirst, 1).concat();
+    assert_eq!(newest, entries.into_iter().rev().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_batch_that_is_sent_again_is_stored_once() {
+    let (cluster, url, database) = with_table();
+    let entries: Vec<Entry> = (0..50).map(entry).collect();
+    database.insert(entries.clone()).unwrap();
+    let changed = Entry { hash: "changed".into(), ..entry(3) };
+    let again = [entries.clone(), vec![changed, entry(50)]].concat();
+    assert_eq!(database.insert(again), Ok(Vec::new()));
+    assert_eq!(seqs(&database), (0..51).collect::<Vec<_>>());
+    assert_eq!(read(&database)[3], entry(3));
+    assert_eq!(value(cluster, &url, "SELECT count(*) FROM tool_audit_events"), "51");
+}
+
+#[test]
+fn rows_are_numbered_in_the_order_of_the_batch() {
+    let (cluster, url, database) = with_table();
+    let order = [7, 3, 9, 1, 8, 0, 2];
+    database.insert(order.map(entry).into()).unwrap();
+    let rows = cluster.sql(&url, "SELECT seq FROM tool_audit_events ORDER BY id");
+    assert_eq!(rows.concat(), order.map(|n| Some(n.to_string())));
+}
+
+#[test]
+fn a_row_that_the_database_refuses_is_found_among_many() {
+    let (cluster, url, database) = with_table();
+    cluster.execute(&url, POISON);
+    let mut entries: Vec<Entry> = (0..400).map(entry).collect();
+    entries[273] = tool(273, "poison");
+    assert_eq!(rejected(&database, entries), [273]);
+    let others: Vec<u64> = (0..400).filter(|n| *n != 273).collect();
+    assert_eq!(seqs(&database), others);
+    let rows = cluster.sql(&url, "SELECT seq FROM tool_audit_events ORDER BY id");
+    assert_eq!(rows.concat(), others.iter().map(|n| Some(n.to_string())).collect::<Vec<_>>());
+}
+
+#[test]
+fn several_rows_that_the_database_refuses_are_found() {
+    let (cluster, url, database) = with_table();
+    cluster.execute(&url, POISON);
+    let poison = [0, 1, 17, 38, 39];
+    let entries = (0..40).map(|n| if poison.contains(&n) { tool(n, "poison") } else { entry(n) });
+    assert_eq!(rejected(&database, entries.collect()), poison.map(|n| n as u32));
+    assert_eq!(seqs(&database).len(), 35);
+    let all = (100..120).map(|n| tool(n, "poison")).collect();
+    assert_eq!(rejected(&database, all), (0..20).collect::<Vec<_>>());
+    assert_eq!(seqs(&database).len(), 35);
+}
+
+#[test]
+fn what_a_trigger_refuses_and_what_an_index_cannot_take_is_refused_alone() {
+    let (cluster, url, database) = with_table();
+    cluster.execute(
+        &url,
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF NEW.status = 'raise' THEN RAISE EXCEPTION 'not here'; END IF;
+             IF NEW.status <> '' THEN PERFORM NEW.status::int; END IF;
+             RETURN NEW;
+         END $$;
+         CREATE TRIGGER refuse BEFORE INSERT ON tool_audit_events FOR EACH ROW EXECUTE FUNCTION refuse()",
+    );
+    let status = |n, status: &str| {
+        let entry = entry(n);
+        Entry { event: Event { status: status.into(), ..entry.event }, ..entry }
+    };
+    // More than a page of the index on (tool, ts) takes, and not to be compressed.
+    let mut long = String::new();
+    let mut state = 1_u64;
+    while long.len() < 3900 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        long.push(char::from(b' ' + (state >> 33) as u8 % 95));
+    }
+    let entries = vec![entry(0), status(1, "raise"), status(2, "secret"), tool(3, &long), entry(4)];
+    let rejected = database.insert(entries).unwrap();
+    let reasons: Vec<(u32, &str)> = rejected.iter().map(|row| (row.index, row.reason.as_str())).collect();
+    assert_eq!(reasons[..2], [(1, "not here"), (2, "invalid input syntax for type integer: …")]);
+    assert!(matches!(reasons[2..], [(3, reason)] if reason.contains("index row size")), "{reasons:?}");
+    assert_eq!(seqs(&database), [0, 4]);
+}
+
+#[test]
+fn what_is_no_entry_is_refused_alone() {
+    let (_, _, database) = with_table();
+    let mut entries: Vec<Entry> = (0..5).map(entry).collect();
+    entries[1].event.ts = "soon".into();
+    entries[2].id = String::new();
+    entries[3].chain = "planner".into();
+    let rejected = database.insert(entries).unwrap();
+    let fields = rejected.iter().map(|row| (row.index, row.reason.split(':').next().unwrap()));
+    assert_eq!(fields.collect::<Vec<_>>(), [(1, "ts"), (2, "id"), (3, "chain")]);
+    assert_eq!(seqs(&database), [0, 4]);
+}
+
+#[test]
+fn a_policy_of_the_table_refuses_rows_alone() {
+    let (cluster, url, database) = with_table();
+    cluster.execute(
+        &url,
+        "CREATE ROLE policed LOGIN PASSWORD 'policed';
+         GRANT SELECT, INSERT ON tool_audit_events TO policed;
+         GRANT USAGE ON SEQUENCE tool_audit_events_id_seq TO policed;
+         ALTER TABLE tool_audit_events ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY mine ON tool_audit_events USING (tool = 'search')",
+    );
+    let policed = open(&crate::as_user(&url, "policed", "policed"));
+    let rejected = policed.insert(vec![entry(0), tool(1, "shell"), entry(2)]).unwrap();
+    assert_eq!(rejected.iter().map(|row| row.index).collect::<Vec<_>>(), [1]);
+    assert_eq!(seqs(&database), [0, 2]);
+}
+
+#[test]
+fn an_import_is_done_once_and_counts_what_is_new() {
+    let (cluster, url, database) = with_table();
+    let foreign = |n: u64, key: u128| ImportRow::Foreign { event: entry(n).event, key: Uuid::from_u128(key) };
+    let first = [foreign(1, 11), ImportRow::Own(entry(2)), foreign(1, 12)];
+    assert_eq!(database.import(&first), Ok(Imported { stored: 3, rejected: Vec::new() }));
+    let unreadable = Event { ts: "soon".into(), ..Event::default() };
+    let second = [
+        ImportRow::Foreign { event: unreadable, key: Uuid::from_u128(13) },
+        foreign(1, 12),
+        foreign(3, 14),
+        ImportRow::Own(entry(2)),
+    ];
+    let imported = database.import(&second).unwrap();
+    assert_eq!(imported.stored, 1);
+    assert!(matches!(&imported.rejected[..], [RejectedRow { index: 0, reason }] if reason.starts_with("ts")));
+    let expected = [(1, ""), (1, ""), (2, &id(2)), (3, "")];
+    let stored: Vec<(u64, String)> =
+        read(&database).into_iter().map(|entry| (entry.event.duration_ms, entry.id)).collect();
+    assert_eq!(stored, expected.map(|(n, id)| (n, id.to_owned())));
+    let keys = "SELECT count(*) FROM tool_audit_events WHERE chain IS NULL AND event_id IS NOT NULL";
+    assert_eq!(value(cluster, &url, keys), "3");
+}
+
+#[test]
+fn a_full_disk_is_no_fault_of_a_row() {
+    let (cluster, url, database) = with_table();
+    database.insert(vec![entry(0)]).unwrap();
+    cluster.refuse_writes(&url, "tool_audit_events");
+    let answer = database.insert(vec![entry(1), entry(2)]);
+    assert!(matches!(&answer, Err(SinkError::Unavailable(text)) if text.contains("No space")), "{answer:?}");
+    cluster.accept_writes(&url, "tool_audit_events");
+    assert_eq!(database.insert(vec![entry(1), entry(2)]), Ok(Vec::new()));
+    assert_eq!(seqs(&database), [0, 1, 2]);
+}

@@ -1,0 +1,231 @@
+//! The table: created, upgraded with its rows kept, and made ready again where somebody has changed it.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use audit_host::{Database, Filter, PageRequest, SinkError};
+use audit_testbed::Cluster;
+
+use crate::{PATIENCE, entry, open, read, seqs, value, with_table};
+
+/// As other programs have created it.
+const ORIGINAL: &str = "
+    CREATE TABLE tool_audit_events (
+        id BIGSERIAL PRIMARY KEY, ts TIMESTAMPTZ NOT NULL, req_id TEXT, workspace_id TEXT, user_id TEXT,
+        agent_id TEXT, tool TEXT, action TEXT, status TEXT, duration_ms INT, in_size INT, out_size INT,
+        input_hash TEXT, graph_run_id TEXT, graph_node TEXT, job_id TEXT
+    );
+    CREATE INDEX idx_tool_audit_ts ON tool_audit_events (ts);
+    CREATE INDEX idx_tool_audit_tool_ts ON tool_audit_events (tool, ts);
+    CREATE INDEX idx_tool_audit_agent_ts ON tool_audit_events (agent_id, ts);
+    CREATE INDEX idx_tool_audit_workspace_ts ON tool_audit_events (workspace_id, ts);
+    INSERT INTO tool_audit_events (ts, agent_id, tool, duration_ms) VALUES
+        ('2026-11-23T06:30:02Z', 'old', 'b', 2), ('2026-11-23T06:30:01Z', 'old', 'a', 1)";
+
+const COLUMNS: &str = "
+    SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN '!' ELSE '' END,
+                      ', ' ORDER BY attnum)
+    FROM pg_attribute WHERE attrelid = 'tool_audit_events'::regclass AND attnum > 0";
+
+const INDEXES: &str = "
+    SELECT string_agg(substring(pg_get_indexdef(indexrelid) from '\\(.*\\)')
+                      || CASE WHEN indisunique THEN '!' ELSE '' END, ' ' ORDER BY indexrelid)
+    FROM pg_index WHERE indrelid = 'tool_audit_events'::regclass";
+
+const UPGRADED: &str = "id bigint!, ts timestamp with time zone!, req_id text, workspace_id text, user_id text, \
+                        agent_id text, tool text, action text, status text, duration_ms numeric(20,0), \
+                        in_size numeric(20,0), out_size numeric(20,0), input_hash text, graph_run_id text, \
+                        graph_node text, job_id text, event_id uuid, chain uuid, seq numeric(20,0), hash text";
+
+#[test]
+fn the_table_is_created() {
+    let (cluster, url, _) = with_table();
+    assert_eq!(value(cluster, &url, COLUMNS), UPGRADED);
+    let indexes = "(id)! (ts) (tool, ts) (agent_id, ts) (workspace_id, ts) (event_id)!";
+    assert_eq!(value(cluster, &url, INDEXES), indexes);
+}
+
+#[test]
+fn a_read_finds_nothing_where_there_is_no_table_and_creates_none() {
+    let cluster = Cluster::shared();
+    let url = cluster.database();
+    let database = open(&url);
+    for _ in 0..2 {
+        let page = database.select(Filter::default(), PageRequest::default()).unwrap();
+        assert_eq!((page.entries.len(), page.next), (0, None));
+    }
+    assert_eq!(
+        value(cluster, &url, "SELECT count(*) FROM pg_tables WHERE tablename = 'tool_audit_events'"),
+        "0"
+    );
+    database.insert(vec![entry(0)]).unwrap();
+    assert_eq!(database.select(Filter::default(), PageRequest::default()).unwrap().entries.len(), 1);
+    cluster.execute(&url, "DROP TABLE tool_audit_events");
+    assert_eq!(database.select(Filter::default(), PageRequest::default()).unwrap().entries.len(), 0);
+}
+
+#[test]
+fn the_table_of_another_program_is_upgraded_with_its_rows() {
+    let cluster = Cluster::shared();
+    let url = cluster.database();
+    cluster.execute(&url, ORIGINAL);
+    let database = open(&url);
+    let mut big = entry(9);
+    big.event.in_size = u64::MAX;
+    assert_eq!(database.insert(vec![big.clone()]), Ok(Vec::new()));
+    assert_eq!(value(cluster, &url, COLUMNS), UPGRADED);
+    let indexes = "(id)! (ts) (tool, ts) (agent_id, ts) (workspace_id, ts) (event_id)!";
+    assert_eq!(value(cluster, &url, INDEXES), indexes);
+    let entries = read(&database);
+    let old: Vec<(&str, u64)> =
+        entries[1..].iter().map(|e| (e.event.tool.as_str(), e.event.duration_ms)).collect();
+    assert_eq!(old, [("a", 1), ("b", 2)]);
+    assert_eq!(entries[0], big);
+}
+
+#[test]
+fn columns_of_other_types_are_converted() {
+    let cluster = Cluster::shared();
+    let url = cluster.database();
+    cluster.execute(
+        &url,
+        "SET TimeZone = 'Asia/Tokyo';
+         CREATE DOMAIN label AS varchar(40);
+         CREATE TABLE tool_audit_events (
+             id SERIAL PRIMARY KEY, ts TIMESTAMP NOT NULL DEFAULT now(), req_id UUID, workspace_id VARCHAR(64),
+             user_id CHAR(8), agent_id label, tool VARCHAR(9) NOT NULL, status VARCHAR, duration_ms BIGINT DEFAULT 0,
+             in_size TEXT, out_size NUMERIC(30, 2), input_hash TEXT, graph_run_id VARCHAR(9) NOT NULL,
+             graph_node TEXT NOT NULL, job_id TEXT NOT NULL, extra TEXT
+         );
+         INSERT INTO tool_audit_events
+             (ts, req_id, workspace_id, user_id, agent_id, tool, in_size, out_size, graph_run_id, graph_node, job_id)
+         VALUES ('2026-11-23 06:30:00', '00000000-0000-7000-8000-000000000001', 'w', 'u', 'a', 't', '12', 7.9, 'g',
+                 'n', 'j')",
+    );
+    let database = open(&url);
+    let mut long = entry(1);
+    long.event.tool = "a name longer than nine".into();
+    long.event.workspace_id = "w".repeat(100);
+    long.event.job_id = None;
+    database.insert(vec![long.clone()]).unwrap();
+    let entries = read(&database);
+    let old = &entries[0].event;
+    assert_eq!(old.ts, "2026-11-23T06:30:00.000000Z");
+    assert_eq!((old.req_id.as_str(), old.user_id.as_str()), ("00000000-0000-7000-8000-000000000001", "u"));
+    assert_eq!((old.tool.as_str(), old.action.as_str()), ("t", ""));
+    assert_eq!((old.duration_ms, old.in_size, old.out_size), (0, 12, 7));
+    assert_eq!((old.graph_run_id.as_deref(), entries[0].seq), (Some("g"), 1));
+    assert_eq!(entries[1], long);
+}
+
+#[test]
+fn times_as_text_are_converted_and_what_is_none_is_named() {
+    let cluster = Cluster::shared();
+    let good = cluster.database();
+    let table =
+        "SET TimeZone = 'Asia/Tokyo'; CREATE TABLE tool_audit_events (id BIGSERIAL, ts TEXT, tool TEXT);
+                 INSERT INTO tool_audit_events (ts, tool) VALUES
+                     ('2026-11-23T06:30:00.5Z', 'a'), ('2026-11-23 06:30:01', 'b')";
+    cluster.execute(&good, table);
+    let times: Vec<String> = read(&open(&good)).into_iter().map(|entry| entry.event.ts).collect();
+    assert_eq!(times, ["2026-11-23T06:30:00.500000Z", "2026-11-23T06:30:01.000000Z"]);
+
+    let bad = cluster.database();
+    cluster.execute(&bad, &format!("{table}, ('secret', 'c')"));
+    let answer = open(&bad).insert(vec![entry(0)]);
+    let Err(SinkError::Other(text)) = answer else { panic!("{answer:?}") };
+    assert!(text.contains("cannot be upgraded") && text.contains("column ts"), "{text}");
+    assert!(!text.contains("secret"), "{text}");
+    assert_eq!(value(cluster, &bad, "SELECT count(*) FROM tool_audit_events"), "3");
+}
+
+#[test]
+fn what_is_no_table_is_left_alone() {
+    let cluster = Cluster::shared();
+    for (sql, said) in [
+        ("CREATE VIEW tool_audit_events AS SELECT 1 AS id", "is not a table"),
+        ("CREATE TABLE tool_audit_events (id UUID PRIMARY KEY)", "the column id"),
+    ] {
+        let url = cluster.database();
+        cluster.execute(&url, sql);
+        let answer = open(&url).insert(vec![entry(0)]);
+        assert!(matches!(&answer, Err(SinkError::Other(text)) if text.contains(said)), "{answer:?}");
+    }
+}
+
+#[test]
+fn the_table_is_that_of_the_search_path() {
+    let cluster = Cluster::shared();
+    let url = cluster.database();
+    cluster.execute(&url, "CREATE SCHEMA ops");
+    let database = open(&format!("{url}?options=-csearch_path%3Dops"));
+    database.insert(vec![entry(0)]).unwrap();
+    assert_eq!(value(cluster, &url, "SELECT count(*) FROM ops.tool_audit_events"), "1");
+}
+
+#[test]
+fn several_that_start_at_once_create_one_table() {
+    for table in ["", ORIGINAL] {
+        let cluster = Cluster::shared();
+        let url = cluster.database();
+        cluster.execute(&url, table);
+        thread::scope(|scope| {
+            for n in 0..6 {
+                let database = open(&url);
+                scope.spawn(move || assert_eq!(database.insert(vec![entry(n)]), Ok(Vec::new())));
+            }
+        });
+        assert_eq!(value(cluster, &url, "SELECT count(event_id) FROM tool_audit_events"), "6");
+        assert_eq!(value(cluster, &url, COLUMNS), UPGRADED);
+    }
+}
+
+#[test]
+fn a_table_that_somebody_drops_or_changes_is_made_ready_again() {
+    let (cluster, url, database) = with_table();
+    for (n, change) in [
+        "DROP TABLE tool_audit_events",
+        "DROP INDEX tool_audit_events_event_id_idx",
+        "ALTER TABLE tool_audit_events DROP COLUMN chain",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let n = n as u64;
+        database.insert(vec![entry(10 + n)]).unwrap();
+        cluster.execute(&url, change);
+        assert_eq!(database.insert(vec![entry(n)]), Ok(Vec::new()), "{change}");
+        assert!(read(&database).contains(&entry(n)), "{change}");
+        cluster.execute(&url, change);
+        assert!(database.select(Default::default(), Default::default()).is_ok(), "{change}");
+    }
+}
+
+#[test]
+fn a_long_upgrade_goes_on_while_calls_give_up_waiting() {
+    let cluster = Cluster::shared();
+    let url = cluster.database();
+    cluster.execute(&url, ORIGINAL);
+    let database = Database::new(&url, Duration::from_millis(700), PATIENCE).unwrap();
+    let mut reader = audit_testbed::postgres::Client::connect(&url, audit_testbed::postgres::NoTls).unwrap();
+    let mut reading = reader.transaction().unwrap();
+    // The upgrade waits for this.
+    reading.batch_execute("SELECT * FROM tool_audit_events").unwrap();
+    for _ in 0..3 {
+        let asked = Instant::now();
+        let answer = database.insert(vec![entry(0)]);
+        assert!(
+            matches!(&answer, Err(SinkError::Unavailable(text)) if text.contains("being upgraded")),
+            "{answer:?}"
+        );
+        assert!(asked.elapsed() < Duration::from_secs(2));
+    }
+    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+    assert_eq!(value(cluster, &url, waiting), "1");
+    reading.rollback().unwrap();
+    let end = Instant::now() + PATIENCE;
+    while database.insert(vec![entry(0)]) != Ok(Vec::new()) {
+        assert!(Instant::now() < end);
+    }
+    assert_eq!(seqs(&database).len(), 3);
+}

@@ -1,0 +1,231 @@
+//! Reading: one order, pages that fit together, filters that match what the other backends match.
+
+use audit_host::{Entry, Event, Filter, ImportRow, Order, PageRequest, SinkError};
+use uuid::Uuid;
+
+use crate::{entry, id, open, page, read, seqs, with_table};
+
+/// Entries and others' rows, of which many have the same time.
+fn mixed(database: &audit_host::Database) -> Vec<Entry> {
+    let times = ["2026-11-23T06:30:00.000000Z", "2026-11-23T06:30:00.000001Z"];
+    let at = |n: u64, time: usize| {
+        let entry = entry(n);
+        Entry { event: Event { ts: times[time].into(), ..entry.event }, ..entry }
+    };
+    let rows = [
+        ImportRow::Own(at(5, 0)),
+        ImportRow::Foreign { event: at(10, 1).event, key: Uuid::from_u128(99) },
+        ImportRow::Foreign { event: at(11, 0).event, key: Uuid::from_u128(98) },
+        ImportRow::Own(at(3, 1)),
+        ImportRow::Own(at(4, 0)),
+        ImportRow::Foreign { event: at(12, 0).event, key: Uuid::from_u128(97) },
+        ImportRow::Own(at(1, 0)),
+        ImportRow::Foreign { event: at(13, 1).event, key: Uuid::from_u128(96) },
+        ImportRow::Own(at(2, 1)),
+        ImportRow::Own(at(6, 0)),
+    ];
+    assert_eq!(database.import(&rows).unwrap().stored, 10);
+    read(database)
+}
+
+#[test]
+fn others_rows_come_first_in_their_order_then_entries_by_id() {
+    let (_, _, database) = with_table();
+    let entries = mixed(&database);
+    let order: Vec<u64> = entries.iter().map(|entry| entry.event.duration_ms).collect();
+    assert_eq!(order, [11, 12, 1, 4, 5, 6, 10, 13, 2, 3]);
+    let positions: Vec<u64> =
+        entries.iter().filter(|entry| entry.id.is_empty()).map(|entry| entry.seq).collect();
+    assert_eq!(positions, [3, 6, 2, 8]);
+    assert!(entries.iter().all(|entry| entry.id.is_empty() == entry.hash.is_empty()));
+}
+
+#[test]
+fn pages_of_any_size_are_the_parts_of_one() {
+    let (_, _, database) = with_table();
+    let oldest = mixed(&database);
+    let newest: Vec<Entry> = oldest.iter().rev().cloned().collect();
+    for limit in 1..=11 {
+        for (order, all) in [(Order::OldestFirst, &oldest), (Order::NewestFirst, &newest)] {
+            let pages = page(&database, order, limit);
+            assert_eq!(pages.concat(), *all, "limit {limit}");
+            assert_eq!(pages.len(), all.len().div_ceil(limit as usize), "limit {limit}");
+        }
+    }
+}
+
+#[test]
+fn what_is_written_between_two_pages_neither_repeats_nor_hides_an_entry() {
+    let (_, _, database) = with_table();
+    database.insert((0..10).map(|n| entry(10 * n)).collect()).unwrap();
+    let request = PageRequest { limit: 5, ..PageRequest::default() };
+    let first = database.select(Filter::default(), request.clone()).unwrap();
+    database.insert(vec![entry(5), entry(41), entry(95)]).unwrap();
+    let second = database.select(Filter::default(), PageRequest { cursor: first.next, limit: 50, ..request });
+    let seqs: Vec<u64> = second.unwrap().entries.into_iter().map(|entry| entry.seq).collect();
+    assert_eq!(seqs, [41, 50, 60, 70, 80, 90, 95]);
+}
+
+#[test]
+fn each_field_of_the_filter_has_to_match() {
+    let (cluster, url, database) = with_table();
+    let mut other = entry(1);
+    other.event = Event {
+        ts: "2026-11-24T00:00:00.000000Z".into(),
+        req_id: "r".into(),
+        workspace_id: "w".into(),
+        user_id: "u".into(),
+        agent_id: "a".into(),
+        tool: "t".into(),
+        action: "x".into(),
+        status: "ok".into(),
+        graph_run_id: Some("g".into()),
+        graph_node: Some("n".into()),
+        job_id: Some(String::new()),
+        ..Event::default()
+    };
+    let mut without = entry(2);
+    without.event.job_id = None;
+    database.insert(vec![entry(0), other, without]).unwrap();
+    cluster.execute(&url, "INSERT INTO tool_audit_events (ts) VALUES ('2026-11-25Z')");
+    let some = |text: &str| Some(text.to_owned());
+    let none = Filter::default;
+    for (filter, expected) in [
+        (none(), vec![0, 2, 1, 4]),
+        (Filter { from_ts: some("2026-11-24"), ..none() }, vec![1, 4]),
+        (Filter { from_ts: some("2026-11-24T00:00:00.000001Z"), ..none() }, vec![4]),
+        (Filter { to_ts: some("2026-11-23"), ..none() }, vec![0, 2]),
+        (Filter { to_ts: some("2026-11-24T01:00:00+01:00"), ..none() }, vec![0, 2, 1]),
+        (Filter { from_ts: some("2026-11-25"), to_ts: some("2026-11-24"), ..none() }, vec![]),
+        (Filter { tool: some("t"), ..none() }, vec![1]),
+        (Filter { tool: some("T"), ..none() }, vec![]),
+        (Filter { tool: some("t\0"), ..none() }, vec![]),
+        (Filter { tool: some(""), ..none() }, vec![4]),
+        (Filter { agent_id: some("a"), ..none() }, vec![1]),
+        (Filter { workspace_id: some("w"), ..none() }, vec![1]),
+        (Filter { workspace_id: some(""), ..none() }, vec![0, 2, 4]),
+        (Filter { user_id: some("u"), ..none() }, vec![1]),
+        (Filter { action: some("x"), ..none() }, vec![1]),
+        (Filter { status: some("ok"), ..none() }, vec![1]),
+        (Filter { req_id: some("r"), ..none() }, vec![1]),
+        (Filter { graph_run_id: some("g"), ..none() }, vec![1]),
+        (Filter { graph_node: some("n"), ..none() }, vec![1]),
+        (Filter { job_id: some("job"), ..none() }, vec![0]),
+        (Filter { job_id: some(""), ..none() }, vec![1]),
+        (Filter { agent_id: some("planner"), tool: some("t"), ..none() }, vec![]),
+        (
+            Filter { agent_id: some("planner"), from_ts: some("2026-11-23T06:30:00.000001Z"), ..none() },
+            vec![2],
+        ),
+    ] {
+        let page = database.select(filter.clone(), PageRequest::default()).unwrap();
+        let seqs: Vec<u64> = page.entries.iter().map(|entry| entry.seq).collect();
+        assert_eq!(seqs, expected, "{filter:?}");
+    }
+}
+
+#[test]
+fn others_rows_are_read_as_far_as_they_go() {
+    let (cluster, url, database) = with_table();
+    cluster.execute(
+        &url,
+        "ALTER TABLE tool_audit_events ALTER COLUMN in_size TYPE numeric;
+         INSERT INTO tool_audit_events (ts, duration_ms, in_size, out_size, event_id, chain, seq) VALUES
+         ('2026-11-23T06:30:00Z', NULL, 99999999999999999999999, -3,
+          '00000000-0000-7000-8000-000000000001', '00000000-0000-7000-8000-000000000002', 4)",
+    );
+    let event = Event { ts: "2026-11-23T06:30:00.000000Z".into(), in_size: u64::MAX, ..Event::default() };
+    let entry = Entry { event, id: String::new(), chain: String::new(), seq: 1, hash: String::new() };
+    // Without its hash it is in no chain.
+    assert_eq!(read(&database), [entry]);
+}
+
+#[test]
+fn rows_of_a_time_that_no_event_has_are_passed_over_and_counted_once() {
+    let (cluster, url, database) = with_table();
+    cluster.execute(
+        &url,
+        "INSERT INTO tool_audit_events (ts, tool) VALUES ('infinity', ''), ('-infinity', ''), ('infinity', 'a'),
+         ('10000-01-01Z', ''), ('0002-12-31 23:59:59Z BC', '')",
+    );
+    database.insert((0..4).map(entry).collect()).unwrap();
+    for order in [Order::OldestFirst, Order::NewestFirst] {
+        let mut request = PageRequest { order, limit: 2, cursor: None };
+        let first = database.select(Filter::default(), request.clone()).unwrap();
+        assert_eq!((first.entries.len(), first.skipped), (2, 5));
+        request.cursor = first.next;
+        let second = database.select(Filter::default(), request).unwrap();
+        assert_eq!((second.entries.len(), second.skipped, second.next), (2, 0, None));
+    }
+    let skipped = |filter| database.select(filter, PageRequest::default()).unwrap().skipped;
+    assert_eq!(skipped(Filter { from_ts: Some("2026-01-01".into()), ..Filter::default() }), 3);
+    assert_eq!(skipped(Filter { to_ts: Some("2026-01-01".into()), ..Filter::default() }), 2);
+    assert_eq!(skipped(Filter { tool: Some("a".into()), ..Filter::default() }), 1);
+}
+
+#[test]
+fn a_page_ends_before_it_takes_too_much_memory() {
+    let (cluster, url, database) = with_table();
+    cluster.execute(
+        &url,
+        "INSERT INTO tool_audit_events (ts, tool, status)
+         SELECT timestamptz '2026-11-23T06:30:00Z' + n * interval '1 s', n::text, repeat('x', 10 << 20)
+         FROM generate_series(1, 5) n;
+         INSERT INTO tool_audit_events (ts, tool, status) VALUES ('2026-11-23T06:30:00Z', 'giant', repeat('x', 25 << 20))",
+    );
+    let mut request = PageRequest { limit: 3, ..PageRequest::default() };
+    let mut pages = Vec::new();
+    let mut skipped = 0;
+    loop {
+        let page = database.select(Filter::default(), request.clone()).unwrap();
+        pages.push(page.entries.iter().map(|entry| entry.event.tool.clone()).collect::<Vec<_>>());
+        skipped += page.skipped;
+        request.cursor = page.next;
+        if request.cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, [vec!["1", "2"], vec!["3", "4"], vec!["5"]]);
+    assert_eq!(skipped, 1);
+}
+
+#[test]
+fn cursors_are_those_of_the_contract() {
+    let (_, _, database) = with_table();
+    database.insert(vec![entry(0), entry(1)]).unwrap();
+    let request = PageRequest { limit: 1, ..PageRequest::default() };
+    let page = database.select(Filter::default(), request.clone()).unwrap();
+    let at = 1_795_415_400_000_000_u64;
+    let number = Uuid::parse_str(&id(0)).unwrap().as_u128();
+    assert_eq!(page.next, Some(format!("o{at:x}.{number:x}.0.0")));
+    // Of an entry that is not in the database, with some number of no meaning.
+    let made = format!("o{:x}.0.7.ffff", at + 1);
+    let page = database.select(Filter::default(), PageRequest { cursor: Some(made), ..request.clone() });
+    assert_eq!(page.unwrap().entries, [entry(1)]);
+    for wrong in ["", "soon", "n0.0.0.0"] {
+        let page =
+            database.select(Filter::default(), PageRequest { cursor: Some(wrong.into()), ..request.clone() });
+        assert!(matches!(&page, Err(SinkError::Other(text)) if text.contains("cursor")), "{page:?}");
+    }
+    let filter = Filter { to_ts: Some("soon".into()), ..Filter::default() };
+    let page = database.select(filter, request);
+    assert!(matches!(&page, Err(SinkError::Other(text)) if text.contains("to_ts")), "{page:?}");
+}
+
+#[test]
+fn several_stores_share_the_table() {
+    let (_, url, database) = with_table();
+    let other = open(&url);
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let database = if thread % 2 == 0 { &database } else { &other };
+            scope.spawn(move || {
+                for batch in 0..20 {
+                    let first = thread * 1000 + batch * 10;
+                    assert_eq!(database.insert((first..first + 10).map(entry).collect()), Ok(Vec::new()));
+                }
+            });
+        }
+    });
+    assert_eq!(seqs(&database).len(), 800);
+}

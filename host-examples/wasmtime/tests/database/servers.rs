@@ -1,0 +1,268 @@
+//! Servers that are not there, hang, start anew or take too long: a call ends in time, and the next one works.
+
+use std::net::TcpListener;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use audit_host::{Database, Filter, PageRequest, SinkError};
+use audit_testbed::postgres::{Client, NoTls};
+use audit_testbed::{Cluster, Proxy, Stop};
+
+use crate::{PATIENCE, entry, open, seqs, value, with_table};
+
+/// The time of calls that are to run into it, and how much later they may end on a busy machine.
+const SHORT: Duration = Duration::from_millis(600);
+const LATE: Duration = Duration::from_millis(1500);
+
+fn short(url: &str) -> Database {
+    Database::new(url, SHORT, SHORT).unwrap()
+}
+
+#[track_caller]
+fn assert_unavailable(answer: Result<impl std::fmt::Debug, SinkError>, said: &str) {
+    match answer {
+        Err(SinkError::Unavailable(text)) => {
+            assert!(text.contains(said), "{text}");
+            assert!(!text.contains('\n'), "{text}");
+        }
+        answer => panic!("{answer:?}"),
+    }
+}
+
+#[track_caller]
+fn assert_in_time(asked: Instant) {
+    let took = asked.elapsed();
+    assert!(took >= SHORT && took < SHORT + LATE, "{took:?}");
+}
+
+#[test]
+fn a_server_that_is_not_there_is_unavailable() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let database = open(&format!("postgres://audit:secret@127.0.0.1:{port}/audit"));
+    let said = format!("cannot connect to the database (127.0.0.1:{port}): Connection refused");
+    assert_unavailable(database.insert(vec![entry(0)]), &said);
+    assert_unavailable(database.select(Filter::default(), PageRequest::default()), &said);
+}
+
+#[test]
+fn a_server_that_accepts_and_never_answers_costs_the_timeout() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    for parameters in ["", "?sslmode=disable"] {
+        let database = short(&format!("postgres://audit@127.0.0.1:{port}/audit{parameters}"));
+        let said = format!("the database does not answer within 600 ms (127.0.0.1:{port})");
+        let asked = Instant::now();
+        assert_unavailable(database.insert(vec![entry(0)]), &said);
+        assert_in_time(asked);
+        let asked = Instant::now();
+        assert_unavailable(database.select(Filter::default(), PageRequest::default()), &said);
+        assert_in_time(asked);
+    }
+}
+
+#[test]
+fn of_several_hosts_one_that_answers_is_enough() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    drop(listener.local_addr());
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let cluster = Cluster::shared();
+    let url = cluster.database();
+    let database = open(&url.replace("@127.0.0.1", &format!("@{closed},127.0.0.1")));
+    assert_eq!(database.insert(vec![entry(0)]), Ok(Vec::new()));
+}
+
+#[test]
+fn a_hung_connection_is_not_used_again() {
+    let (cluster, url, _) = with_table();
+    let proxy = Proxy::to(cluster.port());
+    let database = short(&proxy.url(&url));
+    let wait = Instant::now() + PATIENCE;
+    while database.insert(vec![entry(0)]).is_err() {
+        assert!(Instant::now() < wait);
+    }
+    let connections = "SELECT pid FROM pg_stat_activity
+                       WHERE datname = current_database() AND application_name = 'audit-store' AND query LIKE 'INSERT%'";
+    let hung = value(cluster, &url, connections);
+    proxy.hang();
+    let asked = Instant::now();
+    assert_unavailable(database.insert(vec![entry(1)]), "does not answer within 600 ms");
+    assert_in_time(asked);
+    proxy.pass();
+    let end = Instant::now() + PATIENCE;
+    while cluster.sql(&url, connections).concat().contains(&Some(hung.clone())) {
+        assert!(Instant::now() < end, "the hung connection is kept");
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(database.insert(vec![entry(2)]), Ok(Vec::new()));
+    let read = seqs(&database);
+    assert!(read == [0, 2] || read == [0, 1, 2], "{read:?}");
+    assert_eq!(database.insert(vec![entry(1)]), Ok(Vec::new()));
+    assert_eq!(seqs(&database), [0, 1, 2]);
+}
+
+#[test]
+fn an_answer_that_is_lost_is_asked_for_again_and_nothing_is_stored_twice() {
+    let (cluster, url, _) = with_table();
+    let proxy = Proxy::to(cluster.port());
+    let database = open(&proxy.url(&url));
+    database.insert(vec![entry(0)]).unwrap();
+    proxy.swallow_next(1);
+    assert_eq!(database.insert(vec![entry(1), entry(2)]), Ok(Vec::new()));
+    assert_eq!(proxy.swallowed(), 1);
+    assert_eq!(value(cluster, &url, "SELECT count(*) FROM tool_audit_events"), "3");
+    proxy.swallow_next(2);
+    assert_unavailable(database.insert(vec![entry(3)]), "connection");
+    assert_eq!(database.insert(vec![entry(3)]), Ok(Vec::new()));
+    assert_eq!(seqs(&database), [0, 1, 2, 3]);
+}
+
+#[test]
+fn a_restart_between_two_calls_is_no_failure() {
+    let cluster = Cluster::start();
+    let url = cluster.database();
+    let database = open(&url);
+    for (n, how) in [Stop::Fast, Stop::Immediate, Stop::Kill].into_iter().enumerate() {
+        let n = 10 * n as u64;
+        assert_eq!(database.insert(vec![entry(n)]), Ok(Vec::new()));
+        let before = seqs(&database);
+        cluster.stop(how);
+        cluster.launch();
+        assert_eq!(seqs(&database), before, "{how:?}");
+        assert_eq!(database.insert(vec![entry(n + 1)]), Ok(Vec::new()), "{how:?}");
+    }
+    cluster.stop(Stop::Fast);
+    assert_unavailable(database.insert(vec![entry(50)]), "Connection refused");
+    cluster.launch();
+    assert_eq!(database.insert(vec![entry(50)]), Ok(Vec::new()));
+}
+
+#[test]
+fn all_pooled_connections_may_have_been_cut() {
+    let (cluster, url, _) = with_table();
+    let proxy = Proxy::to(cluster.port());
+    let database = open(&proxy.url(&url));
+    thread::scope(|scope| {
+        for n in 0..4 {
+            let database = &database;
+            scope.spawn(move || database.insert((0..50).map(|k| entry(n * 100 + k)).collect()).unwrap());
+        }
+    });
+    proxy.cut();
+    assert_eq!(database.insert(vec![entry(900)]), Ok(Vec::new()));
+    assert_eq!(database.insert(vec![entry(901)]), Ok(Vec::new()));
+}
+
+#[test]
+fn a_paused_server_costs_the_timeout_and_goes_on_later() {
+    let cluster = Cluster::start();
+    let url = cluster.database();
+    open(&url).insert(vec![entry(0)]).unwrap();
+    let database = short(&url);
+    let wait = Instant::now() + PATIENCE;
+    while database.insert(vec![entry(1)]).is_err() {
+        assert!(Instant::now() < wait);
+    }
+    cluster.pause();
+    let asked = Instant::now();
+    assert_unavailable(database.insert(vec![entry(2)]), "does not answer");
+    assert_in_time(asked);
+    cluster.resume();
+    let wait = Instant::now() + PATIENCE;
+    while database.insert(vec![entry(2)]).is_err() {
+        assert!(Instant::now() < wait);
+    }
+    assert_eq!(seqs(&open(&url)), [0, 1, 2]);
+}
+
+#[test]
+fn a_statement_that_takes_too_long_is_given_up_by_both_sides() {
+    let (cluster, url, database) = with_table();
+    let mut other = Client::connect(&url, NoTls).unwrap();
+    let mut lock = other.transaction().unwrap();
+    lock.batch_execute("LOCK TABLE tool_audit_events").unwrap();
+    // Connected and ready before, so that all of the time is the statement's.
+    let asked = Instant::now();
+    let impatient = short(&url);
+    assert_unavailable(impatient.insert(vec![entry(0)]), "");
+    assert_in_time(asked);
+    let asked = Instant::now();
+    assert_unavailable(impatient.select(Filter::default(), PageRequest::default()), "");
+    assert_in_time(asked);
+    let waiting =
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'tool_audit_events'::regclass";
+    let end = Instant::now() + PATIENCE;
+    while value(cluster, &url, waiting) != "0" {
+        assert!(Instant::now() < end, "the server goes on");
+        thread::sleep(Duration::from_millis(20));
+    }
+    lock.rollback().unwrap();
+    assert!(seqs(&database).is_empty());
+    assert_eq!(impatient.insert(vec![entry(0)]), Ok(Vec::new()));
+}
+
+#[test]
+fn each_half_of_a_refused_batch_has_its_own_time() {
+    let (cluster, url, _) = with_table();
+    cluster.execute(
+        &url,
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END $$;
+         CREATE TRIGGER slow BEFORE INSERT ON tool_audit_events EXECUTE FUNCTION slow();
+         ALTER TABLE tool_audit_events ADD CHECK (duration_ms <> 7)",
+    );
+    let database = Database::new(&url, Duration::from_millis(1200), PATIENCE).unwrap();
+    let asked = Instant::now();
+    let rejected = database.insert((0..8).map(entry).collect()).unwrap();
+    assert_eq!(rejected.iter().map(|row| row.index).collect::<Vec<_>>(), [7]);
+    // Seven statements.
+    assert!(asked.elapsed() > Duration::from_millis(2100));
+}
+
+#[test]
+fn a_read_has_a_time_of_its_own() {
+    let (cluster, url, database) = with_table();
+    database.insert(vec![entry(0)]).unwrap();
+    cluster.execute(
+        &url,
+        "ALTER TABLE tool_audit_events RENAME TO slow;
+         ALTER TABLE slow ENABLE ROW LEVEL SECURITY;
+         ALTER TABLE slow RENAME TO tool_audit_events;
+         CREATE FUNCTION slow() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1); RETURN true; END $$;
+         CREATE POLICY slow ON tool_audit_events USING (slow()) WITH CHECK (true);
+         CREATE ROLE patient LOGIN PASSWORD 'patient';
+         GRANT SELECT ON tool_audit_events TO patient",
+    );
+    let url = crate::as_user(&url, "patient", "patient");
+    let patient = Database::new(&url, Duration::from_millis(700), PATIENCE).unwrap();
+    assert_eq!(seqs(&patient), [0]);
+    let impatient = Database::new(&url, PATIENCE, Duration::from_millis(500)).unwrap();
+    assert_unavailable(impatient.select(Filter::default(), PageRequest::default()), "");
+}
+
+#[test]
+fn a_server_that_only_reads_is_unavailable_to_writers() {
+    let (cluster, url, database) = with_table();
+    database.insert(vec![entry(0)]).unwrap();
+    let name = url.rsplit('/').next().unwrap();
+    cluster.execute(&url, &format!("ALTER DATABASE {name} SET default_transaction_read_only = on"));
+    let other = open(&url);
+    assert_eq!(seqs(&other), [0]);
+    assert_unavailable(other.insert(vec![entry(1)]), "read-only");
+    cluster.execute(
+        &url,
+        &format!(
+            "SET transaction_read_only = off; ALTER DATABASE {name} RESET default_transaction_read_only"
+        ),
+    );
+    assert_eq!(other.insert(vec![entry(1)]), Ok(Vec::new()));
+}
+
+#[test]
+fn calls_work_within_an_asynchronous_program() {
+    let (_, url, _) = with_table();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let database = open(&url);
+        assert_eq!(database.insert(vec![entry(0)]), Ok(Vec::new()));
+        assert_eq!(seqs(&database), [0]);
+    });
+}

@@ -1,0 +1,45 @@
+//! The commands in the README's section on PostgreSQL, as they stand there.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use crate::Site;
+use crate::common::{AUDIT, run, text};
+
+/// The first commands of the section.
+fn commands() -> &'static str {
+    let readme = include_str!("../../../../README.md");
+    let section = readme.split("\n## PostgreSQL\n").nth(1).expect("the section is there");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let block = section.split("```sh\n").nth(1).and_then(|block| block.split("```").next());
+    block.expect("it has commands")
+}
+
+#[test]
+fn the_commands_of_the_readme_run() {
+    let site = Site::new();
+    let url = "export DATABASE_URL=";
+    assert_eq!(commands().lines().filter(|line| line.starts_with(url)).count(), 1);
+    let with_url = |line: &str| match line.starts_with(url) {
+        true => format!("{url}'{}'\n", site.url),
+        false => format!("{line}\n"),
+    };
+    let script: String = commands().lines().map(with_url).collect();
+    // What a daily file has from before there was a database.
+    let old = "{\"ts\":\"2026-11-22T06:30:00Z\",\"tool\":\"old\",\"agent_id\":\"planner\"}\n";
+    std::fs::create_dir_all(site.place.events_dir()).unwrap();
+    std::fs::write(site.place.events_dir().join("tool_audit_2026-11-22.jsonl"), old).unwrap();
+
+    let programs = [Path::new(AUDIT).parent().map(PathBuf::from), xtask::postgres::programs()];
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths(programs.into_iter().flatten().chain(env::split_paths(&path))).unwrap();
+    let mut command = site.place.command("sh");
+    command.args(["-eu", "-c", &script]).env("PATH", path);
+    let output = run(command);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let said = text(&output.stdout);
+    assert!(said.contains("database    answers") && said.contains("\"tool\":\"search\""), "{output:?}");
+    assert!(said.contains(" old    |     1\n search |     1\n"), "{said}");
+    assert!(text(&output.stderr).contains("1 events read, 1 stored, "), "{output:?}");
+    assert_eq!(site.stored(), 2);
+}

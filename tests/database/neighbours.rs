@@ -80,6 +80,11 @@ fn two_instances_that_drain_at_once_store_each_event_once() {
             age(&spools(folder.path()));
         }
         proxy.pass();
+        if round == 3 {
+            // One sleeps while the other takes its file over, and goes on with it.
+            sharers[1].drain();
+            sharers[0].write(50);
+        }
         thread::scope(|scope| {
             for sharer in &mut sharers {
                 scope.spawn(|| sharer.drain());

@@ -19,7 +19,7 @@ const WRITTEN: Duration = Duration::from_secs(5);
 
 const EVENTS_A_SECOND: u32 = 20_000;
 
-/// Hundred times what it is, as other tests run beside.
+/// About a hundred times what is measured: other tests run beside.
 const P99: Duration = Duration::from_millis(1);
 
 #[test]

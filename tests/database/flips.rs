@@ -95,11 +95,11 @@ impl Writer {
     fn new(cluster: &Cluster, proxy: &Proxy, backend: &'static str, way: Way, seed: u64) -> Self {
         let (folder, url) = (tempfile::tempdir().unwrap(), database(cluster));
         let options = Options::new().backend(backend).dir(folder.path()).database_url(proxy.url(&url));
-        let options = options.database_timeout(Duration::from_millis(300)).batch_size(20).queue_limit(200);
+        let options = options.database_timeout(Duration::from_millis(300)).batch_size(20).queue_limit(600);
         let options = options.flush_interval(Duration::from_millis(100)).warnings(|_| ());
         let mut options = options.recovery_interval(Duration::from_secs(1));
         if backend == "postgres" {
-            options = options.queue(400, 1 << 20);
+            options = options.queue(100, 1 << 20);
         }
         Self {
             name: format!("{backend}, {way:?}"),
@@ -155,7 +155,7 @@ impl Writer {
     }
 
     fn write_each(&mut self) {
-        for event in self.events(12) {
+        for event in self.events(if self.backend == "postgres" { 60 } else { 12 }) {
             match &mut self.client {
                 Client::Store(store) => {
                     store.write(event.clone());

@@ -9,7 +9,7 @@ use audit_testbed::{Cluster, Proxy};
 use crate::client::{BACKENDS, Client, NEVER, WAYS, assert_balanced, database, spools};
 use crate::common::component;
 use crate::events::all_numbered;
-use crate::table::{assert_same, assert_sound, count, rows};
+use crate::table::{assert_same, assert_sound, count, out_of_order, rows};
 
 /// The default of `database_timeout`.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -19,9 +19,8 @@ const WRITTEN: Duration = Duration::from_secs(5);
 
 const EVENTS_A_SECOND: u32 = 20_000;
 
-/// Builds without optimization are slower, and other tests run beside.
-const P99: Duration =
-    if cfg!(debug_assertions) { Duration::from_millis(5) } else { Duration::from_millis(1) };
+/// About a hundred times what is measured: other tests run beside.
+const P99: Duration = Duration::from_millis(1);
 
 #[test]
 fn writers_are_neither_refused_nor_held_up_while_the_server_hangs() {
@@ -39,7 +38,7 @@ fn writers_are_neither_refused_nor_held_up_while_the_server_hangs() {
         let handle = handle.clone();
         move || ask(&handle)
     });
-    let mut latencies = write(&handle);
+    let mut latencies = write(&handle, WRITTEN);
     let waits = asker.join().unwrap();
     latencies.sort_unstable();
     let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize];
@@ -62,10 +61,16 @@ fn writers_are_neither_refused_nor_held_up_while_the_server_hangs() {
         assert!(waits.iter().filter(|wait| **wait > TIMEOUT / 2).count() <= 1, "{waits:?}");
     }
 
+    // The drain takes several calls. What is written meanwhile has to wait for its turn.
     cluster.resume();
+    let writer = thread::spawn(move || write(&handle, WRITTEN / 4).len() as u64);
+    store.flush().unwrap();
+    let sent = sent + writer.join().unwrap();
     store.flush().unwrap();
     let counts = store.status().unwrap().counts;
+    assert_balanced(&counts);
     assert_eq!((counts.stored, count(&cluster, &url)), (sent, sent));
+    assert_eq!(out_of_order(&cluster, &url), 0);
     assert_eq!(spools(folder.path()).len(), 0);
 }
 
@@ -93,10 +98,10 @@ fn event(n: u32) -> Event {
 }
 
 /// Writes at a steady rate; how long each call took.
-fn write(handle: &Handle) -> Vec<Duration> {
+fn write(handle: &Handle, time: Duration) -> Vec<Duration> {
     let begin = Instant::now();
     let mut latencies = Vec::new();
-    while begin.elapsed() < WRITTEN {
+    while begin.elapsed() < time {
         let due = begin.elapsed().as_secs_f64() * f64::from(EVENTS_A_SECOND);
         while (latencies.len() as f64) < due {
             let event = event(latencies.len() as u32 + 1);

@@ -1,13 +1,12 @@
 //! Stores that share a folder and a table, through an outage and a drain that they do at once.
 
-use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use audit_host::{Event, Instance};
 use audit_testbed::{Cluster, Proxy, Rng, seed};
 
-use crate::client::{age, assert_balanced, database, spools};
+use crate::client::{age, assert_balanced, database, files, spools};
 use crate::common::start;
 use crate::crashes::{assert_holds, is_of};
 use crate::events::all_numbered;
@@ -52,6 +51,7 @@ fn two_processes_drain_at_once_and_one_is_killed_over_it() {
         }
         rows.retain(|row| !is_of("killed", row));
         assert_same(&rows, &all);
+        assert_eq!(files(folder.path(), "refused_").len(), 0, "a line that is stored already is not refused");
     }
 }
 
@@ -62,70 +62,78 @@ fn two_instances_that_drain_at_once_store_each_event_once() {
     let proxy = Proxy::to(cluster.port());
     let through = proxy.url(&url);
     // Batches of different sizes begin and end in different lines of a file.
-    let writers = [("one", 7), ("other", 30)]
-        .map(|(name, batch_size)| (name, move |options: audit_host::Options| options.batch_size(batch_size)));
-    let barrier = Barrier::new(writers.len() + 1);
-    let sent: Vec<Event> = thread::scope(|scope| {
-        let threads = writers.map(|(name, sized)| {
-            let (barrier, options) = (&barrier, sized(options(folder.path(), &through)));
-            scope.spawn(move || share(name, &mut start(&options), barrier))
-        });
-        for round in 0..5 {
-            barrier.wait();
-            proxy.refuse();
-            proxy.cut();
-            // Both write into the outage, then the files are old enough to be taken over.
-            barrier.wait();
-            barrier.wait();
-            if round % 2 == 1 {
-                age(&spools(folder.path()));
-            }
-            proxy.pass();
-            barrier.wait();
-        }
-        threads.into_iter().flat_map(|thread| thread.join().expect("it ends")).collect()
+    let mut sharers = [("one", 7), ("other", 30)].map(|(name, batch_size)| {
+        let options = options(folder.path(), &through).batch_size(batch_size);
+        Sharer { name, store: start(&options), sent: Vec::new() }
     });
+    for round in 0..5 {
+        sharers.iter_mut().for_each(|sharer| sharer.write(100));
+        proxy.refuse();
+        proxy.cut();
+        for sharer in &mut sharers {
+            sharer.write(600);
+            sharer.store.flush().expect("the spool takes it");
+            assert!(sharer.store.status().unwrap().counts.spooled >= 600);
+        }
+        if round % 2 == 1 {
+            // They may be taken over from an instance that lives.
+            age(&spools(folder.path()));
+        }
+        proxy.pass();
+        if round == 3 {
+            // One sleeps while the other takes its file over, and goes on with it.
+            sharers[1].drain();
+            sharers[0].write(50);
+        }
+        thread::scope(|scope| {
+            for sharer in &mut sharers {
+                scope.spawn(|| sharer.drain());
+            }
+        });
+        sharers.iter_mut().for_each(|sharer| sharer.write(50));
+    }
+    for sharer in &mut sharers {
+        sharer.drain();
+        let (counts, sent) = (sharer.store.status().unwrap().counts, sharer.sent.len() as u64);
+        assert_eq!((counts.stored, counts.received), (sent, sent));
+    }
     let rows = rows(cluster, &url);
     assert_sound(&rows, &[]);
-    assert_same(&rows, &sent);
-    let mut next = start(&options(folder.path(), &through));
-    next.flush().unwrap();
-    age(&spools(folder.path()));
-    next.flush().unwrap();
+    assert_same(&rows, sharers.iter().flat_map(|sharer| &sharer.sent));
+    // One of them may have been about to remove a file that it took over.
+    sharers[0].drain();
     assert_eq!(spools(folder.path()).len(), 0);
+    assert_eq!(files(folder.path(), "refused_").len(), 0, "a line that is stored already is not refused");
 }
 
-/// Writes before, in and after each of five outages, and drains when all do.
-fn share(name: &str, store: &mut Instance, barrier: &Barrier) -> Vec<Event> {
-    let mut sent = Vec::new();
-    let mut write = |store: &mut Instance, count: u64| {
-        let from = sent.len() as u64;
+/// One of several on a folder.
+struct Sharer {
+    name: &'static str,
+    store: Instance,
+    sent: Vec<Event>,
+}
+
+impl Sharer {
+    fn write(&mut self, count: u64) {
+        let from = self.sent.len() as u64;
         for n in (from..from + count).step_by(23) {
-            let events = all_numbered(name, n..(n + 23).min(from + count));
-            store.write_batch(&events).expect("there is room");
-            sent.extend(events);
-            assert_balanced(&store.status().unwrap().counts);
+            let events = all_numbered(self.name, n..(n + 23).min(from + count));
+            self.store.write_batch(&events).expect("there is room");
+            self.sent.extend(events);
+            assert_balanced(&self.store.status().unwrap().counts);
         }
-    };
-    for _ in 0..5 {
-        write(store, 100);
-        barrier.wait();
-        barrier.wait();
-        write(store, 600);
-        store.flush().expect("the spool takes it");
-        assert!(store.status().unwrap().counts.spooled >= 600);
-        barrier.wait();
-        barrier.wait();
-        let begin = Instant::now();
-        while store.status().unwrap().counts.spooled > 0 {
-            store.flush().expect("nothing waits in memory");
-            assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", store.status());
-        }
-        write(store, 50);
-        store.flush().unwrap();
     }
-    let counts = store.status().unwrap().counts;
-    assert_balanced(&counts);
-    assert_eq!((counts.stored, counts.received), (sent.len() as u64, sent.len() as u64));
-    sent
+
+    fn drain(&mut self) {
+        let begin = Instant::now();
+        loop {
+            self.store.flush().expect("nothing waits in memory");
+            let counts = self.store.status().unwrap().counts;
+            assert_balanced(&counts);
+            if counts.spooled == 0 {
+                return;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(60), "{counts:?}");
+        }
+    }
 }

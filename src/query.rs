@@ -107,6 +107,12 @@ impl Query {
         })
     }
 
+    /// Asks for the first entry behind this key.
+    pub fn first_after(after: Key) -> Self {
+        let (order, after) = (Order::OldestFirst, Some(after));
+        Self { from: Timestamp::MIN, to: Timestamp::MAX, order, limit: 1, after, texts: Vec::new() }
+    }
+
     /// Whether the line of an event that matches could look like this. Only reads bytes.
     pub fn may_match(&self, line: &[u8]) -> bool {
         self.texts.iter().all(|text| match &text.sign {

@@ -16,7 +16,7 @@ pub use batch::Batch;
 
 use crate::error::Error;
 use crate::host::Host;
-use crate::page::Page;
+use crate::page::{Key, Page};
 use crate::query::Query;
 use crate::settings::Settings;
 use crate::time::Timestamp;
@@ -206,6 +206,8 @@ pub struct SpoolFile {
     pub offset: u64,
     /// How many of this instance's lines behind that count.
     pub lines: u64,
+    /// The last of them.
+    pub last: Option<Key>,
 }
 
 /// Something to tell about a backend.

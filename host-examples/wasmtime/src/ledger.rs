@@ -93,6 +93,13 @@ impl Ledger {
         self.carried.dropped.unwritable += count;
     }
 
+    /// The spool of the instances that are gone is gone too. Returns how many events were in it.
+    pub(crate) fn lose_spool(&mut self) -> u64 {
+        let spooled = std::mem::take(&mut self.carried.spooled);
+        self.carried.dropped.unwritable += spooled;
+        spooled
+    }
+
     /// So many events that no instance has counted turned out to be stored.
     pub(crate) fn found(&mut self, count: u64) {
         self.carried.received += count;

@@ -176,8 +176,9 @@ impl Options {
         self
     }
 
-    /// Opens for reading: no folder is created, and the component can write neither into it nor into a database.
-    /// Events are refused.
+    /// Opens for reading: no folder and no table is created, and the component can write neither into a folder nor
+    /// into a database. Events are refused. A table that another program has made is upgraded all the same: before
+    /// that it cannot be read.
     #[must_use]
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;

@@ -201,7 +201,16 @@ impl Worker {
     /// Flushes the component, which drains a part of the spool; what is left of it, if it becomes smaller.
     fn flush_instance(&mut self) -> Result<Option<Spooled>, Error> {
         let before = self.seen.spooled();
-        match self.counted(Instance::flush) {
+        let mut flushed = self.counted(Instance::flush);
+        if let Ok((Err(Error::Access(_)), _)) = flushed
+            && self.follow_folder(0)
+        {
+            // With what the instance before had in memory.
+            self.stalled = None;
+            self.deliver();
+            flushed = self.counted(Instance::flush);
+        }
+        match flushed {
             Ok((answer, _)) => answer.map(|()| self.drains(before)),
             Err(reason) => {
                 self.recover(&reason, &mut Vec::new());
@@ -218,12 +227,9 @@ impl Worker {
         if self.seen.counts.pending == 0 && !probes {
             return false;
         }
-        let before = self.seen.spooled();
         // What it cannot hand on stays pending, and shows in the status.
-        if let Err(reason) = self.counted(Instance::flush) {
-            self.recover(&reason, &mut Vec::new());
-        }
-        let more = spools && self.drains(before).is_some();
+        let left = self.flush_instance();
+        let more = spools && matches!(left, Ok(Some(_)));
         if !more {
             self.probe_at = Instant::now() + self.recovery_interval;
         }

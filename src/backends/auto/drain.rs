@@ -5,9 +5,10 @@ use crate::backends::database::{self, Refusal};
 use crate::backends::scan::{Zones, scan_file};
 use crate::backends::{Notice, SpoolFile};
 use crate::error::Error;
-use crate::host::{File, FileError, Folder, Host};
+use crate::host::{File, FileError, Folder, Host, SinkError};
 use crate::line::MAX_LEN;
-use crate::page::Collector;
+use crate::page::{Collector, Key};
+use crate::query::Query;
 use crate::time::Timestamp;
 use crate::warnings::Topic;
 use alloc::collections::BinaryHeap;
@@ -15,6 +16,7 @@ use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use memchr::{memchr, memrchr};
+use uuid::Uuid;
 
 /// How much of a file is read at once.
 const PART: usize = if cfg!(test) { 1_000 } else { 256 << 10 };
@@ -44,14 +46,13 @@ enum Drained {
 impl<H: Host> Spool<H> {
     /// Drains this instance's files, in their order; false: there is more. An error is why there is more.
     pub fn drain(&mut self, mut budget: Budget) -> Result<bool, Error> {
-        while let Some(SpoolFile { number, offset, lines }) = self.own.pop_front() {
-            let mut own = SpoolFile { number, offset, lines };
-            let drained = self.drain_file(&name(self.chain, number), &mut own, true, &mut budget);
-            match drained {
+        while let Some(mut own) = self.own.pop_front() {
+            let name = name(self.chain, own.number);
+            match self.drain_file(&name, &mut own, true, &mut budget) {
                 Ok(Drained::Whole) => {
-                    self.close(number);
+                    self.close(own.number);
                     // A file that stays is drained, without effect, and removed by a later instance.
-                    if let Err(error) = self.folder.remove(&name(self.chain, number))
+                    if let Err(error) = self.folder.remove(&name)
                         && error != FileError::NotFound
                     {
                         let text = self.access("remove a drained file of the spool", &error).to_string();
@@ -59,16 +60,19 @@ impl<H: Host> Spool<H> {
                     }
                 }
                 Ok(Drained::Gone) => {
-                    self.close(number);
-                    if own.lines > 0 {
-                        let text = format!(
-                            "{}/{} is not there any more: another instance has taken it over, once its lines were in \
-                             the database, or somebody has removed it; its {} events count as stored",
-                            self.folder.path(),
-                            name(self.chain, number),
-                            own.lines,
-                        );
-                        self.notices.push(Notice { topic: Topic::Read, text, lost: 0 });
+                    self.close(own.number);
+                    match self.is_stored(&own) {
+                        // Another instance has taken it over.
+                        Ok(true) => {}
+                        Ok(false) => {
+                            let (path, lines) = (self.folder.path(), own.lines);
+                            let text = format!("{path}/{name} is gone, and {lines} events with it");
+                            self.notices.push(Notice { topic: Refusal::TOPIC, text, lost: lines });
+                        }
+                        Err(error) => {
+                            self.own.push_front(own);
+                            return Err(error.into());
+                        }
                     }
                 }
                 Ok(Drained::Part) => {
@@ -84,6 +88,16 @@ impl<H: Host> Spool<H> {
         Ok(true)
     }
 
+    /// Whether the database has the last line of a file, and so all of them.
+    fn is_stored(&self, own: &SpoolFile) -> Result<bool, SinkError> {
+        let Some(Key { at, id: Some(id), place }) = own.last.filter(|_| own.lines > 0) else {
+            return Ok(true);
+        };
+        let before = Key { at, id: Some(Uuid::from_u128(id.as_u128() - 1)), place };
+        let rows = self.host.select(&Query::first_after(before))?.rows;
+        Ok(rows.iter().any(|row| row.entry.stamp.as_ref().is_some_and(|stamp| stamp.id == id)))
+    }
+
     /// Drains the files of other instances, and takes over those that are old.
     pub fn drain_others(&mut self, mut budget: Budget) -> Result<(), Error> {
         self.look()?;
@@ -93,7 +107,7 @@ impl<H: Host> Spool<H> {
         for other in others.by_ref() {
             let Other { chain, number, offset, .. } = other;
             let name = name(chain, number);
-            let mut file = SpoolFile { number, offset, lines: 0 };
+            let mut file = SpoolFile { number, offset, lines: 0, last: None };
             match self.drain_file(&name, &mut file, false, &mut budget) {
                 Ok(Drained::Gone) => continue,
                 Ok(Drained::Whole) => match self.take_over(&name, file.offset) {
@@ -133,7 +147,7 @@ impl<H: Host> Spool<H> {
         self.next += 1;
         match self.folder.rename(from, &name(self.chain, number)) {
             Ok(()) => {
-                self.own.push_back(SpoolFile { number, offset, lines: 0 });
+                self.own.push_back(SpoolFile { number, offset, lines: 0, last: None });
                 Ok(true)
             }
             Err(FileError::NotFound) => Ok(true),

@@ -22,6 +22,8 @@
 use crate::backends::{Batch, Left, Notice, SpoolFile};
 use crate::error::Error;
 use crate::host::{File, FileError, Folder, Host};
+use crate::page::{Key, Place};
+use crate::parse;
 use crate::settings::{Durability, Settings};
 use crate::time::Timestamp;
 use alloc::collections::VecDeque;
@@ -146,6 +148,7 @@ impl<H: Host> Spool<H> {
                     let open = self.open.as_ref().map(|open| open.number);
                     if let Some(own) = self.own.iter_mut().find(|own| Some(own.number) == open) {
                         own.lines += batch.len() as u64;
+                        own.last = last_key(batch);
                     }
                     return Ok(());
                 }
@@ -181,7 +184,7 @@ impl<H: Host> Spool<H> {
                 let (number, name) = (self.next, name(self.chain, self.next));
                 let file = self.folder.append(&name)?;
                 self.next += 1;
-                self.own.push_back(SpoolFile { number, offset: 0, lines: 0 });
+                self.own.push_back(SpoolFile { number, offset: 0, lines: 0, last: None });
                 let open = self.open.insert(Open { number, name, size: 0, file, at: now });
                 if self.synced {
                     self.folder.sync()?;
@@ -211,6 +214,13 @@ impl<H: Host> Spool<H> {
     pub(super) fn access(&self, verb: &str, error: &FileError) -> Error {
         Error::Access(format!("cannot {verb} in {}: {error}", self.folder.path()))
     }
+}
+
+/// The key of the last line.
+fn last_key(batch: &Batch) -> Option<Key> {
+    let (at, line) = batch.lines().last()?;
+    let stamp = parse::parse_stored(core::str::from_utf8(line).ok()?).ok()?.stamp?;
+    Some(Key { at, id: Some(stamp.id), place: Place::default() })
 }
 
 /// The name of a spool file.

@@ -448,7 +448,7 @@ fn a_full_disk_leaves_no_empty_files_behind() {
 }
 
 #[test]
-fn a_file_that_is_removed_is_told() {
+fn a_file_that_is_removed_is_told_and_counted() {
     let host = TestHost::with_database(NOON);
     let mut store = open_with_batches_of(2, &host);
     set_down(&host, true);
@@ -456,7 +456,9 @@ fn a_file_that_is_removed_is_told() {
     host.delete(&spools(&host)[0]);
     set_down(&host, false);
     store.flush().unwrap();
-    assert!(store.status().last_error.unwrap().contains("its 4 events count as stored"));
+    assert!(store.status().last_error.unwrap().contains("is gone, and 4 events with it"));
+    let counts = assert_balanced(&store);
+    assert_eq!((counts.stored, counts.dropped.unwritable), (0, 4));
 }
 
 #[test]

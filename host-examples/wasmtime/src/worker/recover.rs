@@ -18,11 +18,20 @@ use crate::types::{Event, Filter, PageRequest};
 /// Entries of one page when looking for what is stored.
 const PAGE: u32 = 10_000;
 
+/// What becomes of the spool of an instance that is replaced.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spool {
+    /// The next instance drains it.
+    There,
+    /// It was in a folder that is not used any more.
+    Gone,
+}
+
 impl Worker {
     /// Replaces the instance, which stopped. Of the events that it was busy with, those that it stored are
     /// taken out.
     pub(super) fn recover(&mut self, reason: &str, busy: &mut Vec<Event>) {
-        self.replace(&format!("the component stopped, and is started anew: {reason}"), busy);
+        self.replace(&format!("the component stopped, and is started anew: {reason}"), busy, Spool::There);
     }
 
     /// Replaces the instance where the path of its folder leads elsewhere now. `rejected` events that it
@@ -32,7 +41,8 @@ impl Worker {
             return false;
         }
         self.ledger.withdraw(rejected);
-        self.replace("the folder was removed or replaced; the new one is used", &mut Vec::new());
+        let why = "the folder was removed or replaced; the new one is used";
+        self.replace(why, &mut Vec::new(), Spool::Gone);
         !self.instance.stopped()
     }
 
@@ -41,13 +51,17 @@ impl Worker {
         if self.instance.stopped() { self.start() } else { Ok(()) }
     }
 
-    fn replace(&mut self, why: &str, busy: &mut Vec<Event>) {
+    fn replace(&mut self, why: &str, busy: &mut Vec<Event>, spool: Spool) {
         self.note(why);
         let chain = self.seen.chain.clone();
         let seqs = self.ledger.next_seq()..;
         let (mut again, lost) = self.ledger.fold();
         if lost > 0 {
             self.note(&format!("{lost} events that the component had in memory are lost"));
+        }
+        let gone = if spool == Spool::Gone { self.ledger.lose_spool() } else { 0 };
+        if gone > 0 {
+            self.note(&format!("{gone} events of the spool went with the folder"));
         }
         if self.seen.backend == "memory" && self.seen.counts.stored > 0 {
             self.note("the events of the backend `memory` are gone");

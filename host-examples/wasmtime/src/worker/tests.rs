@@ -471,3 +471,42 @@ fn a_store_for_reading_writes_nothing_and_drains_nothing() {
     assert_eq!(cluster.sql(&url, "SELECT tool FROM tool_audit_events"), [[Some("a".to_owned())]]);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
+
+#[test]
+fn in_an_outage_too_a_folder_that_is_removed_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = folder.path().join("audit");
+    let cluster = Cluster::shared();
+    let proxy = Proxy::to(cluster.port());
+    let options = options(&audit).backend("auto").batch_size(1).database_url(proxy.url(&cluster.database()));
+    let store = AuditStore::open(options).unwrap();
+    proxy.refuse();
+    store.write_batch(vec![event("a"), event("b")]).unwrap();
+    fs::remove_dir_all(&audit).unwrap();
+    store.write(event("c"));
+    assert_eq!(store.flush(), Ok(()));
+    let status = store.status().unwrap();
+    assert_balanced(&status.counts);
+    // Two went with the folder.
+    assert_eq!((status.counts.spooled, status.counts.dropped.unwritable), (1, 2), "{status:?}");
+    proxy.pass();
+    assert_eq!(store.flush(), Ok(()));
+    assert_eq!(tools(&store), ["c"]);
+    assert_balanced(&store.close().unwrap().counts);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_only_has_the_name_of_a_spool_holds_nothing_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = |last| folder.path().join(format!("spool_01934c5e-7b1a-7000-8000-00000000000{last}_0.jsonl"));
+    fs::create_dir(name(1)).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(name(2)).status().unwrap().success());
+    fs::write(name(3), "x".repeat(3 << 20)).unwrap();
+    let url = Cluster::shared().database();
+    let store = AuditStore::open(options(folder.path()).backend("auto").database_url(url)).unwrap();
+    store.write(event("a"));
+    assert_eq!(store.flush(), Ok(()));
+    assert_eq!(tools(&store), ["a"]);
+    assert_eq!(store.close().unwrap().restarts, 0);
+}

@@ -7,7 +7,7 @@ use audit_testbed::Cluster;
 use audit_testbed::postgres::{Client, NoTls};
 
 use super::*;
-use crate::Database;
+use crate::{Database, ImportRow};
 
 fn plan(client: &mut Client, filter: &Filter, page: &PageRequest) -> String {
     let select = Select::new(filter, page).unwrap().unwrap();
@@ -35,7 +35,9 @@ fn pages_are_found_by_an_index() {
     let url = cluster.database();
     let database = Database::new(&url, Duration::from_secs(20), Duration::from_secs(20)).unwrap();
     let first = PageRequest { limit: 100, ..PageRequest::default() };
-    database.select(Filter::default(), first.clone()).unwrap();
+    // The first row makes the table.
+    let event = Event { ts: "2026-11-22T00:00:00Z".into(), ..Event::default() };
+    database.import(&[ImportRow::Foreign { event, key: Uuid::from_u128(1) }]).unwrap();
     cluster.execute(
         &url,
         "INSERT INTO tool_audit_events (ts, tool, agent_id, workspace_id, event_id, chain, seq, hash)

@@ -34,7 +34,6 @@ fn pages_are_found_by_an_index() {
     let cluster = Cluster::shared();
     let url = cluster.database();
     let database = Database::new(&url, Duration::from_secs(20), Duration::from_secs(20)).unwrap();
-    let first = PageRequest { limit: 100, ..PageRequest::default() };
     // The first row makes the table.
     let event = Event { ts: "2026-11-22T00:00:00Z".into(), ..Event::default() };
     database.import(&[ImportRow::Foreign { event, key: Uuid::from_u128(1) }]).unwrap();

@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex};
 use audit_host::{Event, Options};
 use audit_testbed::{Cluster, Proxy};
 
-use crate::client::{Client, NEVER, WAYS, Way, database, files, spools};
+use crate::client::{Client, NEVER, WAYS, Way, age, assert_balanced, database, files, spools};
+use crate::common::start;
 use crate::events::all_numbered;
-use crate::table::{TABLE, assert_same, assert_sound, rows};
+use crate::table::{TABLE, assert_same, assert_sound, count, rows};
+use crate::writer::options;
 
 const POISONED: usize = 237;
 
@@ -83,4 +85,29 @@ fn run(Case { backend, way, spooled }: &Case) {
         assert!(!text.contains("poison-236") && text.ends_with("\"}\n"), "{text}");
     }
     assert_eq!(spools(folder.path()).len(), 0, "{context}");
+}
+
+#[test]
+#[ignore = "not so yet: all events of the file count as lost, though the others are stored"]
+fn one_that_ends_a_file_which_another_instance_takes_over_is_the_only_one_that_counts_as_lost() {
+    let (cluster, folder) = (Cluster::shared(), tempfile::tempdir().unwrap());
+    let url = database(cluster);
+    cluster.execute(&url, &format!("ALTER TABLE {TABLE} ADD CHECK (tool <> 'poison')"));
+    let proxy = Proxy::to(cluster.port());
+    let mut owner = start(&options(folder.path(), &proxy.url(&url)));
+    let mut other = start(&options(folder.path(), &url));
+    proxy.refuse();
+    owner.write_batch(&events()[..=POISONED]).unwrap();
+    owner.flush().unwrap();
+    age(&spools(folder.path()));
+    other.flush().unwrap();
+    assert_eq!(spools(folder.path()).len(), 0);
+    assert_eq!(files(folder.path(), "refused_").len(), 1);
+
+    proxy.pass();
+    owner.flush().unwrap();
+    let counts = owner.status().unwrap().counts;
+    assert_balanced(&counts);
+    assert_eq!(count(cluster, &url), POISONED as u64);
+    assert_eq!((counts.stored, counts.dropped.unwritable), (POISONED as u64, 1));
 }

@@ -107,10 +107,9 @@ impl Query {
         })
     }
 
-    /// Asks for the first entry behind this key.
-    pub fn first_after(after: Key) -> Self {
-        let (order, after) = (Order::OldestFirst, Some(after));
-        Self { from: Timestamp::MIN, to: Timestamp::MAX, order, limit: 1, after, texts: Vec::new() }
+    /// Asks for all entries between two instants, both inclusive.
+    pub fn between(from: Timestamp, to: Timestamp) -> Self {
+        Self { from, to, order: Order::OldestFirst, limit: 1_000, after: None, texts: Vec::new() }
     }
 
     /// Whether the line of an event that matches could look like this. Only reads bytes.

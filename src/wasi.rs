@@ -124,23 +124,20 @@ impl Folder for WasiFolder {
     }
 
     fn list(&mut self) -> Result<Vec<(String, bool)>, FileError> {
-        // Found anew each time: it may have been deleted and made again.
-        self.opened = None;
-        let entries = match self.opened(false) {
-            Ok(folder) => folder.read_directory()?,
-            Err(FileError::NotFound) => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
-        let mut names = Vec::new();
-        loop {
-            match entries.read_directory_entry() {
-                Ok(Some(entry)) => names.push((entry.name, entry.type_ == DescriptorType::RegularFile)),
-                Ok(None) => return Ok(names),
-                // Another name than UTF-8: not one of ours.
-                Err(ErrorCode::IllegalByteSequence) => {}
-                Err(error) => return Err(error.into()),
+        for _ in 0..LIST_TRIES {
+            // Found anew each time: it may have been deleted and made again.
+            self.opened = None;
+            let folder = match self.opened(false) {
+                Ok(folder) => folder,
+                Err(FileError::NotFound) => return Ok(Vec::new()),
+                Err(error) => return Err(error),
+            };
+            match names_in(folder) {
+                Err(FileError::NotFound) => {}
+                listed => return listed,
             }
         }
+        Err(FileError::NotFound)
     }
 
     fn open(&mut self, name: &str) -> Result<WasiFile, FileError> {
@@ -179,6 +176,23 @@ impl Folder for WasiFolder {
 
     fn sync(&mut self) -> Result<(), FileError> {
         Ok(self.opened(false)?.sync_data()?)
+    }
+}
+
+/// How often a folder is listed again: hosts look at each file, and one that is removed meanwhile is an error.
+const LIST_TRIES: u32 = 20;
+
+fn names_in(folder: &Descriptor) -> Result<Vec<(String, bool)>, FileError> {
+    let entries = folder.read_directory()?;
+    let mut names = Vec::new();
+    loop {
+        match entries.read_directory_entry() {
+            Ok(Some(entry)) => names.push((entry.name, entry.type_ == DescriptorType::RegularFile)),
+            Ok(None) => return Ok(names),
+            // Another name than UTF-8: not one of ours.
+            Err(ErrorCode::IllegalByteSequence) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 

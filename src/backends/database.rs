@@ -4,7 +4,7 @@
 use super::{Batch, Reason};
 use crate::error::Error;
 use crate::host::{Host, Row, Rows, SinkError};
-use crate::line::{self, Parsed};
+use crate::line::{self, Parsed, Stamp};
 use crate::page::{Collector, Key, Page, Place};
 use crate::parse;
 use crate::query::Query;
@@ -31,6 +31,11 @@ pub struct Refusal<'l> {
 impl Refusal<'_> {
     /// The topic of its warning.
     pub const TOPIC: Topic = Topic::Dropped(Reason::Unwritable);
+}
+
+/// The stamp of a line of a store.
+pub fn stamp(line: &[u8]) -> Option<Stamp<'_>> {
+    parse::parse_stored(core::str::from_utf8(line).ok()?).ok()?.stamp
 }
 
 /// Stores the lines, and returns those that are refused.

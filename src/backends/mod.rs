@@ -16,7 +16,7 @@ pub use batch::Batch;
 
 use crate::error::Error;
 use crate::host::Host;
-use crate::page::{Key, Page};
+use crate::page::Page;
 use crate::query::Query;
 use crate::settings::Settings;
 use crate::time::Timestamp;
@@ -206,8 +206,10 @@ pub struct SpoolFile {
     pub offset: u64,
     /// How many of this instance's lines behind that count.
     pub lines: u64,
-    /// The last of them.
-    pub last: Option<Key>,
+    /// The `seq` of the last line; those before it count down from there.
+    pub last_seq: u64,
+    /// The earliest and the latest instant of its lines.
+    pub span: (Timestamp, Timestamp),
 }
 
 /// Something to tell about a backend.

@@ -88,7 +88,6 @@ fn run(Case { backend, way, spooled }: &Case) {
 }
 
 #[test]
-#[ignore = "not so yet: all events of the file count as lost, though the others are stored"]
 fn one_that_ends_a_file_which_another_instance_takes_over_is_the_only_one_that_counts_as_lost() {
     let (cluster, folder) = (Cluster::shared(), tempfile::tempdir().unwrap());
     let url = database(cluster);

@@ -16,7 +16,6 @@ use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use memchr::{memchr, memrchr};
-use uuid::Uuid;
 
 /// How much of a file is read at once.
 const PART: usize = if cfg!(test) { 1_000 } else { 256 << 10 };
@@ -61,13 +60,13 @@ impl<H: Host> Spool<H> {
                 }
                 Ok(Drained::Gone) => {
                     self.close(own.number);
-                    match self.is_stored(&own) {
+                    match self.stored_of(&own) {
                         // Another instance has taken it over.
-                        Ok(true) => {}
-                        Ok(false) => {
-                            let (path, lines) = (self.folder.path(), own.lines);
-                            let text = format!("{path}/{name} is gone, and {lines} events with it");
-                            self.notices.push(Notice { topic: Refusal::TOPIC, text, lost: lines });
+                        Ok(stored) if stored == own.lines => {}
+                        Ok(stored) => {
+                            let (path, lost) = (self.folder.path(), own.lines - stored);
+                            let text = format!("{path}/{name} is gone, and {lost} events with it");
+                            self.notices.push(Notice { topic: Refusal::TOPIC, text, lost });
                         }
                         Err(error) => {
                             self.own.push_front(own);
@@ -88,14 +87,24 @@ impl<H: Host> Spool<H> {
         Ok(true)
     }
 
-    /// Whether the database has the last line of a file, and so all of them.
-    fn is_stored(&self, own: &SpoolFile) -> Result<bool, SinkError> {
-        let Some(Key { at, id: Some(id), place }) = own.last.filter(|_| own.lines > 0) else {
-            return Ok(true);
-        };
-        let before = Key { at, id: Some(Uuid::from_u128(id.as_u128() - 1)), place };
-        let rows = self.host.select(&Query::first_after(before))?.rows;
-        Ok(rows.iter().any(|row| row.entry.stamp.as_ref().is_some_and(|stamp| stamp.id == id)))
+    /// How many of the lines that still count the database has.
+    fn stored_of(&self, own: &SpoolFile) -> Result<u64, SinkError> {
+        let mut stored = 0;
+        if own.lines == 0 {
+            return Ok(stored);
+        }
+        let seqs = own.last_seq + 1 - own.lines..=own.last_seq;
+        let mut query = Query::between(own.span.0, own.span.1);
+        loop {
+            let page = self.host.select(&query)?;
+            let stamps = page.rows.iter().filter_map(|row| row.entry.stamp.as_ref());
+            let own = stamps.filter(|stamp| stamp.chain == self.chain && seqs.contains(&stamp.seq));
+            stored += own.count() as u64;
+            query.after = page.next.and_then(|next| Key::from_cursor(&next, query.order));
+            if query.after.is_none() {
+                return Ok(stored);
+            }
+        }
     }
 
     /// Drains the files of other instances, and takes over those that are old.
@@ -107,7 +116,7 @@ impl<H: Host> Spool<H> {
         for other in others.by_ref() {
             let Other { chain, number, offset, .. } = other;
             let name = name(chain, number);
-            let mut file = SpoolFile { number, offset, lines: 0, last: None };
+            let mut file = SpoolFile::new(number, offset);
             match self.drain_file(&name, &mut file, false, &mut budget) {
                 Ok(Drained::Gone) => continue,
                 Ok(Drained::Whole) => match self.take_over(&name, file.offset) {
@@ -147,7 +156,7 @@ impl<H: Host> Spool<H> {
         self.next += 1;
         match self.folder.rename(from, &name(self.chain, number)) {
             Ok(()) => {
-                self.own.push_back(SpoolFile { number, offset, lines: 0, last: None });
+                self.own.push_back(SpoolFile::new(number, offset));
                 Ok(true)
             }
             Err(FileError::NotFound) => Ok(true),

@@ -19,11 +19,10 @@
 //! stopped and goes on after an hour. The minute only keeps instances from taking over each other's files for nothing,
 //! and covers network file systems that see a rename late.
 
+use crate::backends::database;
 use crate::backends::{Batch, Left, Notice, SpoolFile};
 use crate::error::Error;
 use crate::host::{File, FileError, Folder, Host};
-use crate::page::{Key, Place};
-use crate::parse;
 use crate::settings::{Durability, Settings};
 use crate::time::Timestamp;
 use alloc::collections::VecDeque;
@@ -147,8 +146,7 @@ impl<H: Host> Spool<H> {
                 Ok(true) => {
                     let open = self.open.as_ref().map(|open| open.number);
                     if let Some(own) = self.own.iter_mut().find(|own| Some(own.number) == open) {
-                        own.lines += batch.len() as u64;
-                        own.last = last_key(batch);
+                        own.extend(batch);
                     }
                     return Ok(());
                 }
@@ -184,7 +182,7 @@ impl<H: Host> Spool<H> {
                 let (number, name) = (self.next, name(self.chain, self.next));
                 let file = self.folder.append(&name)?;
                 self.next += 1;
-                self.own.push_back(SpoolFile { number, offset: 0, lines: 0, last: None });
+                self.own.push_back(SpoolFile::new(number, 0));
                 let open = self.open.insert(Open { number, name, size: 0, file, at: now });
                 if self.synced {
                     self.folder.sync()?;
@@ -216,11 +214,21 @@ impl<H: Host> Spool<H> {
     }
 }
 
-/// The key of the last line.
-fn last_key(batch: &Batch) -> Option<Key> {
-    let (at, line) = batch.lines().last()?;
-    let stamp = parse::parse_stored(core::str::from_utf8(line).ok()?).ok()?.stamp?;
-    Some(Key { at, id: Some(stamp.id), place: Place::default() })
+impl SpoolFile {
+    /// The file of this number, which the database has up to `offset`.
+    pub(super) fn new(number: u64, offset: u64) -> Self {
+        Self { number, offset, lines: 0, last_seq: 0, span: (Timestamp::MAX, Timestamp::MIN) }
+    }
+
+    /// Counts the lines of a batch.
+    fn extend(&mut self, batch: &Batch) {
+        self.lines += batch.len() as u64;
+        for (at, _) in batch.lines() {
+            self.span = (self.span.0.min(at), self.span.1.max(at));
+        }
+        let last = batch.lines().last().and_then(|(_, line)| database::stamp(line));
+        self.last_seq = last.map_or(self.last_seq, |stamp| stamp.seq);
+    }
 }
 
 /// The name of a spool file.

@@ -295,7 +295,9 @@ impl<H: Host + 'static> Store<H> {
     }
 
     fn state(&self) -> State {
-        self.backend.as_ref().map(|backend| backend.state()).unwrap_or_default()
+        let state = self.backend.as_ref().map(|backend| backend.state()).unwrap_or_default();
+        // Only those with a database have more.
+        if cfg!(feature = "postgres") { state } else { State { pending: state.pending, ..State::default() } }
     }
 
     /// Ends the backend.

@@ -254,13 +254,11 @@ impl From<ErrorCode> for FileError {
             }
             ErrorCode::ReadOnly => Self::Other("read-only file system".into()),
             // Wasmtime reports a read-only file system so.
-            ErrorCode::Io => {
-                Self::Other("I/O error; is the file system read-only or the disk failing?".into())
-            }
+            ErrorCode::Io => Self::Other("I/O error; is the disk read-only or failing?".into()),
             ErrorCode::InsufficientSpace => Self::Other("no space left".into()),
             ErrorCode::Quota => Self::Other("the disk quota is used up".into()),
             ErrorCode::FileTooLarge => Self::Other("the limit on file sizes is reached".into()),
-            ErrorCode::Loop => Self::Other("it is a link; links are not followed".into()),
+            ErrorCode::Loop => Self::Other("links are not followed".into()),
             other => Self::Other(other.name().to_string()),
         }
     }

@@ -330,7 +330,8 @@ mod tests {
     /// long.
     fn write(waited: Duration) -> Result<Receipt, Error> {
         let options = Options::new().backend("null").call_limit(Duration::from_millis(1)).warnings(|_| {});
-        let mut instance = Instance::open(&options)?;
+        // On a busy machine the start alone can take longer than the limit.
+        let mut instance = (0..100).find_map(|_| Instance::open(&options).ok()).expect("it starts");
         let lines = "{\"tool\":\"search\",\"status\":\"ok\"}\n".repeat(20_000);
         instance.call(|exports, store| {
             store.data_mut().time.waited = waited;

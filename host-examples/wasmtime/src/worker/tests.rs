@@ -223,10 +223,12 @@ fn a_component_that_stops_over_everything_keeps_the_rest_waiting() {
 #[test]
 fn a_call_that_takes_too_long_is_ended() {
     let folder = tempfile::tempdir().unwrap();
-    let store = AuditStore::open(options(folder.path()).call_limit(Duration::from_millis(1))).unwrap();
+    let options = options(folder.path()).call_limit(Duration::from_millis(5));
+    // On a busy machine the start alone can take longer than that.
+    let store = (0..100).find_map(|_| AuditStore::open(options.clone()).ok()).unwrap();
     let lines = "{\"tool\":\"t\"}\n".repeat(200_000);
     let Err(Error::Trap(text)) = store.write_jsonl(lines) else { panic!("it was fast enough") };
-    assert!(text.contains("longer than its limit of 1ms"), "{text}");
+    assert!(text.contains("longer than its limit of 5ms"), "{text}");
     let status = store.status().unwrap();
     assert_balanced(&status.counts);
     assert_eq!((status.counts.received, status.counts.rejected, status.restarts), (200_000, 200_000, 1));

@@ -2,6 +2,7 @@
 
 use crate::leaf;
 use crate::line::MAX_LEN;
+use crate::page::{Collector, Place};
 use crate::time::Timestamp;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -37,6 +38,19 @@ impl Batch {
         self.bytes.extend_from_slice(&other.bytes);
         let shifted = other.lines.iter().map(|(at, range)| (*at, start + range.start..start + range.end));
         self.lines.extend(shifted);
+    }
+
+    /// Whether these lines, which wait, leave no room for more of another batch. Where none wait, there is always
+    /// room.
+    pub fn is_full_for(&self, more: &Self, limit: usize) -> bool {
+        !self.is_empty() && self.len() + more.len() > limit
+    }
+
+    /// Offers a page the lines, which wait in memory.
+    pub fn offer_to(&self, page: &mut Collector<'_>) {
+        for (_, line) in self.lines() {
+            page.offer(line, Place::default());
+        }
     }
 
     /// Forgets the first `count` lines.

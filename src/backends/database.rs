@@ -33,22 +33,27 @@ impl Refusal<'_> {
     pub const TOPIC: Topic = Topic::Dropped(Reason::Unwritable);
 }
 
+/// The row of a line; none: it is not a line of a store.
+fn row(line: &[u8]) -> Option<Parsed<'_>> {
+    let parsed = parse::parse_stored(core::str::from_utf8(line).ok()?).ok()?;
+    parsed.stamp.is_some().then_some(parsed)
+}
+
 /// The stamp of a line of a store.
 pub fn stamp(line: &[u8]) -> Option<Stamp<'_>> {
-    parse::parse_stored(core::str::from_utf8(line).ok()?).ok()?.stamp
+    row(line)?.stamp
 }
 
 /// Stores the lines, and returns those that are refused.
 pub fn insert<'l, H: Host>(host: &H, lines: &[&'l [u8]]) -> Result<Vec<Refusal<'l>>, SinkError> {
     let mut refusals = Vec::new();
-    let mut kept: Vec<&[u8]> = Vec::with_capacity(lines.len());
+    let mut kept: Vec<(&[u8], Option<Uuid>)> = Vec::with_capacity(lines.len());
     let mut rows: Vec<Parsed<'_>> = Vec::with_capacity(lines.len());
     for line in lines.iter().copied().filter(|line| !line.trim_ascii().is_empty()) {
-        let parsed = core::str::from_utf8(line).ok().and_then(|line| parse::parse_stored(line).ok());
-        match parsed.filter(|parsed| parsed.stamp.is_some()) {
-            Some(parsed) => {
-                kept.push(line);
-                rows.push(parsed);
+        match row(line) {
+            Some(row) => {
+                kept.push((line, row.stamp.as_ref().map(|stamp| stamp.chain)));
+                rows.push(row);
             }
             None => {
                 let reason = "it is not a line of this store".to_string();
@@ -56,11 +61,10 @@ pub fn insert<'l, H: Host>(host: &H, lines: &[&'l [u8]]) -> Result<Vec<Refusal<'
             }
         }
     }
-    let chains: Vec<_> = rows.iter().map(|row| row.stamp.as_ref().map(|stamp| stamp.chain)).collect();
     if !rows.is_empty() {
         for refused in host.insert(rows)? {
-            if let Some((line, chain)) = kept.get(refused.index).zip(chains.get(refused.index)) {
-                refusals.push(Refusal { line, chain: *chain, reason: refused.reason });
+            if let Some((line, chain)) = kept.get(refused.index).copied() {
+                refusals.push(Refusal { line, chain, reason: refused.reason });
             }
         }
     }

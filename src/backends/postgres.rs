@@ -4,7 +4,7 @@ use super::database::{self, Refusal};
 use super::{Backend, Batch, Notice, Reason, Refused, State};
 use crate::error::Error;
 use crate::host::Host;
-use crate::page::{Page, Place};
+use crate::page::Page;
 use crate::query::Query;
 use crate::settings::Settings;
 use crate::warnings::Topic;
@@ -47,18 +47,14 @@ impl<H: Host> Postgres<H> {
         self.failed = sent.as_ref().err().map(|error| error.to_string());
         Ok(sent?)
     }
-
-    fn is_full(&self, batch: &Batch) -> bool {
-        !self.waiting.is_empty() && self.waiting.len() + batch.len() > self.queue_limit
-    }
 }
 
 impl<H: Host> Backend for Postgres<H> {
     fn append(&mut self, batch: &Batch) -> Result<(), Refused> {
-        if self.is_full(batch) && self.failed.is_none() {
+        if self.waiting.is_full_for(batch, self.queue_limit) && self.failed.is_none() {
             let _ = self.send(1);
         }
-        if self.is_full(batch) {
+        if self.waiting.is_full_for(batch, self.queue_limit) {
             let why = self.failed.as_deref().unwrap_or_default();
             let error =
                 Error::Unavailable(format!("the queue of {} events is full: {why}", self.queue_limit));
@@ -96,9 +92,7 @@ impl<H: Host> Backend for Postgres<H> {
     fn read(&mut self, query: Query) -> Result<Page, Error> {
         let waiting = &self.waiting;
         database::read(&*self.host, query, &mut |page| {
-            for (_, line) in waiting.lines() {
-                page.offer(line, Place::default());
-            }
+            waiting.offer_to(page);
             Ok(())
         })
     }

@@ -220,14 +220,11 @@ impl<H: Host> Spool<H> {
             line.chunks(MAX_LEN).try_for_each(|piece| file.append(piece))
         });
         let path = self.folder.path();
-        let (what, reason) = (
-            if refusal.chain.is_some() {
-                "the database refuses an event"
-            } else {
-                "a line of the spool is no event"
-            },
-            &refusal.reason,
-        );
+        let reason = &refusal.reason;
+        let what = match refusal.chain {
+            Some(_) => "the database refuses an event",
+            None => "a line of the spool is no event",
+        };
         let text = match kept {
             Ok(()) => format!("{what}; it is kept in {path}/{name}: {reason}"),
             Err(error) => {

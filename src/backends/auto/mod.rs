@@ -8,7 +8,7 @@ use super::database::{self, Refusal};
 use super::{Backend, Batch, Left, Notice, Reason, Refused, State};
 use crate::error::Error;
 use crate::host::Host;
-use crate::page::{Page, Place};
+use crate::page::Page;
 use crate::query::Query;
 use crate::settings::Settings;
 use crate::time::Timestamp;
@@ -104,22 +104,21 @@ impl<H: Host> Auto<H> {
             // The rest is drained by the next call.
             Ok(false) => {}
             Err(error) => {
-                self.probe_at =
-                    Timestamp::clamped(self.host.now().micros().saturating_add(self.recovery_micros));
+                self.probe_at = self.after(self.recovery_micros);
                 self.tell(Topic::Database, format!("{error}; events stay in the spool"));
             }
         }
     }
 
-    fn is_full(&self, batch: &Batch) -> bool {
-        !self.waiting.is_empty() && self.waiting.len() + batch.len() > self.queue_limit
+    fn set_spooling(&mut self, spooling: bool) {
+        self.spooling = spooling;
+        self.since = self.host.now();
+        self.probe_at = self.after(self.recovery_micros);
     }
 
-    fn set_spooling(&mut self, spooling: bool) {
-        let now = self.host.now();
-        self.spooling = spooling;
-        self.since = now;
-        self.probe_at = Timestamp::clamped(now.micros().saturating_add(self.recovery_micros));
+    /// So many microseconds from now.
+    fn after(&self, micros: i64) -> Timestamp {
+        Timestamp::clamped(self.host.now().micros().saturating_add(micros))
     }
 
     fn tell(&mut self, topic: Topic, text: alloc::string::String) {
@@ -127,17 +126,17 @@ impl<H: Host> Auto<H> {
     }
 
     fn budget(&self, lines: usize) -> Budget {
-        Budget { lines, until: Timestamp::clamped(self.host.now().micros() + DRAIN_MICROS) }
+        Budget { lines, until: self.after(DRAIN_MICROS) }
     }
 }
 
 impl<H: Host> Backend for Auto<H> {
     fn append(&mut self, batch: &Batch) -> Result<(), Refused> {
-        if self.is_full(batch) {
+        if self.waiting.is_full_for(batch, self.queue_limit) {
             // Which falls back to the spool.
             if self.spooling { self.spool_waiting() } else { self.send(1) }
         }
-        if self.is_full(batch) {
+        if self.waiting.is_full_for(batch, self.queue_limit) {
             let error = format!(
                 "neither the database nor the spool takes anything, and the queue of {} events is full",
                 self.queue_limit
@@ -205,9 +204,7 @@ impl<H: Host> Backend for Auto<H> {
     fn read(&mut self, query: Query) -> Result<Page, Error> {
         let (waiting, spool) = (&self.waiting, &mut self.spool);
         database::read(&*self.host, query, &mut |page| {
-            for (_, line) in waiting.lines() {
-                page.offer(line, Place::default());
-            }
+            waiting.offer_to(page);
             spool.scan(page)
         })
     }

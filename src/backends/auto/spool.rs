@@ -145,7 +145,7 @@ impl<H: Host> Spool<H> {
             match self.append_once(batch) {
                 Ok(true) => {
                     let open = self.open.as_ref().map(|open| open.number);
-                    if let Some(own) = self.own.iter_mut().find(|own| Some(own.number) == open) {
+                    if let Some(own) = self.own.iter_mut().rev().find(|own| Some(own.number) == open) {
                         own.extend(batch);
                     }
                     return Ok(());

@@ -8,7 +8,7 @@ use super::scan::Zones;
 use super::{Backend, Batch, Reason, Refused, State};
 use crate::error::Error;
 use crate::host::{File, FileError, Folder};
-use crate::page::{Collector, Page, Place};
+use crate::page::{Collector, Page};
 use crate::query::Query;
 use crate::settings::{Durability, Settings};
 use crate::time::Day;
@@ -102,14 +102,14 @@ impl<F: Folder> Backend for Jsonl<F> {
         if self.durability != Durability::Buffered {
             return self.write(batch);
         }
-        let mut written = Ok(());
-        if self.waiting.len() + batch.len() > self.queue_limit {
-            written = self.write_waiting();
-        }
-        if !self.waiting.is_empty() && self.waiting.len() + batch.len() > self.queue_limit {
-            let why = written.err().map_or_else(String::new, |error| format!(": {error}"));
-            let error = format!("the queue of {} events is full{why}", self.queue_limit);
-            return Err(Refused { stored: 0, reason: Reason::QueueFull, error: Error::Unavailable(error) });
+        if self.waiting.is_full_for(batch, self.queue_limit) {
+            let written = self.write_waiting();
+            if self.waiting.is_full_for(batch, self.queue_limit) {
+                let why = written.err().map_or_else(String::new, |error| format!(": {error}"));
+                let error =
+                    Error::Unavailable(format!("the queue of {} events is full{why}", self.queue_limit));
+                return Err(Refused { stored: 0, reason: Reason::QueueFull, error });
+            }
         }
         self.waiting.extend(batch);
         if self.waiting.size() >= BUFFER_BYTES {
@@ -131,9 +131,7 @@ impl<F: Folder> Backend for Jsonl<F> {
         // What cannot be written is seen all the same.
         let _ = self.write_waiting();
         let mut page = Collector::new(&query);
-        for (_, line) in self.waiting.lines() {
-            page.offer(line, Place::default());
-        }
+        self.waiting.offer_to(&mut page);
         self.scan(&mut page)?;
         Ok(page.finish())
     }

@@ -157,6 +157,24 @@ fn closing_drains_and_what_comes_later_is_counted() {
     assert_eq!(tools(&store).len(), 5001);
 }
 
+/// Writes six events in three batches, over one of which the component is stopped: each is stored once.
+fn write_three_batches(store: AuditStore, context: &str) -> Status {
+    for tools in [["a", "b"], ["c", "d"], ["e", "f"]] {
+        let release = hold(&store);
+        for tool in tools {
+            store.write(event(tool));
+        }
+        drop(release);
+        // Does not flush, unlike reading.
+        store.status().unwrap();
+    }
+    assert_eq!(tools(&store), ["a", "b", "c", "d", "e", "f"], "{context}");
+    let status = store.close().unwrap();
+    assert_balanced(&status.counts);
+    assert_eq!((status.counts.received, status.counts.stored, status.restarts), (6, 6, 1));
+    status
+}
+
 #[test]
 fn a_stopped_component_is_replaced_and_nothing_is_lost_or_doubled() {
     for fault in [Fault::Before, Fault::After] {
@@ -165,19 +183,7 @@ fn a_stopped_component_is_replaced_and_nothing_is_lost_or_doubled() {
             let options = options(folder.path()).durability(durability);
             options.faults.lock().unwrap().extend([Fault::No, fault]);
             let store = AuditStore::open(options).unwrap();
-            for tools in [["a", "b"], ["c", "d"], ["e", "f"]] {
-                let release = hold(&store);
-                for tool in tools {
-                    store.write(event(tool));
-                }
-                drop(release);
-                // Does not flush, unlike reading.
-                store.status().unwrap();
-            }
-            assert_eq!(tools(&store), ["a", "b", "c", "d", "e", "f"], "{fault:?} {durability}");
-            let status = store.close().unwrap();
-            assert_balanced(&status.counts);
-            assert_eq!((status.counts.received, status.counts.stored, status.restarts), (6, 6, 1));
+            let status = write_three_batches(store, &format!("{fault:?} {durability}"));
             assert!(status.last_error.is_some_and(|error| error.contains("the component stopped")));
         }
     }
@@ -390,18 +396,7 @@ fn a_component_that_stops_beside_a_database_loses_and_doubles_nothing() {
             let options = options.database_url(Cluster::shared().database());
             options.faults.lock().unwrap().extend([Fault::No, fault]);
             let store = AuditStore::open(options).unwrap();
-            for tools in [["a", "b"], ["c", "d"], ["e", "f"]] {
-                let release = hold(&store);
-                for tool in tools {
-                    store.write(event(tool));
-                }
-                drop(release);
-                store.status().unwrap();
-            }
-            assert_eq!(tools(&store), ["a", "b", "c", "d", "e", "f"], "{backend} {fault:?} {batch}");
-            let status = store.close().unwrap();
-            assert_balanced(&status.counts);
-            assert_eq!((status.counts.received, status.counts.stored, status.restarts), (6, 6, 1));
+            write_three_batches(store, &format!("{backend} {fault:?} {batch}"));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One instance of the component, called on the current thread.
 
+use std::fmt::Display;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -74,7 +75,7 @@ pub struct Instance {
     /// How long a call may last, in epochs; none: as long as it takes.
     epochs: Option<u64>,
     /// The folder of the daily files, or why it could not be opened; none where the backend has none.
-    folder: Option<Result<FolderId, String>>,
+    folder: Option<Result<FolderId, NoFolder>>,
     stopped: bool,
 }
 
@@ -208,6 +209,13 @@ impl Instance {
         self.call(|exports, store| exports.audit_store_control().call_close(store))
     }
 
+    /// Whether there was no folder when the instance was started, of those that do not create it
+    /// ([`Options::read_only`]): nothing was recorded in it then, and the instance cannot read what is since.
+    #[must_use]
+    pub fn found_no_folder(&self) -> bool {
+        matches!(&self.folder, Some(Err(NoFolder { missing: true, .. })))
+    }
+
     /// Whether the path of the folder leads to another one now than when the instance was started: that one was
     /// removed or replaced, or could not be opened then. Creates it if need be.
     pub(crate) fn folder_has_moved(&self) -> bool {
@@ -215,7 +223,7 @@ impl Instance {
         if !self.options.read_only {
             let _ = fs::create_dir_all(&path);
         }
-        folder_id(&path).is_ok_and(|now| self.folder.as_ref().is_none_or(|then| then.as_ref() != Ok(&now)))
+        folder_id(&path).is_ok_and(|now| !matches!(&self.folder, Some(Ok(then)) if *then == now))
     }
 
     /// Whether a trap has ended this instance.
@@ -234,7 +242,9 @@ impl Instance {
         set_deadline(&mut self.store, self.epochs);
         match call(&self.exports, &mut self.store) {
             Ok(answer) => answer.map_err(|error| match (error, &self.folder) {
-                (types::Error::Access(text), Some(Err(why))) => Error::Access(format!("{text} ({why})")),
+                (types::Error::Access(text), Some(Err(why))) => {
+                    Error::Access(format!("{text} ({})", why.text))
+                }
                 (error, _) => error.into(),
             }),
             Err(trap) => {
@@ -285,17 +295,30 @@ pub(crate) type Faults = std::sync::Arc<std::sync::Mutex<std::collections::VecDe
 /// What tells one folder from another.
 type FolderId = (u64, u64);
 
+/// Why the component has no folder.
+struct NoFolder {
+    text: String,
+    /// It did not exist.
+    missing: bool,
+}
+
 /// Opens the folder for the component, under the path that its configuration has.
-fn preopen(wasi: &mut WasiCtxBuilder, path: &Path, read_only: bool) -> Result<FolderId, String> {
+fn preopen(wasi: &mut WasiCtxBuilder, path: &Path, read_only: bool) -> Result<FolderId, NoFolder> {
+    let failed = |what: &str, error: &dyn Display, missing| NoFolder {
+        text: format!("cannot {what} {}: {error}", path.display()),
+        missing,
+    };
+    let io_failed = |what, error: io::Error| failed(what, &error, error.kind() == io::ErrorKind::NotFound);
     let perms = if read_only {
         FsPerms::ReadOnly
     } else {
-        fs::create_dir_all(path).map_err(|error| format!("cannot create {}: {error}", path.display()))?;
+        fs::create_dir_all(path).map_err(|error| io_failed("create", error))?;
         FsPerms::ReadWrite
     };
+    let id = folder_id(path).map_err(|error| io_failed("open", error))?;
     let opened = wasi.preopened_dir(path, guest_path(path), perms);
-    opened.map_err(|error| format!("cannot open {}: {}", path.display(), error.root_cause()))?;
-    folder_id(path).map_err(|error| format!("cannot open {}: {error}", path.display()))
+    opened.map_err(|error| failed("open", &error.root_cause(), false))?;
+    Ok(id)
 }
 
 #[cfg(unix)]
@@ -337,6 +360,16 @@ mod tests {
             store.data_mut().time.waited = waited;
             exports.audit_store_writer().call_write_jsonl(store, &lines)
         })
+    }
+
+    #[test]
+    fn a_folder_that_comes_after_the_start_was_not_there() {
+        let place = tempfile::tempdir().expect("a folder");
+        let options = Options::new().dir(place.path().join("audit")).read_only(true);
+        let instance = Instance::open(&options).expect("it starts");
+        std::fs::create_dir(place.path().join("audit")).expect("it was not there");
+        assert!(instance.found_no_folder());
+        assert!(!Instance::open(&options).expect("it starts").found_no_folder());
     }
 
     #[test]

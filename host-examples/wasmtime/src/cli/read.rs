@@ -2,9 +2,7 @@
 
 mod show;
 
-use std::fs;
 use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use audit_host::{Error, Filter, Instance, Options, Order, PageRequest};
@@ -100,22 +98,16 @@ impl From<io::Error> for Stop {
 fn open(options: &Options) -> Result<Option<Instance>, Failure> {
     let options = options.clone().read_only(true);
     let mut instance = Instance::open(&options)?;
-    let Some(folder) = missing(&options) else { return Ok(Some(instance)) };
+    if !instance.found_no_folder() {
+        return Ok(Some(instance));
+    }
     if instance.status()?.backend == "jsonl" {
+        let folder = options.folder().unwrap_or_default();
         say(format_args!("no events: {} does not exist", folder.display()));
         return Ok(None);
     }
     // Without a folder nothing is spooled, and all there is is in the database.
     Ok(Some(Instance::open(&options.backend("postgres"))?))
-}
-
-/// The folder of the daily files or the spool, if it does not exist.
-fn missing(options: &Options) -> Option<PathBuf> {
-    let folder = options.folder()?;
-    match fs::metadata(&folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(folder),
-        _ => None,
-    }
 }
 
 /// The error in terms of the options.

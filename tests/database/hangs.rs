@@ -1,15 +1,14 @@
-//! A server that hangs, or is slow: writers are not held up, and memory is bounded.
+//! A server that hangs: writers are not held up, and memory is bounded.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-use audit_host::{AuditStore, Event, Handle, Options};
+use audit_host::{AuditStore, Error, Event, Filter, Handle, Options, PageRequest};
 use audit_testbed::{Cluster, Proxy};
 
-use crate::client::{BACKENDS, Client, NEVER, WAYS, assert_balanced, database, spools};
+use crate::client::{Client, NEVER, assert_balanced, database, spools};
 use crate::common::component;
-use crate::events::all_numbered;
-use crate::table::{assert_same, assert_sound, count, out_of_order, rows};
+use crate::table::{assert_sound, count, out_of_order, rows};
 
 /// The default of `database_timeout`.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -38,7 +37,7 @@ fn writers_are_neither_refused_nor_held_up_while_the_server_hangs() {
         let handle = handle.clone();
         move || ask(&handle)
     });
-    let mut latencies = write(&handle, WRITTEN);
+    let mut latencies = write(&handle, EVENTS_A_SECOND, WRITTEN);
     let waits = asker.join().unwrap();
     latencies.sort_unstable();
     let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize];
@@ -63,7 +62,7 @@ fn writers_are_neither_refused_nor_held_up_while_the_server_hangs() {
 
     // The drain takes several calls. What is written meanwhile has to wait for its turn.
     cluster.resume();
-    let writer = thread::spawn(move || write(&handle, WRITTEN / 4).len() as u64);
+    let writer = thread::spawn(move || write(&handle, EVENTS_A_SECOND, WRITTEN / 4).len() as u64);
     store.flush().unwrap();
     let sent = sent + writer.join().unwrap();
     store.flush().unwrap();
@@ -72,6 +71,49 @@ fn writers_are_neither_refused_nor_held_up_while_the_server_hangs() {
     assert_eq!((counts.stored, count(&cluster, &url)), (sent, sent));
     assert_eq!(out_of_order(&cluster, &url), 0);
     assert_eq!(spools(folder.path()).len(), 0);
+}
+
+#[test]
+fn those_who_read_while_the_server_hangs_hold_up_no_writer() {
+    let (cluster, folder) = (Cluster::start(), tempfile::tempdir().unwrap());
+    let url = database(&cluster);
+    let options = Options::new().backend("auto").dir(folder.path()).database_url(&url).warnings(|_| ());
+    let store = AuditStore::open_with(component(), options).unwrap();
+    store.write(event(0));
+    store.flush().unwrap();
+    assert_eq!(read(&store).unwrap(), 1);
+
+    cluster.pause();
+    let readers: Vec<_> = (0..8)
+        .map(|_| {
+            let handle = store.handle();
+            thread::spawn(move || {
+                let asked = Instant::now();
+                (read(&handle), asked.elapsed())
+            })
+        })
+        .collect();
+    let sent = write(&store, EVENTS_A_SECOND, WRITTEN).len() as u64 + 1;
+    for reader in readers {
+        let (answer, waited) = reader.join().unwrap();
+        assert!(matches!(answer, Err(Error::Unavailable(_))), "{answer:?}");
+        // Not one timeout for each of them.
+        assert!(waited < 5 * TIMEOUT, "{waited:?}");
+    }
+    let counts = store.status().unwrap().counts;
+    assert_balanced(&counts);
+    assert_eq!((counts.received, counts.dropped.queue_full), (sent, 0));
+
+    cluster.resume();
+    store.flush().unwrap();
+    let counts = store.close().unwrap().counts;
+    assert_eq!((counts.stored, count(&cluster, &url)), (sent, sent));
+    assert_eq!(out_of_order(&cluster, &url), 0);
+}
+
+fn read(handle: &Handle) -> Result<usize, Error> {
+    let page = PageRequest { limit: 10, ..PageRequest::default() };
+    handle.read(&Filter::default(), page).map(|page| page.entries.len())
 }
 
 #[test]
@@ -98,11 +140,11 @@ fn event(n: u32) -> Event {
 }
 
 /// Writes at a steady rate; how long each call took.
-fn write(handle: &Handle, time: Duration) -> Vec<Duration> {
+pub fn write(handle: &Handle, events_a_second: u32, time: Duration) -> Vec<Duration> {
     let begin = Instant::now();
     let mut latencies = Vec::new();
     while begin.elapsed() < time {
-        let due = begin.elapsed().as_secs_f64() * f64::from(EVENTS_A_SECOND);
+        let due = begin.elapsed().as_secs_f64() * f64::from(events_a_second);
         while (latencies.len() as f64) < due {
             let event = event(latencies.len() as u32 + 1);
             let called = Instant::now();
@@ -160,28 +202,4 @@ fn a_hung_server_fills_the_queues_of_postgres_to_their_limits_and_no_further() {
     let rows = rows(cluster, &url);
     assert_sound(&rows, &[]);
     assert_eq!(rows.len() as u64, after.stored);
-}
-
-#[test]
-fn a_slow_server_gets_everything() {
-    for backend in BACKENDS {
-        for way in WAYS {
-            let (cluster, folder) = (Cluster::shared(), tempfile::tempdir().unwrap());
-            let url = database(cluster);
-            let proxy = Proxy::to(cluster.port());
-            let options = Options::new().backend(backend).dir(folder.path()).database_url(proxy.url(&url));
-            let mut client = Client::open(way, options.flush_interval(NEVER).warnings(|_| ()));
-            proxy.delay(Duration::from_millis(50));
-            let events = all_numbered("slow", 0..400);
-            for batch in events.chunks(37) {
-                client.write_batch(batch).unwrap();
-                assert_eq!(client.status().counts.spooled, 0, "slow is not down");
-            }
-            client.flush().unwrap();
-            assert_eq!(client.status().counts.stored, 400);
-            let rows = rows(cluster, &url);
-            assert_sound(&rows, &[]);
-            assert_same(&rows, &events);
-        }
-    }
 }

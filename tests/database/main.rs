@@ -19,5 +19,6 @@ mod neighbours;
 mod original;
 mod reads;
 mod refusals;
+mod slow;
 mod table;
 mod writer;

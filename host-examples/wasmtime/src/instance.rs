@@ -27,6 +27,10 @@ pub(crate) struct State {
     pub(crate) database: Option<Database>,
     pub(crate) read_only: bool,
     pub(crate) time: CallTime,
+    /// From when on nothing more is inserted, so that the component goes on without; none: ever.
+    pub(crate) hurry_at: Option<Instant>,
+    /// Whether something was not inserted because of that.
+    pub(crate) hurried: bool,
 }
 
 /// How a call spends its time.
@@ -118,6 +122,8 @@ impl Instance {
             database: options.database()?,
             read_only: options.read_only,
             time: CallTime::start(),
+            hurry_at: None,
+            hurried: false,
         };
         let mut store = Store::new(&component.engine, state);
         store.limiter(|state| &mut state.limits);
@@ -224,6 +230,17 @@ impl Instance {
             let _ = fs::create_dir_all(&path);
         }
         folder_id(&path).is_ok_and(|now| !matches!(&self.folder, Some(Ok(then)) if *then == now))
+    }
+
+    /// From `at` on, the database takes nothing more from the component; none: it does again.
+    pub(crate) fn hurry(&mut self, at: Option<Instant>) {
+        let state = self.store.data_mut();
+        (state.hurry_at, state.hurried) = (at, false);
+    }
+
+    /// Whether the component was refused something since it was told to hurry.
+    pub(crate) fn hurried(&self) -> bool {
+        self.store.data().hurried
     }
 
     /// Whether a trap has ended this instance.

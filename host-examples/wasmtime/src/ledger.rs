@@ -148,20 +148,17 @@ impl Ledger {
         (again, lost)
     }
 
-    /// The counts of the store, where `waiting` events wait in the host, which let `full` of them not in
-    /// because it was full, and `closed` because it was closed.
-    pub(crate) fn counts(&self, waiting: u64, full: u64, closed: u64) -> Counts {
+    /// The counts of the store, without what waits in the host's queue and what that did not let in.
+    pub(crate) fn counts(&self) -> Counts {
         let (carried, current) = (&self.carried, &self.current);
         let mut counts = *current;
-        counts.received =
-            (counts.received + carried.received + waiting + full + closed).saturating_sub(self.withdrawn);
+        counts.received = (counts.received + carried.received).saturating_sub(self.withdrawn);
         counts.stored += carried.stored;
         counts.spooled += carried.spooled;
-        counts.pending += waiting;
         counts.rejected = (counts.rejected + carried.rejected).saturating_sub(self.withdrawn);
         counts.dropped.invalid += carried.dropped.invalid;
-        counts.dropped.queue_full += carried.dropped.queue_full + full;
-        counts.dropped.unwritable += carried.dropped.unwritable + closed;
+        counts.dropped.queue_full += carried.dropped.queue_full;
+        counts.dropped.unwritable += carried.dropped.unwritable;
         counts
     }
 
@@ -212,13 +209,11 @@ mod tests {
         let change = ledger.observe(&status(Counts { received: 10, rejected: 10, ..Counts::default() }));
         assert_eq!(change, Change { taken: 0, rejected: 10 });
         ledger.withdraw(change.rejected);
-        let counts = ledger.counts(10, 0, 0);
-        assert_eq!((counts.received, counts.pending, counts.rejected), (10, 10, 0));
+        assert_eq!(ledger.counts(), Counts::default());
 
         ledger.observe(&status(Counts { received: 20, stored: 10, rejected: 10, ..Counts::default() }));
-        let counts = ledger.counts(0, 3, 2);
-        assert_eq!((counts.received, counts.stored, counts.rejected), (15, 10, 0));
-        assert_eq!(counts.dropped, Dropped { invalid: 0, queue_full: 3, unwritable: 2 });
+        let counts = ledger.counts();
+        assert_eq!((counts.received, counts.stored, counts.rejected), (10, 10, 0));
         assert!(balanced(&counts));
     }
 
@@ -234,8 +229,8 @@ mod tests {
         assert_eq!(lost, 0);
         assert_eq!(again.iter().map(|placed| placed.seq).collect::<Vec<_>>(), [3, 4, 5, 6]);
         assert!(again.iter().all(|placed| placed.event == event(placed.seq)));
-        let counts = ledger.counts(4, 0, 0);
-        assert_eq!((counts.received, counts.stored, counts.pending), (7, 3, 4));
+        let counts = ledger.counts();
+        assert_eq!((counts.received, counts.stored, counts.pending), (3, 3, 0));
         assert!(balanced(&counts));
     }
 
@@ -256,7 +251,7 @@ mod tests {
         ledger.observe(&status(Counts { received: 5, pending: 5, ..Counts::default() }));
         ledger.accepted(5, None);
         assert_eq!(ledger.fold(), (Vec::new(), 5));
-        let counts = ledger.counts(0, 0, 0);
+        let counts = ledger.counts();
         assert_eq!((counts.received, counts.dropped.unwritable), (5, 5));
         assert!(balanced(&counts));
     }
@@ -278,9 +273,9 @@ mod tests {
         ledger.observe(&status(Counts { received: 4, spooled: 4, ..Counts::default() }));
         assert_eq!(ledger.fold(), (Vec::new(), 0));
         ledger.observe(&Status { spooled_by_others: 900, ..status(Counts::default()) });
-        assert_eq!(ledger.counts(0, 0, 0).spooled, 4);
+        assert_eq!(ledger.counts().spooled, 4);
         ledger.observe(&status(Counts::default()));
-        let counts = ledger.counts(0, 0, 0);
+        let counts = ledger.counts();
         assert_eq!((counts.received, counts.stored, counts.spooled), (4, 4, 0));
     }
 }

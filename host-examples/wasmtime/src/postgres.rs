@@ -13,6 +13,11 @@ impl Host for State {
         if self.read_only && !entries.is_empty() {
             return Err(SinkError::Other("the store is opened for reading only".into()));
         }
+        if self.hurry_at.is_some_and(|at| Instant::now() >= at) {
+            self.hurried = true;
+            let text = "the database does not take events as fast as they come";
+            return Err(SinkError::Unavailable(text.into()));
+        }
         self.ask(|database| database.insert(entries))
     }
 

@@ -32,7 +32,8 @@ struct Inner {
     refused: Refused,
     worker_waits: bool,
     closed: bool,
-    last_status: Option<Status>,
+    /// What the worker last said, without what is counted here.
+    status: Option<Status>,
 }
 
 /// How many events were not let in, by reason.
@@ -93,7 +94,7 @@ impl Queue {
     }
 
     /// Waits for something to do, until `deadline` at most, and takes all of it. The events stay counted as
-    /// held, until [`Queue::hold`] says otherwise.
+    /// held, until [`Queue::publish`] says otherwise.
     pub(crate) fn take(&self, deadline: Instant) -> Taken {
         let mut inner = self.lock();
         loop {
@@ -114,35 +115,43 @@ impl Queue {
         Taken { events, bytes, requests, refused: inner.refused, closed: inner.closed }
     }
 
-    /// The worker keeps so much of what it took.
-    pub(crate) fn hold(&self, events: usize, bytes: usize) {
+    /// The worker keeps so much of what it took, and this became of the rest.
+    pub(crate) fn publish(&self, status: Status, events: usize, bytes: usize) {
         let mut inner = self.lock();
+        inner.status = Some(status);
         inner.held = events;
         inner.held_bytes = bytes;
     }
 
-    /// How many events wait here, and how many were not let in.
-    pub(crate) fn counts(&self) -> (usize, Refused) {
+    /// The status as it was last published, with what waits here and what was not let in. None: the worker ended
+    /// before its time.
+    pub(crate) fn status(&self) -> Option<Status> {
         let inner = self.lock();
-        (inner.events.len(), inner.refused)
+        let (waiting, refused) = ((inner.events.len() + inner.held) as u64, inner.refused);
+        let mut status = inner.status.clone()?;
+        let counts = &mut status.counts;
+        counts.received += waiting + refused.full + refused.closed;
+        counts.pending += waiting;
+        counts.dropped.queue_full += refused.full;
+        counts.dropped.unwritable += refused.closed;
+        Some(status)
     }
 
-    /// The worker ends: what is asked from now on is answered with its last status, which does not yet count
-    /// what came after the queue was closed.
-    pub(crate) fn end(&self, status: Option<Status>) {
+    /// Whether half of the room is taken.
+    pub(crate) fn is_half_full(&self) -> bool {
+        let inner = self.lock();
+        2 * (inner.events.len() + inner.held) >= self.max_events
+            || 2 * (inner.bytes + inner.held_bytes) >= self.max_bytes
+    }
+
+    /// The worker ends, and there is no status where it does so before its time.
+    pub(crate) fn end(&self, well: bool) {
         let mut inner = self.lock();
         inner.closed = true;
         inner.requests.clear();
-        inner.last_status = status.or(inner.last_status.take());
-    }
-
-    /// The status after the worker's end, with what came after the queue was closed.
-    pub(crate) fn last_status(&self) -> Option<Status> {
-        let inner = self.lock();
-        let mut status = inner.last_status.clone()?;
-        status.counts.received += inner.refused.closed;
-        status.counts.dropped.unwritable += inner.refused.closed;
-        Some(status)
+        if !well {
+            inner.status = None;
+        }
     }
 
     fn wake(&self, mut inner: MutexGuard<'_, Inner>) {

@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 use std::vec;
 
 use crate::clock;
@@ -14,6 +15,9 @@ use crate::options::Options;
 use crate::queue::Queue;
 use crate::types::{Entry, Event, Filter, JsonlPage, Order, Page, PageRequest, Receipt, Status};
 use crate::worker::Worker;
+
+/// How long a status waits for a busy worker: longer than one timeout of the database, by default.
+const STATUS_WAIT: Duration = Duration::from_secs(3);
 
 /// A store in use: the component, on a thread of its own. It is used through its [`Handle`].
 ///
@@ -76,7 +80,7 @@ impl AuditStore {
     /// [`Error::Closed`] if the worker ended before.
     pub fn close(mut self) -> Result<Status, Error> {
         self.end();
-        self.handle.queue.last_status().ok_or(Error::Closed)
+        self.handle.queue.status().ok_or(Error::Closed)
     }
 
     fn end(&mut self) {
@@ -170,8 +174,8 @@ impl Handle {
     /// [`Error::Invalid`] for a time or a cursor that is not as it has to be; [`Error::Access`] where the
     /// folder cannot be read.
     pub fn read(&self, filter: &Filter, page: PageRequest) -> Result<Page, Error> {
-        let filter = filter.clone();
-        self.ask(move |worker| worker.read(&filter, &page))?
+        let (filter, asked) = (filter.clone(), Instant::now());
+        self.ask(move |worker| worker.read(&filter, &page, asked))?
     }
 
     /// [`Handle::read`] with the entries as JSON lines in one string.
@@ -179,8 +183,8 @@ impl Handle {
     /// # Errors
     /// As [`Handle::read`].
     pub fn read_jsonl(&self, filter: &Filter, page: PageRequest) -> Result<JsonlPage, Error> {
-        let filter = filter.clone();
-        self.ask(move |worker| worker.read_jsonl(&filter, &page))?
+        let (filter, asked) = (filter.clone(), Instant::now());
+        self.ask(move |worker| worker.read_jsonl(&filter, &page, asked))?
     }
 
     /// All entries that match, a page at a time: each that was stored before the first page is given once,
@@ -190,15 +194,17 @@ impl Handle {
         Entries { handle: self.clone(), filter, request: Some(request), page: Vec::new().into_iter() }
     }
 
-    /// How the store is doing. After it was closed: how it ended.
+    /// How the store is doing, once what was written before was handed over, or after three seconds. After the store
+    /// was closed: how it ended.
     ///
     /// # Errors
     /// [`Error::Closed`] where the worker ended without a status.
     pub fn status(&self) -> Result<Status, Error> {
-        match self.ask(Worker::status) {
-            Err(Error::Closed) => self.queue.last_status().ok_or(Error::Closed),
-            answer => answer,
+        // Closed, or busy for longer: what it last said.
+        if let Ok(refreshed) = self.request(Worker::refresh) {
+            let _ = refreshed.recv_timeout(STATUS_WAIT);
         }
+        self.queue.status().ok_or(Error::Closed)
     }
 
     #[cfg(test)]
@@ -211,10 +217,18 @@ impl Handle {
         &self,
         work: impl FnOnce(&mut Worker) -> T + Send + 'static,
     ) -> Result<T, Error> {
+        self.request(work)?.recv().map_err(|_| Error::Closed)
+    }
+
+    /// Has the worker do something; the answer comes when it is done.
+    fn request<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Worker) -> T + Send + 'static,
+    ) -> Result<mpsc::Receiver<T>, Error> {
         let (answer, answered) = mpsc::sync_channel(1);
         let request = Box::new(move |worker: &mut Worker| drop(answer.send(work(worker))));
         self.queue.ask(request).map_err(|_| Error::Closed)?;
-        answered.recv().map_err(|_| Error::Closed)
+        Ok(answered)
     }
 }
 

@@ -1,7 +1,9 @@
 //! The thread that owns the instance: it hands over what is queued, answers requests, flushes from time to
 //! time, and ends with a drained queue and a closed component.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::clock;
@@ -10,7 +12,7 @@ use crate::error::Error;
 use crate::instance::Instance;
 use crate::ledger::{Change, Ledger};
 use crate::options::Options;
-use crate::queue::{Queue, Taken};
+use crate::queue::{Queue, Request, Taken};
 use crate::types::{Event, Filter, JsonlPage, Page, PageRequest, Receipt, Spooled, Status};
 use crate::warnings::Warnings;
 use crate::worker::backlog::Backlog;
@@ -39,8 +41,18 @@ pub(crate) struct Worker {
     read_only: bool,
     /// When the component is to look for spools, and to try a database again that did not answer.
     probe_at: Instant,
+    /// When the database last left a read without an answer, and the error.
+    unanswered: Option<(Instant, Error)>,
+    /// What has to be handed over is not kept back by a database that has just left a read without an answer.
+    passes_over: bool,
     full: u64,
 }
+
+/// How long what goes to the database may hold up all else, where the spool can take the rest.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A request that took longer lets what was written meanwhile be handed over before the next.
+const BRIEF: Duration = Duration::from_millis(100);
 
 impl Worker {
     pub(crate) fn open(
@@ -67,17 +79,23 @@ impl Worker {
             recovery_interval: options.recovery_interval_or_default(),
             read_only: options.read_only,
             probe_at: Instant::now(),
+            unanswered: None,
+            passes_over: false,
             full: 0,
         })
     }
 
     /// Works until the queue is closed.
     pub(crate) fn run(mut self) {
-        let end = End(Arc::clone(&self.queue));
+        let _end = End(Arc::clone(&self.queue));
+        self.publish();
         let mut next_tick = Instant::now() + self.tick;
+        let mut asked = VecDeque::new();
         loop {
-            let Taken { events, bytes, requests, refused, closed } = self.queue.take(self.due(next_tick));
+            let wait_until = if asked.is_empty() { self.due(next_tick) } else { Instant::now() };
+            let Taken { events, bytes, requests, refused, closed } = self.queue.take(wait_until);
             self.backlog.append(events, bytes);
+            asked.extend(requests);
             if refused.full > self.full {
                 self.full = refused.full;
                 let text = format!("the queue is full; {} events were not recorded so far", refused.full);
@@ -87,20 +105,38 @@ impl Worker {
                 self.stalled = None;
                 self.deliver();
                 let more = self.chores();
+                self.publish();
                 // What a full queue had kept out fits now.
                 self.stalled = None;
                 next_tick = Instant::now() + if more { Duration::ZERO } else { self.tick };
             }
             self.deliver();
-            for request in requests {
-                request(&mut self);
-            }
-            if closed {
+            self.answer(&mut asked);
+            if closed && asked.is_empty() {
                 break;
             }
         }
-        let status = self.finish();
-        end.0.end(Some(status));
+        self.finish();
+    }
+
+    /// Does what was asked for, until something took long.
+    fn answer(&mut self, asked: &mut VecDeque<Request>) {
+        while let Some(request) = asked.pop_front() {
+            let began = Instant::now();
+            request(self);
+            self.publish();
+            if began.elapsed() > BRIEF {
+                break;
+            }
+        }
+    }
+
+    /// Where the spool can take what the database does not, the component is not to wait for that any longer than
+    /// until `at`: at once where the queue fills up or the database has just not answered.
+    fn hurry(&mut self, at: Instant) {
+        let now = self.passes_over || self.queue.is_half_full();
+        let at = if now { Instant::now() } else { at };
+        self.instance.hurry(self.spools().then_some(at));
     }
 
     pub(crate) fn write_batch(&mut self, mut events: Vec<Event>) -> Result<Receipt, Error> {
@@ -111,6 +147,7 @@ impl Worker {
                 self.ledger.refused(count as u64);
                 return Err(error);
             }
+            self.hurry(Instant::now() + PATIENCE);
             match self.counted(|instance| instance.write_batch(&events)) {
                 Ok((Err(Error::Access(_)), Change { taken: 0, rejected }))
                     if !followed && self.follow_folder(rejected) =>
@@ -140,6 +177,7 @@ impl Worker {
                 self.ledger.refused(count());
                 return Err(error);
             }
+            self.hurry(Instant::now() + PATIENCE);
             match self.counted(|instance| instance.write_jsonl(lines)) {
                 Ok((Err(Error::Access(_)), Change { taken: 0, rejected }))
                     if !followed && self.follow_folder(rejected) =>
@@ -159,22 +197,47 @@ impl Worker {
         }
     }
 
-    pub(crate) fn read(&mut self, filter: &Filter, page: &PageRequest) -> Result<Page, Error> {
-        self.reading(|instance| instance.read(filter, page))
+    pub(crate) fn read(
+        &mut self,
+        filter: &Filter,
+        page: &PageRequest,
+        asked: Instant,
+    ) -> Result<Page, Error> {
+        self.reading(asked, |instance| instance.read(filter, page))
     }
 
-    pub(crate) fn read_jsonl(&mut self, filter: &Filter, page: &PageRequest) -> Result<JsonlPage, Error> {
-        self.reading(|instance| instance.read_jsonl(filter, page))
+    pub(crate) fn read_jsonl(
+        &mut self,
+        filter: &Filter,
+        page: &PageRequest,
+        asked: Instant,
+    ) -> Result<JsonlPage, Error> {
+        self.reading(asked, |instance| instance.read_jsonl(filter, page))
     }
 
-    fn reading<T>(&mut self, read: impl Fn(&mut Instance) -> Result<T, Error>) -> Result<T, Error> {
+    fn reading<T>(
+        &mut self,
+        asked: Instant,
+        read: impl Fn(&mut Instance) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if let Some((at, error)) = &self.unanswered
+            && asked < *at
+        {
+            // Those who ask at the same time wait for one timeout, not each for another.
+            return Err(error.clone());
+        }
         self.ensure_started()?;
         let answer = match read(&mut self.instance) {
             Err(Error::Access(_)) if self.follow_folder(0) => read(&mut self.instance),
             answer => answer,
         };
-        if let Err(Error::Trap(reason)) = &answer {
-            self.recover(reason, &mut Vec::new());
+        match &answer {
+            Err(Error::Trap(reason)) => self.recover(reason, &mut Vec::new()),
+            Err(error @ Error::Unavailable(_)) => {
+                self.unanswered = Some((Instant::now(), error.clone()));
+                self.passes_over = true;
+            }
+            _ => {}
         }
         answer
     }
@@ -201,6 +264,7 @@ impl Worker {
     /// Flushes the component, which drains a part of the spool; what is left of it, if it becomes smaller.
     fn flush_instance(&mut self) -> Result<Option<Spooled>, Error> {
         let before = self.seen.spooled();
+        self.instance.hurry(None);
         let mut flushed = self.counted(Instance::flush);
         if let Ok((Err(Error::Access(_)), _)) = flushed
             && self.follow_folder(0)
@@ -208,6 +272,7 @@ impl Worker {
             // With what the instance before had in memory.
             self.stalled = None;
             self.deliver();
+            self.instance.hurry(None);
             flushed = self.counted(Instance::flush);
         }
         match flushed {
@@ -251,23 +316,22 @@ impl Worker {
         (now != Spooled::default() && now < before).then_some(now)
     }
 
-    pub(crate) fn status(&mut self) -> Status {
+    /// Asks the instance for its status.
+    pub(crate) fn refresh(&mut self) {
         if let Err(reason) = self.counted(|_| Ok(())) {
             self.recover(&reason, &mut Vec::new());
         }
-        let (waiting, refused) = self.queue.counts();
-        let waiting = (waiting + self.backlog.len()) as u64;
-        self.combined(waiting, refused.full, refused.closed)
+        self.publish();
     }
 
-    /// The instance's status with the counts of the whole store.
-    fn combined(&self, waiting: u64, full: u64, closed: u64) -> Status {
+    /// Shows the instance's status with the counts of the whole store.
+    fn publish(&self) {
         let mut status = self.seen.clone();
-        status.counts = self.ledger.counts(waiting, full, closed);
+        status.counts = self.ledger.counts();
         status.restarts = self.restarts;
         // Both begin with their time.
         status.last_error = status.last_error.max(self.last_error.clone());
-        status
+        self.queue.publish(status, self.backlog.len(), self.backlog.bytes());
     }
 
     /// Calls the instance and takes over its counts. An error is why it stopped.
@@ -283,7 +347,9 @@ impl Worker {
             Ok(status) => {
                 let change = self.ledger.observe(&status);
                 if status.backend == "spool" && self.seen.backend != "spool" {
-                    self.probe_at = Instant::now() + self.recovery_interval;
+                    // One that was only too slow is not waited for.
+                    let wait = if self.instance.hurried() { Duration::ZERO } else { self.recovery_interval };
+                    self.probe_at = Instant::now() + wait;
                 }
                 self.seen = status;
                 Ok((answer, change))
@@ -296,11 +362,12 @@ impl Worker {
     }
 
     /// Drains the queue and closes the component.
-    fn finish(&mut self) -> Status {
+    fn finish(&mut self) {
         // Twice, because a component that stops here leaves events to hand over to the next.
         for _ in 0..2 {
             // Why not all of it was taken is kept.
             let _ = self.deliver_all();
+            self.instance.hurry(None);
             match self.counted(Instance::close) {
                 Ok((Ok(()), _)) => break,
                 Ok((Err(error), _)) => {
@@ -318,8 +385,7 @@ impl Worker {
             self.ledger.lost(lost);
             self.backlog = Backlog::default();
         }
-        let (_, refused) = self.queue.counts();
-        self.combined(0, refused.full, 0)
+        self.publish();
     }
 
     /// Keeps an error for the status, and warns.
@@ -334,6 +400,6 @@ struct End(Arc<Queue>);
 
 impl Drop for End {
     fn drop(&mut self) {
-        self.0.end(None);
+        self.0.end(!thread::panicking());
     }
 }

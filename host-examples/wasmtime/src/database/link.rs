@@ -53,8 +53,12 @@ pub(super) struct Link {
 impl Link {
     pub(super) fn new(target: Target, timeout: Duration, read_timeout: Duration) -> Result<Self, String> {
         let Target { config, connector, names } = target;
-        let lane = |time| pool(config.clone(), connector.clone(), time).map_err(|error| error.to_string());
-        let (writes, reads) = (lane(timeout)?, lane(read_timeout)?);
+        let lane = |time, recycling| {
+            pool(config.clone(), connector.clone(), time, recycling).map_err(|error| error.to_string())
+        };
+        let writes = lane(timeout, RecyclingMethod::Fast)?;
+        // A server that hangs does not get the longer time of a read: it has to answer something before.
+        let reads = lane(read_timeout, RecyclingMethod::Verified)?;
         Ok(Self { writes, reads, names, timeout, read_timeout, schema: Schema::default() })
     }
 
@@ -143,8 +147,13 @@ pub(super) async fn within<T>(
     }
 }
 
-fn pool(config: Config, connector: Connector, time: Duration) -> Result<Pool, deadpool_postgres::BuildError> {
-    let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+fn pool(
+    config: Config,
+    connector: Connector,
+    time: Duration,
+    recycling_method: RecyclingMethod,
+) -> Result<Pool, deadpool_postgres::BuildError> {
+    let manager = ManagerConfig { recycling_method };
     let manager = Manager::from_config(config, connector, manager);
     let millis = time.as_millis().clamp(1, i32::MAX as u128);
     // A server that is only slow does not go on with what nobody waits for.

@@ -4,7 +4,9 @@
 //! A batch that cannot be stored now, because the disk is full or the folder is gone, waits in the backlog: it
 //! is not dropped while there is room.
 
-use super::Worker;
+use std::time::Instant;
+
+use super::{PATIENCE, Worker};
 use crate::error::Error;
 use crate::types::Event;
 
@@ -30,13 +32,16 @@ enum Outcome {
 impl Worker {
     /// Hands the backlog over, as far as it is taken.
     pub(super) fn deliver(&mut self) {
+        let patience = Instant::now() + PATIENCE;
         while self.stalled.is_none() && self.backlog.len() > 0 {
+            self.hurry(patience);
             let batch = self.backlog.take_batch();
             let (rest, why) = self.hand_over(batch);
             self.backlog.put_back(rest);
             self.stalled = why;
+            self.publish();
         }
-        self.queue.hold(self.backlog.len(), self.backlog.bytes());
+        self.passes_over = false;
     }
 
     /// Returns what has to wait, and why.

@@ -1,13 +1,14 @@
 //! A server that answers, but not as fast as events come.
 
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use audit_host::{AuditStore, Options};
 use audit_testbed::{Cluster, Proxy};
 
-use crate::client::{BACKENDS, Client, NEVER, WAYS, assert_balanced, database};
-use crate::common::component;
+use crate::client::{self, BACKENDS, Client, NEVER, WAYS, assert_balanced, database, spools};
+use crate::common::{component, start};
 use crate::events::all_numbered;
 use crate::hangs::write;
 use crate::table::{assert_same, assert_sound, count, out_of_order, rows};
@@ -75,6 +76,39 @@ fn a_slow_server_holds_up_neither_the_status_nor_the_end() {
         assert_balanced(&counts);
         assert_eq!((counts.received, counts.stored + counts.spooled), (6_001, 6_001));
     }
+}
+
+#[test]
+fn short_lived_instances_get_on_with_what_a_dead_one_has_left() {
+    let (cluster, folder) = (Cluster::shared(), tempfile::tempdir().unwrap());
+    let url = database(cluster);
+    let proxy = Proxy::to(cluster.port());
+    let options = Options::new().backend("auto").dir(folder.path()).warnings(|_| ());
+    let mut dead = start(&options.clone().database_url(proxy.url(&url)));
+    let all = all_numbered("left", 0..6_000);
+    dead.write_batch(&all[..1_000]).unwrap();
+    dead.flush().unwrap();
+    proxy.refuse();
+    proxy.cut();
+    all[1_000..].chunks(1_000).for_each(|events| drop(dead.write_batch(events).unwrap()));
+    drop(dead);
+    let mut before = age(folder.path());
+    // One of 500 rows.
+    slow_down(cluster, &url, 0.4);
+    while before > 0 {
+        start(&options.clone().database_url(&url)).close().unwrap();
+        let left = age(folder.path());
+        assert!(left < before, "{left} files of {before} are left");
+        before = left;
+    }
+    assert_same(&rows(cluster, &url), &all);
+}
+
+/// Makes the spool old; how many files it has.
+fn age(folder: &Path) -> usize {
+    let spools = spools(folder);
+    client::age(&spools);
+    spools.len()
 }
 
 #[test]

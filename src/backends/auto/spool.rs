@@ -32,10 +32,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use uuid::Uuid;
 
-/// A file of this size is followed by the next, so that a drain gives disk space back as it goes on.
-/// One is drained well within the time of a call, so that many short-lived instances get on with what a dead one has
-/// left.
-const FILE_BYTES: u64 = if cfg!(test) { 4_000 } else { 1 << 20 };
+/// A file of this size is followed by the next, so that a drain gives disk space back as it goes on. It is drained by
+/// one or two statements: those that take almost half of a call's time each still let one short-lived instance after
+/// the other get on with what a dead one has left.
+const FILE_BYTES: u64 = if cfg!(test) { 4_000 } else { 256 << 10 };
 
 /// How many lines go to the database at once while the spool is drained, or more if the settings say so.
 const DRAIN_BATCH: usize = if cfg!(test) { 1 } else { 500 };

@@ -253,11 +253,12 @@ const STATUS_HELP: &str = "\
 Examples:
   audit status
   AUDIT_BACKEND=jsnol audit status --json | jq .warnings
-  AUDIT_BACKEND=auto audit status --json | jq -e .database.answers
+  AUDIT_BACKEND=auto audit status --json | jq -e .database.takes_events
 
-With a database it asks that for one event, and says whether it answers. Nothing is created, drained or removed.
+With a database it asks that for one event, and says whether it answers, and whether it would take events. Nothing \
+is created, drained or removed.
 
-Exit status: 0, also if there are warnings or the database does not answer.";
+Exit status: 0, also if there are warnings, or the database does not answer or takes no events.";
 
 #[derive(Debug, Args)]
 #[command(after_help = STATUS_HELP)]

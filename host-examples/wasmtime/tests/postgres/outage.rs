@@ -42,7 +42,8 @@ fn what_is_written_while_the_server_is_down_is_in_the_database_later() {
     let status = run(audit("status"));
     let said = text(&status.stdout);
     assert!(
-        said.starts_with("backend     spool (auto was asked for)\ndatabase    does not answer: "),
+        said.starts_with("backend     spool (auto was asked for)\n")
+            && said.contains("\ndatabase    does not answer: "),
         "{said}"
     );
     assert!(said.contains("KiB of other instances waits for the database\n"), "{said}");

@@ -20,7 +20,7 @@ use self::files::Source;
 use self::rows::Rows;
 use super::args::{HOW_TO_GIVE_A_URL, ImportArgs};
 use super::input::{self, Input, NAMED, Piece};
-use super::{Failure, TROUBLE, say};
+use super::{Failure, TROUBLE, complain, say};
 
 /// How many rows go to the database at once.
 const BATCH: usize = 1000;
@@ -153,9 +153,7 @@ impl Import {
 
     fn name(&self, name: &str, line: u64, reason: impl Display) {
         if self.counts.bad() <= NAMED {
-            self.bar.suspend(|| {
-                let _ = writeln!(io::stderr(), "{name}:{line}: {reason}");
-            });
+            self.bar.suspend(|| complain(format_args!("{name}:{line}: {reason}")));
         }
     }
 

@@ -5,6 +5,7 @@ mod args;
 mod exec;
 mod import;
 mod input;
+mod mask;
 mod read;
 mod status;
 mod write;
@@ -20,6 +21,7 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 
 use args::{Cli, Command};
+use mask::masked;
 
 /// Something is wrong with the options, or the store cannot be used.
 const TROUBLE: u8 = 2;
@@ -73,9 +75,14 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Writes a line to stderr. That it cannot be written stops nothing.
+/// Tells what this program has to say. That it cannot be written stops nothing.
 fn say(text: impl fmt::Display) {
-    let _ = writeln!(io::stderr(), "audit: {text}");
+    complain(format_args!("audit: {text}"));
+}
+
+/// Writes a line to stderr, without the passwords that somebody may have given in the wrong place.
+fn complain(line: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{}", masked(&line.to_string()));
 }
 
 /// Shows what clap has to say: help, or what is wrong with the options.

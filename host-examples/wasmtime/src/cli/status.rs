@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::Failure;
 use super::args::StatusArgs;
+use super::mask::masked;
 
 /// What is shown.
 #[derive(Serialize)]
@@ -50,6 +51,13 @@ pub(super) fn run(args: &StatusArgs, options: &Options) -> Result<ExitCode, Fail
             status.warnings.push(text.to_owned());
         }
     }
+    // Whatever a variable says is in there.
+    for text in [&mut status.requested, &mut status.jsonl_dir] {
+        *text = masked(text);
+    }
+    for text in status.last_error.iter_mut().chain(&mut status.warnings) {
+        *text = masked(text);
+    }
     let report = Report { status, database };
     let out = match args.json {
         true => serde_json::to_string_pretty(&report).map_err(io::Error::from)? + "\n",
@@ -73,8 +81,8 @@ fn ask(options: &Options) -> Result<Option<Database>, Failure> {
 
 fn text(Report { status, database }: Report, options: &Options) -> String {
     let folder = options.folder().map(|path| match path.is_dir() {
-        true => path.display().to_string(),
-        false => format!("{} (does not exist yet)", path.display()),
+        true => masked(&path.display().to_string()),
+        false => format!("{} (does not exist yet)", masked(&path.display().to_string())),
     });
     let backend = match status.requested == status.backend {
         true => status.backend,

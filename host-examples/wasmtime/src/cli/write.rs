@@ -13,7 +13,7 @@ use memchr::{memchr, memrchr};
 
 use super::args::WriteArgs;
 use super::input::{self, Input, NAMED, Piece, count_lines};
-use super::{Failure, TROUBLE, say};
+use super::{Failure, TROUBLE, complain, say};
 
 /// After a rejected line a call gets so many bytes, and twice as many after each that is accepted: otherwise
 /// a file of rejected lines would be handed over again and again.
@@ -126,9 +126,7 @@ impl Writing {
     fn reject(&mut self, line: u64, field: &str, reason: &str) {
         self.rejected += 1;
         if self.rejected <= NAMED {
-            self.bar.suspend(|| {
-                let _ = writeln!(io::stderr(), "line {line}: {field}: {reason}");
-            });
+            self.bar.suspend(|| complain(format_args!("line {line}: {field}: {reason}")));
         }
     }
 

@@ -13,7 +13,7 @@ use memchr::{memchr, memrchr};
 
 use super::args::WriteArgs;
 use super::input::{self, Input, NAMED, Piece, count_lines};
-use super::{Failure, TROUBLE, complain, say};
+use super::{Failure, TROUBLE, complain, count, say, without_waiting};
 
 /// After a rejected line a call gets so many bytes, and twice as many after each that is accepted: otherwise
 /// a file of rejected lines would be handed over again and again.
@@ -133,7 +133,8 @@ impl Writing {
     fn finish(mut self, done: Result<(), Failure>) -> Result<ExitCode, Failure> {
         self.bar.finish_and_clear();
         if self.rejected > NAMED {
-            let _ = writeln!(io::stderr(), "and {} more rejected lines", self.rejected - NAMED);
+            let more = count(self.rejected - NAMED, "more rejected line");
+            let _ = writeln!(io::stderr(), "and {more}");
         }
         // Also after an error: what is buffered may still be written.
         let closed = self.instance.close();
@@ -143,8 +144,12 @@ impl Writing {
         self.accepted = self.accepted.saturating_sub(lost + refused);
         let problems = match (done, closed) {
             (done, Err(error)) if lost > 0 => {
-                let text = format!("the last {lost} events that were taken could not be written: {error}");
-                [done.err(), Some(Failure(text))]
+                let events = match lost {
+                    1 => "event that was taken was".into(),
+                    lost => format!("{lost} events that were taken were"),
+                };
+                let why = without_waiting(&error.to_string());
+                [done.err(), Some(Failure(format!("the last {events} not recorded: {why}")))]
             }
             (Ok(()), closed) => [closed.err().map(Failure::from), None],
             (done, _) => [done.err(), None],

@@ -142,6 +142,7 @@ fn a_call_ends_soon_where_the_database_hangs() {
         assert_eq!((text(&output.stdout), output.status.code()), ("out\n", Some(3)));
         let said = text(&output.stderr);
         assert!(said.contains("does not answer within 2 s"), "{said}");
+        assert!(!said.contains("in memory"), "it ends with the program: {said}");
         assert_eq!(said.contains("audit: the call was not recorded: "), backend == "postgres", "{said}");
     }
     assert_eq!(files(&site.place).len(), 1, "the spool has it");
@@ -285,6 +286,12 @@ fn what_cannot_be_stored_is_not_accepted() {
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("\n0 accepted, 0 rejected\n"), "{said}");
     assert!(said.contains("audit: nothing was written from line "), "{said}");
-    assert!(said.contains("events that were taken could not be written: "), "{said}");
+    assert!(said.contains("events that were taken were not recorded: "), "{said}");
+    assert!(!said.contains("in memory"), "{said}");
+    let mut command = place.audit(["write", "--backend", "postgres"]);
+    command.env("DATABASE_URL", proxy.url(&url));
+    let said = run_with_input(command, lines(0..1)).stderr;
+    assert!(text(&said).contains("\naudit: the last event that was taken was not recorded: "), "{said:?}");
+    assert!(!text(&said).contains("in memory"), "{said:?}");
     assert_eq!(stored(cluster, &url), 0);
 }

@@ -23,7 +23,7 @@ use self::child::{Ended, Running};
 use self::signals::Signals;
 use super::args::ExecArgs;
 use super::mask::masked;
-use super::{TROUBLE, say};
+use super::{TROUBLE, say, without_waiting};
 
 pub(super) fn run(args: &ExecArgs, options: Options) -> ExitCode {
     // A wrong option is refused before the command runs. What is wrong with the folder shows later.
@@ -57,7 +57,7 @@ pub(super) fn run(args: &ExecArgs, options: Options) -> ExitCode {
     }
     let event = event(args, started, &ended);
     if let Err(error) = component.and_then(|component| record(&component, &options, &event)) {
-        say(format_args!("the call was not recorded: {error}"));
+        say(format_args!("the call was not recorded: {}", without_waiting(&error.to_string())));
     }
     if ended.by_ctrl_c {
         signals::end_by_ctrl_c();

@@ -268,6 +268,22 @@ fn what_the_database_refuses_is_not_accepted() {
         for name in refused {
             let kept = std::fs::read(site.place.events_dir().join(name)).unwrap();
             assert_eq!(tools(&kept), ["bad"; 4]);
+
+            // Once the cause is mended, they are brought back.
+            site.sql("ALTER TABLE tool_audit_events DROP CONSTRAINT good");
+            for stored in [4, 0] {
+                let output = run(site.place.shell(&format!(
+                    "DATABASE_URL='{}' exec \"$AUDIT\" import ops/audit/refused_*.jsonl",
+                    site.url
+                )));
+                assert!(
+                    last_line(&output).starts_with(&format!("4 events read, {stored} stored, ")),
+                    "{output:?}"
+                );
+                assert_eq!((site.stored(), output.status.code()), (200, Some(0)));
+            }
+            let gaps = "SELECT max(seq) - count(*) + 1 FROM tool_audit_events";
+            assert_eq!(site.sql(&format!("SELECT ({gaps})::text")), ["0"], "the chain is whole");
         }
     }
 }

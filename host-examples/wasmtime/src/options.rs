@@ -305,8 +305,8 @@ impl Options {
         self.is_configured().then_some(&self.config)
     }
 
-    /// How often the worker flushes.
-    pub(crate) fn tick(&self) -> Duration {
+    /// How often what waits is flushed.
+    pub fn tick(&self) -> Duration {
         let given = self.config.flush_interval_ms.or_else(|| self.number("AUDIT_FLUSH_INTERVAL_MS"));
         // Oftener would only burn time: a flush of nothing takes microseconds.
         Duration::from_millis(given.unwrap_or(2000).clamp(10, 3_600_000))

@@ -182,7 +182,9 @@ fn a_wrong_value_is_named_by_its_option() {
 fn the_status_says_what_is_in_use_and_what_is_wrong() {
     let place = filled(1);
     let output = run(place.audit(["status"]));
-    assert!(text(&output.stdout).starts_with("backend     jsonl\nfolder      ./ops/audit\n"), "{output:?}");
+    let said: Vec<_> = text(&output.stdout).lines().collect();
+    assert_eq!((said[0], said[2]), ("backend     jsonl", "folder      ./ops/audit"), "{output:?}");
+    assert!(said[1].starts_with("since       20") && said[1].ends_with('Z'), "{output:?}");
 
     let mut command = place.audit(["status", "--json", "--durability", "synced"]);
     command.env("AUDIT_BACKEND", "jsnol");

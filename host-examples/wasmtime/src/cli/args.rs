@@ -146,6 +146,7 @@ Examples:
   audit import
   audit import --dir /srv/app/ops/audit
   audit import old/tool_audit_2025-*.jsonl
+  audit import ops/audit/refused_*.jsonl
   zcat old.jsonl.gz | audit import -
 
 It needs a database, and works on it whatever the backend is. Without files it takes those of the folder: the \
@@ -157,7 +158,8 @@ that is made of their contents. So an import can be broken off and run again at 
 already stays as it is, and nothing is there twice.
 
 A line that is no event is named on stderr (`FILE:7: ts: ...`) and passed over. While the database does not \
-answer, a batch is tried again for a quarter of a minute.
+answer, a batch is tried again for a quarter of a minute. What the database refused under `auto` is in the folder's \
+refused_*.jsonl; it is imported by name, once the cause is mended.
 
 Exit status: 0 if every line is in the database, 1 if some were passed over or refused by the database, 2 if the \
 files cannot be read or the database cannot be used; run it again then.";
@@ -253,11 +255,12 @@ const STATUS_HELP: &str = "\
 Examples:
   audit status
   AUDIT_BACKEND=jsnol audit status --json | jq .warnings
-  AUDIT_BACKEND=auto audit status --json | jq -e .database.answers
+  AUDIT_BACKEND=auto audit status --json | jq -e .database.takes_events
 
-With a database it asks that for one event, and says whether it answers. Nothing is created, drained or removed.
+With a database it asks that for one event, and says whether it answers, and whether it would take events. Nothing \
+is created, drained or removed.
 
-Exit status: 0, also if there are warnings or the database does not answer.";
+Exit status: 0, also if there are warnings, or the database does not answer or takes no events.";
 
 #[derive(Debug, Args)]
 #[command(after_help = STATUS_HELP)]

@@ -20,7 +20,7 @@ use self::files::Source;
 use self::rows::Rows;
 use super::args::{HOW_TO_GIVE_A_URL, ImportArgs};
 use super::input::{self, Input, NAMED, Piece};
-use super::{Failure, TROUBLE, say};
+use super::{Failure, TROUBLE, complain, count, say};
 
 /// How many rows go to the database at once.
 const BATCH: usize = 1000;
@@ -153,9 +153,7 @@ impl Import {
 
     fn name(&self, name: &str, line: u64, reason: impl Display) {
         if self.counts.bad() <= NAMED {
-            self.bar.suspend(|| {
-                let _ = writeln!(io::stderr(), "{name}:{line}: {reason}");
-            });
+            self.bar.suspend(|| complain(format_args!("{name}:{line}: {reason}")));
         }
     }
 
@@ -201,15 +199,16 @@ impl Import {
         self.bar.finish_and_clear();
         let counts = self.counts;
         if counts.bad() > NAMED {
-            let _ = writeln!(io::stderr(), "and {} more lines", counts.bad() - NAMED);
+            let _ = writeln!(io::stderr(), "and {}", count(counts.bad() - NAMED, "more line"));
         }
         let Counts { read, stored, refused, passed_over } = counts;
         // A batch whose answer was lost, and that was sent again, was there already too.
         let there = read.saturating_sub(stored + refused);
         let _ = writeln!(
             io::stderr(),
-            "{read} events read, {stored} stored, {there} were there already, {refused} refused by the database, \
-             {passed_over} lines passed over"
+            "{} read, {stored} stored, {there} were there already, {refused} refused by the database, {} passed over",
+            count(read, "event"),
+            count(passed_over, "line"),
         );
         match done {
             Ok(()) if counts.bad() == 0 => ExitCode::SUCCESS,

@@ -55,7 +55,10 @@ pub(super) fn is_stdin(path: &Path) -> bool {
 }
 
 pub(super) fn cannot_read(path: &Path, error: &io::Error) -> Failure {
-    Failure(format!("cannot read {}: {error}", path.display()))
+    let path = path.display().to_string();
+    let hint =
+        if path.contains("://") { "; a database is given by --database-url or DATABASE_URL" } else { "" };
+    Failure(format!("cannot read {path}: {error}{hint}"))
 }
 
 /// Shows on a terminal how far it is.

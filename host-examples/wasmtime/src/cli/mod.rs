@@ -5,6 +5,7 @@ mod args;
 mod exec;
 mod import;
 mod input;
+mod mask;
 mod read;
 mod status;
 mod write;
@@ -20,6 +21,7 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 
 use args::{Cli, Command};
+use mask::masked;
 
 /// Something is wrong with the options, or the store cannot be used.
 const TROUBLE: u8 = 2;
@@ -73,9 +75,33 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Writes a line to stderr. That it cannot be written stops nothing.
+/// Tells what this program has to say. That it cannot be written stops nothing.
 fn say(text: impl fmt::Display) {
-    let _ = writeln!(io::stderr(), "audit: {text}");
+    complain(format_args!("audit: {text}"));
+}
+
+/// Writes a line to stderr, without the passwords that somebody may have given in the wrong place.
+fn complain(line: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{}", masked(&line.to_string()));
+}
+
+/// Passes a warning of the store on.
+fn warn(line: &str) {
+    complain(without_waiting(line));
+}
+
+/// The text without how many events wait in memory: this program ends, and tells then what was not recorded.
+fn without_waiting(text: &str) -> String {
+    let parts = text.split_once(" events wait in memory");
+    match parts.and_then(|(before, after)| Some((before.rsplit_once("; ")?.0, after))) {
+        Some((before, after)) => format!("{before}{after}"),
+        None => text.to_owned(),
+    }
+}
+
+/// So many things, such as `1 line` or `2 lines`.
+fn count(number: u64, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Shows what clap has to say: help, or what is wrong with the options.
@@ -104,5 +130,22 @@ fn keep_alive_at_file_size_limit() {
     use signal_hook::consts::SIGXFSZ;
     if !exec::signals::ignored(SIGXFSZ) {
         let _ = signal_hook::flag::register(SIGXFSZ, Arc::<AtomicBool>::default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_events_wait_in_memory_is_left_out() {
+        for (text, expected) in [
+            ("it is down; check it; 1 events wait in memory", "it is down; check it"),
+            ("it is down; 7 events wait in memory (2 more since)", "it is down (2 more since)"),
+            ("it is down; check it", "it is down; check it"),
+            (" events wait in memory", " events wait in memory"),
+        ] {
+            assert_eq!(without_waiting(text), expected);
+        }
     }
 }

@@ -60,9 +60,11 @@ pub(super) fn run(args: ReadArgs, options: &Options) -> Result<ExitCode, Failure
         }
     }
     if skipped > 0 {
-        say(format_args!(
-            "{skipped} lines were passed over: they are not events, or their file cannot be read"
-        ));
+        let (lines, why) = match skipped {
+            1 => ("1 line was".into(), "it is no event, or its file cannot be read"),
+            _ => (format!("{skipped} lines were"), "they are not events, or their file cannot be read"),
+        };
+        say(format_args!("{lines} passed over: {why}"));
     }
     if let Some(cursor) = request.cursor {
         say(format_args!("next cursor: {cursor}"));

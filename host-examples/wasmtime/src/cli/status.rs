@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::Failure;
 use super::args::StatusArgs;
+use super::mask::masked;
 
 /// What is shown.
 #[derive(Serialize)]
@@ -23,6 +24,7 @@ struct Report {
 #[derive(Serialize)]
 struct Database {
     answers: bool,
+    takes_events: bool,
     /// Why it does not.
     problem: Option<String>,
 }
@@ -36,10 +38,10 @@ pub(super) fn run(args: &StatusArgs, options: &Options) -> Result<ExitCode, Fail
     });
     let mut status = Instance::open(&options)?.status()?;
     let database = match status.backend.as_str() {
-        "postgres" | "spool" => Some(ask(&options)?),
+        "postgres" | "spool" => ask(&options)?,
         _ => None,
     };
-    if status.requested == "auto" && database.as_ref().is_some_and(|database| !database.answers) {
+    if status.requested == "auto" && database.as_ref().is_some_and(|database| !database.takes_events) {
         // This instance has nothing to write, by which it would find out.
         status.backend = "spool".into();
     }
@@ -48,6 +50,13 @@ pub(super) fn run(args: &StatusArgs, options: &Options) -> Result<ExitCode, Fail
         if !status.warnings.iter().any(|warning| warning == text) {
             status.warnings.push(text.to_owned());
         }
+    }
+    // Whatever a variable says is in there.
+    for text in [&mut status.requested, &mut status.jsonl_dir] {
+        *text = masked(text);
+    }
+    for text in status.last_error.iter_mut().chain(&mut status.warnings) {
+        *text = masked(text);
     }
     let report = Report { status, database };
     let out = match args.json {
@@ -60,18 +69,20 @@ pub(super) fn run(args: &StatusArgs, options: &Options) -> Result<ExitCode, Fail
     }
 }
 
-/// Asks the database for one event.
-fn ask(options: &Options) -> Result<Database, Failure> {
+/// Asks the database for one event, and whether it would take one.
+fn ask(options: &Options) -> Result<Option<Database>, Failure> {
+    let Some(database) = options.open_database()? else { return Ok(None) };
     let page = PageRequest { limit: 1, ..PageRequest::default() };
-    let answer = options.open_database()?.map(|database| database.select(Filter::default(), page));
-    let problem = answer.and_then(Result::err).map(|error| Failure::from(error).0);
-    Ok(Database { answers: problem.is_none(), problem })
+    let answer = database.select(Filter::default(), page).and_then(|_| database.obstacle());
+    let answers = answer.is_ok();
+    let problem = answer.unwrap_or_else(|error| Some(Failure::from(error).0));
+    Ok(Some(Database { answers, takes_events: problem.is_none(), problem }))
 }
 
 fn text(Report { status, database }: Report, options: &Options) -> String {
     let folder = options.folder().map(|path| match path.is_dir() {
-        true => path.display().to_string(),
-        false => format!("{} (does not exist yet)", path.display()),
+        true => masked(&path.display().to_string()),
+        false => format!("{} (does not exist yet)", masked(&path.display().to_string())),
     });
     let backend = match status.requested == status.backend {
         true => status.backend,
@@ -79,6 +90,7 @@ fn text(Report { status, database }: Report, options: &Options) -> String {
     };
     let database = database.map(|database| match database.problem {
         None => "answers".to_owned(),
+        Some(problem) if database.answers => format!("answers, but takes no events: {problem}"),
         Some(problem) => format!("does not answer: {problem}"),
     });
     // What of them is drained already, only those know who drained it.
@@ -86,6 +98,7 @@ fn text(Report { status, database }: Report, options: &Options) -> String {
         format!("up to {} of other instances waits for the database", BinaryBytes(status.spooled_by_others));
     let rows = [
         ("backend", Some(backend)),
+        ("since", Some(status.since)),
         ("database", database),
         ("folder", folder),
         ("durability", (!status.jsonl_dir.is_empty()).then_some(status.durability)),

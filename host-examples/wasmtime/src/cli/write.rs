@@ -4,7 +4,8 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use audit_host::{Error, Instance, Options};
 use indicatif::ProgressBar;
@@ -12,7 +13,7 @@ use memchr::{memchr, memrchr};
 
 use super::args::WriteArgs;
 use super::input::{self, Input, NAMED, Piece, count_lines};
-use super::{Failure, TROUBLE, say};
+use super::{Failure, TROUBLE, complain, count, say, without_waiting};
 
 /// After a rejected line a call gets so many bytes, and twice as many after each that is accepted: otherwise
 /// a file of rejected lines would be handed over again and again.
@@ -24,7 +25,9 @@ pub(super) fn run(args: &WriteArgs, options: &Options) -> Result<ExitCode, Failu
         Input::open(file).map_err(|error| input::cannot_read(file.unwrap_or(Path::new("-")), &error))?;
     let bar = input::bar(input.size);
     let pieces = input.read()?;
-    let mut writing = Writing { instance: Instance::open(options)?, accepted: 0, rejected: 0, bar };
+    let instance = Instance::open(options)?;
+    let mut writing =
+        Writing { instance, accepted: 0, rejected: 0, bar, interval: options.tick(), flush_at: None };
     let done = writing.all(&pieces);
     writing.finish(done)
 }
@@ -34,26 +37,58 @@ struct Writing {
     accepted: u64,
     rejected: u64,
     bar: ProgressBar,
+    /// How long an event may wait in the component, which has no clock to wake it.
+    interval: Duration,
+    /// When the first of those that may wait there has waited for so long.
+    flush_at: Option<Instant>,
 }
 
 impl Writing {
     fn all(&mut self, pieces: &Receiver<Piece>) -> Result<(), Failure> {
-        for piece in pieces {
+        loop {
+            let piece = match self.flush_at {
+                None => pieces.recv().map_err(RecvTimeoutError::from),
+                Some(at) => pieces.recv_timeout(at.saturating_duration_since(Instant::now())),
+            };
             match piece {
-                Piece::Lines { text, first } => {
+                Ok(Piece::Lines { text, first }) => {
+                    self.flush_at.get_or_insert_with(|| Instant::now() + self.interval);
                     self.lines(&text, first)?;
                     self.bar.inc(text.len() as u64);
                 }
-                Piece::Bad { line, reason, bytes } => {
+                Ok(Piece::Bad { line, reason, bytes }) => {
                     self.reject(line, "json", &reason);
                     self.bar.inc(bytes);
                 }
-                Piece::Failed { line, error } => {
+                Ok(Piece::Failed { line, error }) => {
                     return Err(Failure(format!("cannot read line {line}: {error}")));
                 }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            if self.flush_at.is_some_and(|at| at <= Instant::now()) {
+                self.flush()?;
             }
         }
-        Ok(())
+    }
+
+    /// Flushes what waits. What cannot be written goes on waiting, for the next time: the component has warned of
+    /// it, and the last time tells what is lost.
+    fn flush(&mut self) -> Result<(), Failure> {
+        self.flush_at = None;
+        if self.instance.status()?.counts.pending == 0 {
+            return Ok(());
+        }
+        match self.instance.flush() {
+            Err(error @ Error::Trap(_)) => {
+                Err(Failure(format!("it is not known what was written of the last events: {error}")))
+            }
+            Err(_) => {
+                self.flush_at = Some(Instant::now() + self.interval);
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
     }
 
     /// Writes whole lines, `first` being the number of the first.
@@ -91,16 +126,15 @@ impl Writing {
     fn reject(&mut self, line: u64, field: &str, reason: &str) {
         self.rejected += 1;
         if self.rejected <= NAMED {
-            self.bar.suspend(|| {
-                let _ = writeln!(io::stderr(), "line {line}: {field}: {reason}");
-            });
+            self.bar.suspend(|| complain(format_args!("line {line}: {field}: {reason}")));
         }
     }
 
     fn finish(mut self, done: Result<(), Failure>) -> Result<ExitCode, Failure> {
         self.bar.finish_and_clear();
         if self.rejected > NAMED {
-            let _ = writeln!(io::stderr(), "and {} more rejected lines", self.rejected - NAMED);
+            let more = count(self.rejected - NAMED, "more rejected line");
+            let _ = writeln!(io::stderr(), "and {more}");
         }
         // Also after an error: what is buffered may still be written.
         let closed = self.instance.close();
@@ -110,8 +144,12 @@ impl Writing {
         self.accepted = self.accepted.saturating_sub(lost + refused);
         let problems = match (done, closed) {
             (done, Err(error)) if lost > 0 => {
-                let text = format!("the last {lost} events that were taken could not be written: {error}");
-                [done.err(), Some(Failure(text))]
+                let events = match lost {
+                    1 => "event that was taken was".into(),
+                    lost => format!("{lost} events that were taken were"),
+                };
+                let why = without_waiting(&error.to_string());
+                [done.err(), Some(Failure(format!("the last {events} not recorded: {why}")))]
             }
             (Ok(()), closed) => [closed.err().map(Failure::from), None],
             (done, _) => [done.err(), None],

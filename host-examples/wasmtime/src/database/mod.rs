@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::types::{Entry, Filter, Page, PageRequest};
 
 mod failure;
+mod health;
 mod insert;
 mod link;
 mod row;
@@ -111,6 +112,16 @@ impl Database {
     pub fn select(&self, filter: Filter, page: PageRequest) -> Result<Page, SinkError> {
         let link = Arc::clone(&self.link);
         self.background.wait(async move { select::page(&link, &filter, &page).await })
+    }
+
+    /// What would keep the database from taking an event: that it only reads, or a privilege that is missing, with
+    /// what to do about it. None: nothing that can be known before. Nothing is created or changed.
+    ///
+    /// # Errors
+    /// As [`Database::insert`].
+    pub fn obstacle(&self) -> Result<Option<String>, SinkError> {
+        let link = Arc::clone(&self.link);
+        self.background.wait(async move { health::obstacle(&link).await })
     }
 }
 

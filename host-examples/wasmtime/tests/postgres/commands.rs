@@ -30,12 +30,13 @@ fn every_command_works_on_both_backends() {
 
         let status = site.done(&format!("status --backend {backend}"));
         let used = if backend == "auto" { "postgres (auto was asked for)" } else { "postgres" };
-        let start = format!("backend     {used}\ndatabase    answers\n");
-        assert!(status.starts_with(&start), "{status}");
+        assert!(status.starts_with(&format!("backend     {used}\n")), "{status}");
+        assert!(status.contains("\ndatabase    answers\n"), "{status}");
         let status: Value =
             serde_json::from_str(&site.done(&format!("status --json --backend {backend}"))).unwrap();
         assert_eq!((&status["backend"], &status["requested"]), (&"postgres".into(), &backend.into()));
         assert_eq!((&status["database"]["answers"], &status["spooled_by_others"]), (&true.into(), &0.into()));
+        assert_eq!(status["database"]["takes_events"], true);
         assert_eq!(files(&site.place), [""; 0]);
     }
 }
@@ -141,6 +142,7 @@ fn a_call_ends_soon_where_the_database_hangs() {
         assert_eq!((text(&output.stdout), output.status.code()), ("out\n", Some(3)));
         let said = text(&output.stderr);
         assert!(said.contains("does not answer within 2 s"), "{said}");
+        assert!(!said.contains("in memory"), "it ends with the program: {said}");
         assert_eq!(said.contains("audit: the call was not recorded: "), backend == "postgres", "{said}");
     }
     assert_eq!(files(&site.place).len(), 1, "the spool has it");
@@ -149,10 +151,91 @@ fn a_call_ends_soon_where_the_database_hangs() {
     let status = run(status);
     let said = text(&status.stdout);
     assert!(
-        said.starts_with("backend     spool (auto was asked for)\ndatabase    does not answer: "),
+        said.starts_with("backend     spool (auto was asked for)\n")
+            && said.contains("\ndatabase    does not answer: "),
         "{said}"
     );
     assert!(said.contains("within 100 ms") && said.contains(" B of other instances"), "{said}");
+}
+
+/// What `status` says of a database that answers, but takes no events.
+fn obstacle(site: &Site, url: &str) -> String {
+    let ask = |arguments: &[&str]| {
+        let mut command = site.audit(arguments.iter().copied().chain(["--backend", "auto"]));
+        command.env("DATABASE_URL", url);
+        text(&run(command).stdout).to_owned()
+    };
+    let status: Value = serde_json::from_str(&ask(&["status", "--json"])).unwrap();
+    assert_eq!((&status["backend"], &status["database"]["answers"]), (&"spool".into(), &true.into()));
+    assert_eq!(status["database"]["takes_events"], false, "{status}");
+    let problem = status["database"]["problem"].as_str().unwrap();
+    let said = ask(&["status"]);
+    assert!(said.contains(&format!("\ndatabase    answers, but takes no events: {problem}\n")), "{said}");
+    problem.to_owned()
+}
+
+#[test]
+fn the_status_finds_out_whether_the_database_takes_events() {
+    let site = Site::new();
+    let name = format!("reader_{}", site.url.rsplit('_').next().unwrap());
+    let (_, rest) = site.url.split_once('@').unwrap();
+    let url = format!("postgres://{name}:hidden@{rest}");
+    site.sql(&format!(
+        "CREATE ROLE {name} LOGIN PASSWORD 'hidden'; REVOKE CREATE ON SCHEMA public FROM PUBLIC"
+    ));
+    let problem = obstacle(&site, &url);
+    let grant = |problem: &str| {
+        assert!(
+            problem.contains(&format!("the user {name} may not ")) && !problem.contains("hidden"),
+            "{problem}"
+        );
+        let (_, grant) = problem.split_once("let its owner run: ").unwrap();
+        site.sql(grant);
+    };
+    // No table is made by asking.
+    assert!(problem.contains("does not exist yet"), "{problem}");
+    site.done("exec --backend postgres -- true");
+    site.sql(&format!("GRANT SELECT ON tool_audit_events TO {name}"));
+    let problem = obstacle(&site, &url);
+    assert!(problem.contains("may not insert"), "{problem}");
+    grant(&problem);
+    let problem = obstacle(&site, &url);
+    assert!(problem.contains("sequence public.tool_audit_events_id_seq"), "{problem}");
+    grant(&problem);
+    let status = |line: &str| {
+        let mut command = site.audit(line.split(' '));
+        command.env("DATABASE_URL", &url);
+        text(&run(command).stdout).to_owned()
+    };
+    assert!(status("status --backend auto").contains("\ndatabase    answers\n"));
+    let write = status("exec --backend postgres -- echo hi");
+    assert_eq!((write.as_str(), site.stored()), ("hi\n", 2));
+
+    site.sql(&format!("ALTER ROLE {name} SET default_transaction_read_only = on"));
+    assert!(obstacle(&site, &url).contains("default_transaction_read_only"));
+}
+
+#[test]
+fn an_identity_column_needs_no_privilege_on_its_sequence() {
+    let site = Site::new();
+    let name = format!("writer_{}", site.url.rsplit('_').next().unwrap());
+    let (_, rest) = site.url.split_once('@').unwrap();
+    let url = format!("postgres://{name}:hidden@{rest}");
+    site.done("exec --backend postgres -- true");
+    site.sql(
+        "ALTER TABLE tool_audit_events ALTER id DROP DEFAULT; DROP SEQUENCE tool_audit_events_id_seq; \
+         ALTER TABLE tool_audit_events ALTER id ADD GENERATED ALWAYS AS IDENTITY (START 100)",
+    );
+    site.sql(&format!(
+        "CREATE ROLE {name} LOGIN PASSWORD 'hidden'; GRANT SELECT, INSERT ON tool_audit_events TO {name}"
+    ));
+    for line in ["status --backend postgres", "exec --backend postgres -- echo answers"] {
+        let mut command = site.audit(line.split(' '));
+        command.env("DATABASE_URL", &url);
+        let output = run(command);
+        assert!(text(&output.stdout).contains("answers\n") && output.stderr.is_empty(), "{output:?}");
+    }
+    assert_eq!(site.stored(), 2);
 }
 
 #[test]
@@ -185,6 +268,22 @@ fn what_the_database_refuses_is_not_accepted() {
         for name in refused {
             let kept = std::fs::read(site.place.events_dir().join(name)).unwrap();
             assert_eq!(tools(&kept), ["bad"; 4]);
+
+            // Once the cause is mended, they are brought back.
+            site.sql("ALTER TABLE tool_audit_events DROP CONSTRAINT good");
+            for stored in [4, 0] {
+                let output = run(site.place.shell(&format!(
+                    "DATABASE_URL='{}' exec \"$AUDIT\" import ops/audit/refused_*.jsonl",
+                    site.url
+                )));
+                assert!(
+                    last_line(&output).starts_with(&format!("4 events read, {stored} stored, ")),
+                    "{output:?}"
+                );
+                assert_eq!((site.stored(), output.status.code()), (200, Some(0)));
+            }
+            let gaps = "SELECT max(seq) - count(*) + 1 FROM tool_audit_events";
+            assert_eq!(site.sql(&format!("SELECT ({gaps})::text")), ["0"], "the chain is whole");
         }
     }
 }
@@ -203,6 +302,12 @@ fn what_cannot_be_stored_is_not_accepted() {
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("\n0 accepted, 0 rejected\n"), "{said}");
     assert!(said.contains("audit: nothing was written from line "), "{said}");
-    assert!(said.contains("events that were taken could not be written: "), "{said}");
+    assert!(said.contains("events that were taken were not recorded: "), "{said}");
+    assert!(!said.contains("in memory"), "{said}");
+    let mut command = place.audit(["write", "--backend", "postgres"]);
+    command.env("DATABASE_URL", proxy.url(&url));
+    let said = run_with_input(command, lines(0..1)).stderr;
+    assert!(text(&said).contains("\naudit: the last event that was taken was not recorded: "), "{said:?}");
+    assert!(!text(&said).contains("in memory"), "{said:?}");
     assert_eq!(stored(cluster, &url), 0);
 }

@@ -9,9 +9,11 @@ use crate::common::{Place, run, run_with_input, text};
 use crate::{Site, last_line, line, lines, tools};
 
 fn summary(read: u64, stored: u64, there: u64, refused: u64, passed_over: u64) -> String {
+    let (events, lines) =
+        (if read == 1 { "event" } else { "events" }, if passed_over == 1 { "line" } else { "lines" });
     format!(
-        "{read} events read, {stored} stored, {there} were there already, {refused} refused by the database, \
-         {passed_over} lines passed over"
+        "{read} {events} read, {stored} stored, {there} were there already, {refused} refused by the database, \
+         {passed_over} {lines} passed over"
     )
 }
 

@@ -1,12 +1,15 @@
-//! `auto` while the server is down, and after it.
+//! While the server is down, and after it; and while nothing more is to be written.
 
 use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
 
-use audit_testbed::{Cluster, Stop};
+use audit_testbed::{Cluster, Proxy, Stop};
 use serde_json::Value;
 
-use crate::common::{Place, run, run_with_input, text};
-use crate::{files, last_line, lines, rows, stored, tools};
+use crate::common::{Place, end_of, run, run_with_input, text, until};
+use crate::{Site, files, last_line, lines, rows, stored, tools};
 
 /// What is in the folder, by name.
 fn contents(place: &Place) -> Vec<(String, Vec<u8>)> {
@@ -39,7 +42,8 @@ fn what_is_written_while_the_server_is_down_is_in_the_database_later() {
     let status = run(audit("status"));
     let said = text(&status.stdout);
     assert!(
-        said.starts_with("backend     spool (auto was asked for)\ndatabase    does not answer: "),
+        said.starts_with("backend     spool (auto was asked for)\n")
+            && said.contains("\ndatabase    does not answer: "),
         "{said}"
     );
     assert!(said.contains("KiB of other instances waits for the database\n"), "{said}");
@@ -78,4 +82,77 @@ fn assert_in_order(cluster: &Cluster, url: &str) {
     let gaps = "SELECT count(*) FROM (SELECT seq, row_number() OVER (PARTITION BY chain ORDER BY id) - 1 AS place \
                 FROM tool_audit_events) rows WHERE seq <> place";
     assert_eq!(rows(cluster, url, gaps), ["0"]);
+}
+
+/// A `write` that has got one line, and waits for more.
+struct Waiting {
+    child: Child,
+    said: PathBuf,
+}
+
+impl Waiting {
+    fn start(site: &Site, url: &str, backend: &str) -> Self {
+        let said = site.place.path().join("said");
+        let mut command = site.audit(["write", "--flush-interval-ms", "200", "--backend", backend]);
+        command.env("DATABASE_URL", url).stdin(Stdio::piped()).stderr(fs::File::create(&said).unwrap());
+        let mut child = command.spawn().unwrap();
+        child.stdin.as_mut().unwrap().write_all(lines(0..1).as_bytes()).unwrap();
+        Self { child, said }
+    }
+
+    fn said(&self) -> String {
+        fs::read_to_string(&self.said).unwrap()
+    }
+
+    /// Ends the input; what was said, and the exit status.
+    fn end(mut self) -> (String, Option<i32>) {
+        drop(self.child.stdin.take());
+        let said = self.said.clone();
+        let status = end_of(self.child).status;
+        (fs::read_to_string(said).unwrap(), status.code())
+    }
+}
+
+#[test]
+fn a_line_is_stored_without_another_one_behind_it() {
+    for backend in ["postgres", "auto"] {
+        let site = Site::new();
+        let write = Waiting::start(&site, &site.url, backend);
+        until(|| site.stored() == 1);
+        assert_eq!(write.end(), ("1 accepted, 0 rejected\n".into(), Some(0)));
+        assert_eq!((site.stored(), files(&site.place)), (1, Vec::new()));
+    }
+}
+
+#[test]
+fn a_line_that_waits_is_spooled_while_the_database_is_away() {
+    let site = Site::new();
+    let proxy = Proxy::to(site.cluster.port());
+    proxy.refuse();
+    let write = Waiting::start(&site, &proxy.url(&site.url), "auto");
+    until(|| run(site.audit(["status", "--backend", "auto"])).stdout.ends_with(b"waits for the database\n"));
+    proxy.pass();
+    let (said, status) = write.end();
+    assert!(said.ends_with("\n1 accepted, 0 rejected\n"), "{said}");
+    assert_eq!((site.stored(), status), (1, Some(0)));
+}
+
+#[test]
+fn a_line_that_the_database_does_not_take_is_offered_again() {
+    for comes_back in [true, false] {
+        let site = Site::new();
+        let proxy = Proxy::to(site.cluster.port());
+        proxy.refuse();
+        let write = Waiting::start(&site, &proxy.url(&site.url), "postgres");
+        until(|| write.said().starts_with("audit-store: "));
+        if comes_back {
+            proxy.pass();
+            until(|| site.stored() == 1);
+        }
+        let (said, status) = write.end();
+        let stored = site.stored();
+        assert!(said.contains(&format!("\n{stored} accepted, 0 rejected\n")), "{said}");
+        let expected = if comes_back { (1, Some(0)) } else { (0, Some(2)) };
+        assert_eq!((stored, status), expected, "{said}");
+    }
 }

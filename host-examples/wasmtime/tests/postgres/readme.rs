@@ -40,6 +40,6 @@ fn the_commands_of_the_readme_run() {
     let said = text(&output.stdout);
     assert!(said.contains("database    answers") && said.contains("\"tool\":\"search\""), "{output:?}");
     assert!(said.contains(" old    |     1\n search |     1\n"), "{said}");
-    assert!(text(&output.stderr).contains("1 events read, 1 stored, "), "{output:?}");
+    assert!(text(&output.stderr).contains("1 event read, 1 stored, "), "{output:?}");
     assert_eq!(site.stored(), 2);
 }

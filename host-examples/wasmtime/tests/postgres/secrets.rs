@@ -82,3 +82,46 @@ fn a_url_that_cannot_be_read_is_refused_as_an_option_and_a_warning_as_a_variable
     assert!(site.place.path().join("ran").exists());
     assert_eq!(site.place.event()["tool"], "touch", "it is in the daily file");
 }
+
+#[test]
+fn nor_where_it_is_given_in_the_wrong_place() {
+    let site = Site::new();
+    for url in
+        ["postgres://u:hunter2@h/d", "postgres://u:hun ter2@hunter2@h/d", "host=h password=hunter2 user=u"]
+    {
+        let mut said = String::new();
+        let options = "backend dir durability memory-limit database-timeout-ms batch-size flush-interval-ms queue-limit \
+                       recovery-interval-s from to limit cursor format";
+        let options =
+            options.split(' ').map(|option| vec!["read".into(), format!("--{option}"), url.to_owned()]);
+        let commands = ["import", "write", "read", "status", "exec", "exec --tool"].into_iter();
+        let commands =
+            commands.map(|line| line.split(' ').map(str::to_owned).chain([url.to_owned()]).collect());
+        for arguments in options.chain(commands).chain([vec![url.to_owned()]]) {
+            let output = run(site.audit(arguments));
+            said += text(&output.stdout);
+            said += text(&output.stderr);
+        }
+        let variables = "BACKEND JSONL_DIR DURABILITY MEMORY_LIMIT DATABASE_TIMEOUT_MS BATCH_SIZE FLUSH_INTERVAL_MS \
+                         QUEUE_LIMIT RECOVERY_INTERVAL_S";
+        for variable in variables.split(' ') {
+            for command in ["status", "status --json", "read", "write", "exec -- true"] {
+                let mut audit = site.audit(command.split(' '));
+                audit.env("AUDIT_BACKEND", "auto").env(format!("AUDIT_{variable}"), url);
+                let output = run(audit);
+                said += text(&output.stdout);
+                said += text(&output.stderr);
+            }
+        }
+        assert!(!said.contains("hunter2"), "{url}: {said}");
+        let masked = if url.contains("://") { "postgres://…@h" } else { "password=…" };
+        assert!(said.contains(masked), "{said}");
+    }
+    // The folder of one of those names is there now.
+    let output = run(Site::new().audit(["import", "postgres://u:hunter2@h/d"]));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("cannot read postgres://…@h/d: ") && said.contains("--database-url or DATABASE_URL"),
+        "{said}"
+    );
+}

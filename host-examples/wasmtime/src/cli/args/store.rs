@@ -6,7 +6,7 @@ use std::time::Duration;
 use audit_host::Options;
 use clap::{Args, value_parser};
 
-use crate::cli::Failure;
+use crate::cli::{Failure, warn};
 
 /// What to do where there is no database.
 pub(crate) const HOW_TO_GIVE_A_URL: &str = "set DATABASE_URL to its URL, such as postgres://USER:PASSWORD@HOST:5432/DATABASE, or give --database-url";
@@ -56,7 +56,7 @@ pub(crate) struct StoreArgs {
 impl StoreArgs {
     /// The environment, and before it what is given here.
     pub(crate) fn options(self) -> Result<Options, Failure> {
-        let mut options = Options::from_env();
+        let mut options = Options::from_env().warnings(warn);
         if let Some(backend) = &self.backend {
             options = options.backend(backend);
         }

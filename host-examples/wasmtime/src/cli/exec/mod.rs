@@ -22,7 +22,8 @@ use sha2::{Digest as _, Sha256};
 use self::child::{Ended, Running};
 use self::signals::Signals;
 use super::args::ExecArgs;
-use super::{TROUBLE, say};
+use super::mask::masked;
+use super::{TROUBLE, say, without_waiting};
 
 pub(super) fn run(args: &ExecArgs, options: Options) -> ExitCode {
     // A wrong option is refused before the command runs. What is wrong with the folder shows later.
@@ -56,7 +57,7 @@ pub(super) fn run(args: &ExecArgs, options: Options) -> ExitCode {
     }
     let event = event(args, started, &ended);
     if let Err(error) = component.and_then(|component| record(&component, &options, &event)) {
-        say(format_args!("the call was not recorded: {error}"));
+        say(format_args!("the call was not recorded: {}", without_waiting(&error.to_string())));
     }
     if ended.by_ctrl_c {
         signals::end_by_ctrl_c();
@@ -99,11 +100,12 @@ fn time(time: SystemTime) -> String {
     time.map(|time| time.to_rfc3339_opts(SecondsFormat::Micros, true)).unwrap_or_default()
 }
 
-/// The command's name without its folder, as text that an event may have.
+/// The command's name without its folder, as text that an event may have. Where it is a URL by mistake, its password is
+/// not recorded.
 fn default_tool(command: &[OsString]) -> String {
-    let name = command.first().map(OsString::as_os_str).unwrap_or_default();
-    let name = Path::new(name).file_name().unwrap_or(name);
-    name.to_string_lossy().replace(char::is_control, "\u{FFFD}")
+    let name = command.first().map(|name| masked(&name.to_string_lossy())).unwrap_or_default();
+    let tool = Path::new(&name).file_name().and_then(OsStr::to_str).unwrap_or(&name);
+    tool.replace(char::is_control, "\u{FFFD}")
 }
 
 /// The SHA-256 of the arguments, each followed by a NUL byte, in hexadecimal.
@@ -136,5 +138,6 @@ mod tests {
         assert_eq!(tool(b"ls"), "ls");
         assert_eq!(tool(b".."), "..");
         assert_eq!(tool(b"a\nb\xFF"), "a\u{FFFD}b\u{FFFD}");
+        assert_eq!(tool(b"postgres://u:secret@h"), "…@h");
     }
 }

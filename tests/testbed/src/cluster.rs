@@ -110,7 +110,9 @@ impl Cluster {
         assert!(output.status.success(), "{initdb:?}: {}", String::from_utf8_lossy(&output.stderr));
         let path = self.data().join("postgresql.conf");
         let settings = fs::read_to_string(&path).expect("initdb has written it") + SETTINGS;
-        fs::write(&path, settings).expect("the folder can be written");
+        // Each process of the server shows it.
+        let name = self.folder.file_name().expect("it has a name").display();
+        fs::write(&path, format!("{settings}cluster_name = '{name}'\n")).expect("the folder can be written");
     }
 
     fn data(&self) -> PathBuf {

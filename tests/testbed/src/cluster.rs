@@ -25,7 +25,8 @@ pub use faults::Stop;
 const SETTINGS: &str = "
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
-max_connections = 50
+# As many tests run at once as there are processors, and each of their stores keeps connections of its own.
+max_connections = 200
 shared_buffers = '16MB'
 # Files in the folder, in the place of /dev/shm: they go with the folder.
 dynamic_shared_memory_type = mmap

@@ -33,6 +33,8 @@ fn write(store: &mut Instance, events: &[Value], way: Way) -> Result<(), Error> 
 }
 
 fn each_store(mut run: impl FnMut(Kind, Way, &mut Instance)) {
+    // One for all of them: each would take some megabytes of the temporary folder.
+    let database = Cluster::shared().database();
     for kind in Kind::ALL.iter().copied() {
         for way in [Way::Each, Way::Batch, Way::Jsonl] {
             for component in [component(), local_component()] {
@@ -42,7 +44,8 @@ fn each_store(mut run: impl FnMut(Kind, Way, &mut Instance)) {
                     if std::ptr::eq(component, local_component()) {
                         continue;
                     }
-                    options = options.database_url(Cluster::shared().database());
+                    options = options.database_url(&database);
+                    Cluster::shared().execute(&database, "DROP TABLE IF EXISTS tool_audit_events");
                 }
                 let mut store = Instance::start(component, &options).unwrap();
                 run(kind, way, &mut store);

@@ -32,6 +32,9 @@ shared_buffers = '16MB'
 dynamic_shared_memory_type = mmap
 max_wal_senders = 0
 wal_level = minimal
+# In the place of a gigabyte, which a temporary folder in memory may not have.
+max_wal_size = '64MB'
+min_wal_size = '32MB'
 fsync = off
 ";
 

@@ -39,9 +39,12 @@ impl Place {
     /// Any program, in this folder and without settings.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
-        for (name, _) in std::env::vars_os() {
+        let is_setting = |name: &str| {
             let others = ["REPO_ROOT", "DATABASE_URL", "POSTGRES_DSN"];
-            if name.to_str().is_some_and(|name| name.starts_with("AUDIT_") || others.contains(&name)) {
+            ["AUDIT_", "PG"].iter().any(|start| name.starts_with(start)) || others.contains(&name)
+        };
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(is_setting) {
                 command.env_remove(name);
             }
         }

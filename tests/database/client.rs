@@ -10,7 +10,7 @@ use audit_testbed::Cluster;
 use crate::common::{component, start};
 
 /// How long until all that waits is in the database that answers.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Far more than any test takes: it flushes where it means to.
 pub const NEVER: Duration = Duration::from_secs(3600);

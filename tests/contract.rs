@@ -8,6 +8,7 @@ use audit_store::backends::Kind;
 use audit_testbed::Cluster;
 use common::{component, event, filter, identity_holds, local_component, open, read_all, req_ids};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 fn cases(text: &str) -> Vec<Value> {
     serde_json::from_str(text).expect("the cases are JSON")
@@ -44,6 +45,8 @@ fn each_store(mut run: impl FnMut(Kind, Way, &mut Instance)) {
                     if std::ptr::eq(component, local_component()) {
                         continue;
                     }
+                    // A busy machine's may take long.
+                    options = options.database_timeout(Duration::from_secs(20));
                     options = options.database_url(&database);
                     Cluster::shared().execute(&database, "DROP TABLE IF EXISTS tool_audit_events");
                 }

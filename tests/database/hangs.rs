@@ -103,8 +103,7 @@ fn those_who_read_while_the_server_hangs_hold_up_no_writer() {
     assert_eq!((counts.received, counts.dropped.queue_full), (sent, 0));
 
     cluster.resume();
-    store.flush().unwrap();
-    let counts = store.close().unwrap().counts;
+    let counts = Client::Store(store).settle();
     assert_eq!((counts.stored, count(&cluster, &url)), (sent, sent));
     assert_eq!(out_of_order(&cluster, &url), 0);
 }

@@ -8,6 +8,7 @@ use audit_store::backends::Kind;
 use audit_testbed::Cluster;
 use common::{component, event, filter, identity_holds, local_component, open, read_all, req_ids};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 fn cases(text: &str) -> Vec<Value> {
     serde_json::from_str(text).expect("the cases are JSON")
@@ -33,6 +34,8 @@ fn write(store: &mut Instance, events: &[Value], way: Way) -> Result<(), Error> 
 }
 
 fn each_store(mut run: impl FnMut(Kind, Way, &mut Instance)) {
+    // One for all of them: each would take some megabytes of the temporary folder.
+    let database = Cluster::shared().database();
     for kind in Kind::ALL.iter().copied() {
         for way in [Way::Each, Way::Batch, Way::Jsonl] {
             for component in [component(), local_component()] {
@@ -42,7 +45,10 @@ fn each_store(mut run: impl FnMut(Kind, Way, &mut Instance)) {
                     if std::ptr::eq(component, local_component()) {
                         continue;
                     }
-                    options = options.database_url(Cluster::shared().database());
+                    // A busy machine's may take long.
+                    options = options.database_timeout(Duration::from_secs(20));
+                    options = options.database_url(&database);
+                    Cluster::shared().execute(&database, "DROP TABLE IF EXISTS tool_audit_events");
                 }
                 let mut store = Instance::start(component, &options).unwrap();
                 run(kind, way, &mut store);

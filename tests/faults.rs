@@ -4,9 +4,9 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{BufRead, BufReader, Write as _};
+use std::io::{BufRead, BufReader, Lines, Write as _};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use audit_host::{Error, Event, Filter, Options, Order, PageRequest};
@@ -54,19 +54,40 @@ fn writer(dir: &Path, name: &str, count: usize, batch: usize) -> Command {
     command
 }
 
-/// Reads what the writer says until it ends: how many events were acknowledged, and its error.
-fn acknowledged(child: &mut Child) -> (usize, Option<String>) {
-    let (mut acknowledged, mut error) = (0, None);
-    for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
-        if let Some((_, count)) = line.split_once("ACK ") {
-            acknowledged = count.parse().unwrap_or(acknowledged);
-        }
-        if let Some((_, text)) = line.split_once("ERROR ") {
-            error = Some(text.to_string());
+/// What a writer says.
+struct Said {
+    lines: Lines<BufReader<ChildStdout>>,
+    /// How many events it has acknowledged so far.
+    acknowledged: usize,
+    error: Option<String>,
+}
+
+impl Said {
+    fn by(child: &mut Child) -> Self {
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { lines, acknowledged: 0, error: None }
+    }
+
+    /// Reads on until it has acknowledged so many, or ends.
+    fn until(&mut self, acknowledged: usize) {
+        while self.acknowledged < acknowledged {
+            let Some(Ok(line)) = self.lines.next() else { return };
+            if let Some((_, count)) = line.split_once("ACK ") {
+                self.acknowledged = count.parse().unwrap_or(self.acknowledged);
+            }
+            if let Some((_, text)) = line.split_once("ERROR ") {
+                self.error = Some(text.to_string());
+            }
         }
     }
+}
+
+/// Reads what the writer says until it ends: how many events were acknowledged, and its error.
+fn acknowledged(child: &mut Child) -> (usize, Option<String>) {
+    let mut said = Said::by(child);
+    said.until(usize::MAX);
     child.wait().unwrap();
-    (acknowledged, error)
+    (said.acknowledged, said.error)
 }
 
 #[test]
@@ -114,10 +135,14 @@ fn what_was_acknowledged_before_a_kill_is_there_once_and_the_file_works_on() {
         let batch = [1, 3, 40][round as usize % 3];
         let name = format!("r{round}");
         let mut child = writer(folder.path(), &name, 100_000, batch).spawn().unwrap();
-        // The first rounds hit the start, the others the writing.
-        std::thread::sleep(Duration::from_micros(5_000 + round * 1_700));
+        let mut said = Said::by(&mut child);
+        // Each other round hits the writing, however long the start takes; the others may hit the start.
+        said.until((round % 2) as usize);
+        std::thread::sleep(Duration::from_micros(round * 1_700));
         child.kill().unwrap();
-        let (count, _) = acknowledged(&mut child);
+        said.until(usize::MAX);
+        child.wait().unwrap();
+        let count = said.acknowledged;
         expected.extend((0..count).map(|n| format!("{name}-{n}")));
         survivors += usize::from(count > 0);
 

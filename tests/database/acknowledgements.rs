@@ -3,7 +3,7 @@
 use audit_host::{Event, Options};
 use audit_testbed::{Cluster, Proxy, Rng, seed};
 
-use crate::client::{BACKENDS, Client, NEVER, WAYS, Way, database, spools};
+use crate::client::{ANSWER, BACKENDS, Client, NEVER, WAYS, Way, database, spools};
 use crate::events::event;
 use crate::table::{assert_same, assert_sound, rows};
 
@@ -29,7 +29,7 @@ fn lose_each(k: u64, backend: &str, way: Way, seed: u64) {
     let url = database(cluster);
     let proxy = Proxy::to(cluster.port());
     let options = Options::new().backend(backend).dir(folder.path()).database_url(proxy.url(&url));
-    let options = options.batch_size(10).flush_interval(NEVER).warnings(|_| ());
+    let options = options.batch_size(10).flush_interval(NEVER).database_timeout(ANSWER).warnings(|_| ());
     let mut client = Client::open(way, options);
 
     proxy.swallow_answers(k);

@@ -65,9 +65,7 @@ fn writers_are_neither_refused_nor_held_up_while_the_server_hangs() {
     let writer = thread::spawn(move || write(&handle, EVENTS_A_SECOND, WRITTEN / 4).len() as u64);
     store.flush().unwrap();
     let sent = sent + writer.join().unwrap();
-    store.flush().unwrap();
-    let counts = store.status().unwrap().counts;
-    assert_balanced(&counts);
+    let counts = Client::Store(store).settle();
     assert_eq!((counts.stored, count(&cluster, &url)), (sent, sent));
     assert_eq!(out_of_order(&cluster, &url), 0);
     assert_eq!(spools(folder.path()).len(), 0);
@@ -105,8 +103,7 @@ fn those_who_read_while_the_server_hangs_hold_up_no_writer() {
     assert_eq!((counts.received, counts.dropped.queue_full), (sent, 0));
 
     cluster.resume();
-    store.flush().unwrap();
-    let counts = store.close().unwrap().counts;
+    let counts = Client::Store(store).settle();
     assert_eq!((counts.stored, count(&cluster, &url)), (sent, sent));
     assert_eq!(out_of_order(&cluster, &url), 0);
 }
@@ -122,7 +119,7 @@ fn a_store_that_is_closed_after_a_hang_hands_over_what_its_full_queue_had_kept_o
     let url = database(cluster);
     let proxy = Proxy::to(cluster.port());
     let options = Options::new().backend("postgres").dir(folder.path()).database_url(proxy.url(&url));
-    let options = options.database_timeout(Duration::from_millis(300)).warnings(|_| ());
+    let options = options.warnings(|_| ());
     let store = AuditStore::open_with(component(), options.queue_limit(100).flush_interval(NEVER)).unwrap();
     proxy.hang();
     (0..1_000).for_each(|n| store.write(event(n)));
@@ -175,7 +172,7 @@ fn a_hung_server_fills_the_queues_of_postgres_to_their_limits_and_no_further() {
     let url = database(cluster);
     let proxy = Proxy::to(cluster.port());
     let options = Options::new().backend("postgres").dir(folder.path()).database_url(proxy.url(&url));
-    let options = options.database_timeout(Duration::from_millis(300)).warnings(|_| ());
+    let options = options.warnings(|_| ());
     let options = options.queue(3_000, 8 << 20).queue_limit(1_000).flush_interval(NEVER);
     let store = AuditStore::open_with(component(), options).unwrap();
     store.write(event(0));

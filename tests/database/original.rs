@@ -4,7 +4,7 @@ use audit_host::{Entry, Event, Filter, Options, Order, PageRequest};
 use audit_store::time::Timestamp;
 use audit_testbed::{Cluster, Rng};
 
-use crate::client::{BACKENDS, Client, NEVER, Way};
+use crate::client::{ANSWER, BACKENDS, Client, NEVER, Way};
 use crate::events::{event, stored};
 use crate::table::{TABLE, count};
 
@@ -84,7 +84,7 @@ fn run(backend: &str, way: Way) {
     old.iter().for_each(|event| insert(cluster, &url, event));
 
     let options = Options::new().backend(backend).dir(folder.path()).database_url(&url);
-    let options = options.flush_interval(NEVER).batch_size(10).warnings(|_| ());
+    let options = options.flush_interval(NEVER).batch_size(10).database_timeout(ANSWER).warnings(|_| ());
     let mut client = Client::open(way, options);
     let huge = Event { in_size: u64::MAX, ..sample(&mut rng, 100) };
     let new: Vec<Event> = (20..59).map(|n| sample(&mut rng, n)).chain([huge]).collect();

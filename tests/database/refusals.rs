@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use audit_host::{Event, Options};
 use audit_testbed::{Cluster, Proxy};
 
-use crate::client::{Client, NEVER, WAYS, Way, age, assert_balanced, database, files, spools};
+use crate::client::{ANSWER, Client, NEVER, WAYS, Way, age, assert_balanced, database, files, spools};
 use crate::common::start;
 use crate::events::all_numbered;
 use crate::table::{TABLE, assert_same, assert_sound, count, rows};
@@ -51,7 +51,7 @@ fn run(Case { backend, way, spooled }: &Case) {
     let warnings = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&warnings);
     let options = Options::new().backend(*backend).dir(folder.path()).database_url(proxy.url(&url));
-    let options = options.flush_interval(NEVER);
+    let options = options.flush_interval(NEVER).database_timeout(ANSWER);
     let mut client =
         Client::open(*way, options.warnings(move |line| sink.lock().unwrap().push(line.to_owned())));
     if *spooled {

@@ -43,8 +43,7 @@ fn what_a_slow_server_does_not_take_in_time_goes_through_the_spool() {
     assert!(error.contains("does not take events as fast as they come"), "{error}");
 
     slow_down(cluster, &url, 0.0);
-    store.flush().unwrap();
-    let counts = store.close().unwrap().counts;
+    let counts = Client::Store(store).settle();
     assert_eq!((counts.stored, count(cluster, &url)), (sent, sent));
     assert_eq!(out_of_order(cluster, &url), 0);
 }
@@ -96,10 +95,13 @@ fn short_lived_instances_get_on_with_what_a_dead_one_has_left() {
     // One of 500 rows.
     slow_down(cluster, &url, 0.4);
     while before > 0 {
-        start(&options.clone().database_url(&url)).close().unwrap();
-        let left = age(folder.path());
-        assert!(left < before, "{left} files of {before} are left");
-        before = left;
+        // A busy machine may leave one of them too little time.
+        let mut attempts = (0..5).map(|_| {
+            start(&options.clone().database_url(&url)).close().unwrap();
+            age(folder.path())
+        });
+        let left = attempts.find(|left| *left < before);
+        before = left.unwrap_or_else(|| panic!("{before} files are left"));
     }
     assert_same(&rows(cluster, &url), &all);
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use audit_host::{Event, Options};
 use audit_testbed::Rng;
 
-use crate::client::{NEVER, assert_balanced};
+use crate::client::{ANSWER, NEVER, assert_balanced};
 use crate::common::start;
 use crate::events::all_numbered;
 
@@ -23,10 +23,10 @@ const NAME: &str = "TEST_DATABASE_NAME";
 /// Longer than any step of a test may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The options of a store that takes part: an outage is noticed soon, and only a flush tries again.
+/// The options of a store that takes part: only a flush tries again.
 pub fn options(folder: &Path, url: &str) -> Options {
     let options = Options::new().backend("auto").dir(folder).database_url(url).warnings(|_| ());
-    options.flush_interval(NEVER).database_timeout(Duration::from_millis(500))
+    options.flush_interval(NEVER).database_timeout(ANSWER)
 }
 
 /// Not a test: what the other tests run as a process of its own. It says `ACK` with the number of events up to

@@ -6,6 +6,7 @@ use std::io;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail};
 
@@ -54,7 +55,7 @@ impl World {
 }
 
 /// Builds a world's component where its sources changed, and puts it into `components` in the target folder of
-/// the workspace at `root`, under [`World::file_name`]. Several processes may do so at once.
+/// the workspace at `root`, under [`World::file_name`]. Several threads and processes may do so at once.
 ///
 /// # Errors
 /// As [`build`], and where the file cannot be written.
@@ -129,11 +130,13 @@ fn without_names(component: &[u8]) -> Option<Vec<u8>> {
 
 /// Writes through a file beside the target, so that whoever reads it meanwhile has the old or the new one whole.
 fn replace(content: &[u8], folder: &Path, to: &Path) -> io::Result<()> {
+    static WRITTEN: AtomicU32 = AtomicU32::new(0);
     if fs::read(to).is_ok_and(|old| old == content) {
         return Ok(());
     }
     fs::create_dir_all(folder)?;
-    let beside = to.with_extension(process::id().to_string());
+    let nth = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    let beside = to.with_extension(format!("{}-{nth}", process::id()));
     fs::write(&beside, content)?;
     fs::rename(&beside, to)
 }

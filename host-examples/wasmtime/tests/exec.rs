@@ -196,7 +196,7 @@ fn data_passes_through_as_soon_as_it_is_there() {
         stdout.read_exact(&mut back).unwrap();
         assert_eq!(back, [n]);
     }
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
     drop(stdin);
     assert!(child.wait().unwrap().success());
 }
@@ -205,7 +205,7 @@ fn data_passes_through_as_soon_as_it_is_there() {
 fn the_command_is_told_when_nobody_reads_on() {
     let place = Place::new();
     // It waits for the signal, and not for its next output.
-    let script = "\"$AUDIT\" exec -- sh -c 'echo 1; sleep 0.3; echo 2; echo unreached >&2' | head -1";
+    let script = "\"$AUDIT\" exec -- sh -c 'echo 1; sleep 2; echo 2; echo unreached >&2' | head -1";
     let output = run(place.shell(script));
     assert_eq!((text(&output.stdout), text(&output.stderr)), ("1\n", ""));
     until(|| place.events().len() == 1);
@@ -217,7 +217,7 @@ fn a_background_process_does_not_hold_it_up_and_nothing_is_cut_off() {
     let place = Place::new();
     let started = Instant::now();
     let output = run(place.audit(["exec", "--", "sh", "-c", "sleep 30 & seq 1 20000"]));
-    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(25), "{:?}", started.elapsed());
     assert_eq!(text(&output.stdout).lines().count(), 20_000);
 
     // All that the command wrote is passed on, also to somebody who takes time.
@@ -242,12 +242,8 @@ fn signals_are_passed_on_and_the_call_is_recorded() {
         assert_eq!((output.status.code(), text(&output.stdout)), (Some(7), "caught\n"), "{signal:?}");
         assert_eq!(place.events().last().unwrap()["status"], "7");
     }
-    let child = place.audit(["exec", "--", "sleep", "30"]).spawn().unwrap();
-    until(|| {
-        !std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id()))
-            .unwrap_or("x".into())
-            .is_empty()
-    });
+    let child = place.audit(["exec", "--", "sh", "-c", "touch ready; exec sleep 30"]).spawn().unwrap();
+    until(|| place.path().join("ready").exists());
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert_eq!(end_of(child).status.code(), Some(143));
     assert_eq!(place.events().last().unwrap()["status"], "signal:15");

@@ -25,12 +25,16 @@ pub use faults::Stop;
 const SETTINGS: &str = "
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
-max_connections = 50
+# As many tests run at once as there are processors, and each of their stores keeps connections of its own.
+max_connections = 200
 shared_buffers = '16MB'
 # Files in the folder, in the place of /dev/shm: they go with the folder.
 dynamic_shared_memory_type = mmap
 max_wal_senders = 0
 wal_level = minimal
+# In the place of a gigabyte, which a temporary folder in memory may not have.
+max_wal_size = '64MB'
+min_wal_size = '32MB'
 fsync = off
 ";
 
@@ -110,7 +114,9 @@ impl Cluster {
         assert!(output.status.success(), "{initdb:?}: {}", String::from_utf8_lossy(&output.stderr));
         let path = self.data().join("postgresql.conf");
         let settings = fs::read_to_string(&path).expect("initdb has written it") + SETTINGS;
-        fs::write(&path, settings).expect("the folder can be written");
+        // Each process of the server shows it.
+        let name = self.folder.file_name().expect("it has a name").display();
+        fs::write(&path, format!("{settings}cluster_name = '{name}'\n")).expect("the folder can be written");
     }
 
     fn data(&self) -> PathBuf {

@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
@@ -61,12 +62,19 @@ fn line(output: &mut impl BufRead) -> String {
     line.trim_end().to_owned()
 }
 
-/// How many processes have this folder, or one in it, as their working directory.
+/// How many processes the server in this folder has. They show it in their command lines, which anybody may read;
+/// their working directories only those who may trace them.
 fn processes(folder: &Path) -> usize {
+    let name = folder.file_name().and_then(OsStr::to_str).expect("it is text");
     let processes = fs::read_dir("/proc").expect("/proc is there").flatten();
-    processes
-        .filter(|process| fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(folder)))
-        .count()
+    let lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    lines.filter(|line| is_server(&String::from_utf8_lossy(line), name)).count()
+}
+
+/// `…/postgres -D FOLDER/data …`, or `postgres: NAME: …`.
+fn is_server(line: &str, name: &str) -> bool {
+    let program = line.split(['\0', ':']).next().unwrap_or_default();
+    program.ends_with("postgres") && line.contains(name)
 }
 
 fn nothing_is_left_of(folder: &Path) {

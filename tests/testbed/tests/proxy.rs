@@ -66,11 +66,16 @@ fn each_answer_can_be_late() {
     let start = Instant::now();
     client.simple_query("SELECT * FROM generate_series(1, 10000)").expect("it is passed");
     client.simple_query("SELECT 1").expect("it is passed");
-    assert!(start.elapsed() >= 2 * LATE && start.elapsed() < 6 * LATE, "{:?}", start.elapsed());
+    // Were each row of an answer late, it would be half an hour.
+    assert!(start.elapsed() >= 2 * LATE && start.elapsed() < 100 * LATE, "{:?}", start.elapsed());
     proxy.pass();
-    let start = Instant::now();
-    client.simple_query("SELECT 1").expect("it is passed");
-    assert!(start.elapsed() < LATE);
+    // On a busy machine one may be late by itself, but not all.
+    let in_time = (0..100).any(|_| {
+        let start = Instant::now();
+        client.simple_query("SELECT 1").expect("it is passed");
+        start.elapsed() < LATE
+    });
+    assert!(in_time);
 }
 
 #[test]

@@ -16,8 +16,11 @@ use crate::{AuditStore, Error, Event, Filter, Handle, Options, Order, Status};
 /// Nothing happens by itself in a test that does not wait for it.
 const NEVER: Duration = Duration::from_secs(3600);
 
+/// Longer than a database takes, or a worker, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 fn options(folder: &Path) -> Options {
-    Options::new().dir(folder).flush_interval(NEVER).warnings(|_| {})
+    Options::new().dir(folder).flush_interval(NEVER).database_timeout(PATIENCE).warnings(|_| {})
 }
 
 fn event(tool: impl Into<String>) -> Event {
@@ -41,7 +44,7 @@ fn assert_balanced(counts: &Counts) {
 }
 
 fn wait_until(store: &AuditStore, what: impl Fn(&Status) -> bool) -> Status {
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + PATIENCE;
     loop {
         let status = store.status().unwrap();
         assert_balanced(&status.counts);

@@ -14,6 +14,9 @@ use tempfile::TempDir;
 
 pub const AUDIT: &str = env!("CARGO_BIN_EXE_audit");
 
+/// The variable that says how long the database may take.
+pub const TIMEOUT: &str = "AUDIT_DATABASE_TIMEOUT_MS";
+
 /// A folder to work in. The program keeps its events below it.
 pub struct Place(TempDir);
 
@@ -36,16 +39,19 @@ impl Place {
         path
     }
 
-    /// Any program, in this folder and without settings.
+    /// Any program, in this folder and without settings, but with patience for the database of a busy machine.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
-        for (name, _) in std::env::vars_os() {
+        let is_setting = |name: &str| {
             let others = ["REPO_ROOT", "DATABASE_URL", "POSTGRES_DSN"];
-            if name.to_str().is_some_and(|name| name.starts_with("AUDIT_") || others.contains(&name)) {
+            ["AUDIT_", "PG"].iter().any(|start| name.starts_with(start)) || others.contains(&name)
+        };
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(is_setting) {
                 command.env_remove(name);
             }
         }
-        command.current_dir(self.path()).env("AUDIT", AUDIT).stdin(Stdio::null());
+        command.current_dir(self.path()).env("AUDIT", AUDIT).env(TIMEOUT, "20000").stdin(Stdio::null());
         command
     }
 
@@ -117,7 +123,7 @@ pub fn text(bytes: &[u8]) -> &str {
 
 /// Waits until it is so.
 pub fn until(what: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + Duration::from_secs(60);
     while !what() {
         assert!(Instant::now() < end, "it did not come");
         thread::sleep(Duration::from_millis(5));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use audit_testbed::{Cluster, Proxy};
 use serde_json::Value;
 
-use crate::common::{Place, run, run_with_input, text};
+use crate::common::{Place, TIMEOUT, run, run_with_input, text};
 use crate::{Site, files, last_line, line, lines, stored, tools};
 
 #[test]
@@ -135,7 +135,7 @@ fn a_call_ends_soon_where_the_database_hangs() {
     proxy.hang();
     for backend in ["postgres", "auto"] {
         let mut command = site.audit(["exec", "--backend", backend, "--", "sh", "-c", "echo out; exit 3"]);
-        command.env("DATABASE_URL", proxy.url(&site.url));
+        command.env("DATABASE_URL", proxy.url(&site.url)).env_remove(TIMEOUT);
         let start = Instant::now();
         let output = run(command);
         assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
@@ -244,7 +244,7 @@ fn a_wrong_timeout_is_named() {
     let output = run(site.audit(["status", "--database-timeout-ms", "0"]));
     assert!(text(&output.stderr).contains("--database-timeout-ms"), "{output:?}");
     let mut command = site.audit(["status", "--backend", "auto", "--json"]);
-    command.env("AUDIT_DATABASE_TIMEOUT_MS", "soon");
+    command.env(TIMEOUT, "soon");
     let output = run(command);
     let status: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((text(&output.stderr), status["warnings"].as_array().map(Vec::len)), ("", Some(1)));

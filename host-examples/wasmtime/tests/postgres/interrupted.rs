@@ -40,7 +40,7 @@ fn an_import_that_is_killed_is_complete_when_it_is_repeated() {
     let site = filled();
     let proxy = Proxy::to(site.cluster.port());
     for least in [1, EVENTS / 4, EVENTS * 3 / 4] {
-        proxy.delay(Duration::from_millis(50));
+        proxy.delay(Duration::from_millis(200));
         let mut import = start(&site, &proxy);
         until(|| site.stored() >= least);
         import.kill().unwrap();
@@ -62,7 +62,7 @@ fn an_import_that_is_killed_is_complete_when_it_is_repeated() {
 fn an_import_goes_on_when_the_database_comes_back() {
     let site = filled();
     let proxy = Proxy::to(site.cluster.port());
-    proxy.delay(Duration::from_millis(20));
+    proxy.delay(Duration::from_millis(100));
     let mut import = start(&site, &proxy);
     let mut said = BufReader::new(import.stderr.take().unwrap());
     until(|| site.stored() > 0);

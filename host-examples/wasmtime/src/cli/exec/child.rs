@@ -20,6 +20,10 @@ use super::input;
 use super::signals::{PassingOn, Signals};
 use super::streams::{Copier, own};
 
+/// How long the end of the command's input may take to be settled once the command has ended: what it has read is
+/// counted, and taken out of the input, by a thread that may get its turn late.
+const SETTLING: Duration = Duration::from_secs(5);
+
 /// A command that could not be run, and what a shell's exit status would be.
 pub(super) struct Failed {
     pub(super) status: u8,
@@ -124,8 +128,9 @@ impl Running {
         }
         let in_size = match &mut self.input {
             Input::Copied(copier) => {
-                // Reading may wait for input that another process took.
-                problems.extend(copier.wait(|| true));
+                // Not for ever: reading may wait for input that another process took.
+                let end = Instant::now() + SETTLING;
+                problems.extend(copier.wait(|| Instant::now() >= end));
                 copier.count()
             }
             Input::File(file, before) => file.stream_position().unwrap_or(*before).saturating_sub(*before),

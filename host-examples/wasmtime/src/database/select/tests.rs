@@ -47,6 +47,8 @@ fn pages_are_found_by_an_index() {
          ANALYZE tool_audit_events",
     );
     let mut client = Client::connect(&url, NoTls).unwrap();
+    // In which plans show times: the server's is that of the machine.
+    client.batch_execute("SET TimeZone = 'UTC'").unwrap();
     let some = |text: &str| Some(text.to_owned());
     let filters = [
         (Filter::default(), "tool_audit_events_ts_idx"),

@@ -69,10 +69,8 @@ impl Failure {
         let Self::Postgres(error) = self else { return matches!(self, Self::TimedOut(_)) };
         error.as_db_error().is_none_or(|db| {
             let fatal = matches!(db.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
-            // The prepared statement is unknown: a pooler has put another session behind the connection. Or the
-            // server only reads now: another has taken over.
-            let stale = [SqlState::INVALID_SQL_STATEMENT_NAME, SqlState::READ_ONLY_SQL_TRANSACTION];
-            fatal || stale.contains(db.code())
+            // The server only reads now: another has taken over.
+            fatal || *db.code() == SqlState::READ_ONLY_SQL_TRANSACTION
         })
     }
 

@@ -78,6 +78,25 @@ fn a_batch_that_is_sent_again_is_stored_once() {
 }
 
 #[test]
+fn nothing_of_a_statement_stays_in_the_session_for_the_next_client_of_a_pooler() {
+    let (cluster, url, database) = with_table();
+    cluster.execute(
+        &url,
+        "CREATE TABLE prepared (statements BIGINT);
+         CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             INSERT INTO prepared SELECT count(*) FROM pg_prepared_statements;
+             RETURN NULL;
+         END $$;
+         CREATE TRIGGER note AFTER INSERT ON tool_audit_events EXECUTE FUNCTION note()",
+    );
+    for n in 0..3 {
+        database.insert(vec![entry(2 * n), entry(2 * n + 1)]).unwrap();
+        assert_eq!(read(&database).len() as u64, 2 * n + 2);
+    }
+    assert_eq!(cluster.sql(&url, "SELECT statements FROM prepared").concat(), vec![Some("0".into()); 3]);
+}
+
+#[test]
 fn rows_are_numbered_in_the_order_of_the_batch() {
     let (cluster, url, database) = with_table();
     let order = [7, 3, 9, 1, 8, 0, 2];

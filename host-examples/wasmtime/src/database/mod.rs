@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::types::{Entry, Filter, Page, PageRequest};
 
 mod failure;
+mod hosts;
 mod insert;
 mod link;
 mod row;

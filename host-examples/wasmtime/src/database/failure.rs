@@ -8,6 +8,7 @@ use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::bindings::audit::store::postgres::SinkError;
+use crate::database::insert;
 use crate::database::table::TABLE;
 
 /// Why a statement was not carried out.
@@ -115,6 +116,9 @@ fn meaning(error: &DbError) -> Meaning {
     if *code == SqlState::INSUFFICIENT_PRIVILEGE && error.routine() == Some("ExecWithCheckOptions") {
         return Meaning::Refused;
     }
+    if *code == SqlState::SEQUENCE_GENERATOR_LIMIT_EXCEEDED || unwritten(error).is_some() {
+        return Meaning::Other;
+    }
     // https://www.postgresql.org/docs/current/errcodes-appendix.html
     match (code.code().get(..2).unwrap_or_default(), code.code()) {
         ("22" | "23" | "44" | "54" | "P0", _) => Meaning::Refused,
@@ -122,6 +126,12 @@ fn meaning(error: &DbError) -> Meaning {
         ("08" | "40" | "53" | "57" | "58" | "XX", _) | (_, "25006" | "55P03") => Meaning::Unavailable,
         _ => Meaning::Other,
     }
+}
+
+/// The column that may not be NULL, if no row has a value for it. What a trigger stores elsewhere depends on the row.
+fn unwritten(error: &DbError) -> Option<&str> {
+    let column = error.column().filter(|_| *error.code() == SqlState::NOT_NULL_VIOLATION)?;
+    (error.where_().is_none() && !insert::writes(column)).then_some(column)
 }
 
 /// The server's message. Its detail has the values of the row, and is left out.
@@ -150,6 +160,12 @@ fn tell_db(error: &DbError, names: &Names) -> SinkError {
     if let Meaning::Unavailable = meaning(error) {
         return SinkError::Unavailable(format!("the database is not available ({server}): {message}"));
     }
+    if let Some(column) = unwritten(error) {
+        return SinkError::Other(format!(
+            "the column {column} of the table {TABLE} may not be NULL and has no default, and no event has a value for \
+             it; give it one, or let the table's owner run: ALTER TABLE {TABLE} ALTER COLUMN {column} DROP NOT NULL"
+        ));
+    }
     SinkError::Other(match error.code().code() {
         "28P01" => format!(
             "the database refuses the user \"{user}\": password authentication failed; check user and password in \
@@ -165,6 +181,10 @@ fn tell_db(error: &DbError, names: &Names) -> SinkError {
         "42501" => format!(
             "the user \"{user}\" lacks a privilege: {message}; grant it SELECT and INSERT on {TABLE} and USAGE on its \
              sequence"
+        ),
+        "2200H" => format!(
+            "the table {TABLE} takes no more rows: {message}; let its owner run: ALTER TABLE {TABLE} ALTER COLUMN id \
+             TYPE BIGINT, and ALTER SEQUENCE … AS BIGINT NO MAXVALUE for that sequence"
         ),
         code => format!("the database refuses the statement ({server}): {message} (SQLSTATE {code})"),
     })

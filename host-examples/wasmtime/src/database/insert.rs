@@ -41,6 +41,11 @@ static COLUMNS: [Column; 19] = [
     ("hash", Type::TEXT_ARRAY, ""),
 ];
 
+/// Whether rows have values for the column.
+pub(super) fn writes(column: &str) -> bool {
+    COLUMNS.iter().any(|(name, ..)| *name == column)
+}
+
 /// One statement for a batch of any size.
 static INSERT: LazyLock<String> = LazyLock::new(|| {
     let names = list(|_, (name, ..)| (*name).into());

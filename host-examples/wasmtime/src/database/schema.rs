@@ -41,7 +41,7 @@ type Upgrade = watch::Receiver<Option<Result<(), SinkError>>>;
 
 impl Schema {
     /// Looks at the table if nobody has yet. Where it has to be changed, that is begun. False: there is none, and
-    /// `create` does not ask for one.
+    /// `create`, which is for those who write, does not ask for one.
     pub(super) async fn ensure(
         &self,
         link: &Arc<Link>,
@@ -53,7 +53,8 @@ impl Schema {
             return Ok(true);
         }
         let table = within(by, link.timeout(), Table::inspect(client)).await?;
-        if let Some(problem) = table.problem() {
+        let unwritable = || if create { table.unwritable() } else { None };
+        if let Some(problem) = table.problem().or_else(unwritable) {
             return Err(Failure::Told(SinkError::Other(problem)));
         }
         if !table.exists() && !create {

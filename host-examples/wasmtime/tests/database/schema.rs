@@ -154,6 +154,39 @@ fn what_is_no_table_is_left_alone() {
 }
 
 #[test]
+fn an_id_that_nothing_numbers_is_named_to_writers() {
+    let cluster = Cluster::shared();
+    let table =
+        |id: &str| format!("CREATE TABLE tool_audit_events (id {id} PRIMARY KEY, ts TIMESTAMPTZ NOT NULL)");
+    let url = cluster.database();
+    cluster.execute(&url, &(table("BIGINT") + "; INSERT INTO tool_audit_events VALUES (7, '2026-11-23Z')"));
+    assert_eq!(read(&open(&url)).len(), 1);
+    let database = open(&url);
+    let answer = database.insert(vec![entry(0)]);
+    let Err(SinkError::Other(text)) = &answer else { panic!("{answer:?}") };
+    assert!(text.contains("the column id") && text.contains("neither"), "{text}");
+    let mend = text.split(": ").last().unwrap();
+    cluster.execute(&url, &mend.replace("WITH n", "WITH 8"));
+    assert_eq!(database.insert(vec![entry(0)]), Ok(Vec::new()));
+
+    cluster.execute(&url, "CREATE DOMAIN numbered AS BIGINT DEFAULT 3");
+    let trigger = "CREATE FUNCTION number() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                       NEW.id = 9;
+                       RETURN NEW;
+                   END $$;
+                   CREATE TRIGGER number BEFORE INSERT ON tool_audit_events FOR EACH ROW EXECUTE FUNCTION number()";
+    for (id, trigger) in [
+        ("BIGINT GENERATED ALWAYS AS IDENTITY", ""),
+        ("BIGINT DEFAULT 3", ""),
+        ("numbered", ""),
+        ("BIGINT", trigger),
+    ] {
+        cluster.execute(&url, &format!("DROP TABLE tool_audit_events; {}; {trigger}", table(id)));
+        assert_eq!(open(&url).insert(vec![entry(0)]), Ok(Vec::new()), "{id}");
+    }
+}
+
+#[test]
 fn the_table_is_that_of_the_search_path() {
     let cluster = Cluster::shared();
     let url = cluster.database();

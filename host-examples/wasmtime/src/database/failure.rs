@@ -134,9 +134,13 @@ fn unwritten(error: &DbError) -> Option<&str> {
     (error.where_().is_none() && !insert::writes(column)).then_some(column)
 }
 
-/// The server's message. Its detail has the values of the row, and is left out.
+/// The server's message. Its detail may have the values of the row, and is left out but where it names what stands in
+/// the way of an upgrade.
 fn reason(error: &DbError) -> String {
     let mut text = one_line(error.message());
+    if let Some(detail) = error.detail().filter(|_| *error.code() == SqlState::FEATURE_NOT_SUPPORTED) {
+        text.push_str(&format!(" ({})", one_line(detail)));
+    }
     // Values that cannot be read as something are in the message itself, in quotes.
     if error.code().code().starts_with("22") {
         let parts: Vec<&str> = text.split('"').collect();

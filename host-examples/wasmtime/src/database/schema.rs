@@ -162,8 +162,18 @@ fn explain(failure: Failure, table: &Table, lack: &Lack) -> Result<(), Failure> 
              \"{role}\""
         )
     } else if let Some(reason) = failure.lasting() {
+        let advice = match failure.code() {
+            Some(&SqlState::FEATURE_NOT_SUPPORTED) if table.is_partitioned() => format!(
+                "; accepted is one without partitions, or with event_id as their partition key; rename it, and another \
+                 is created: ALTER TABLE {TABLE} RENAME TO {TABLE}_partitioned"
+            ),
+            Some(&SqlState::FEATURE_NOT_SUPPORTED) => {
+                format!("; drop what depends on it, and create that again after its owner has run: {sql}")
+            }
+            _ => String::new(),
+        };
         format!(
-            "the table {TABLE} in the schema \"{schema}\" cannot be upgraded, which lacks {what}: {reason}"
+            "the table {TABLE} in the schema \"{schema}\" cannot be upgraded, which lacks {what}: {reason}{advice}"
         )
     } else {
         return Err(failure);

@@ -216,6 +216,11 @@ impl Table {
         self.kind.is_some()
     }
 
+    /// Whether its rows are in others.
+    pub(super) fn is_partitioned(&self) -> bool {
+        self.kind.as_deref() == Some("p")
+    }
+
     /// What it lacks; none: it is complete.
     pub(super) fn lack(&self) -> Option<Lack> {
         let mut lack = Lack { only_speed: true, ..Lack::default() };

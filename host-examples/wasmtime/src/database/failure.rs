@@ -33,9 +33,9 @@ impl From<Error> for Failure {
 pub(super) struct Names {
     /// Host and port, such as `127.0.0.1:5432`.
     pub(super) server: String,
-    /// The user that the URL names.
+    /// Such as `the user "audit"`.
     pub(super) user: String,
-    /// The database that the URL names.
+    /// Such as `database "audit"`.
     pub(super) database: String,
 }
 
@@ -172,18 +172,18 @@ fn tell_db(error: &DbError, names: &Names) -> SinkError {
     }
     SinkError::Other(match error.code().code() {
         "28P01" => format!(
-            "the database refuses the user \"{user}\": password authentication failed; check user and password in \
+            "the database refuses {user}: password authentication failed; check user and password in \
              the database URL"
         ),
         code if code.starts_with("28") => format!(
-            "the database refuses the user \"{user}\": {message}; check the database URL, and the server's \
+            "the database refuses {user}: {message}; check the database URL, and the server's \
              pg_hba.conf"
         ),
-        "3D000" | "57P04" => format!(
-            "there is no database \"{database}\" ({server}); create it, or name another in the database URL"
-        ),
+        "3D000" | "57P04" => {
+            format!("there is no {database} ({server}); create it, or name another in the database URL")
+        }
         "42501" => format!(
-            "the user \"{user}\" lacks a privilege: {message}; grant it SELECT and INSERT on {TABLE} and USAGE on its \
+            "{user} lacks a privilege: {message}; grant it SELECT and INSERT on {TABLE} and USAGE on its \
              sequence"
         ),
         "2200H" => format!(
@@ -218,7 +218,7 @@ fn tell_connection(error: &Error, names: &Names) -> SinkError {
         SinkError::Other(format!("no encrypted connection to the database ({server}): {cause}"))
     } else if is("authentication error") || is("invalid configuration") {
         SinkError::Other(format!(
-            "the user \"{user}\" cannot be authenticated: {cause}; check user and password in the database URL"
+            "{user} cannot be authenticated: {cause}; check user and password in the database URL"
         ))
     } else if [
         "error communicating",

@@ -155,6 +155,12 @@ fn explain(failure: Failure, table: &Table, lack: &Lack) -> Result<(), Failure> 
             "the user \"{role}\" may not upgrade the table {TABLE} in the schema \"{schema}\", which lacks {what}; let \
              its owner run: {sql}"
         )
+    } else if denied && schema.is_empty() {
+        format!(
+            "the search path names no schema that exists and that the user \"{role}\" may use, so there is none for \
+             the table {TABLE}; create one that it names, or name another, as with options=-csearch_path%3Dpublic in \
+             the database URL"
+        )
     } else if denied {
         format!(
             "the user \"{role}\" may not create the table {TABLE} in the schema \"{schema}\"; let the schema's owner \

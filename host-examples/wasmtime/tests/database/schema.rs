@@ -239,6 +239,18 @@ fn a_partitioned_table_is_told_what_its_key_has_to_be() {
 }
 
 #[test]
+fn a_search_path_without_a_schema_is_named() {
+    let cluster = Cluster::shared();
+    let url = cluster.database();
+    for path in ["nowhere", "%22%22"] {
+        let answer = open(&format!("{url}?options=-csearch_path%3D{path}")).insert(vec![entry(0)]);
+        let Err(SinkError::Other(text)) = &answer else { panic!("{answer:?}") };
+        assert!(text.contains("the search path names no schema"), "{text}");
+        assert!(!text.contains("\"\""), "{text}");
+    }
+}
+
+#[test]
 fn the_table_is_that_of_the_search_path() {
     let cluster = Cluster::shared();
     let url = cluster.database();

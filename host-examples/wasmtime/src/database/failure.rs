@@ -8,6 +8,7 @@ use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::bindings::audit::store::postgres::SinkError;
+use crate::database::insert;
 use crate::database::table::TABLE;
 
 /// Why a statement was not carried out.
@@ -32,9 +33,9 @@ impl From<Error> for Failure {
 pub(super) struct Names {
     /// Host and port, such as `127.0.0.1:5432`.
     pub(super) server: String,
-    /// The user that the URL names.
+    /// Such as `the user "audit"`.
     pub(super) user: String,
-    /// The database that the URL names.
+    /// Such as `database "audit"`.
     pub(super) database: String,
 }
 
@@ -69,10 +70,8 @@ impl Failure {
         let Self::Postgres(error) = self else { return matches!(self, Self::TimedOut(_)) };
         error.as_db_error().is_none_or(|db| {
             let fatal = matches!(db.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
-            // The prepared statement is unknown: a pooler has put another session behind the connection. Or the
-            // server only reads now: another has taken over.
-            let stale = [SqlState::INVALID_SQL_STATEMENT_NAME, SqlState::READ_ONLY_SQL_TRANSACTION];
-            fatal || stale.contains(db.code())
+            // The server only reads now: another has taken over.
+            fatal || *db.code() == SqlState::READ_ONLY_SQL_TRANSACTION
         })
     }
 
@@ -117,6 +116,9 @@ fn meaning(error: &DbError) -> Meaning {
     if *code == SqlState::INSUFFICIENT_PRIVILEGE && error.routine() == Some("ExecWithCheckOptions") {
         return Meaning::Refused;
     }
+    if *code == SqlState::SEQUENCE_GENERATOR_LIMIT_EXCEEDED || unwritten(error).is_some() {
+        return Meaning::Other;
+    }
     // https://www.postgresql.org/docs/current/errcodes-appendix.html
     match (code.code().get(..2).unwrap_or_default(), code.code()) {
         ("22" | "23" | "44" | "54" | "P0", _) => Meaning::Refused,
@@ -126,9 +128,19 @@ fn meaning(error: &DbError) -> Meaning {
     }
 }
 
-/// The server's message. Its detail has the values of the row, and is left out.
+/// The column that may not be NULL, if no row has a value for it. What a trigger stores elsewhere depends on the row.
+fn unwritten(error: &DbError) -> Option<&str> {
+    let column = error.column().filter(|_| *error.code() == SqlState::NOT_NULL_VIOLATION)?;
+    (error.where_().is_none() && !insert::writes(column)).then_some(column)
+}
+
+/// The server's message. Its detail may have the values of the row, and is left out but where it names what stands in
+/// the way of an upgrade.
 fn reason(error: &DbError) -> String {
     let mut text = one_line(error.message());
+    if let Some(detail) = error.detail().filter(|_| *error.code() == SqlState::FEATURE_NOT_SUPPORTED) {
+        text.push_str(&format!(" ({})", one_line(detail)));
+    }
     // Values that cannot be read as something are in the message itself, in quotes.
     if error.code().code().starts_with("22") {
         let parts: Vec<&str> = text.split('"').collect();
@@ -152,21 +164,31 @@ fn tell_db(error: &DbError, names: &Names) -> SinkError {
     if let Meaning::Unavailable = meaning(error) {
         return SinkError::Unavailable(format!("the database is not available ({server}): {message}"));
     }
+    if let Some(column) = unwritten(error) {
+        return SinkError::Other(format!(
+            "the column {column} of the table {TABLE} may not be NULL and has no default, and no event has a value for \
+             it; give it one, or let the table's owner run: ALTER TABLE {TABLE} ALTER COLUMN {column} DROP NOT NULL"
+        ));
+    }
     SinkError::Other(match error.code().code() {
         "28P01" => format!(
-            "the database refuses the user \"{user}\": password authentication failed; check user and password in \
+            "the database refuses {user}: password authentication failed; check user and password in \
              the database URL"
         ),
         code if code.starts_with("28") => format!(
-            "the database refuses the user \"{user}\": {message}; check the database URL, and the server's \
+            "the database refuses {user}: {message}; check the database URL, and the server's \
              pg_hba.conf"
         ),
-        "3D000" | "57P04" => format!(
-            "there is no database \"{database}\" ({server}); create it, or name another in the database URL"
-        ),
+        "3D000" | "57P04" => {
+            format!("there is no {database} ({server}); create it, or name another in the database URL")
+        }
         "42501" => format!(
-            "the user \"{user}\" lacks a privilege: {message}; grant it SELECT and INSERT on {TABLE} and USAGE on its \
+            "{user} lacks a privilege: {message}; grant it SELECT and INSERT on {TABLE} and USAGE on its \
              sequence"
+        ),
+        "2200H" => format!(
+            "the table {TABLE} takes no more rows: {message}; let its owner run: ALTER TABLE {TABLE} ALTER COLUMN id \
+             TYPE BIGINT, and ALTER SEQUENCE … AS BIGINT NO MAXVALUE for that sequence"
         ),
         code => format!("the database refuses the statement ({server}): {message} (SQLSTATE {code})"),
     })
@@ -196,7 +218,7 @@ fn tell_connection(error: &Error, names: &Names) -> SinkError {
         SinkError::Other(format!("no encrypted connection to the database ({server}): {cause}"))
     } else if is("authentication error") || is("invalid configuration") {
         SinkError::Other(format!(
-            "the user \"{user}\" cannot be authenticated: {cause}; check user and password in the database URL"
+            "{user} cannot be authenticated: {cause}; check user and password in the database URL"
         ))
     } else if [
         "error communicating",

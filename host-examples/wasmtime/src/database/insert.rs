@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use deadpool_postgres::ClientWrapper;
 use tokio_postgres::Error;
+use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 use crate::bindings::audit::store::postgres::{RejectedRow, SinkError};
@@ -14,37 +15,42 @@ use crate::database::row::{Row, Timestamptz};
 use crate::database::table::TABLE;
 use crate::types::{Entry, Event};
 
-/// A name, the type that a batch has the values in, and how that becomes the column's.
-type Column = (&'static str, &'static str, &'static str);
+/// A name, the type that a batch has the values in, and how one of them becomes the column's.
+type Column = (&'static str, Type, &'static str);
 
 /// The columns that are written.
-const COLUMNS: [Column; 19] = [
-    ("ts", "timestamptz", ""),
-    ("req_id", "text", ""),
-    ("workspace_id", "text", ""),
-    ("user_id", "text", ""),
-    ("agent_id", "text", ""),
-    ("tool", "text", ""),
-    ("action", "text", ""),
-    ("status", "text", ""),
-    ("duration_ms", "text", "::numeric"),
-    ("in_size", "text", "::numeric"),
-    ("out_size", "text", "::numeric"),
-    ("input_hash", "text", ""),
-    ("graph_run_id", "text", ""),
-    ("graph_node", "text", ""),
-    ("job_id", "text", ""),
-    ("event_id", "uuid", ""),
-    ("chain", "uuid", ""),
-    ("seq", "text", "::numeric"),
-    ("hash", "text", ""),
+static COLUMNS: [Column; 19] = [
+    ("ts", Type::TIMESTAMPTZ_ARRAY, ""),
+    ("req_id", Type::TEXT_ARRAY, ""),
+    ("workspace_id", Type::TEXT_ARRAY, ""),
+    ("user_id", Type::TEXT_ARRAY, ""),
+    ("agent_id", Type::TEXT_ARRAY, ""),
+    ("tool", Type::TEXT_ARRAY, ""),
+    ("action", Type::TEXT_ARRAY, ""),
+    ("status", Type::TEXT_ARRAY, ""),
+    ("duration_ms", Type::TEXT_ARRAY, "::numeric"),
+    ("in_size", Type::TEXT_ARRAY, "::numeric"),
+    ("out_size", Type::TEXT_ARRAY, "::numeric"),
+    ("input_hash", Type::TEXT_ARRAY, ""),
+    ("graph_run_id", Type::TEXT_ARRAY, ""),
+    ("graph_node", Type::TEXT_ARRAY, ""),
+    ("job_id", Type::TEXT_ARRAY, ""),
+    ("event_id", Type::UUID_ARRAY, ""),
+    ("chain", Type::UUID_ARRAY, ""),
+    ("seq", Type::TEXT_ARRAY, "::numeric"),
+    ("hash", Type::TEXT_ARRAY, ""),
 ];
 
-/// One statement for a batch of any size, so that it is prepared once.
+/// Whether rows have values for the column.
+pub(super) fn writes(column: &str) -> bool {
+    COLUMNS.iter().any(|(name, ..)| *name == column)
+}
+
+/// One statement for a batch of any size.
 static INSERT: LazyLock<String> = LazyLock::new(|| {
-    let names = list(|_, (name, ..)| name.into());
+    let names = list(|_, (name, ..)| (*name).into());
     let values = list(|_, (name, _, cast)| format!("batch.{name}{cast}"));
-    let arrays = list(|n, (_, kind, _)| format!("${}::{kind}[]", n + 1));
+    let arrays = list(|n, _| format!("${}", n + 1));
     format!(
         "INSERT INTO {TABLE} ({names}) SELECT {values} \
          FROM unnest({arrays}) WITH ORDINALITY AS batch ({names}, position) ORDER BY batch.position \
@@ -52,8 +58,8 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-fn list(of: impl Fn(usize, Column) -> String) -> String {
-    COLUMNS.into_iter().enumerate().map(|(n, column)| of(n, column)).collect::<Vec<_>>().join(", ")
+fn list(of: impl Fn(usize, &Column) -> String) -> String {
+    COLUMNS.iter().enumerate().map(|(n, column)| of(n, column)).collect::<Vec<_>>().join(", ")
 }
 
 /// A row to import.
@@ -138,7 +144,6 @@ impl Statement for Insert<'_, '_> {
     }
 
     async fn run(&self, client: &ClientWrapper) -> Result<u64, Error> {
-        let statement = client.prepare_cached(&INSERT).await?;
         let texts = |of: fn(&Event) -> &str| self.column(|row| of(row.event));
         let options = |of: fn(&Event) -> &Option<String>| self.column(|row| of(row.event).as_deref());
         let numbers = |of: fn(&Event) -> u64| self.column(|row| of(row.event).to_string());
@@ -147,32 +152,30 @@ impl Statement for Insert<'_, '_> {
         let hashes: Vec<Option<&str>> = self.column(|row| row.stamp.as_ref().map(|stamp| stamp.hash));
         let times: Vec<Timestamptz> = self.column(|row| row.at);
         let ids: Vec<Uuid> = self.column(|row| row.event_id);
-        client
-            .execute(
-                &statement,
-                &[
-                    &times,
-                    &texts(|event| &event.req_id),
-                    &texts(|event| &event.workspace_id),
-                    &texts(|event| &event.user_id),
-                    &texts(|event| &event.agent_id),
-                    &texts(|event| &event.tool),
-                    &texts(|event| &event.action),
-                    &texts(|event| &event.status),
-                    &numbers(|event| event.duration_ms),
-                    &numbers(|event| event.in_size),
-                    &numbers(|event| event.out_size),
-                    &texts(|event| &event.input_hash),
-                    &options(|event| &event.graph_run_id),
-                    &options(|event| &event.graph_node),
-                    &options(|event| &event.job_id),
-                    &ids,
-                    &chains,
-                    &seqs,
-                    &hashes,
-                ],
-            )
-            .await
+        let values: [&(dyn ToSql + Sync); COLUMNS.len()] = [
+            &times,
+            &texts(|event| &event.req_id),
+            &texts(|event| &event.workspace_id),
+            &texts(|event| &event.user_id),
+            &texts(|event| &event.agent_id),
+            &texts(|event| &event.tool),
+            &texts(|event| &event.action),
+            &texts(|event| &event.status),
+            &numbers(|event| event.duration_ms),
+            &numbers(|event| event.in_size),
+            &numbers(|event| event.out_size),
+            &texts(|event| &event.input_hash),
+            &options(|event| &event.graph_run_id),
+            &options(|event| &event.graph_node),
+            &options(|event| &event.job_id),
+            &ids,
+            &chains,
+            &seqs,
+            &hashes,
+        ];
+        let typed: Vec<_> = values.into_iter().zip(COLUMNS.iter().map(|(_, kind, _)| kind.clone())).collect();
+        // Prepared without a name: a pooler lends the session to other clients in between.
+        client.execute_typed(&INSERT, &typed).await
     }
 }
 

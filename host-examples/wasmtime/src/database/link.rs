@@ -13,6 +13,7 @@ use tokio_postgres::{Config, Error};
 
 use crate::bindings::audit::store::postgres::SinkError;
 use crate::database::failure::{Failure, Names};
+use crate::database::hosts::InTurn;
 use crate::database::schema::Schema;
 use crate::database::tls::Connector;
 use crate::database::url::Target;
@@ -154,7 +155,7 @@ fn pool(
     recycling_method: RecyclingMethod,
 ) -> Result<Pool, deadpool_postgres::BuildError> {
     let manager = ManagerConfig { recycling_method };
-    let manager = Manager::from_config(config, connector, manager);
+    let manager = Manager::from_connect(config, InTurn::new(connector), manager);
     let millis = time.as_millis().clamp(1, i32::MAX as u128);
     // A server that is only slow does not go on with what nobody waits for.
     let limits: Arc<str> = format!("SET statement_timeout = {millis}; SET lock_timeout = {millis}").into();

@@ -14,6 +14,7 @@ use crate::types::{Entry, Filter, Page, PageRequest};
 
 mod failure;
 mod health;
+mod hosts;
 mod insert;
 mod link;
 mod row;

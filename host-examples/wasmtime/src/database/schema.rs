@@ -41,7 +41,7 @@ type Upgrade = watch::Receiver<Option<Result<(), SinkError>>>;
 
 impl Schema {
     /// Looks at the table if nobody has yet. Where it has to be changed, that is begun. False: there is none, and
-    /// `create` does not ask for one.
+    /// `create`, which is for those who write, does not ask for one.
     pub(super) async fn ensure(
         &self,
         link: &Arc<Link>,
@@ -53,7 +53,8 @@ impl Schema {
             return Ok(true);
         }
         let table = within(by, link.timeout(), Table::inspect(client)).await?;
-        if let Some(problem) = table.problem() {
+        let unwritable = || if create { table.unwritable() } else { None };
+        if let Some(problem) = table.problem().or_else(unwritable) {
             return Err(Failure::Told(SinkError::Other(problem)));
         }
         if !table.exists() && !create {
@@ -154,6 +155,12 @@ fn explain(failure: Failure, table: &Table, lack: &Lack) -> Result<(), Failure> 
             "the user \"{role}\" may not upgrade the table {TABLE} in the schema \"{schema}\", which lacks {what}; let \
              its owner run: {sql}"
         )
+    } else if denied && schema.is_empty() {
+        format!(
+            "the search path names no schema that exists and that the user \"{role}\" may use, so there is none for \
+             the table {TABLE}; create one that it names, or name another, as with options=-csearch_path%3Dpublic in \
+             the database URL"
+        )
     } else if denied {
         format!(
             "the user \"{role}\" may not create the table {TABLE} in the schema \"{schema}\"; let the schema's owner \
@@ -161,8 +168,18 @@ fn explain(failure: Failure, table: &Table, lack: &Lack) -> Result<(), Failure> 
              \"{role}\""
         )
     } else if let Some(reason) = failure.lasting() {
+        let advice = match failure.code() {
+            Some(&SqlState::FEATURE_NOT_SUPPORTED) if table.is_partitioned() => format!(
+                "; accepted is one without partitions, or with event_id as their partition key; rename it, and another \
+                 is created: ALTER TABLE {TABLE} RENAME TO {TABLE}_partitioned"
+            ),
+            Some(&SqlState::FEATURE_NOT_SUPPORTED) => {
+                format!("; drop what depends on it, and create that again after its owner has run: {sql}")
+            }
+            _ => String::new(),
+        };
         format!(
-            "the table {TABLE} in the schema \"{schema}\" cannot be upgraded, which lacks {what}: {reason}"
+            "the table {TABLE} in the schema \"{schema}\" cannot be upgraded, which lacks {what}: {reason}{advice}"
         )
     } else {
         return Err(failure);

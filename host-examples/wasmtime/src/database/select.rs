@@ -12,7 +12,8 @@ use audit_store::query;
 use audit_store::time::{Timestamp, parse_bound};
 use deadpool_postgres::ClientWrapper;
 use futures_util::{Stream, StreamExt as _, future};
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{FromSql, ToSql, Type, accepts};
 use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
@@ -28,6 +29,27 @@ const PAGE_BYTES: usize = 24 << 20;
 /// Whether a row is in a chain. The identifier of zeros stands for none in a cursor.
 const OWN: &str = "(num_nulls(event_id, chain, seq, hash) = 0 \
                    AND event_id <> '00000000-0000-0000-0000-000000000000')";
+
+/// Where another writer's row stands among those of its time. Without an `id` that is its place in the table, above
+/// all that are numbered; it stays where it is until somebody writes the row anew.
+const POSITION: &str = "coalesce(id::bigint, (1::bigint << 62) + ((ctid::text::point)[0]::bigint << 16) \
+                        + (ctid::text::point)[1]::bigint)";
+
+/// The columns of texts.
+const TEXTS: [&str; 12] = [
+    "req_id",
+    "workspace_id",
+    "user_id",
+    "agent_id",
+    "tool",
+    "action",
+    "status",
+    "input_hash",
+    "graph_run_id",
+    "graph_node",
+    "job_id",
+    "hash",
+];
 
 /// A page of what matches.
 pub(super) async fn page(link: &Arc<Link>, filter: &Filter, page: &PageRequest) -> Result<Page, SinkError> {
@@ -46,8 +68,11 @@ type Values = Vec<(Box<dyn ToSql + Send + Sync>, Type)>;
 
 /// The statement of a page.
 struct Select {
-    sql: String,
+    /// What follows the table.
+    rest: String,
     values: Values,
+    /// Whether it looks for a text that not every encoding has.
+    beyond_ascii: bool,
     /// Counts the matching rows whose time is none that events have; it belongs to the first page.
     uncounted: Option<Conditions>,
     order: Order,
@@ -91,21 +116,33 @@ impl Select {
         // One more tells whether there is a next page.
         let more = matching.value(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1), Type::INT8);
         let direction = if page.order == Order::OldestFirst { "ASC" } else { "DESC" };
-        let sql = format!(
-            "SELECT ts, req_id, workspace_id, user_id, agent_id, tool, action, status, duration_ms::text, \
-             in_size::text, out_size::text, input_hash, graph_run_id, graph_node, job_id, event_id, chain, seq::text, \
-             hash, id::bigint, {OWN} AS own FROM {TABLE} WHERE {} \
-             ORDER BY ts {direction}, own {direction}, CASE WHEN {OWN} THEN NULL ELSE id END {direction}, \
-             event_id {direction} LIMIT {more}",
+        let rest = format!(
+            "WHERE {} ORDER BY ts {direction}, own {direction}, CASE WHEN {OWN} THEN NULL ELSE {POSITION} END \
+             {direction}, event_id {direction} LIMIT {more}",
             matching.sql(),
         );
         Ok(Some(Self {
-            sql,
+            rest,
             values: matching.values,
+            beyond_ascii: matching.beyond_ascii,
             uncounted: uncounted.flatten(),
             order: page.order,
             limit,
         }))
+    }
+
+    /// With the texts, or with their bytes in the database's encoding.
+    fn sql(&self, bytes: bool) -> String {
+        let text = |name: &str| match bytes {
+            true => format!("convert_to({name}, getdatabaseencoding())"),
+            false => name.into(),
+        };
+        format!(
+            "SELECT ts, {}, duration_ms::text, in_size::text, out_size::text, event_id, chain, seq::text, \
+             {POSITION}, {OWN} AS own FROM {TABLE} {}",
+            TEXTS.map(text).join(", "),
+            self.rest
+        )
     }
 }
 
@@ -118,8 +155,22 @@ impl Statement for Select {
     }
 
     async fn run(&self, client: &ClientWrapper) -> Result<Page, Error> {
+        let page = self.page(client, false).await;
+        match page.as_ref().err().and_then(Error::code) {
+            // A database without an encoding (SQL_ASCII) has a text that is not UTF-8.
+            Some(&SqlState::CHARACTER_NOT_IN_REPERTOIRE) => self.page(client, true).await,
+            // No row of the database can have the text.
+            Some(&SqlState::UNTRANSLATABLE_CHARACTER) if self.beyond_ascii => Ok(nothing()),
+            _ => page,
+        }
+    }
+}
+
+impl Select {
+    async fn page(&self, client: &ClientWrapper, bytes: bool) -> Result<Page, Error> {
+        let sql = self.sql(bytes);
         // Planned for its values each time: with others another index may serve.
-        let rows = client.query_typed_raw(&self.sql, borrowed(&self.values));
+        let rows = client.query_typed_raw(&sql, borrowed(&self.values));
         let page = async { self.collect(pin!(rows.await?)).await };
         let skipped = async {
             let Some(conditions) = &self.uncounted else { return Ok(0) };
@@ -133,9 +184,7 @@ impl Statement for Select {
         let (page, skipped) = future::try_join(page, skipped).await?;
         Ok(Page { skipped: page.skipped + skipped.unsigned_abs(), ..page })
     }
-}
 
-impl Select {
     async fn collect(&self, mut rows: impl Stream<Item = Result<Row, Error>> + Unpin) -> Result<Page, Error> {
         let mut page = nothing();
         let (mut seen, mut bytes) = (0, 0);
@@ -169,31 +218,32 @@ fn read(row: &Row) -> Result<Option<(Key, Entry)>, Error> {
     let Some(at) = row.try_get::<_, Option<Timestamptz>>(0)?.and_then(Timestamptz::timestamp) else {
         return Ok(None);
     };
-    let text = |column: usize| Ok::<_, Error>(row.try_get::<_, Option<String>>(column)?.unwrap_or_default());
+    let text = |column: usize| Ok::<_, Error>(row.try_get::<_, Option<Text>>(column)?.map(|text| text.0));
     let number = |column: usize| Ok::<_, Error>(row.try_get::<_, Option<&str>>(column)?.map_or(0, number));
     let uuid = |column: usize| row.try_get::<_, Option<Uuid>>(column);
     let event = Event {
         ts: at.to_string(),
-        req_id: text(1)?,
-        workspace_id: text(2)?,
-        user_id: text(3)?,
-        agent_id: text(4)?,
-        tool: text(5)?,
-        action: text(6)?,
-        status: text(7)?,
-        duration_ms: number(8)?,
-        in_size: number(9)?,
-        out_size: number(10)?,
-        input_hash: text(11)?,
-        graph_run_id: row.try_get(12)?,
-        graph_node: row.try_get(13)?,
-        job_id: row.try_get(14)?,
+        req_id: text(1)?.unwrap_or_default(),
+        workspace_id: text(2)?.unwrap_or_default(),
+        user_id: text(3)?.unwrap_or_default(),
+        agent_id: text(4)?.unwrap_or_default(),
+        tool: text(5)?.unwrap_or_default(),
+        action: text(6)?.unwrap_or_default(),
+        status: text(7)?.unwrap_or_default(),
+        duration_ms: number(13)?,
+        in_size: number(14)?,
+        out_size: number(15)?,
+        input_hash: text(8)?.unwrap_or_default(),
+        graph_run_id: text(9)?,
+        graph_node: text(10)?,
+        job_id: text(11)?,
     };
-    let id = if row.try_get::<_, bool>(20)? { uuid(15)?.zip(uuid(16)?) } else { None };
+    let id = if row.try_get::<_, bool>(20)? { uuid(16)?.zip(uuid(17)?) } else { None };
     Ok(Some(match id {
         Some((id, chain)) => {
             let (id, chain) = (id, chain.to_string());
-            let entry = Entry { event, id: id.to_string(), chain, seq: number(17)?, hash: text(18)? };
+            let hash = text(12)?.unwrap_or_default();
+            let entry = Entry { event, id: id.to_string(), chain, seq: number(18)?, hash };
             (Key { at, id: Some(id), place: Place::default() }, entry)
         }
         None => {
@@ -203,6 +253,17 @@ fn read(row: &Row) -> Result<Option<(Key, Entry)>, Error> {
             (Key { at, id: None, place: Place { day: 0, offset: position } }, entry)
         }
     }))
+}
+
+/// A text as it is sent, or its bytes; what of them is not UTF-8 is replaced.
+struct Text(String);
+
+impl<'a> FromSql<'a> for Text {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(String::from_utf8_lossy(raw).into_owned()))
+    }
+
+    accepts!(TEXT, BYTEA);
 }
 
 /// A NUMERIC as the nearest number that an event can have.
@@ -236,6 +297,7 @@ fn borrowed(values: &Values) -> impl Iterator<Item = (&(dyn ToSql + Sync), Type)
 struct Conditions {
     parts: Vec<String>,
     values: Values,
+    beyond_ascii: bool,
 }
 
 impl Conditions {
@@ -283,8 +345,10 @@ impl Conditions {
                 self.compare(&format!("{column} ="), text.clone(), Type::TEXT);
             }
         }
+        let mut given = plain.iter().chain(&optional).filter_map(|(_, text)| text.as_deref());
+        self.beyond_ascii = given.clone().any(|text| !text.is_ascii());
         // PostgreSQL has no text with this sign, and takes none.
-        !plain.iter().chain(&optional).any(|(_, text)| text.as_ref().is_some_and(|text| text.contains('\0')))
+        !given.any(|text| text.contains('\0'))
     }
 
     /// The rows after this one, at its time or later in the order.
@@ -300,8 +364,8 @@ impl Conditions {
             (None, order) => {
                 let position = self.value(key.place.offset.cast_signed(), Type::INT8);
                 match order {
-                    Order::OldestFirst => format!("ts > {at} OR {OWN} OR id > {position}"),
-                    Order::NewestFirst => format!("ts < {at} OR (NOT {OWN} AND id < {position})"),
+                    Order::OldestFirst => format!("ts > {at} OR {OWN} OR {POSITION} > {position}"),
+                    Order::NewestFirst => format!("ts < {at} OR (NOT {OWN} AND {POSITION} < {position})"),
                 }
             }
         };

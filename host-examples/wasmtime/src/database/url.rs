@@ -182,7 +182,16 @@ fn unreadable(error: &tokio_postgres::Error) -> String {
     let text = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     let names = |name: &&str| text == format!("invalid value for option `{name}`");
     match KNOWN.into_iter().find(names) {
-        Some(name) => format!("the database URL has a wrong value for {name}"),
+        Some(name) => {
+            let accepted = match name {
+                "target_session_attrs" => "; accepted are any, read-write and read-only",
+                "load_balance_hosts" => "; accepted are disable and random",
+                "channel_binding" => "; accepted are disable, prefer and require",
+                "sslnegotiation" => "; accepted are postgres and direct",
+                _ => "",
+            };
+            format!("the database URL has a wrong value for {name}{accepted}")
+        }
         None if text.starts_with("unknown option") => {
             let known = KNOWN.into_iter().chain(OWN.into_iter().skip(1)).collect::<Vec<_>>().join(", ");
             format!("the database URL has a parameter that is not known; accepted are {known}")
@@ -227,10 +236,18 @@ fn names(config: &Config) -> Names {
         #[cfg(unix)]
         Host::Unix(folder) => format!("{}/.s.PGSQL.{}", folder.display(), port(n)),
     };
-    let user = config.get_user().unwrap_or_default();
+    // tokio-postgres takes the name that the operating system knows the user by.
+    let user = config.get_user();
+    let database = config.get_dbname().or(user);
     Names {
         server: config.get_hosts().iter().enumerate().map(server).collect::<Vec<_>>().join(", "),
-        user: user.into(),
-        database: config.get_dbname().unwrap_or(user).into(),
+        user: user.map_or_else(
+            || "the operating system's user (the database URL names none)".into(),
+            |user| format!("the user \"{user}\""),
+        ),
+        database: database.map_or_else(
+            || "database of the operating system's user".into(),
+            |database| format!("database \"{database}\""),
+        ),
     }
 }

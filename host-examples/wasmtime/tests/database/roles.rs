@@ -103,6 +103,8 @@ fn a_wrong_password_and_a_database_that_is_missing_are_named() {
     let (_, rest) = url.split_once('@').unwrap();
     let text = other(&open(&format!("postgres://audit@{rest}")));
     assert!(text.contains("\"audit\" cannot be authenticated"), "{text}");
+    let text = other(&open(&format!("postgres://{rest}")));
+    assert!(text.contains("database URL names none") && !text.contains("\"\""), "{text}");
     assert_eq!(
         value(cluster, &url, "SELECT count(*) FROM pg_class WHERE relname = 'tool_audit_events'"),
         "0"

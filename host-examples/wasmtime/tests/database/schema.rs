@@ -154,6 +154,103 @@ fn what_is_no_table_is_left_alone() {
 }
 
 #[test]
+fn an_id_that_nothing_numbers_is_named_to_writers() {
+    let cluster = Cluster::shared();
+    let table =
+        |id: &str| format!("CREATE TABLE tool_audit_events (id {id} PRIMARY KEY, ts TIMESTAMPTZ NOT NULL)");
+    let url = cluster.database();
+    cluster.execute(&url, &(table("BIGINT") + "; INSERT INTO tool_audit_events VALUES (7, '2026-11-23Z')"));
+    assert_eq!(read(&open(&url)).len(), 1);
+    let database = open(&url);
+    let answer = database.insert(vec![entry(0)]);
+    let Err(SinkError::Other(text)) = &answer else { panic!("{answer:?}") };
+    assert!(text.contains("the column id") && text.contains("neither"), "{text}");
+    let mend = text.split(": ").last().unwrap();
+    cluster.execute(&url, &mend.replace("WITH n", "WITH 8"));
+    assert_eq!(database.insert(vec![entry(0)]), Ok(Vec::new()));
+
+    cluster.execute(&url, "CREATE DOMAIN numbered AS BIGINT DEFAULT 3");
+    let trigger = "CREATE FUNCTION number() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                       NEW.id = 9;
+                       RETURN NEW;
+                   END $$;
+                   CREATE TRIGGER number BEFORE INSERT ON tool_audit_events FOR EACH ROW EXECUTE FUNCTION number()";
+    for (id, trigger) in [
+        ("BIGINT GENERATED ALWAYS AS IDENTITY", ""),
+        ("BIGINT DEFAULT 3", ""),
+        ("numbered", ""),
+        ("BIGINT", trigger),
+    ] {
+        cluster.execute(&url, &format!("DROP TABLE tool_audit_events; {}; {trigger}", table(id)));
+        assert_eq!(open(&url).insert(vec![entry(0)]), Ok(Vec::new()), "{id}");
+    }
+}
+
+#[test]
+fn what_holds_up_an_upgrade_is_named_with_what_to_run() {
+    let cluster = Cluster::shared();
+    for (sql, names, mend) in [
+        (
+            "CREATE VIEW durations AS SELECT duration_ms FROM tool_audit_events",
+            "view durations",
+            "DROP VIEW durations",
+        ),
+        (
+            "ALTER TABLE tool_audit_events ADD COLUMN seconds INT GENERATED ALWAYS AS (duration_ms / 1000) STORED",
+            "column \"seconds\"",
+            "ALTER TABLE tool_audit_events DROP COLUMN seconds",
+        ),
+    ] {
+        let url = cluster.database();
+        cluster.execute(&url, &format!("{ORIGINAL}; {sql}"));
+        let answer = open(&url).insert(vec![entry(0)]);
+        let Err(SinkError::Other(text)) = &answer else { panic!("{answer:?}") };
+        assert!(text.contains("cannot be upgraded") && text.contains(names), "{text}");
+        let upgrade = &text[text.find("ALTER TABLE").unwrap()..];
+        cluster.execute(&url, &format!("{mend}; {upgrade}"));
+        assert_eq!(open(&url).insert(vec![entry(0)]), Ok(Vec::new()), "{text}");
+    }
+}
+
+#[test]
+fn a_partitioned_table_is_told_what_its_key_has_to_be() {
+    let cluster = Cluster::shared();
+    let url = cluster.database();
+    cluster.execute(
+        &url,
+        "CREATE TABLE tool_audit_events (id BIGSERIAL, ts TIMESTAMPTZ NOT NULL, tool TEXT) PARTITION BY RANGE (ts);
+         CREATE TABLE events_of_all PARTITION OF tool_audit_events DEFAULT",
+    );
+    let database = open(&url);
+    let answer = database.insert(vec![entry(0)]);
+    let Err(SinkError::Other(text)) = &answer else { panic!("{answer:?}") };
+    assert!(text.contains("partition key") && text.contains("lacks column \"ts\""), "{text}");
+    let rename = text.split(": ").last().unwrap();
+    assert!(rename.starts_with("ALTER TABLE tool_audit_events RENAME TO "), "{text}");
+    cluster.execute(&url, rename);
+    assert_eq!(database.insert(vec![entry(0)]), Ok(Vec::new()));
+    cluster.execute(
+        &url,
+        "DROP TABLE tool_audit_events;
+         CREATE TABLE tool_audit_events (id BIGSERIAL, ts TIMESTAMPTZ NOT NULL, event_id UUID) PARTITION BY HASH (event_id);
+         CREATE TABLE events_of_hash PARTITION OF tool_audit_events FOR VALUES WITH (MODULUS 1, REMAINDER 0)",
+    );
+    assert_eq!(open(&url).insert(vec![entry(0)]), Ok(Vec::new()));
+}
+
+#[test]
+fn a_search_path_without_a_schema_is_named() {
+    let cluster = Cluster::shared();
+    let url = cluster.database();
+    for path in ["nowhere", "%22%22"] {
+        let answer = open(&format!("{url}?options=-csearch_path%3D{path}")).insert(vec![entry(0)]);
+        let Err(SinkError::Other(text)) = &answer else { panic!("{answer:?}") };
+        assert!(text.contains("the search path names no schema"), "{text}");
+        assert!(!text.contains("\"\""), "{text}");
+    }
+}
+
+#[test]
 fn the_table_is_that_of_the_search_path() {
     let cluster = Cluster::shared();
     let url = cluster.database();

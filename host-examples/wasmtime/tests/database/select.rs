@@ -1,9 +1,10 @@
 //! Reading: one order, pages that fit together, filters that match what the other backends match.
 
 use audit_host::{Entry, Event, Filter, ImportRow, Order, PageRequest, SinkError};
+use audit_testbed::Cluster;
 use uuid::Uuid;
 
-use crate::{entry, id, open, page, read, seqs, with_table};
+use crate::{entry, id, open, page, read, seqs, tool, with_table};
 
 /// Entries and others' rows, of which many have the same time.
 fn mixed(database: &audit_host::Database) -> Vec<Entry> {
@@ -138,6 +139,65 @@ fn others_rows_are_read_as_far_as_they_go() {
     let entry = Entry { event, id: String::new(), chain: String::new(), seq: 1, hash: String::new() };
     // Without its hash it is in no chain.
     assert_eq!(read(&database), [entry]);
+}
+
+#[test]
+fn rows_without_an_id_are_read_once_whatever_the_page() {
+    let (cluster, url, database) = with_table();
+    cluster.execute(
+        &url,
+        "ALTER TABLE tool_audit_events DROP CONSTRAINT tool_audit_events_pkey, ALTER COLUMN id DROP NOT NULL;
+         INSERT INTO tool_audit_events (id, ts, tool) SELECT CASE WHEN n % 3 = 0 THEN n END, '2026-11-23Z', n
+         FROM generate_series(1, 300) n",
+    );
+    database.insert((0..3).map(entry).collect()).unwrap();
+    let oldest = read(&database);
+    assert_eq!(oldest.iter().filter(|entry| entry.id.is_empty()).count(), 300);
+    let newest: Vec<Entry> = oldest.iter().rev().cloned().collect();
+    for limit in [1, 7, 300] {
+        for (order, all) in [(Order::OldestFirst, &oldest), (Order::NewestFirst, &newest)] {
+            assert_eq!(page(&database, order, limit).concat(), *all, "limit {limit}");
+        }
+    }
+    // As the store makes a cursor of an entry.
+    let key = format!("o{:x}.0.0.{:x}", 1_795_392_000_000_000_u64, oldest[150].seq);
+    let after = PageRequest { cursor: Some(key), ..PageRequest::default() };
+    assert_eq!(database.select(Filter::default(), after).unwrap().entries, oldest[151..]);
+}
+
+/// A database that keeps its texts in this encoding.
+fn encoded(cluster: &Cluster, encoding: &str) -> String {
+    let name = format!("encoded_{}", encoding.to_lowercase());
+    let database = format!("CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0");
+    cluster.execute(&cluster.url("postgres"), &database);
+    cluster.url(&name)
+}
+
+#[test]
+fn a_text_that_is_not_utf_8_is_read_with_signs_in_the_place_of_what_is_not() {
+    let cluster = Cluster::shared();
+    let url = encoded(cluster, "SQL_ASCII");
+    let database = open(&url);
+    database.insert(vec![tool(1, "größer")]).unwrap();
+    cluster.execute(
+        &url,
+        "INSERT INTO tool_audit_events (ts, tool) VALUES ('2026-11-23T00:00:00Z', convert_from('\\x6772f6df6572', 'SQL_ASCII'))",
+    );
+    let tools: Vec<String> = read(&database).into_iter().map(|entry| entry.event.tool).collect();
+    assert_eq!(tools, ["gr\u{fffd}\u{fffd}er", "größer"]);
+    assert_eq!(page(&database, Order::NewestFirst, 1).concat()[0], tool(1, "größer"));
+}
+
+#[test]
+fn a_text_that_the_database_cannot_have_is_in_no_row() {
+    let cluster = Cluster::shared();
+    let database = open(&encoded(cluster, "LATIN1"));
+    database.insert(vec![tool(1, "größer")]).unwrap();
+    for (text, found) in [("größer", 1), ("日本", 0)] {
+        let filter = Filter { tool: Some(text.into()), ..Filter::default() };
+        let page = database.select(filter, PageRequest::default()).unwrap();
+        assert_eq!((page.entries.len(), page.next, page.skipped), (found, None, 0), "{text}");
+    }
 }
 
 #[test]

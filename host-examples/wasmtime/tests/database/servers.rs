@@ -79,6 +79,46 @@ fn of_several_hosts_one_that_answers_is_enough() {
 }
 
 #[test]
+fn of_several_hosts_one_that_accepts_and_never_answers_costs_its_share_of_the_time() {
+    let hung = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (_, url, _) = with_table();
+    let hosts = format!("@{},127.0.0.1", hung.local_addr().unwrap());
+    let both = Duration::from_secs(4);
+    let database = Database::new(&url.replace("@127.0.0.1", &hosts), both, both).unwrap();
+    let asked = Instant::now();
+    assert_eq!(database.insert(vec![entry(0)]), Ok(Vec::new()));
+    assert!(asked.elapsed() >= both / 2, "it was not asked");
+    let asked = Instant::now();
+    assert_eq!(database.insert(vec![entry(1)]), Ok(Vec::new()));
+    assert!(asked.elapsed() < both / 2, "the connection is not kept");
+    // With its own time for each.
+    let url = url.replace("@127.0.0.1", &hosts) + "?connect_timeout=1&target_session_attrs=read-write";
+    assert_eq!(seqs(&Database::new(&url, both, both).unwrap()), [0, 1]);
+}
+
+#[test]
+fn of_several_hosts_any_may_be_asked_first() {
+    let hung = TcpListener::bind("127.0.0.1:0").unwrap();
+    hung.set_nonblocking(true).unwrap();
+    let (cluster, url, _) = with_table();
+    let hosts = format!("@127.0.0.1:{},{}/", cluster.port(), hung.local_addr().unwrap());
+    let url = url.replace(&format!("@127.0.0.1:{}/", cluster.port()), &hosts);
+    let database = |parameters| {
+        let url = format!("{url}{parameters}");
+        Database::new(&url, Duration::from_secs(4), PATIENCE).unwrap()
+    };
+    assert_eq!(database("").insert(vec![entry(0)]), Ok(Vec::new()));
+    assert!(hung.accept().is_err(), "the second one was asked first");
+    for n in 0.. {
+        assert!(n < 100, "the second one is never asked first");
+        assert_eq!(database("?load_balance_hosts=random").insert(vec![entry(n)]), Ok(Vec::new()));
+        if hung.accept().is_ok() {
+            break;
+        }
+    }
+}
+
+#[test]
 fn a_hung_connection_is_not_used_again() {
     let (cluster, url, _) = with_table();
     let proxy = Proxy::to(cluster.port());

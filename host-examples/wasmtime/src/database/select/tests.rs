@@ -12,8 +12,9 @@ use crate::{Database, ImportRow};
 fn plan(client: &mut Client, filter: &Filter, page: &PageRequest) -> String {
     let select = Select::new(filter, page).unwrap().unwrap();
     let values: Vec<_> = borrowed(&select.values).collect();
-    let rows =
-        client.query_typed(&format!("EXPLAIN (ANALYZE, BUFFERS OFF) {}", select.sql), &values).unwrap();
+    let rows = client
+        .query_typed(&format!("EXPLAIN (ANALYZE, BUFFERS OFF) {}", select.sql(false)), &values)
+        .unwrap();
     rows.iter().map(|row| row.get::<_, String>(0) + "\n").collect()
 }
 

@@ -50,7 +50,7 @@ fn what_is_not_said_has_a_default() {
     assert_eq!(config.get_ssl_mode(), SslMode::Prefer);
     assert_eq!(config.get_keepalives_idle(), KEEPALIVE);
     assert_eq!(config.get_connect_timeout(), None);
-    assert_eq!((names.server.as_str(), names.database.as_str()), ("h:5432", "u"));
+    assert_eq!((names.server.as_str(), names.database.as_str()), ("h:5432", "database \"u\""));
 }
 
 #[test]
@@ -89,6 +89,10 @@ fn what_is_wrong_is_named_and_no_password_shown() {
         ("postgres://u:hidden@h:many/d", "wrong value for port"),
         ("postgres://u:hidden@h/d?hidden=1", "a parameter that is not known"),
         ("postgres://u:hidden@h/d?sslmode=hidden", "wrong value for sslmode"),
+        (
+            "postgres://u:hidden@h/d?target_session_attrs=primary",
+            "wrong value for target_session_attrs; accepted are any, read-write and read-only",
+        ),
         (
             "postgres://u:hidden@h/d?sslmode=verify-ca&sslrootcert=/nowhere/x.pem",
             "/nowhere/x.pem cannot be read",

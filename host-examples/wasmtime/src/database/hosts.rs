@@ -1,0 +1,91 @@
+//! Several hosts, one after the other. tokio-postgres bounds only the time in which one accepts; each gets its share
+//! to let the user in, so that one which accepts and says nothing does not hold up those after it.
+
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::hash::{BuildHasher as _, RandomState};
+use std::pin::Pin;
+
+use deadpool_postgres::{ConfigConnectImpl, Connect};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_postgres::config::{Host, LoadBalanceHosts};
+use tokio_postgres::{Client, Config, Error};
+
+use crate::database::tls::Connector;
+
+type Connecting<'a> = Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), Error>> + Send + 'a>>;
+
+/// Connects to the first host that lets the user in.
+pub(super) struct InTurn(ConfigConnectImpl<Connector>);
+
+impl InTurn {
+    pub(super) fn new(tls: Connector) -> Self {
+        Self(ConfigConnectImpl { tls })
+    }
+}
+
+impl Connect for InTurn {
+    fn connect(&self, config: &Config) -> Connecting<'_> {
+        let mut hosts = each(config);
+        if config.get_load_balance_hosts() == LoadBalanceHosts::Random {
+            hosts.sort_by_cached_key(|_| RandomState::new().hash_one(()));
+        }
+        // It has all the time that is left.
+        let last = hosts.pop().unwrap_or_else(|| config.clone());
+        Box::pin(async move {
+            for host in hosts {
+                let connecting = self.0.connect(&host);
+                let connected = match host.get_connect_timeout() {
+                    Some(share) => timeout(*share, connecting).await.ok(),
+                    None => Some(connecting.await),
+                };
+                if let Some(Ok(connected)) = connected {
+                    return Ok(connected);
+                }
+            }
+            self.0.connect(&last).await
+        })
+    }
+}
+
+/// The same for each host alone.
+fn each(config: &Config) -> Vec<Config> {
+    let (addresses, ports) = (config.get_hostaddrs(), config.get_ports());
+    let alone = |(n, host): (usize, &Host)| {
+        let mut alone = without_host(config);
+        match host {
+            Host::Tcp(name) => alone.host(name),
+            #[cfg(unix)]
+            Host::Unix(folder) => alone.host_path(folder),
+        };
+        addresses.get(n).map(|address| alone.hostaddr(*address));
+        ports.get(n).or(ports.first()).map(|port| alone.port(*port));
+        alone
+    };
+    config.get_hosts().iter().enumerate().map(alone).collect()
+}
+
+/// No host can be taken out of a configuration.
+fn without_host(config: &Config) -> Config {
+    let mut copy = Config::new();
+    copy.ssl_mode(config.get_ssl_mode())
+        .ssl_negotiation(config.get_ssl_negotiation())
+        .keepalives(config.get_keepalives())
+        .keepalives_idle(config.get_keepalives_idle())
+        .target_session_attrs(config.get_target_session_attrs())
+        .channel_binding(config.get_channel_binding())
+        .load_balance_hosts(config.get_load_balance_hosts());
+    config.get_user().map(|user| copy.user(user));
+    config.get_password().map(|password| copy.password(password));
+    config.get_dbname().map(|name| copy.dbname(name));
+    config.get_options().map(|options| copy.options(options));
+    config.get_application_name().map(|name| copy.application_name(name));
+    config.get_connect_timeout().map(|time| copy.connect_timeout(*time));
+    config.get_tcp_user_timeout().map(|time| copy.tcp_user_timeout(*time));
+    config.get_keepalives_interval().map(|time| copy.keepalives_interval(time));
+    config.get_keepalives_retries().map(|times| copy.keepalives_retries(times));
+    copy
+}

@@ -65,6 +65,16 @@ impl Failure {
         (!matches!(meaning(db), Meaning::Unavailable)).then(|| reason(db))
     }
 
+    /// Whether a prepared statement is not known, is another's, or has a name that is taken.
+    pub(super) fn meets_another_session(&self) -> bool {
+        let codes = [
+            SqlState::INVALID_SQL_STATEMENT_NAME,
+            SqlState::DUPLICATE_PSTATEMENT,
+            SqlState::PROTOCOL_VIOLATION,
+        ];
+        self.code().is_some_and(|code| codes.contains(code))
+    }
+
     /// Whether the connection is of no use any more, though a new one may be.
     pub(super) fn ends_connection(&self) -> bool {
         let Self::Postgres(error) = self else { return matches!(self, Self::TimedOut(_)) };

@@ -143,7 +143,7 @@ impl Statement for Insert<'_, '_> {
         None
     }
 
-    async fn run(&self, client: &ClientWrapper) -> Result<u64, Error> {
+    async fn run(&self, client: &ClientWrapper, prepares: bool) -> Result<u64, Error> {
         let texts = |of: fn(&Event) -> &str| self.column(|row| of(row.event));
         let options = |of: fn(&Event) -> &Option<String>| self.column(|row| of(row.event).as_deref());
         let numbers = |of: fn(&Event) -> u64| self.column(|row| of(row.event).to_string());
@@ -173,8 +173,12 @@ impl Statement for Insert<'_, '_> {
             &seqs,
             &hashes,
         ];
-        let typed: Vec<_> = values.into_iter().zip(COLUMNS.iter().map(|(_, kind, _)| kind.clone())).collect();
-        // Prepared without a name: a pooler lends the session to other clients in between.
+        let kinds = COLUMNS.each_ref().map(|(_, kind, _)| kind.clone());
+        if prepares {
+            let statement = client.prepare_typed_cached(&INSERT, &kinds).await?;
+            return client.execute(&statement, &values).await;
+        }
+        let typed: Vec<_> = values.into_iter().zip(kinds).collect();
         client.execute_typed(&INSERT, &typed).await
     }
 }

@@ -154,7 +154,7 @@ impl Statement for Select {
         Some(nothing())
     }
 
-    async fn run(&self, client: &ClientWrapper) -> Result<Page, Error> {
+    async fn run(&self, client: &ClientWrapper, _prepares: bool) -> Result<Page, Error> {
         let page = self.page(client, false).await;
         match page.as_ref().err().and_then(Error::code) {
             // A database without an encoding (SQL_ASCII) has a text that is not UTF-8.

@@ -1,6 +1,7 @@
 //! Writing: whole, once, in order, and around the rows that the database refuses.
 
 use audit_host::{Database, Entry, Event, ImportRow, Imported, Order, RejectedRow, SinkError};
+use audit_testbed::Cluster;
 use uuid::Uuid;
 
 use crate::{entry, id, open, page, read, seqs, tool, value, with_table};
@@ -77,23 +78,53 @@ fn a_batch_that_is_sent_again_is_stored_once() {
     assert_eq!(value(cluster, &url, "SELECT count(*) FROM tool_audit_events"), "51");
 }
 
-#[test]
-fn nothing_of_a_statement_stays_in_the_session_for_the_next_client_of_a_pooler() {
+/// Has each statement that inserts do this too.
+fn with_trigger(statements: &str) -> (&'static Cluster, String, Database) {
     let (cluster, url, database) = with_table();
     cluster.execute(
         &url,
-        "CREATE TABLE prepared (statements BIGINT);
-         CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-             INSERT INTO prepared SELECT count(*) FROM pg_prepared_statements;
-             RETURN NULL;
-         END $$;
-         CREATE TRIGGER note AFTER INSERT ON tool_audit_events EXECUTE FUNCTION note()",
+        &format!(
+            "CREATE TABLE prepared (id SERIAL, statements BIGINT);
+             CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $note$ BEGIN
+                 {statements}; RETURN NULL;
+             END $note$;
+             CREATE TRIGGER note AFTER INSERT ON tool_audit_events EXECUTE FUNCTION note()"
+        ),
     );
-    for n in 0..3 {
+    (cluster, url, database)
+}
+
+#[test]
+fn only_a_program_that_goes_on_keeps_a_statement_in_the_session() {
+    let note = "INSERT INTO prepared (statements) SELECT count(*) FROM pg_prepared_statements";
+    let (cluster, url, database) = with_trigger(note);
+    for n in 0..20 {
         database.insert(vec![entry(2 * n), entry(2 * n + 1)]).unwrap();
         assert_eq!(read(&database).len() as u64, 2 * n + 2);
     }
-    assert_eq!(cluster.sql(&url, "SELECT statements FROM prepared").concat(), vec![Some("0".into()); 3]);
+    let noted = cluster.sql(&url, "SELECT statements FROM prepared ORDER BY id").concat();
+    let first = noted.iter().position(|count| count.as_deref() != Some("0")).unwrap();
+    assert!((5..15).contains(&first), "{noted:?}");
+    assert!(noted[first..].iter().all(|count| count.as_deref() == Some("1")), "{noted:?}");
+}
+
+#[test]
+fn a_pooler_that_lends_the_session_to_others_costs_no_batch() {
+    let prepare = "FOR n IN 0..200 LOOP EXECUTE format('PREPARE s%s AS SELECT 1', n); END LOOP";
+    for others in [
+        // The statement is gone; it is another's; its name is taken before.
+        "EXECUTE 'DEALLOCATE ALL'",
+        &format!(
+            "IF EXISTS (SELECT FROM pg_prepared_statements) THEN EXECUTE 'DEALLOCATE ALL'; {prepare}; END IF"
+        ),
+        &format!("EXECUTE 'DEALLOCATE ALL'; {prepare}"),
+    ] {
+        let (_, _, database) = with_trigger(others);
+        for n in 0..20 {
+            assert_eq!(database.insert(vec![entry(2 * n), entry(2 * n + 1)]), Ok(Vec::new()), "{others}");
+        }
+        assert_eq!(seqs(&database), (0..40).collect::<Vec<_>>());
+    }
 }
 
 #[test]

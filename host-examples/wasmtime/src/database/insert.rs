@@ -12,45 +12,34 @@ use uuid::Uuid;
 use crate::bindings::audit::store::postgres::{RejectedRow, SinkError};
 use crate::database::link::{Lane, Link, Statement};
 use crate::database::row::{Row, Timestamptz};
-use crate::database::table::TABLE;
+use crate::database::table::{COLUMNS, Kind, TABLE};
 use crate::types::{Entry, Event};
 
-/// A name, the type that a batch has the values in, and how one of them becomes the column's.
-type Column = (&'static str, Type, &'static str);
-
-/// The columns that are written.
-static COLUMNS: [Column; 19] = [
-    ("ts", Type::TIMESTAMPTZ_ARRAY, ""),
-    ("req_id", Type::TEXT_ARRAY, ""),
-    ("workspace_id", Type::TEXT_ARRAY, ""),
-    ("user_id", Type::TEXT_ARRAY, ""),
-    ("agent_id", Type::TEXT_ARRAY, ""),
-    ("tool", Type::TEXT_ARRAY, ""),
-    ("action", Type::TEXT_ARRAY, ""),
-    ("status", Type::TEXT_ARRAY, ""),
-    ("duration_ms", Type::TEXT_ARRAY, "::numeric"),
-    ("in_size", Type::TEXT_ARRAY, "::numeric"),
-    ("out_size", Type::TEXT_ARRAY, "::numeric"),
-    ("input_hash", Type::TEXT_ARRAY, ""),
-    ("graph_run_id", Type::TEXT_ARRAY, ""),
-    ("graph_node", Type::TEXT_ARRAY, ""),
-    ("job_id", Type::TEXT_ARRAY, ""),
-    ("event_id", Type::UUID_ARRAY, ""),
-    ("chain", Type::UUID_ARRAY, ""),
-    ("seq", Type::TEXT_ARRAY, "::numeric"),
-    ("hash", Type::TEXT_ARRAY, ""),
-];
+/// The columns that are written: all but `id`, which the database numbers.
+const WRITTEN: &[(&str, Kind)] = COLUMNS.split_at(1).1;
 
 /// Whether rows have values for the column.
 pub(super) fn writes(column: &str) -> bool {
-    COLUMNS.iter().any(|(name, ..)| *name == column)
+    WRITTEN.iter().any(|(name, _)| *name == column)
+}
+
+impl Kind {
+    /// The type that a batch has the values in, and how one of them becomes the column's.
+    fn of_batch(self) -> (Type, &'static str) {
+        match self {
+            Self::Position | Self::Number => (Type::TEXT_ARRAY, "::numeric"),
+            Self::Time => (Type::TIMESTAMPTZ_ARRAY, ""),
+            Self::Text => (Type::TEXT_ARRAY, ""),
+            Self::Uuid => (Type::UUID_ARRAY, ""),
+        }
+    }
 }
 
 /// One statement for a batch of any size.
 static INSERT: LazyLock<String> = LazyLock::new(|| {
-    let names = list(|_, (name, ..)| (*name).into());
-    let values = list(|_, (name, _, cast)| format!("batch.{name}{cast}"));
-    let arrays = list(|n, _| format!("${}", n + 1));
+    let names = list(|_, name, _| name.into());
+    let values = list(|_, name, kind| format!("batch.{name}{}", kind.of_batch().1));
+    let arrays = list(|n, _, _| format!("${}", n + 1));
     format!(
         "INSERT INTO {TABLE} ({names}) SELECT {values} \
          FROM unnest({arrays}) WITH ORDINALITY AS batch ({names}, position) ORDER BY batch.position \
@@ -58,8 +47,8 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-fn list(of: impl Fn(usize, &Column) -> String) -> String {
-    COLUMNS.iter().enumerate().map(|(n, column)| of(n, column)).collect::<Vec<_>>().join(", ")
+fn list(of: impl Fn(usize, &str, Kind) -> String) -> String {
+    WRITTEN.iter().enumerate().map(|(n, (name, kind))| of(n, name, *kind)).collect::<Vec<_>>().join(", ")
 }
 
 /// A row to import.
@@ -152,7 +141,7 @@ impl Statement for Insert<'_, '_> {
         let hashes: Vec<Option<&str>> = self.column(|row| row.stamp.as_ref().map(|stamp| stamp.hash));
         let times: Vec<Timestamptz> = self.column(|row| row.at);
         let ids: Vec<Uuid> = self.column(|row| row.event_id);
-        let values: [&(dyn ToSql + Sync); COLUMNS.len()] = [
+        let values: [&(dyn ToSql + Sync); WRITTEN.len()] = [
             &times,
             &texts(|event| &event.req_id),
             &texts(|event| &event.workspace_id),
@@ -173,7 +162,7 @@ impl Statement for Insert<'_, '_> {
             &seqs,
             &hashes,
         ];
-        let kinds = COLUMNS.each_ref().map(|(_, kind, _)| kind.clone());
+        let kinds: Vec<Type> = WRITTEN.iter().map(|(_, kind)| kind.of_batch().0).collect();
         if prepares {
             let statement = client.prepare_typed_cached(&INSERT, &kinds).await?;
             return client.execute(&statement, &values).await;

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::bindings::audit::store::postgres::SinkError;
 use crate::database::link::{Lane, Link, Statement};
 use crate::database::row::Timestamptz;
-use crate::database::table::TABLE;
+use crate::database::table::{COLUMNS, Kind, TABLE};
 use crate::types::{Entry, Event, Filter, Order, Page, PageRequest};
 
 /// The most that the entries of a page may take in memory: well below what the component is given.
@@ -34,22 +34,6 @@ const OWN: &str = "(num_nulls(event_id, chain, seq, hash) = 0 \
 /// all that are numbered; it stays where it is until somebody writes the row anew.
 const POSITION: &str = "coalesce(id::bigint, (1::bigint << 62) + ((ctid::text::point)[0]::bigint << 16) \
                         + (ctid::text::point)[1]::bigint)";
-
-/// The columns of texts.
-const TEXTS: [&str; 12] = [
-    "req_id",
-    "workspace_id",
-    "user_id",
-    "agent_id",
-    "tool",
-    "action",
-    "status",
-    "input_hash",
-    "graph_run_id",
-    "graph_node",
-    "job_id",
-    "hash",
-];
 
 /// A page of what matches.
 pub(super) async fn page(link: &Arc<Link>, filter: &Filter, page: &PageRequest) -> Result<Page, SinkError> {
@@ -137,10 +121,11 @@ impl Select {
             true => format!("convert_to({name}, getdatabaseencoding())"),
             false => name.into(),
         };
+        let texts = COLUMNS.iter().filter(|(_, kind)| *kind == Kind::Text).map(|(name, _)| text(name));
         format!(
             "SELECT ts, {}, duration_ms::text, in_size::text, out_size::text, event_id, chain, seq::text, \
              {POSITION}, {OWN} AS own FROM {TABLE} {}",
-            TEXTS.map(text).join(", "),
+            texts.collect::<Vec<_>>().join(", "),
             self.rest
         )
     }

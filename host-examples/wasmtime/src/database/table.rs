@@ -10,7 +10,7 @@ pub(super) const TABLE: &str = "tool_audit_events";
 
 /// The type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Position,
     Time,
     Text,
@@ -22,7 +22,7 @@ enum Kind {
 use Kind::{Number, Position, Text, Time, Uuid};
 
 /// The columns in their order.
-const COLUMNS: [(&str, Kind); 20] = [
+pub(super) const COLUMNS: [(&str, Kind); 20] = [
     ("id", Position),
     ("ts", Time),
     ("req_id", Text),

@@ -178,6 +178,7 @@ impl Instance {
     /// # Errors
     /// As in the WIT, and [`Error::Trap`].
     pub fn flush(&mut self) -> Result<(), Error> {
+        self.hurry(None);
         self.call(|exports, store| exports.audit_store_writer().call_flush(store))
     }
 
@@ -212,6 +213,7 @@ impl Instance {
     /// # Errors
     /// As in the WIT, and [`Error::Trap`].
     pub fn close(&mut self) -> Result<(), Error> {
+        self.hurry(None);
         self.call(|exports, store| exports.audit_store_control().call_close(store))
     }
 
@@ -232,7 +234,7 @@ impl Instance {
         folder_id(&path).is_ok_and(|now| !matches!(&self.folder, Some(Ok(then)) if *then == now))
     }
 
-    /// From `at` on, the database takes nothing more from the component; none: it does again.
+    /// From `at` on, the database takes nothing more from the component, until it is flushed; none: it does again.
     pub(crate) fn hurry(&mut self, at: Option<Instant>) {
         let state = self.store.data_mut();
         (state.hurry_at, state.hurried) = (at, false);

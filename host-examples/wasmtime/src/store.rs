@@ -11,6 +11,7 @@ use std::vec;
 use crate::clock;
 use crate::component::Component;
 use crate::error::Error;
+use crate::instance::Instance;
 use crate::options::Options;
 use crate::queue::Queue;
 use crate::types::{Entry, Event, Filter, JsonlPage, Order, Page, PageRequest, Receipt, Status};
@@ -174,8 +175,7 @@ impl Handle {
     /// [`Error::Invalid`] for a time or a cursor that is not as it has to be; [`Error::Access`] where the
     /// folder cannot be read.
     pub fn read(&self, filter: &Filter, page: PageRequest) -> Result<Page, Error> {
-        let (filter, asked) = (filter.clone(), Instant::now());
-        self.ask(move |worker| worker.read(&filter, &page, asked))?
+        self.ask_to_read(filter, page, Instance::read)
     }
 
     /// [`Handle::read`] with the entries as JSON lines in one string.
@@ -183,8 +183,7 @@ impl Handle {
     /// # Errors
     /// As [`Handle::read`].
     pub fn read_jsonl(&self, filter: &Filter, page: PageRequest) -> Result<JsonlPage, Error> {
-        let (filter, asked) = (filter.clone(), Instant::now());
-        self.ask(move |worker| worker.read_jsonl(&filter, &page, asked))?
+        self.ask_to_read(filter, page, Instance::read_jsonl)
     }
 
     /// All entries that match, a page at a time: each that was stored before the first page is given once,
@@ -210,6 +209,16 @@ impl Handle {
     #[cfg(test)]
     pub(crate) fn queue(&self) -> &Queue {
         &self.queue
+    }
+
+    fn ask_to_read<T: Send + 'static>(
+        &self,
+        filter: &Filter,
+        page: PageRequest,
+        read: fn(&mut Instance, &Filter, &PageRequest) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let (filter, asked) = (filter.clone(), Instant::now());
+        self.ask(move |worker| worker.read(asked, |instance| read(instance, &filter, &page)))?
     }
 
     /// Has the worker do something, and waits for the answer.

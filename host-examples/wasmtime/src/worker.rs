@@ -13,7 +13,7 @@ use crate::instance::Instance;
 use crate::ledger::{Change, Ledger};
 use crate::options::Options;
 use crate::queue::{Queue, Request, Taken};
-use crate::types::{Event, Filter, JsonlPage, Page, PageRequest, Receipt, Spooled, Status};
+use crate::types::{Event, Receipt, Spooled, Status};
 use crate::warnings::Warnings;
 use crate::worker::backlog::Backlog;
 
@@ -197,25 +197,8 @@ impl Worker {
         }
     }
 
-    pub(crate) fn read(
-        &mut self,
-        filter: &Filter,
-        page: &PageRequest,
-        asked: Instant,
-    ) -> Result<Page, Error> {
-        self.reading(asked, |instance| instance.read(filter, page))
-    }
-
-    pub(crate) fn read_jsonl(
-        &mut self,
-        filter: &Filter,
-        page: &PageRequest,
-        asked: Instant,
-    ) -> Result<JsonlPage, Error> {
-        self.reading(asked, |instance| instance.read_jsonl(filter, page))
-    }
-
-    fn reading<T>(
+    /// Reads, for somebody who asked for it then.
+    pub(crate) fn read<T>(
         &mut self,
         asked: Instant,
         read: impl Fn(&mut Instance) -> Result<T, Error>,
@@ -264,7 +247,6 @@ impl Worker {
     /// Flushes the component, which drains a part of the spool; what is left of it, if it becomes smaller.
     fn flush_instance(&mut self) -> Result<Option<Spooled>, Error> {
         let before = self.seen.spooled();
-        self.instance.hurry(None);
         let mut flushed = self.counted(Instance::flush);
         if let Ok((Err(Error::Access(_)), _)) = flushed
             && self.follow_folder(0)
@@ -272,7 +254,6 @@ impl Worker {
             // With what the instance before had in memory.
             self.stalled = None;
             self.deliver();
-            self.instance.hurry(None);
             flushed = self.counted(Instance::flush);
         }
         match flushed {
@@ -367,7 +348,6 @@ impl Worker {
         for _ in 0..2 {
             // Why not all of it was taken is kept.
             let _ = self.deliver_all();
-            self.instance.hurry(None);
             match self.counted(Instance::close) {
                 Ok((Ok(()), _)) => break,
                 Ok((Err(error), _)) => {

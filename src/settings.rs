@@ -6,7 +6,6 @@ use crate::time::quoted;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt;
 
 /// Settings as the host gives them; the WIT record `config`.
 #[derive(Clone, Debug, Default)]
@@ -71,25 +70,6 @@ pub struct Settings {
     pub warnings: Vec<String>,
 }
 
-/// A wrong setting: where it came from, what it says, and what is accepted.
-struct Wrong {
-    source: Source,
-    found: String,
-    accepted: String,
-}
-
-enum Source {
-    Config(&'static str),
-    Variable(&'static str),
-}
-
-impl fmt::Display for Wrong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Source::Config(name) | Source::Variable(name)) = self.source;
-        write!(f, "{name}: {}; accepted is {}", self.found, self.accepted)
-    }
-}
-
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -127,129 +107,115 @@ impl Settings {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let mut resolving = Resolving { variable: &variable, warnings: Vec::new() };
         let default = Self::default();
-        let (requested, backend) = resolving
-            .text("backend", &config.backend, "AUDIT_BACKEND", |name| match Kind::named(name) {
-                Some(kind) if kind.needs_database() && !has_database() => {
-                    Err(format!("one of {}: the host has no database", Kind::WITHOUT_DATABASE))
-                }
-                Some(kind) => Ok((name.to_string(), kind)),
-                None if matches!(name, "postgres" | "auto") => {
-                    Err(format!("one of {}: this build has no database", Kind::WITHOUT_DATABASE))
-                }
-                None => Err(format!("one of {}", Kind::NAMES)),
-            })?
-            .unwrap_or_else(|| {
-                let requested = variable("AUDIT_BACKEND").unwrap_or_else(|| Kind::Jsonl.name().into());
-                (requested, Kind::Jsonl)
-            });
+        let (requested, backend) = resolving.backend(config, has_database)?;
         let jsonl_dir = config.jsonl_dir.clone().filter(|dir| !dir.is_empty());
         let jsonl_dir = jsonl_dir.or_else(|| variable("AUDIT_JSONL_DIR")).unwrap_or_else(|| {
             let root = variable("REPO_ROOT").unwrap_or_else(|| ".".into());
             format!("{}/ops/audit", root.trim_end_matches('/'))
         });
-        let durabilities = listed(&Durability::ALL.map(Durability::name));
-        let durability = resolving.text("durability", &config.durability, "AUDIT_DURABILITY", |name| {
+        let durability = resolving.text("durability", &config.durability, |name| {
             let found = Durability::ALL.into_iter().find(|durability| durability.name() == name);
-            found.ok_or_else(|| format!("one of {durabilities}"))
+            found.ok_or_else(|| format!("one of {}", listed(&Durability::ALL.map(Durability::name))))
         })?;
-        let memory_limit = resolving.number(
-            "memory_limit",
-            config.memory_limit,
-            "AUDIT_MEMORY_LIMIT",
-            1,
-            default.memory_limit as u64,
-        )?;
-        let batch_size = resolving.number(
-            "batch_size",
-            config.batch_size,
-            "AUDIT_BATCH_SIZE",
-            1,
-            default.batch_size as u64,
-        )?;
-        let flush_interval_ms = resolving.number(
-            "flush_interval_ms",
-            config.flush_interval_ms,
-            "AUDIT_FLUSH_INTERVAL_MS",
-            0,
-            default.flush_interval_ms,
-        )?;
-        let queue_limit = resolving.number(
-            "queue_limit",
-            config.queue_limit,
-            "AUDIT_QUEUE_LIMIT",
-            1,
-            default.queue_limit as u64,
-        )?;
-        let recovery_interval_s = resolving.number(
-            "recovery_interval_s",
-            config.recovery_interval_s,
-            "AUDIT_RECOVERY_INTERVAL_S",
-            1,
-            default.recovery_interval_s,
-        )?;
         Ok(Self {
             backend,
             requested,
             jsonl_dir,
             durability: durability.unwrap_or(default.durability),
-            memory_limit: usize::try_from(memory_limit).unwrap_or(usize::MAX),
-            batch_size: usize::try_from(batch_size).unwrap_or(usize::MAX),
-            flush_interval_ms,
-            queue_limit: usize::try_from(queue_limit).unwrap_or(usize::MAX),
-            recovery_interval_s,
+            memory_limit: resolving.count("memory_limit", config.memory_limit, default.memory_limit)?,
+            batch_size: resolving.count("batch_size", config.batch_size, default.batch_size)?,
+            flush_interval_ms: resolving
+                .number("flush_interval_ms", config.flush_interval_ms, 0)?
+                .unwrap_or(default.flush_interval_ms),
+            queue_limit: resolving.count("queue_limit", config.queue_limit, default.queue_limit)?,
+            recovery_interval_s: resolving
+                .number("recovery_interval_s", config.recovery_interval_s, 1)?
+                .unwrap_or(default.recovery_interval_s),
             warnings: resolving.warnings,
         })
     }
 }
 
+/// Looks a setting up in the configuration, then in the variable `AUDIT_` and its name in capitals.
 struct Resolving<'v> {
     variable: &'v dyn Fn(&str) -> Option<String>,
     warnings: Vec<String>,
 }
 
 impl Resolving<'_> {
+    /// The name of the backend that was asked for, and the backend.
+    fn backend(
+        &mut self,
+        config: &Config,
+        has_database: &dyn Fn() -> bool,
+    ) -> Result<(String, Kind), String> {
+        let found = self.text("backend", &config.backend, |name| match Kind::named(name) {
+            Some(kind) if kind.needs_database() && !has_database() => {
+                Err(format!("one of {}: the host has no database", Kind::WITHOUT_DATABASE))
+            }
+            Some(kind) => Ok((name.to_string(), kind)),
+            None if matches!(name, "postgres" | "auto") => {
+                Err(format!("one of {}: this build has no database", Kind::WITHOUT_DATABASE))
+            }
+            None => Err(format!("one of {}", Kind::NAMES)),
+        })?;
+        Ok(found.unwrap_or_else(|| {
+            let requested = (self.variable)("AUDIT_BACKEND");
+            (requested.unwrap_or_else(|| Kind::Jsonl.name().into()), Kind::Jsonl)
+        }))
+    }
+
     /// The value that `read` makes of the setting's text; `None`: nothing usable was given. `read` fails with
     /// what is accepted.
     fn text<T>(
         &mut self,
-        name: &'static str,
+        name: &str,
         given: &Option<String>,
-        variable: &'static str,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Result<Option<T>, String> {
-        let wrong = |source, text: &str, accepted| Wrong { source, found: quoted(text), accepted };
-        if let Some(text) = given {
-            let value = read(text).map_err(|accepted| wrong(Source::Config(name), text, accepted));
-            return value.map(Some).map_err(|wrong| wrong.to_string());
-        }
-        let Some(text) = (self.variable)(variable) else { return Ok(None) };
+        let Some((place, text)) = self.find(name, given) else { return Ok(None) };
         match read(&text) {
             Ok(value) => Ok(Some(value)),
             Err(accepted) => {
-                self.warn(&wrong(Source::Variable(variable), &text, accepted), name);
-                Ok(None)
+                let wrong = format!("{place}: {}; accepted is {accepted}", quoted(&text));
+                self.refuse(name, given.is_some(), wrong).map(|()| None)
             }
         }
     }
 
-    fn number(
-        &mut self,
-        name: &'static str,
-        given: Option<u64>,
-        variable: &'static str,
-        least: u64,
-        default: u64,
-    ) -> Result<u64, String> {
-        let read = |text: &str| match text.parse::<u64>() {
-            Ok(number) if number >= least => Ok(number),
-            _ => Err(format!("a whole number from {least}")),
-        };
-        let given = given.map(|number| number.to_string());
-        Ok(self.text(name, &given, variable, read)?.unwrap_or(default))
+    /// What the setting says, behind the name under which it does.
+    fn find(&self, name: &str, given: &Option<String>) -> Option<(String, String)> {
+        match given {
+            Some(text) => Some((name.into(), text.clone())),
+            None => {
+                let variable = format!("AUDIT_{}", name.to_ascii_uppercase());
+                let text = (self.variable)(&variable)?;
+                Some((variable, text))
+            }
+        }
     }
 
-    fn warn(&mut self, wrong: &Wrong, name: &str) {
+    /// An error for who set it; what the environment sets is a warning.
+    fn refuse(&mut self, name: &str, is_given: bool, wrong: String) -> Result<(), String> {
+        if is_given {
+            return Err(wrong);
+        }
         let default = if name == "backend" { Kind::Jsonl.name() } else { "the default" };
         self.warnings.push(format!("{wrong}; {default} is used"));
+        Ok(())
+    }
+
+    fn number(&mut self, name: &str, given: Option<u64>, least: u64) -> Result<Option<u64>, String> {
+        let given = given.map(|number| number.to_string());
+        self.text(name, &given, |text| match text.parse() {
+            Ok(number) if number >= least => Ok(number),
+            _ => Err(format!("a whole number from {least}")),
+        })
+    }
+
+    /// How many there may be of something, from 1.
+    fn count(&mut self, name: &str, given: Option<u64>, default: usize) -> Result<usize, String> {
+        let number = self.number(name, given, 1)?;
+        Ok(number.map_or(default, |number| usize::try_from(number).unwrap_or(usize::MAX)))
     }
 }

@@ -25,7 +25,7 @@ pub mod warnings;
 #[allow(missing_docs)]
 mod component;
 #[cfg(target_family = "wasm")]
-mod memory;
+mod runtime;
 #[cfg(target_family = "wasm")]
 mod wasi;
 

@@ -139,7 +139,7 @@ pub enum Reason {
     Invalid,
     /// The queue in memory is full.
     QueueFull,
-    /// The file cannot be written.
+    /// The file cannot be written, the store is closed, or the database refused the row.
     Unwritable,
 }
 

@@ -40,7 +40,7 @@ pub(crate) enum Command {
     Exec(Box<ExecArgs>),
     /// Record events from JSON lines
     Write(WriteArgs),
-    /// Move the events of JSON lines files into the database
+    /// Copy the events of JSON lines files into the database
     Import(ImportArgs),
     /// Show what is recorded
     Read(Box<ReadArgs>),
@@ -63,6 +63,9 @@ terminal counts 0. `out_size` is how many bytes it wrote to its output and error
 to a terminal: for what needs a terminal there is --tty.
 
 Output of background processes is passed on until the command itself ends.
+
+The command has the environment of `audit`, with DATABASE_URL if that is set there. Where it must not touch what is \
+recorded, use a role with SELECT and INSERT alone, or record into files (`--backend jsonl`) and import them later.
 
 Exit status: the command's own; 128 + the signal's number if one ended it; 127 if it is not found, 126 if it \
 cannot be run, 2 if the options are wrong: it is not run then; 1 in the place of 0 if output could not be passed \

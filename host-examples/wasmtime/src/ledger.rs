@@ -65,11 +65,9 @@ impl Ledger {
         }
         self.current = *now;
         self.next_seq += taken;
-        while let Some(oldest) = self.unflushed.front() {
-            if self.unflushed_count() - oldest.count < self.current.pending {
-                break;
-            }
-            self.unflushed.pop_front();
+        let mut kept = self.unflushed_count();
+        while let Some(oldest) = self.unflushed.pop_front_if(|oldest| kept - oldest.count >= now.pending) {
+            kept -= oldest.count;
         }
         Change { taken, rejected }
     }

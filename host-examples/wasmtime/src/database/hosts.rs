@@ -61,8 +61,12 @@ fn each(config: &Config) -> Vec<Config> {
             #[cfg(unix)]
             Host::Unix(folder) => alone.host_path(folder),
         };
-        addresses.get(n).map(|address| alone.hostaddr(*address));
-        ports.get(n).or(ports.first()).map(|port| alone.port(*port));
+        if let Some(address) = addresses.get(n) {
+            alone.hostaddr(*address);
+        }
+        if let Some(port) = ports.get(n).or(ports.first()) {
+            alone.port(*port);
+        }
         alone
     };
     config.get_hosts().iter().enumerate().map(alone).collect()
@@ -78,14 +82,32 @@ fn without_host(config: &Config) -> Config {
         .target_session_attrs(config.get_target_session_attrs())
         .channel_binding(config.get_channel_binding())
         .load_balance_hosts(config.get_load_balance_hosts());
-    config.get_user().map(|user| copy.user(user));
-    config.get_password().map(|password| copy.password(password));
-    config.get_dbname().map(|name| copy.dbname(name));
-    config.get_options().map(|options| copy.options(options));
-    config.get_application_name().map(|name| copy.application_name(name));
-    config.get_connect_timeout().map(|time| copy.connect_timeout(*time));
-    config.get_tcp_user_timeout().map(|time| copy.tcp_user_timeout(*time));
-    config.get_keepalives_interval().map(|time| copy.keepalives_interval(time));
-    config.get_keepalives_retries().map(|times| copy.keepalives_retries(times));
+    if let Some(user) = config.get_user() {
+        copy.user(user);
+    }
+    if let Some(password) = config.get_password() {
+        copy.password(password);
+    }
+    if let Some(name) = config.get_dbname() {
+        copy.dbname(name);
+    }
+    if let Some(options) = config.get_options() {
+        copy.options(options);
+    }
+    if let Some(name) = config.get_application_name() {
+        copy.application_name(name);
+    }
+    if let Some(time) = config.get_connect_timeout() {
+        copy.connect_timeout(*time);
+    }
+    if let Some(time) = config.get_tcp_user_timeout() {
+        copy.tcp_user_timeout(*time);
+    }
+    if let Some(time) = config.get_keepalives_interval() {
+        copy.keepalives_interval(time);
+    }
+    if let Some(times) = config.get_keepalives_retries() {
+        copy.keepalives_retries(times);
+    }
     copy
 }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::str;
 
+use audit_store::id;
 use audit_store::time::Timestamp;
 use bytes::BytesMut;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
@@ -46,12 +47,8 @@ impl<'e> Row<'e> {
     }
 }
 
-/// An identifier; that of zeros stands for none.
 fn uuid(field: &str, text: &str) -> Result<Uuid, String> {
-    Uuid::try_parse(text)
-        .ok()
-        .filter(|uuid| !uuid.is_nil())
-        .ok_or_else(|| format!("{field}: not a UUID; accepted is one as the store makes it"))
+    id::parse(text).ok_or_else(|| format!("{field}: not a UUID; accepted is one as the store makes it"))
 }
 
 /// A time as PostgreSQL sends and takes it: microseconds since 2000-01-01T00:00:00Z, of which the least and the

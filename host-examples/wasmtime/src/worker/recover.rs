@@ -6,10 +6,9 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, Utc};
+use audit_store::time::Timestamp;
 
 use super::Worker;
-use crate::clock;
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::ledger::Placed;
@@ -136,10 +135,8 @@ fn stored<'p>(
 
 /// The earliest and the latest of the times; none where one of them cannot be read.
 fn span<'t>(times: impl Iterator<Item = &'t str>) -> Option<(String, String)> {
-    let times = times.map(|time| Some(DateTime::parse_from_rfc3339(time).ok()?.to_utc()));
-    let times: Option<Vec<DateTime<Utc>>> = times.collect();
-    let times = times?;
-    Some((clock::text(times.iter().min()?), clock::text(times.iter().max()?)))
+    let times: Vec<Timestamp> = times.map(|time| Timestamp::parse(time).ok()).collect::<Option<_>>()?;
+    Some((times.iter().min()?.to_string(), times.iter().max()?.to_string()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `audit exec`: runs a command as a tool call, and records it when it ends.
 //!
-//! The command comes first: it is started before the component is loaded, and nothing is created in a folder
-//! that it may be about to fill before it has ended.
+//! The command comes first: it is started before the component is loaded, unless there are options to try, and nothing
+//! is created in a folder that it may be about to fill before it has ended.
 
 mod child;
 mod input;
@@ -16,7 +16,7 @@ use std::thread;
 use std::time::SystemTime;
 
 use audit_host::{Component, Error, Event, Instance, Options};
-use chrono::{DateTime, SecondsFormat, Utc};
+use audit_store::time::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use self::child::{Ended, Running};
@@ -27,19 +27,23 @@ use super::{TROUBLE, say, without_waiting};
 
 pub(super) fn run(args: &ExecArgs, options: Options) -> ExitCode {
     // A wrong option is refused before the command runs. What is wrong with the folder shows later.
-    if options.is_configured() {
+    let tried = options.is_configured().then(|| Component::load(&options));
+    if let Some(Ok(component)) = &tried {
         let trial = options.clone().read_only(true).warnings(|_| {});
-        if let Err(Error::Config(text)) = Instance::open(&trial) {
+        if let Err(Error::Config(text)) = Instance::start(component, &trial) {
             say(text);
             return ExitCode::from(TROUBLE);
         }
     }
+    let load = {
+        let options = options.clone();
+        move || tried.unwrap_or_else(|| Component::load(&options))
+    };
     let signals = Signals::catch();
     let started = SystemTime::now();
     let (component, ended) = match Running::start(&args.command, args.tty) {
         Ok(running) => {
-            let options = options.clone();
-            let loading = thread::Builder::new().spawn(move || Component::load(&options));
+            let loading = thread::Builder::new().spawn(load);
             let ended = running.wait(signals);
             let loaded = loading.map_err(|error| Error::Start(error.to_string()));
             let component = loaded.and_then(|loading| {
@@ -49,7 +53,7 @@ pub(super) fn run(args: &ExecArgs, options: Options) -> ExitCode {
         }
         Err(failed) => {
             say(&failed.text);
-            (Component::load(&options), Ended::never_ran(failed.status))
+            (load(), Ended::never_ran(failed.status))
         }
     };
     for problem in &ended.problems {
@@ -93,11 +97,9 @@ fn event(args: &ExecArgs, started: SystemTime, ended: &Ended) -> Event {
     }
 }
 
-/// RFC 3339; a clock before 1970 or after 9999 leaves it to the store.
 fn time(time: SystemTime) -> String {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let time = i64::try_from(since.as_micros()).ok().and_then(DateTime::<Utc>::from_timestamp_micros);
-    time.map(|time| time.to_rfc3339_opts(SecondsFormat::Micros, true)).unwrap_or_default()
+    Timestamp::clamped(i64::try_from(since.as_micros()).unwrap_or(i64::MAX)).to_string()
 }
 
 /// The command's name without its folder, as text that an event may have. Where it is a URL by mistake, its password is

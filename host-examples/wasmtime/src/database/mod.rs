@@ -30,8 +30,8 @@ use url::Target;
 
 /// A PostgreSQL database with the table `tool_audit_events`, which is created or upgraded when it is first used.
 ///
-/// A clone is cheap and shares the connections. Each call waits for its answer, a bounded time; it may be made
-/// on any thread, and in an asynchronous program on one that may block.
+/// A clone is cheap and shares the connections. Each call waits for its answer, and for each statement a bounded
+/// time; it may be made on any thread, and in an asynchronous program on one that may block.
 #[derive(Clone)]
 pub struct Database {
     link: Arc<Link>,

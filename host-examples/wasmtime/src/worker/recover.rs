@@ -73,6 +73,10 @@ impl Worker {
             again.retain(|placed| !stored.contains(&placed.seq));
             placed.retain(|placed| !stored.contains(&placed.seq));
             busy.extend(placed.into_iter().map(|placed| placed.event));
+        } else if !again.is_empty() || !busy.is_empty() {
+            self.note(
+                "some events may be recorded twice: there was no component to find out which are stored",
+            );
         }
         self.backlog.put_back(again.into_iter().map(|placed| placed.event).collect());
     }

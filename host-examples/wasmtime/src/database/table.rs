@@ -118,7 +118,7 @@ pub(super) struct Table {
     /// Whether it is a table: `r` and `p` are; none: there is nothing of that name.
     kind: Option<String>,
     columns: HashMap<String, Column>,
-    /// The columns of its indexes, such as `tool,ts`, and whether they are unique.
+    /// The columns of its indexes that have an order, such as `tool,ts`, and whether they are unique.
     indexes: Vec<(String, bool)>,
 }
 
@@ -156,6 +156,8 @@ const INSPECT: &str = "
                    FROM generate_series(1, i.indnkeyatts) k
                ) || CASE WHEN i.indisunique AND i.indimmediate THEN ' unique' ELSE '' END)
                FROM pg_catalog.pg_index i
+               JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+               JOIN pg_catalog.pg_am m ON m.oid = x.relam AND m.amname = 'btree'
                WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL
            ), '{}')
     FROM (SELECT pg_catalog.to_regclass('tool_audit_events') AS oid) sought

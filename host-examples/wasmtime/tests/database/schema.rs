@@ -84,6 +84,17 @@ fn the_table_of_another_program_is_upgraded_with_its_rows() {
 }
 
 #[test]
+fn an_index_without_an_order_does_not_stand_in_for_one_that_has() {
+    let cluster = Cluster::shared();
+    let url = cluster.database();
+    let table = ORIGINAL.replace("ON tool_audit_events (ts)", "ON tool_audit_events USING brin (ts)");
+    cluster.execute(&url, &table);
+    open(&url).insert(vec![entry(0)]).unwrap();
+    let ordered = "SELECT count(*) FROM pg_indexes WHERE tablename = 'tool_audit_events' AND indexdef LIKE '%btree (ts)'";
+    assert_eq!(value(cluster, &url, ordered), "1");
+}
+
+#[test]
 fn columns_of_other_types_are_converted() {
     let cluster = Cluster::shared();
     let url = cluster.database();

@@ -1,5 +1,7 @@
 //! A server that hangs: writers are not held up, and memory is bounded.
 
+use std::iter;
+use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -69,6 +71,26 @@ fn writers_are_neither_refused_nor_held_up_while_the_server_hangs() {
     assert_eq!((counts.stored, count(&cluster, &url)), (sent, sent));
     assert_eq!(out_of_order(&cluster, &url), 0);
     assert_eq!(spools(folder.path()).len(), 0);
+}
+
+#[test]
+fn a_store_that_ends_does_not_wait_twice_for_a_server_that_hangs() {
+    let hung = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://audit@{}/audit", hung.local_addr().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options::new().backend("auto").dir(folder.path()).database_url(&url).warnings(|_| ());
+    let options = options.batch_size(10).flush_interval(NEVER).database_timeout(Duration::from_millis(300));
+    let store = AuditStore::open_with(component(), options).unwrap();
+    (0..10).for_each(|n| store.write(event(n)));
+    let end = Instant::now() + Duration::from_secs(20);
+    while store.status().unwrap().counts.spooled < 10 {
+        assert!(Instant::now() < end);
+        thread::sleep(Duration::from_millis(10));
+    }
+    let status = store.close().unwrap();
+    assert_eq!((status.counts.spooled, status.backend.as_str()), (10, "spool"));
+    hung.set_nonblocking(true).unwrap();
+    assert_eq!(iter::from_fn(|| hung.accept().ok()).count(), 1);
 }
 
 #[test]

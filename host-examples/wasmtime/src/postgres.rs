@@ -1,12 +1,15 @@
 //! The import `audit:store/postgres`: the host's database, if it has one.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::bindings::audit::store::postgres::Host;
 pub use crate::bindings::audit::store::postgres::{RejectedRow, SinkError};
 use crate::database::Database;
 use crate::instance::State;
 use crate::types::{Entry, Filter, Page, PageRequest};
+
+/// An error that took so long was waited for.
+const LONG: Duration = Duration::from_millis(100);
 
 impl Host for State {
     fn insert_batch(&mut self, entries: Vec<Entry>) -> Result<Vec<RejectedRow>, SinkError> {
@@ -16,9 +19,14 @@ impl Host for State {
         if self.hurry_at.is_some_and(|at| Instant::now() >= at) {
             self.hurried = true;
             let text = "the database does not take events as fast as they come";
-            return Err(SinkError::Unavailable(text.into()));
+            let unanswered = self.unanswered.as_ref().map(|(_, error)| error.clone());
+            return Err(unanswered.unwrap_or_else(|| SinkError::Unavailable(text.into())));
         }
-        self.ask(|database| database.insert(entries))
+        let asked = Instant::now();
+        let answer = self.ask(|database| database.insert(entries));
+        let in_vain = answer.as_ref().err().filter(|_| asked.elapsed() >= LONG);
+        self.unanswered = in_vain.map(|error| (Instant::now(), error.clone()));
+        answer
     }
 
     fn select(&mut self, filter: Filter, page: PageRequest) -> Result<Page, SinkError> {

@@ -348,8 +348,13 @@ impl Worker {
         for _ in 0..2 {
             // Why not all of it was taken is kept.
             let _ = self.deliver_all();
+            let (backend, since) = (self.seen.backend.clone(), self.seen.since.clone());
             match self.counted(Instance::close) {
-                Ok((Ok(()), _)) => break,
+                Ok((Ok(()), _)) => {
+                    // A closed component has none in use.
+                    (self.seen.backend, self.seen.since) = (backend, since);
+                    break;
+                }
                 Ok((Err(error), _)) => {
                     self.note(&format!("the store was not closed well: {error}"));
                     break;

@@ -9,7 +9,7 @@ use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::bindings::audit::store::postgres::SinkError;
 use crate::database::insert;
-use crate::database::table::TABLE;
+use crate::database::table::{self, TABLE};
 
 /// Why a statement was not carried out.
 #[derive(Debug)]
@@ -175,10 +175,7 @@ fn tell_db(error: &DbError, names: &Names) -> SinkError {
         return SinkError::Unavailable(format!("the database is not available ({server}): {message}"));
     }
     if let Some(column) = unwritten(error) {
-        return SinkError::Other(format!(
-            "the column {column} of the table {TABLE} may not be NULL and has no default, and no event has a value for \
-             it; give it one, or let the table's owner run: ALTER TABLE {TABLE} ALTER COLUMN {column} DROP NOT NULL"
-        ));
+        return SinkError::Other(table::unwritten(column));
     }
     SinkError::Other(match error.code().code() {
         "28P01" => format!(

@@ -13,7 +13,7 @@ use tokio_postgres::error::SqlState;
 use crate::bindings::audit::store::postgres::SinkError;
 use crate::database::failure::Failure;
 use crate::database::link::{Lane, Link, within};
-use crate::database::table::{Lack, TABLE, Table};
+use crate::database::table::{self, Lack, TABLE, Table};
 
 /// The longest that an upgrade may take.
 const UPGRADE: Duration = Duration::from_secs(3600);
@@ -156,11 +156,7 @@ fn explain(failure: Failure, table: &Table, lack: &Lack) -> Result<(), Failure> 
              its owner run: {sql}"
         )
     } else if denied && schema.is_empty() {
-        format!(
-            "the search path names no schema that exists and that the user \"{role}\" may use, so there is none for \
-             the table {TABLE}; create one that it names, or name another, as with options=-csearch_path%3Dpublic in \
-             the database URL"
-        )
+        table::without_schema(role)
     } else if denied {
         format!(
             "the user \"{role}\" may not create the table {TABLE} in the schema \"{schema}\"; let the schema's owner \

@@ -84,6 +84,17 @@ fn the_table_of_another_program_is_upgraded_with_its_rows() {
 }
 
 #[test]
+fn an_index_without_an_order_does_not_stand_in_for_one_that_has() {
+    let cluster = Cluster::shared();
+    let url = cluster.database();
+    let table = ORIGINAL.replace("ON tool_audit_events (ts)", "ON tool_audit_events USING brin (ts)");
+    cluster.execute(&url, &table);
+    open(&url).insert(vec![entry(0)]).unwrap();
+    let ordered = "SELECT count(*) FROM pg_indexes WHERE tablename = 'tool_audit_events' AND indexdef LIKE '%btree (ts)'";
+    assert_eq!(value(cluster, &url, ordered), "1");
+}
+
+#[test]
 fn columns_of_other_types_are_converted() {
     let cluster = Cluster::shared();
     let url = cluster.database();
@@ -165,6 +176,7 @@ fn an_id_that_nothing_numbers_is_named_to_writers() {
     let answer = database.insert(vec![entry(0)]);
     let Err(SinkError::Other(text)) = &answer else { panic!("{answer:?}") };
     assert!(text.contains("the column id") && text.contains("neither"), "{text}");
+    assert_eq!(database.obstacle(), Ok(Some(text.clone())));
     let mend = text.split(": ").last().unwrap();
     cluster.execute(&url, &mend.replace("WITH n", "WITH 8"));
     assert_eq!(database.insert(vec![entry(0)]), Ok(Vec::new()));
@@ -183,6 +195,27 @@ fn an_id_that_nothing_numbers_is_named_to_writers() {
     ] {
         cluster.execute(&url, &format!("DROP TABLE tool_audit_events; {}; {trigger}", table(id)));
         assert_eq!(open(&url).insert(vec![entry(0)]), Ok(Vec::new()), "{id}");
+    }
+}
+
+#[test]
+fn a_column_that_no_event_has_a_value_for_is_named_before_a_row_is_refused() {
+    let cluster = Cluster::shared();
+    let url = cluster.database();
+    cluster.execute(&url, &format!("{ORIGINAL}; CREATE DOMAIN tenant AS TEXT NOT NULL"));
+    for kind in ["TEXT NOT NULL DEFAULT ''", "tenant DEFAULT ''"] {
+        cluster.execute(&url, &format!("ALTER TABLE tool_audit_events ADD COLUMN tenant {kind}"));
+        assert_eq!(open(&url).insert(vec![entry(0)]), Ok(Vec::new()), "{kind}");
+        cluster.execute(&url, "ALTER TABLE tool_audit_events ALTER COLUMN tenant DROP DEFAULT");
+        let database = open(&url);
+        let answer = database.insert(vec![entry(1)]);
+        assert!(
+            matches!(&answer, Err(SinkError::Other(text)) if text.contains("the column tenant")),
+            "{answer:?}"
+        );
+        assert_eq!(Err(SinkError::Other(database.obstacle().unwrap().unwrap())), answer);
+        assert_eq!(read(&database).len(), 3);
+        cluster.execute(&url, "ALTER TABLE tool_audit_events DROP COLUMN tenant");
     }
 }
 
@@ -243,9 +276,11 @@ fn a_search_path_without_a_schema_is_named() {
     let cluster = Cluster::shared();
     let url = cluster.database();
     for path in ["nowhere", "%22%22"] {
-        let answer = open(&format!("{url}?options=-csearch_path%3D{path}")).insert(vec![entry(0)]);
+        let database = open(&format!("{url}?options=-csearch_path%3D{path}"));
+        let answer = database.insert(vec![entry(0)]);
         let Err(SinkError::Other(text)) = &answer else { panic!("{answer:?}") };
         assert!(text.contains("the search path names no schema"), "{text}");
+        assert_eq!(database.obstacle(), Ok(Some(text.clone())));
         assert!(!text.contains("\"\""), "{text}");
     }
 }

@@ -213,6 +213,8 @@ fn the_status_finds_out_whether_the_database_takes_events() {
 
     site.sql(&format!("ALTER ROLE {name} SET default_transaction_read_only = on"));
     assert!(obstacle(&site, &url).contains("default_transaction_read_only"));
+    let wrong = url.replace("hidden", "wrong");
+    assert!(obstacle(&site, &wrong).contains("password authentication failed"));
 }
 
 #[test]

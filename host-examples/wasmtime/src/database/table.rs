@@ -139,7 +139,7 @@ const INSPECT: &str = "
            coalesce(n.nspname, current_schema(), '')::text,
            c.relkind::text,
            coalesce((
-               SELECT array_agg(a.attname::text || ' ' || coalesce(b.typname, t.typname) || ' '
+               SELECT pg_catalog.array_agg(a.attname::text || ' ' || coalesce(b.typname, t.typname) || ' '
                                 || CASE WHEN b.oid IS NULL THEN a.atttypmod ELSE t.typtypmod END || ' '
                                 || a.attnotnull || ' '
                                 || ((a.attnotnull OR t.typnotnull)
@@ -151,7 +151,7 @@ const INSPECT: &str = "
                WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
            ), '{}'),
            coalesce((
-               SELECT array_agg((
+               SELECT pg_catalog.array_agg((
                    SELECT string_agg(pg_catalog.pg_get_indexdef(i.indexrelid, k, false), ',' ORDER BY k)
                    FROM generate_series(1, i.indnkeyatts) k
                ) || CASE WHEN i.indisunique AND i.indimmediate THEN ' unique' ELSE '' END)

@@ -25,6 +25,17 @@ const UNANSWERED: Duration = Duration::from_secs(30);
 /// Parameters that are not tokio-postgres's.
 const OWN: [&str; 4] = ["sslmode", "sslrootcert", "sslcert", "sslkey"];
 
+/// Whether a parameter of libpq that tokio-postgres does not know asks for what is so anyway.
+fn is_so_anyway(key: &str, value: &str) -> bool {
+    match key {
+        "client_encoding" => matches!(value.to_ascii_lowercase().as_str(), "utf8" | "utf-8"),
+        "gssencmode" => matches!(value, "disable" | "prefer"),
+        "sslcompression" => value == "0",
+        "sslsni" => value == "1",
+        _ => false,
+    }
+}
+
 /// The others, by which it is told what is wrong.
 const KNOWN: [&str; 19] = [
     "user",
@@ -103,7 +114,7 @@ impl Target {
 
 /// The parameters of a URL, parted.
 struct Split {
-    /// The URL without those of `OWN`.
+    /// The URL without those of `OWN`, and without those that ask for what is so anyway.
     rest: String,
     /// Those of `OWN`.
     own: Vec<(String, String)>,
@@ -126,9 +137,11 @@ fn split_url(url: &str, address: &str) -> Result<Split, String> {
     let (mut others, mut own) = (Vec::new(), Vec::new());
     for parameter in query[1..].split('&').filter(|parameter| !parameter.is_empty()) {
         let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        match decode(key)? {
-            key if OWN.contains(&key.as_str()) => own.push((key, decode(value)?)),
-            _ => others.push(parameter),
+        let (key, value) = (decode(key)?, decode(value)?);
+        if OWN.contains(&key.as_str()) {
+            own.push((key, value));
+        } else if !is_so_anyway(&key, &value) {
+            others.push(parameter);
         }
     }
     let separator = if others.is_empty() { "" } else { "?" };
@@ -153,7 +166,7 @@ fn split_pairs(text: &str) -> Result<Split, String> {
         let (value, after) = value(if quoted { &after[1..] } else { after }, quoted).ok_or_else(malformed)?;
         if OWN.contains(&key) {
             own.push((key.to_owned(), value));
-        } else {
+        } else if !is_so_anyway(key, &value) {
             let value = value.replace('\\', "\\\\").replace('\'', "\\'");
             rest.push_str(&format!("{key}='{value}' "));
         }

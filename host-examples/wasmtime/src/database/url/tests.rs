@@ -38,6 +38,22 @@ fn urls_and_pairs_say_the_same() {
 }
 
 #[test]
+fn what_libpq_knows_and_is_so_anyway_is_accepted() {
+    for (parameter, value) in
+        [("client_encoding", "UTF8"), ("gssencmode", "disable"), ("sslcompression", "0"), ("sslsni", "1")]
+    {
+        for url in [
+            format!("postgres://u@h/d?{parameter}={value}&connect_timeout=3"),
+            format!("host=h user=u dbname=d {parameter}={value} connect_timeout=3"),
+        ] {
+            assert_eq!(parse(&url).config.get_connect_timeout(), Some(&Duration::from_secs(3)), "{url}");
+        }
+        let url = format!("postgres://u@h/d?{parameter}=require");
+        assert!(refused(&url).contains("a parameter that is not known"), "{url}");
+    }
+}
+
+#[test]
 fn signs_that_pairs_need_survive() {
     let config = parse(r"host=h password='it\'s \\ a = b' user=u").config;
     assert_eq!(config.get_password(), Some(&br"it's \ a = b"[..]));

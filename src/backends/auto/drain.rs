@@ -148,7 +148,8 @@ impl<H: Host> Spool<H> {
     /// Makes another's file, which is drained up to `offset`, one of this instance's; false: it is too young.
     fn take_over(&mut self, from: &str, offset: u64) -> Result<bool, Error> {
         let modified = self.folder.open(from).ok().and_then(|file| file.modified());
-        let age = modified.map_or(0, |modified| self.host.now().micros() - modified.micros());
+        // Where the clock was set back, it was written to in the future.
+        let age = modified.map_or(0, |modified| self.host.now().micros().abs_diff(modified.micros()));
         if age < TAKEN_MICROS {
             return Ok(false);
         }

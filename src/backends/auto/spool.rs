@@ -41,10 +41,10 @@ const FILE_BYTES: u64 = if cfg!(test) { 4_000 } else { 256 << 10 };
 const DRAIN_BATCH: usize = if cfg!(test) { 1 } else { 500 };
 
 /// After so long, in microseconds, the owner does not append to a file any more.
-const CLOSED_MICROS: i64 = 30_000_000;
+const CLOSED_MICROS: u64 = 30_000_000;
 
 /// After so long, in microseconds, another instance may take a file over.
-pub(super) const TAKEN_MICROS: i64 = 60_000_000;
+pub(super) const TAKEN_MICROS: u64 = 60_000_000;
 
 /// How often lines are appended anew because their file was taken over.
 const TRIES: u32 = 5;

@@ -103,3 +103,17 @@ fn numbers_of_files_are_never_given_twice() {
     outage(6..8, &mut other);
     assert_eq!(stored(&host), "0 1 2 3 4 5 6 7");
 }
+
+#[test]
+fn a_spool_that_was_written_to_in_the_future_is_old_too() {
+    let host = TestHost::with_database(NOON);
+    let mut killed = open_with_batches_of(2, &host);
+    set_down(&host, true);
+    killed.write_batch(events(0..3)).unwrap();
+    drop(killed);
+    set_down(&host, false);
+    host.pass_seconds(-3600);
+    open_with_batches_of(2, &host).flush().unwrap();
+    assert_eq!(stored(&host), "0 1 2");
+    assert_eq!(spools(&host), [""; 0]);
+}

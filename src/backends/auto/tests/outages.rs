@@ -176,3 +176,17 @@ fn what_is_spooled_goes_first_also_after_another_configuration() {
     assert_counts(&store, 6, 4, 0);
     assert_eq!(store.status().counts.dropped.unwritable, 1);
 }
+
+#[test]
+fn a_clock_that_is_set_back_does_not_put_off_the_next_try() {
+    let host = TestHost::with_database(NOON);
+    let mut store = open_with_batches_of(1, &host);
+    set_down(&host, true);
+    store.write(event(0));
+    set_down(&host, false);
+    host.pass_seconds(-86_400);
+    store.write(event(1));
+    host.pass_seconds(300);
+    store.write(event(2));
+    assert_eq!(stored(&host), "0 1 2");
+}

@@ -106,3 +106,25 @@ fn what_is_no_line_of_a_store_is_kept_however_long_it_is() {
     assert_eq!(host.file(&refused).matches('x').count(), 50_000);
     assert_eq!(spools(&host), [""; 0]);
 }
+
+#[test]
+fn what_others_add_to_a_spool_or_take_from_it_costs_none_of_the_lines_that_follow() {
+    for tamper in ["{\"ts\":\"torn", "no event\n"] {
+        let host = TestHost::with_database(NOON);
+        let mut store = open_with_batches_of(1, &host);
+        set_down(&host, true);
+        store.write(event(0));
+        host.append(&spools(&host)[0], tamper.as_bytes());
+        store.write(event(1));
+        // Nor does taking back what does not fit.
+        let used: usize = spools(&host).iter().map(|name| host.file(name).len()).sum();
+        host.0.borrow_mut().capacity = Some(used + 100);
+        store.write(event(2));
+        host.0.borrow_mut().capacity = None;
+        assert_counts(&store, 0, 2, 1);
+        set_down(&host, false);
+        store.flush().unwrap();
+        assert_eq!(stored(&host), "0 1 2");
+        assert_counts(&store, 3, 0, 0);
+    }
+}

@@ -117,3 +117,24 @@ fn a_spool_that_was_written_to_in_the_future_is_old_too() {
     assert_eq!(stored(&host), "0 1 2");
     assert_eq!(spools(&host), [""; 0]);
 }
+
+#[test]
+fn one_folder_by_two_paths_is_one_spool() {
+    let host = TestHost::with_database(NOON);
+    host.database(|database| database.poison = ["1"].into());
+    let mut store = open_with_batches_of(1, &host);
+    set_down(&host, true);
+    store.write_batch(events(0..3)).unwrap();
+    let first = host.file(&spools(&host)[0]);
+    let (backend, jsonl_dir) = (Some("auto".into()), Some("/work/ops/audit".into()));
+    store.configure(&Config { backend, jsonl_dir, batch_size: Some(1), ..Config::default() }).unwrap();
+    host.0.borrow_mut().capacity = Some(first.len() + 100);
+    store.write(event(3));
+    assert_eq!(host.file(&spools(&host)[0]), first);
+    host.0.borrow_mut().capacity = None;
+    store.write(event(4));
+    set_down(&host, false);
+    store.flush().unwrap();
+    assert_eq!(host.database(|database| database.rows.len()), 4);
+    assert_balanced(&store);
+}

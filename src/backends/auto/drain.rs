@@ -111,10 +111,15 @@ impl<H: Host> Spool<H> {
     pub fn drain_others(&mut self, mut budget: Budget) -> Result<(), Error> {
         self.look()?;
         let mut later = Vec::new();
+        let mut stuck = None;
         let mut others = core::mem::take(&mut self.others).into_iter();
         let mut result = Ok(());
         for other in others.by_ref() {
             let Other { chain, number, offset, .. } = other;
+            if stuck == Some(chain) {
+                later.push(other);
+                continue;
+            }
             let name = name(chain, number);
             let mut file = SpoolFile::new(number, offset);
             match self.drain_file(&name, &mut file, false, &mut budget) {
@@ -132,7 +137,8 @@ impl<H: Host> Spool<H> {
                     later.push(Other { offset: file.offset, ..other });
                     let goes_on = matches!(error, Error::Access(_));
                     result = Err(error);
-                    // A file that cannot be read holds up no other; a database that does not answer does.
+                    stuck = Some(chain);
+                    // A file that cannot be read holds up no other chain; a database that does not answer does.
                     if !goes_on {
                         break;
                     }
@@ -244,7 +250,12 @@ impl<H: Host> Spool<H> {
             if chain == self.chain && self.own.iter().any(|own| own.number == number) {
                 continue;
             }
-            let Ok(size) = self.folder.open(&file).and_then(|file| file.size()) else { continue };
+            let size = match self.folder.open(&file).and_then(|file| file.size()) {
+                Ok(size) => size,
+                Err(FileError::NotFound) => continue,
+                // Draining it tells why.
+                Err(_) => 0,
+            };
             let known = self.others.iter().find(|other| other.chain == chain && other.number == number);
             others.push(Other { chain, number, offset: known.map_or(0, |known| known.offset), size });
         }

@@ -138,3 +138,27 @@ fn one_folder_by_two_paths_is_one_spool() {
     assert_eq!(host.database(|database| database.rows.len()), 4);
     assert_balanced(&store);
 }
+
+#[test]
+fn a_file_that_cannot_be_read_is_not_overtaken_by_later_ones_of_its_chain() {
+    let host = TestHost::with_database(NOON);
+    let mut killed = open_with_batches_of(1, &host);
+    set_down(&host, true);
+    killed.write(event(0));
+    host.pass_seconds(31);
+    killed.write(event(1));
+    drop(killed);
+    let mut another = open_with_batches_of(1, &host);
+    another.write(event(2));
+    drop(another);
+    set_down(&host, false);
+    let mut store = open_with_batches_of(1, &host);
+    host.0.borrow_mut().unreadable = Some(spools(&host)[0].clone());
+    store.flush().unwrap();
+    // Files of others do not wait.
+    assert_eq!(stored(&host), "2");
+    assert!(store.status().spooled_by_others > 0);
+    host.0.borrow_mut().unreadable = None;
+    store.flush().unwrap();
+    assert_eq!(stored(&host), "2 0 1");
+}

@@ -305,6 +305,9 @@ impl Folder for TestFolder {
 
     fn remove(&mut self, name: &str) -> Result<(), FileError> {
         self.check()?;
+        if self.host.0.borrow().keeps_files {
+            return Err(FileError::Other("permission denied".into()));
+        }
         self.host.0.borrow_mut().files.remove(name).map(drop).ok_or(FileError::NotFound)
     }
 

@@ -204,7 +204,9 @@ impl<H: Host> Spool<H> {
                     rest = after;
                 }
                 for refusal in database::insert(&*self.host, &lines)? {
-                    let notice = self.set_aside(&refusal);
+                    let mut notice = self.set_aside(&refusal);
+                    // One that is drained again was counted then.
+                    notice.lost = notice.lost.min(own.lines);
                     self.notices.push(notice);
                 }
                 own.offset += lines.iter().map(|line| line.len() as u64).sum::<u64>();

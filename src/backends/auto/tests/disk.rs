@@ -128,3 +128,19 @@ fn what_others_add_to_a_spool_or_take_from_it_costs_none_of_the_lines_that_follo
         assert_counts(&store, 3, 0, 0);
     }
 }
+
+#[test]
+fn a_row_that_is_refused_counts_once_however_often_its_file_is_drained() {
+    let host = TestHost::with_database(NOON);
+    host.database(|database| database.poison = ["1"].into());
+    let mut store = open_with_batches_of(2, &host);
+    set_down(&host, true);
+    store.write_batch(events(0..3)).unwrap();
+    set_down(&host, false);
+    host.0.borrow_mut().keeps_files = true;
+    for _ in 0..3 {
+        store.flush().unwrap();
+        let counts = assert_balanced(&store);
+        assert_eq!((counts.stored, counts.dropped.unwritable), (2, 1), "{counts:?}");
+    }
+}

@@ -274,9 +274,11 @@ impl<H: Host> Spool<H> {
             let names = self.folder.list().map_err(|error| self.access("list the spool", &error))?;
             let mut gone = false;
             for (name, _) in names.iter().filter(|(name, is_file)| *is_file && parts(name).is_some()) {
-                let mut zones = Zones::new(Timestamp::MIN.day());
+                let (mut zones, before) = (Zones::new(Timestamp::MIN.day()), page.skipped());
                 let scanned = self.folder.open(name).and_then(|file| scan_file(&file, &mut zones, page));
                 match scanned {
+                    // Lines are counted with the first page.
+                    Ok(()) if page.goes_on() => page.skipped_before(before),
                     Ok(()) => {}
                     // It has another name now, or is in the database.
                     Err(FileError::NotFound) => gone = true,
@@ -288,9 +290,6 @@ impl<H: Host> Spool<H> {
             if !gone {
                 break;
             }
-        }
-        if page.goes_on() {
-            page.skipped_before(skipped);
         }
         Ok(())
     }

@@ -23,3 +23,23 @@ fn reads_join_the_spool_and_the_database_and_give_each_event_once() {
     };
     assert!(text.contains("it is down"), "{text}");
 }
+
+#[test]
+fn a_spool_that_cannot_be_read_counts_as_skipped_on_each_page() {
+    let host = TestHost::with_database(NOON);
+    let mut store = open_with_batches_of(1, &host);
+    store.write_batch(events(0..2)).unwrap();
+    host.database(|database| database.loses_each = Some(1));
+    store.write(event(2));
+    host.append(&spools(&host)[0], b"no event\n");
+    let mut request = PageRequest { limit: 1, ..PageRequest::default() };
+    let page = store.read(Filter::default(), &request).unwrap();
+    assert_eq!(page.skipped, 1);
+    request.cursor = page.next;
+    host.0.borrow_mut().unreadable = Some(spools(&host)[0].clone());
+    let page = store.read(Filter::default(), &request).unwrap();
+    assert_eq!((page.entries.len(), page.skipped), (1, 1));
+    host.0.borrow_mut().unreadable = None;
+    // Lines are counted with the first page.
+    assert_eq!(store.read(Filter::default(), &request).unwrap().skipped, 0);
+}

@@ -2,6 +2,7 @@
 
 use super::*;
 use alloc::collections::BTreeMap;
+use alloc::vec;
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -16,6 +17,9 @@ enum Step {
     Pass(i64),
     Capacity(usize),
     Read(usize, bool, u32),
+    Tamper(usize),
+    Unreadable(usize),
+    KeepFiles(bool),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -26,16 +30,19 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => any::<bool>().prop_map(Step::Down),
         1 => (0..4_usize).prop_map(Step::Answers),
         1 => (1..4_usize).prop_map(Step::LoseEach),
-        2 => (1..200_i64).prop_map(Step::Pass),
+        2 => (-4_000..200_i64).prop_map(Step::Pass),
         1 => (0..6_000_usize).prop_map(Step::Capacity),
         2 => (0..2_usize, any::<bool>(), 1..9_u32).prop_map(|(who, newest, limit)| Step::Read(who, newest, limit)),
+        1 => (0..4_usize).prop_map(Step::Tamper),
+        1 => (0..8_usize).prop_map(Step::Unreadable),
+        1 => any::<bool>().prop_map(Step::KeepFiles),
     ];
     proptest::collection::vec(step, 0..40)
 }
 
 proptest! {
-    /// Two instances on one folder and one table, with kills, outages, lost answers and a full disk at any time:
-    /// the table has each event that was taken and not lost with a killed instance's memory, once, and each
+    /// Two instances on one folder and one table, with kills, outages, lost answers, a full disk, files that cannot be
+    /// read or removed or that others write to, and a clock that is set, at any time: the table has each event that was taken and not lost with a killed instance's memory, once, and each
     /// chain in its order.
     #[test]
     fn nothing_is_lost_doubled_or_out_of_order(steps in steps()) {
@@ -71,10 +78,21 @@ proptest! {
                 Step::Capacity(bytes) => {
                     host.0.borrow_mut().capacity = Some(bytes).filter(|bytes| *bytes > 1_000);
                 }
+                Step::Tamper(which) => {
+                    if let Some(name) = spools(&host).get(which) {
+                        host.append(name, b"{\"ts\":\"torn");
+                    }
+                }
+                Step::Unreadable(which) => {
+                    let name = spools(&host).get(which).cloned();
+                    host.0.borrow_mut().unreadable = name;
+                }
+                Step::KeepFiles(keeps) => host.0.borrow_mut().keeps_files = keeps,
                 Step::Read(who, newest, limit) => {
                     let order = if newest { Order::NewestFirst } else { Order::OldestFirst };
                     if stores[who].read(Filter::default(), &PageRequest::default()).is_ok()
                         && host.database(|database| database.answers).is_none()
+                        && host.0.borrow().unreadable.is_none()
                     {
                         let mut other_memory = stores[1 - who].status().counts.pending;
                         let found = read(&mut stores[who], order, limit);
@@ -98,7 +116,10 @@ proptest! {
         }
         set_down(&host, false);
         host.database(|database| (database.answers, database.loses_each) = (None, None));
-        host.0.borrow_mut().capacity = None;
+        {
+            let mut state = host.0.borrow_mut();
+            (state.capacity, state.unreadable, state.keeps_files) = (None, None, false);
+        }
         for _ in 0..3 {
             host.pass_seconds(61);
             for store in &mut stores {

@@ -30,6 +30,10 @@ pub struct State {
     pub sync_fails: bool,
     /// What every use of the folder fails with.
     pub broken: Option<&'static str>,
+    /// The file that cannot be opened to read.
+    pub unreadable: Option<String>,
+    /// Makes the removing of files fail.
+    pub keeps_files: bool,
     /// Bytes of lines that were read.
     pub bytes_read: u64,
     pub syncs: u32,
@@ -274,6 +278,9 @@ impl Folder for TestFolder {
 
     fn open(&mut self, name: &str) -> Result<TestFile, FileError> {
         self.check()?;
+        if self.host.0.borrow().unreadable.as_deref() == Some(name) {
+            return Err(FileError::Other("permission denied".into()));
+        }
         let content = self.host.0.borrow().files.get(name).cloned().ok_or(FileError::NotFound)?;
         Ok(TestFile { content, host: self.host.clone() })
     }
@@ -298,6 +305,9 @@ impl Folder for TestFolder {
 
     fn remove(&mut self, name: &str) -> Result<(), FileError> {
         self.check()?;
+        if self.host.0.borrow().keeps_files {
+            return Err(FileError::Other("permission denied".into()));
+        }
         self.host.0.borrow_mut().files.remove(name).map(drop).ok_or(FileError::NotFound)
     }
 

@@ -28,11 +28,6 @@ impl Zones {
     pub fn new(day: Day) -> Self {
         Self { day, size: 0, parts: Vec::new() }
     }
-
-    /// A new read begins: its lines that are no events are counted anew.
-    pub fn count_anew(&mut self) {
-        self.parts.iter_mut().for_each(|part| part.counted = false);
-    }
 }
 
 #[derive(Clone, Copy, Default)]

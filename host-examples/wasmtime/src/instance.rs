@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use wasmtime::component::ResourceTable;
@@ -235,6 +235,11 @@ impl Instance {
     #[must_use]
     pub fn found_no_folder(&self) -> bool {
         matches!(&self.folder, Some(Err(NoFolder { missing: true, .. })))
+    }
+
+    /// The folder of the daily files, or of the spool.
+    pub(crate) fn folder_path(&self) -> Option<PathBuf> {
+        self.options.folder()
     }
 
     /// Whether the path of the folder leads to another one now than when the instance was started: that one was

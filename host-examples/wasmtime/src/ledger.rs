@@ -98,10 +98,11 @@ impl Ledger {
         spooled
     }
 
-    /// So many events that no instance has counted turned out to be stored.
-    pub(crate) fn found(&mut self, count: u64) {
-        self.carried.received += count;
-        self.carried.stored += count;
+    /// So many events that no instance has counted turned out to be stored, or spooled.
+    pub(crate) fn found(&mut self, stored: u64, spooled: u64) {
+        self.carried.received += stored + spooled;
+        self.carried.stored += stored;
+        self.carried.spooled += spooled;
     }
 
     /// So many events that no instance has counted were refused to the caller.

@@ -111,10 +111,15 @@ impl<H: Host> Spool<H> {
     pub fn drain_others(&mut self, mut budget: Budget) -> Result<(), Error> {
         self.look()?;
         let mut later = Vec::new();
+        let mut stuck = None;
         let mut others = core::mem::take(&mut self.others).into_iter();
         let mut result = Ok(());
         for other in others.by_ref() {
             let Other { chain, number, offset, .. } = other;
+            if stuck == Some(chain) {
+                later.push(other);
+                continue;
+            }
             let name = name(chain, number);
             let mut file = SpoolFile::new(number, offset);
             match self.drain_file(&name, &mut file, false, &mut budget) {
@@ -132,7 +137,8 @@ impl<H: Host> Spool<H> {
                     later.push(Other { offset: file.offset, ..other });
                     let goes_on = matches!(error, Error::Access(_));
                     result = Err(error);
-                    // A file that cannot be read holds up no other; a database that does not answer does.
+                    stuck = Some(chain);
+                    // A file that cannot be read holds up no other chain; a database that does not answer does.
                     if !goes_on {
                         break;
                     }
@@ -148,7 +154,8 @@ impl<H: Host> Spool<H> {
     /// Makes another's file, which is drained up to `offset`, one of this instance's; false: it is too young.
     fn take_over(&mut self, from: &str, offset: u64) -> Result<bool, Error> {
         let modified = self.folder.open(from).ok().and_then(|file| file.modified());
-        let age = modified.map_or(0, |modified| self.host.now().micros() - modified.micros());
+        // Where the clock was set back, it was written to in the future.
+        let age = modified.map_or(0, |modified| self.host.now().micros().abs_diff(modified.micros()));
         if age < TAKEN_MICROS {
             return Ok(false);
         }
@@ -197,7 +204,9 @@ impl<H: Host> Spool<H> {
                     rest = after;
                 }
                 for refusal in database::insert(&*self.host, &lines)? {
-                    let notice = self.set_aside(&refusal);
+                    let mut notice = self.set_aside(&refusal);
+                    // One that is drained again was counted then.
+                    notice.lost = notice.lost.min(own.lines);
                     self.notices.push(notice);
                 }
                 own.offset += lines.iter().map(|line| line.len() as u64).sum::<u64>();
@@ -243,7 +252,12 @@ impl<H: Host> Spool<H> {
             if chain == self.chain && self.own.iter().any(|own| own.number == number) {
                 continue;
             }
-            let Ok(size) = self.folder.open(&file).and_then(|file| file.size()) else { continue };
+            let size = match self.folder.open(&file).and_then(|file| file.size()) {
+                Ok(size) => size,
+                Err(FileError::NotFound) => continue,
+                // Draining it tells why.
+                Err(_) => 0,
+            };
             let known = self.others.iter().find(|other| other.chain == chain && other.number == number);
             others.push(Other { chain, number, offset: known.map_or(0, |known| known.offset), size });
         }
@@ -260,9 +274,11 @@ impl<H: Host> Spool<H> {
             let names = self.folder.list().map_err(|error| self.access("list the spool", &error))?;
             let mut gone = false;
             for (name, _) in names.iter().filter(|(name, is_file)| *is_file && parts(name).is_some()) {
-                let mut zones = Zones::new(Timestamp::MIN.day());
+                let (mut zones, before) = (Zones::new(Timestamp::MIN.day()), page.skipped());
                 let scanned = self.folder.open(name).and_then(|file| scan_file(&file, &mut zones, page));
                 match scanned {
+                    // Lines are counted with the first page.
+                    Ok(()) if page.goes_on() => page.skipped_before(before),
                     Ok(()) => {}
                     // It has another name now, or is in the database.
                     Err(FileError::NotFound) => gone = true,
@@ -274,9 +290,6 @@ impl<H: Host> Spool<H> {
             if !gone {
                 break;
             }
-        }
-        if page.goes_on() {
-            page.skipped_before(skipped);
         }
         Ok(())
     }

@@ -31,15 +31,16 @@ pub struct Auto<H: Host> {
     host: Rc<H>,
     batch_size: usize,
     queue_limit: usize,
-    recovery_micros: i64,
+    recovery_micros: u64,
     /// What waits in memory: for a batch to be full, or while neither database nor disk take anything.
     waiting: Batch,
     spool: Spool<H>,
     /// Whether the database is passed over.
     spooling: bool,
     since: Timestamp,
-    /// When the database is tried again.
-    probe_at: Timestamp,
+    /// When the database was last tried in vain, and how many microseconds off it is tried again: not a time to
+    /// wait for, as the clock can be set back.
+    tried: (Timestamp, u64),
     notices: Vec<Notice>,
 }
 
@@ -47,18 +48,17 @@ impl<H: Host> Auto<H> {
     pub fn new(host: Rc<H>, chain: Uuid, settings: &Settings, left: &mut Vec<Left>) -> Self {
         let now = host.now();
         let spool = Spool::new(Rc::clone(&host), chain, settings, left);
-        let recovery_micros = i64::try_from(settings.recovery_interval_s.saturating_mul(1_000_000));
         Self {
             host,
             batch_size: settings.batch_size,
             queue_limit: settings.queue_limit,
-            recovery_micros: recovery_micros.unwrap_or(i64::MAX),
+            recovery_micros: settings.recovery_interval_s.saturating_mul(1_000_000),
             waiting: Batch::default(),
             // What was left goes first.
             spooling: !spool.is_empty(),
             spool,
             since: now,
-            probe_at: now,
+            tried: (now, 0),
             notices: Vec::new(),
         }
     }
@@ -88,7 +88,7 @@ impl<H: Host> Auto<H> {
 
     /// Tries the database again, with what is in the spool.
     fn recover(&mut self, budget: Budget) {
-        self.probe_at = self.host.now();
+        self.tried.1 = 0;
         let probes = !self.spool.is_empty();
         match self.spool.drain(budget) {
             Ok(true) => {
@@ -104,7 +104,7 @@ impl<H: Host> Auto<H> {
             // The rest is drained by the next call.
             Ok(false) => {}
             Err(error) => {
-                self.probe_at = self.after(self.recovery_micros);
+                self.tried = (self.host.now(), self.recovery_micros);
                 self.tell(Topic::Database, format!("{error}; events stay in the spool"));
             }
         }
@@ -113,12 +113,13 @@ impl<H: Host> Auto<H> {
     fn set_spooling(&mut self, spooling: bool) {
         self.spooling = spooling;
         self.since = self.host.now();
-        self.probe_at = self.after(self.recovery_micros);
+        self.tried = (self.since, self.recovery_micros);
     }
 
-    /// So many microseconds from now.
-    fn after(&self, micros: i64) -> Timestamp {
-        Timestamp::clamped(self.host.now().micros().saturating_add(micros))
+    /// Whether the database is to be tried again.
+    fn is_due(&self) -> bool {
+        let (tried, pause) = self.tried;
+        self.host.now().micros().abs_diff(tried.micros()) >= pause
     }
 
     fn tell(&mut self, topic: Topic, text: alloc::string::String) {
@@ -126,7 +127,7 @@ impl<H: Host> Auto<H> {
     }
 
     fn budget(&self, lines: usize) -> Budget {
-        Budget { lines, until: self.after(DRAIN_MICROS) }
+        Budget { lines, until: Timestamp::clamped(self.host.now().micros().saturating_add(DRAIN_MICROS)) }
     }
 }
 
@@ -149,7 +150,7 @@ impl<H: Host> Backend for Auto<H> {
             return Ok(());
         }
         self.spool_waiting();
-        if self.host.now() >= self.probe_at {
+        if self.is_due() {
             // More than the spool grows.
             self.recover(self.budget(2 * batch.len() + DRAIN_LINES));
         }

@@ -5,8 +5,8 @@
 //! 1. Only the instance whose chain is in the name appends to a file, and only it removes the file, after the
 //!    database has acknowledged every line in it.
 //! 2. An append counts once the name still leads to the file *after* it. If it does not, the lines are appended again
-//!    to a file of the next number. After an error, and where the last append is half a minute old, the next file
-//!    is begun too.
+//!    to a file of the next number. After an error, where the last append is half a minute old, and where somebody
+//!    else has written to the file all the same, the next file is begun too.
 //! 3. Anybody may insert the lines of anybody's file, from its beginning and in order, at any time: a row that is
 //!    there already stays as it is, so doing it twice has no effect, and the rows of a chain arrive in the order
 //!    of their `seq` however many instances do it at once.
@@ -41,10 +41,10 @@ const FILE_BYTES: u64 = if cfg!(test) { 4_000 } else { 256 << 10 };
 const DRAIN_BATCH: usize = if cfg!(test) { 1 } else { 500 };
 
 /// After so long, in microseconds, the owner does not append to a file any more.
-const CLOSED_MICROS: i64 = 30_000_000;
+const CLOSED_MICROS: u64 = 30_000_000;
 
 /// After so long, in microseconds, another instance may take a file over.
-pub(super) const TAKEN_MICROS: i64 = 60_000_000;
+pub(super) const TAKEN_MICROS: u64 = 60_000_000;
 
 /// How often lines are appended anew because their file was taken over.
 const TRIES: u32 = 5;
@@ -93,10 +93,9 @@ impl<H: Host> Spool<H> {
     pub fn new(host: Rc<H>, chain: Uuid, settings: &Settings, left: &mut Vec<Left>) -> Self {
         let folder = host.folder(&settings.jsonl_dir);
         let here = left.iter().position(|left| left.folder == folder.path());
-        let Left { next, files, .. } = match here {
-            Some(here) => left.remove(here),
-            None => Left { folder: String::new(), next: 0, files: Vec::new() },
-        };
+        // Another path can lead to the same folder.
+        let next = left.iter().map(|left| left.next).max().unwrap_or(0);
+        let files = here.map_or_else(Vec::new, |here| left.remove(here).files);
         let mut spool = Self {
             folder,
             host,
@@ -174,7 +173,9 @@ impl<H: Host> Spool<H> {
     fn append_once(&mut self, batch: &Batch) -> Result<bool, FileError> {
         let now = self.host.now();
         self.open = self.open.take().filter(|open| {
-            open.size < FILE_BYTES && now.micros().abs_diff(open.at.micros()) < CLOSED_MICROS.unsigned_abs()
+            open.size < FILE_BYTES
+                && now.micros().abs_diff(open.at.micros()) < CLOSED_MICROS
+                && open.file.size() == Ok(open.size)
         });
         let open = match &mut self.open {
             Some(open) => open,

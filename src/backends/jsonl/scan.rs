@@ -16,7 +16,8 @@ impl<F: Folder> Jsonl<F> {
     /// Offers the page every line it could take.
     pub(super) fn scan(&mut self, page: &mut Collector<'_>) -> Result<(), Error> {
         if !page.goes_on() {
-            self.zones.iter_mut().for_each(Zones::count_anew);
+            // Files may have been replaced since, and their lines that are no events are counted anew.
+            self.zones.clear();
         }
         for (day, name, is_file) in self.days(page.order())? {
             // A writer that rotates by local time is up to a day off.

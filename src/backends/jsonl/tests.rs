@@ -349,3 +349,35 @@ fn the_pages_of_a_long_read_do_not_each_read_all_of_a_file() {
         assert!(host.0.borrow().bytes_read < 10 * file, "{} of {file}", host.0.borrow().bytes_read);
     }
 }
+
+#[test]
+fn a_new_read_relies_on_nothing_that_was_seen_of_a_file_that_was_replaced() {
+    let host = TestHost::at("2026-11-23T12:00:00Z");
+    let write = |hour: u32, count: usize| {
+        let ts = |day| format!("2026-11-{day}T{hour:02}:00:00Z").into();
+        let event = |day| Event { ts: ts(day), tool: "t".into(), ..Event::default() };
+        let mut store = Store::new(host.clone());
+        store.write_batch((0..count).flat_map(|_| [event(20), event(23)]).collect()).unwrap();
+    };
+    let mut reader = Store::new(host.clone());
+    let count = |reader: &mut Store<TestHost>, order| {
+        let mut request = PageRequest { order, limit: 5, cursor: None };
+        let mut count = 0;
+        loop {
+            let page = reader.read(Filter::default(), &request).unwrap();
+            count += page.entries.len();
+            request.cursor = page.next;
+            if request.cursor.is_none() {
+                return count;
+            }
+        }
+    };
+    write(23, 20);
+    assert_eq!(count(&mut reader, Order::NewestFirst), 40);
+    host.delete("tool_audit_2026-11-23.jsonl");
+    write(12, 10);
+    // It is no smaller than it was.
+    write(1, 12);
+    assert_eq!(count(&mut reader, Order::OldestFirst), 64);
+    assert_eq!(count(&mut reader, Order::NewestFirst), 64);
+}

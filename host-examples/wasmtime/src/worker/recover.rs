@@ -2,10 +2,14 @@
 //! what the old one had not stored.
 //!
 //! What the old one did store is found by its chain and `seq`, so that an event is not recorded twice because
-//! the component stopped between storing it and saying so.
+//! the component stopped between storing it and saying so. In its spool it is found without the database, which
+//! cannot be read in an outage.
 
 use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
 
+use audit_store::parse::parse_stored;
 use audit_store::time::Timestamp;
 
 use super::Worker;
@@ -68,10 +72,13 @@ impl Worker {
         if self.start().is_ok() {
             let placed = seqs.zip(busy.drain(..)).map(|(seq, event)| Placed { seq, event });
             let mut placed: Vec<Placed> = placed.collect();
+            let spooled = self.spooled(&chain, again.iter().chain(&placed));
+            again.retain(|placed| !spooled.contains(&placed.seq));
+            placed.retain(|placed| !spooled.contains(&placed.seq));
             let stored = self.stored(&chain, again.iter().chain(&placed));
-            self.ledger.found(stored.len() as u64);
             again.retain(|placed| !stored.contains(&placed.seq));
             placed.retain(|placed| !stored.contains(&placed.seq));
+            self.ledger.found(stored.len() as u64, spooled.len() as u64);
             busy.extend(placed.into_iter().map(|placed| placed.event));
         } else if !again.is_empty() || !busy.is_empty() {
             self.note(
@@ -98,6 +105,14 @@ impl Worker {
         }
     }
 
+    /// The `seq` of those events that are in the spool of the chain.
+    fn spooled<'p>(&self, chain: &str, placed: impl Iterator<Item = &'p Placed>) -> HashSet<u64> {
+        match self.instance.folder_path().filter(|_| self.spools()) {
+            Some(folder) => spooled(&folder, chain, &placed.map(|placed| placed.seq).collect()),
+            None => HashSet::new(),
+        }
+    }
+
     /// The `seq` of those events that are stored in the chain.
     fn stored<'p>(&mut self, chain: &str, placed: impl Iterator<Item = &'p Placed> + Clone) -> HashSet<u64> {
         match stored(&mut self.instance, chain, placed) {
@@ -111,6 +126,35 @@ impl Worker {
             }
         }
     }
+}
+
+/// Those that are sought come last in the chain. What cannot be read is not found.
+fn spooled(folder: &Path, chain: &str, sought: &HashSet<u64>) -> HashSet<u64> {
+    let mut found = HashSet::new();
+    let Some(first) = sought.iter().min() else { return found };
+    let prefix = format!("spool_{chain}_");
+    let number = |file: fs::DirEntry| {
+        let number =
+            file.file_name().to_str()?.strip_prefix(&prefix)?.strip_suffix(".jsonl")?.parse().ok()?;
+        file.file_type().ok()?.is_file().then(|| (number, file.path()))
+    };
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<(u64, _)> = files.filter_map(number).collect();
+    files.sort();
+    for (_, path) in files.iter().rev() {
+        let lines = fs::read(path).unwrap_or_default();
+        let seqs: Vec<u64> = lines.split(|byte| *byte == b'\n').filter_map(seq).collect();
+        found.extend(seqs.iter().filter(|seq| sought.contains(seq)));
+        if seqs.iter().any(|seq| seq < first) {
+            break;
+        }
+    }
+    found
+}
+
+/// The `seq` of a line of a store.
+fn seq(line: &[u8]) -> Option<u64> {
+    Some(parse_stored(str::from_utf8(line).ok()?).ok()?.stamp?.seq)
 }
 
 fn stored<'p>(

@@ -430,6 +430,41 @@ fn what_a_stopped_component_had_spooled_is_drained_by_the_next() {
 }
 
 #[test]
+fn a_component_that_stops_in_an_outage_doubles_nothing_either() {
+    for batch in [1, 100] {
+        let folder = tempfile::tempdir().unwrap();
+        let cluster = Cluster::shared();
+        let proxy = Proxy::to(cluster.port());
+        let options = options(folder.path()).backend("auto").batch_size(batch);
+        let options = options.database_url(proxy.url(&cluster.database()));
+        options.faults.lock().unwrap().extend([Fault::No, Fault::After, Fault::Before]);
+        let store = AuditStore::open(options).unwrap();
+        store.flush().unwrap();
+        proxy.refuse();
+        proxy.cut();
+        store.write(event("a"));
+        store.flush().unwrap();
+        assert_eq!(store.status().unwrap().counts.spooled, 1);
+        for tools in [["b", "c"], ["d", "e"]] {
+            let release = hold(&store);
+            tools.into_iter().for_each(|tool| store.write(event(tool)));
+            drop(release);
+            let status = store.status().unwrap();
+            assert_balanced(&status.counts);
+        }
+        let status = store.status().unwrap();
+        let Counts { received, spooled, pending, .. } = status.counts;
+        assert_eq!((status.restarts, received, spooled + pending), (2, 5, 5), "{status:?}");
+        proxy.pass();
+        store.flush().unwrap();
+        assert_eq!(tools(&store), ["a", "b", "c", "d", "e"]);
+        let counts = store.close().unwrap().counts;
+        assert_balanced(&counts);
+        assert_eq!((counts.received, counts.stored), (5, 5));
+    }
+}
+
+#[test]
 fn a_database_that_did_not_answer_is_tried_again_by_its_interval_alone() {
     let folder = tempfile::tempdir().unwrap();
     let cluster = Cluster::shared();

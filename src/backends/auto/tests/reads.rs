@@ -1,0 +1,45 @@
+//! Reads while events move from memory and spool into the database.
+
+use super::*;
+
+#[test]
+fn reads_join_the_spool_and_the_database_and_give_each_event_once() {
+    let host = TestHost::with_database(NOON);
+    let mut store = open_with_batches_of(3, &host);
+    store.write_batch(events(0..4)).unwrap();
+    host.database(|database| database.loses_each = Some(1));
+    store.write_batch(events(4..8)).unwrap();
+    store.write_batch(events(8..10)).unwrap();
+    assert_eq!(store.status().backend, "spool");
+    let expected: Vec<String> = (0..10).map(|n| n.to_string()).collect();
+    let newest: Vec<String> = expected.iter().rev().cloned().collect();
+    for limit in 0..11 {
+        assert_eq!(read(&mut store, Order::OldestFirst, limit), expected);
+        assert_eq!(read(&mut store, Order::NewestFirst, limit), newest);
+    }
+    set_down(&host, true);
+    let Err(Error::Unavailable(text)) = store.read(Filter::default(), &PageRequest::default()) else {
+        panic!()
+    };
+    assert!(text.contains("it is down"), "{text}");
+}
+
+#[test]
+fn a_spool_that_cannot_be_read_counts_as_skipped_on_each_page() {
+    let host = TestHost::with_database(NOON);
+    let mut store = open_with_batches_of(1, &host);
+    store.write_batch(events(0..2)).unwrap();
+    host.database(|database| database.loses_each = Some(1));
+    store.write(event(2));
+    host.append(&spools(&host)[0], b"no event\n");
+    let mut request = PageRequest { limit: 1, ..PageRequest::default() };
+    let page = store.read(Filter::default(), &request).unwrap();
+    assert_eq!(page.skipped, 1);
+    request.cursor = page.next;
+    host.0.borrow_mut().unreadable = Some(spools(&host)[0].clone());
+    let page = store.read(Filter::default(), &request).unwrap();
+    assert_eq!((page.entries.len(), page.skipped), (1, 1));
+    host.0.borrow_mut().unreadable = None;
+    // Lines are counted with the first page.
+    assert_eq!(store.read(Filter::default(), &request).unwrap().skipped, 0);
+}

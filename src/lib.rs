@@ -14,6 +14,7 @@ pub mod backends;
 pub mod error;
 mod find;
 pub mod host;
+pub mod names;
 pub mod page;
 pub mod parse;
 pub mod query;

@@ -1,12 +1,13 @@
 //! From the spool into the database, and what a read sees of the spool.
 
-use super::spool::{FileOf, Other, Spool, TAKEN_MICROS, name, parts};
+use super::spool::{FileOf, Other, Spool, TAKEN_MICROS};
 use crate::backends::database::{self, Refusal};
 use crate::backends::scan::{Zones, scan_file};
 use crate::backends::{Notice, SpoolFile};
 use crate::error::Error;
 use crate::host::{File, FileError, Folder, Host, SinkError};
 use crate::line::MAX_LEN;
+use crate::names;
 use crate::page::{Collector, Key};
 use crate::query::Query;
 use crate::time::Timestamp;
@@ -46,7 +47,7 @@ impl<H: Host> Spool<H> {
     /// Drains this instance's files, in their order; false: there is more. An error is why there is more.
     pub fn drain(&mut self, mut budget: Budget) -> Result<bool, Error> {
         while let Some(mut own) = self.own.pop_front() {
-            let name = name(self.chain, own.number);
+            let name = names::spool(self.chain, own.number);
             match self.drain_file(&name, &mut own, true, &mut budget) {
                 Ok(Drained::Whole) => {
                     self.close(own.number);
@@ -120,7 +121,7 @@ impl<H: Host> Spool<H> {
                 later.push(other);
                 continue;
             }
-            let name = name(chain, number);
+            let name = names::spool(chain, number);
             let mut file = SpoolFile::new(number, offset);
             match self.drain_file(&name, &mut file, false, &mut budget) {
                 Ok(Drained::Gone) => continue,
@@ -161,7 +162,7 @@ impl<H: Host> Spool<H> {
         }
         let number = self.next;
         self.next += 1;
-        match self.folder.rename(from, &name(self.chain, number)) {
+        match self.folder.rename(from, &names::spool(self.chain, number)) {
             Ok(()) => {
                 self.own.push_back(SpoolFile::new(number, offset));
                 Ok(true)
@@ -248,7 +249,7 @@ impl<H: Host> Spool<H> {
         let names = self.folder.list().map_err(|error| self.access("list the spool", &error))?;
         let mut others = BinaryHeap::new();
         for (file, is_file) in names {
-            let Some((chain, number)) = parts(&file).filter(|_| is_file) else { continue };
+            let Some((chain, number)) = names::spool_of(&file).filter(|_| is_file) else { continue };
             if chain == self.chain && self.own.iter().any(|own| own.number == number) {
                 continue;
             }
@@ -273,7 +274,9 @@ impl<H: Host> Spool<H> {
             page.skipped_before(skipped);
             let names = self.folder.list().map_err(|error| self.access("list the spool", &error))?;
             let mut gone = false;
-            for (name, _) in names.iter().filter(|(name, is_file)| *is_file && parts(name).is_some()) {
+            for (name, _) in
+                names.iter().filter(|(name, is_file)| *is_file && names::spool_of(name).is_some())
+            {
                 let (mut zones, before) = (Zones::new(Timestamp::MIN.day()), page.skipped());
                 let scanned = self.folder.open(name).and_then(|file| scan_file(&file, &mut zones, page));
                 match scanned {

@@ -23,6 +23,7 @@ use crate::backends::database;
 use crate::backends::{Batch, Left, Notice, SpoolFile};
 use crate::error::Error;
 use crate::host::{File, FileError, Folder, Host};
+use crate::names;
 use crate::settings::{Durability, Settings};
 use crate::time::Timestamp;
 use alloc::collections::VecDeque;
@@ -180,7 +181,7 @@ impl<H: Host> Spool<H> {
         let open = match &mut self.open {
             Some(open) => open,
             None => {
-                let (number, name) = (self.next, name(self.chain, self.next));
+                let (number, name) = (self.next, names::spool(self.chain, self.next));
                 let file = self.folder.append(&name)?;
                 self.next += 1;
                 self.own.push_back(SpoolFile::new(number, 0));
@@ -230,17 +231,4 @@ impl SpoolFile {
         let last = batch.lines().last().and_then(|(_, line)| database::stamp(line));
         self.last_seq = last.map_or(self.last_seq, |stamp| stamp.seq);
     }
-}
-
-/// The name of a spool file.
-pub(super) fn name(chain: Uuid, number: u64) -> String {
-    format!("spool_{chain}_{number}.jsonl")
-}
-
-/// The chain and the number in the name of a spool file.
-pub(super) fn parts(text: &str) -> Option<(Uuid, u64)> {
-    let (chain, number) = text.strip_prefix("spool_")?.strip_suffix(".jsonl")?.split_once('_')?;
-    let (chain, number) = (crate::id::parse(chain)?, number.parse().ok()?);
-    // Numbers have more spellings than one.
-    (name(chain, number) == text).then_some((chain, number))
 }

@@ -1,11 +1,12 @@
 //! Appending: whole lines in pieces that are atomic, on a line of their own whatever a crash left before, and
 //! taken back where a batch cannot be written to its end.
 
-use super::{Durability, File, FileError, Folder, Jsonl, file_name};
+use super::{Durability, File, FileError, Folder, Jsonl};
 use crate::backends::{Batch, Reason, Refused};
 use crate::error::Error;
 use crate::find::Needle;
 use crate::line::MAX_LEN;
+use crate::names;
 use crate::time::Day;
 use alloc::format;
 use alloc::vec::Vec;
@@ -150,7 +151,7 @@ impl<F: Folder> Jsonl<F> {
         run.start = Some(size);
         let result = file.append(batch, run.lines.clone(), size);
         let result = result.and_then(|()| if synced { file.file.sync() } else { Ok(()) });
-        result.map_err(|e| self.access("append to", &file_name(run.day), &e))
+        result.map_err(|e| self.access("append to", &names::daily(run.day), &e))
     }
 
     fn take_back(&mut self, batch: &Batch, runs: &[Run], error: Error) -> Refused {

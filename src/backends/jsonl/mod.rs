@@ -8,6 +8,7 @@ use super::scan::Zones;
 use super::{Backend, Batch, Reason, Refused, State};
 use crate::error::Error;
 use crate::host::{File, FileError, Folder};
+use crate::names;
 use crate::page::{Collector, Page};
 use crate::query::Query;
 use crate::settings::{Durability, Settings};
@@ -50,7 +51,7 @@ impl<F: Folder> Jsonl<F> {
     /// The day's file, open to append to, and its size.
     fn file(&mut self, day: Day) -> Result<(&mut OpenFile<F::File>, u64), Error> {
         let known = self.open.iter().position(|file| file.day == day).map(|place| self.open.remove(place));
-        let known = known.filter(|known| self.folder.holds(&file_name(day), &known.file));
+        let known = known.filter(|known| self.folder.holds(&names::daily(day), &known.file));
         let known = known.and_then(|known| known.file.size().ok().map(|size| (known, size)));
         let (file, size) = match known {
             Some(known) => known,
@@ -63,7 +64,7 @@ impl<F: Folder> Jsonl<F> {
     }
 
     fn open_file(&mut self, day: Day) -> Result<(OpenFile<F::File>, u64), Error> {
-        let name = file_name(day);
+        let name = names::daily(day);
         let opened = self.folder.append(&name).and_then(|file| Ok((file.size()?, file)));
         let (size, file) = opened.map_err(|e| self.access("append to", &name, &e))?;
         if let Durability::Synced = self.durability {
@@ -135,14 +136,6 @@ impl<F: Folder> Backend for Jsonl<F> {
         self.scan(&mut page)?;
         Ok(page.finish())
     }
-}
-
-fn file_name(day: Day) -> String {
-    format!("tool_audit_{day}.jsonl")
-}
-
-fn day_of(name: &str) -> Option<Day> {
-    Day::parse(name.strip_prefix("tool_audit_")?.strip_suffix(".jsonl")?)
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Scanning the files for a page: only those of the days that the page could still take from.
 
-use super::{Folder, Jsonl, day_of};
+use super::{Folder, Jsonl};
 use crate::backends::scan::{Zones, scan_file};
 use crate::error::Error;
 use crate::host::FileError;
+use crate::names;
 use crate::page::Collector;
 use crate::query::Order;
 use crate::time::Day;
@@ -45,7 +46,8 @@ impl<F: Folder> Jsonl<F> {
         let names = self.folder.list().map_err(|error| {
             Error::Access(format!("cannot read the folder {}: {error}", self.folder.path()))
         })?;
-        let days = names.into_iter().filter_map(|(name, is_file)| Some((day_of(&name)?, name, is_file)));
+        let days =
+            names.into_iter().filter_map(|(name, is_file)| Some((names::day_of(&name)?, name, is_file)));
         // A heap, because pages are sorted by one too: another kind of sort would be a fiftieth of the component.
         let mut days = days.collect::<BinaryHeap<_>>().into_sorted_vec();
         if let Order::NewestFirst = order {

@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
+use audit_store::names;
 use audit_store::parse::parse_stored;
 use audit_store::time::Timestamp;
 
@@ -132,11 +133,9 @@ impl Worker {
 fn spooled(folder: &Path, chain: &str, sought: &HashSet<u64>) -> HashSet<u64> {
     let mut found = HashSet::new();
     let Some(first) = sought.iter().min() else { return found };
-    let prefix = format!("spool_{chain}_");
     let number = |file: fs::DirEntry| {
-        let number =
-            file.file_name().to_str()?.strip_prefix(&prefix)?.strip_suffix(".jsonl")?.parse().ok()?;
-        file.file_type().ok()?.is_file().then(|| (number, file.path()))
+        let (of, number) = names::spool_of(file.file_name().to_str()?)?;
+        (of.to_string() == chain).then(|| (number, file.path()))
     };
     let files = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut files: Vec<(u64, _)> = files.filter_map(number).collect();

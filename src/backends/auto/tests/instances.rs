@@ -77,10 +77,10 @@ fn a_file_that_is_taken_over_between_two_appends_is_not_relied_on() {
     store.write(event(0));
     store.write(event(1));
     let chain = store.status().chain;
-    let taken = spool::name(Uuid::from_u128(7 << 64 | 7 << 76 | 2 << 62), 0);
-    host.rename(&spool::name(chain, 0), &taken);
+    let taken = names::spool(Uuid::from_u128(7 << 64 | 7 << 76 | 2 << 62), 0);
+    host.rename(&names::spool(chain, 0), &taken);
     store.write(event(2));
-    assert_eq!(host.file(&spool::name(chain, 1)).lines().count(), 1);
+    assert_eq!(host.file(&names::spool(chain, 1)).lines().count(), 1);
     assert_eq!(read_after_recovery(&host, &mut store), ["0", "1", "2"]);
 }
 

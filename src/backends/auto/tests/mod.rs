@@ -6,10 +6,10 @@ mod instances;
 mod outages;
 mod reads;
 
-use super::spool;
 use crate::error::Error;
 use crate::event::Event;
 use crate::host::SinkError;
+use crate::names;
 use crate::query::{Filter, Order, PageRequest};
 use crate::settings::Config;
 use crate::store::{Counts, Store, entry};

@@ -17,7 +17,7 @@ fn an_outage_goes_to_the_spool_which_is_drained_first_and_in_order() {
     let status = store.status();
     assert_eq!((status.backend, status.since.to_string().as_str()), ("spool", "2026-11-23T12:00:01.000000Z"));
     assert!(status.last_error.unwrap().contains("it is down; events go to the spool in ./ops/audit"));
-    assert_eq!(spools(&host), [spool::name(status.chain, 0)]);
+    assert_eq!(spools(&host), [names::spool(status.chain, 0)]);
 
     set_down(&host, false);
     host.pass_seconds(299);

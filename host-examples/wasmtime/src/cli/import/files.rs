@@ -4,24 +4,22 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use audit_store::names;
+use audit_store::time::Day;
 use uuid::Uuid;
 
 /// What a file is. Daily files come first, by their day; then spools, by their chain, which has the time in it, and
 /// their number, so that the lines of a chain come in the order of their `seq`.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
-    Daily(String),
+    Daily(Day),
     Spool(Uuid, u64),
 }
 
 impl Kind {
     fn of(name: &str) -> Option<Self> {
-        let stem = name.strip_suffix(".jsonl")?;
-        if let Some(day) = stem.strip_prefix("tool_audit_") {
-            return Some(Self::Daily(day.into()));
-        }
-        let (chain, number) = stem.strip_prefix("spool_")?.split_once('_')?;
-        Some(Self::Spool(audit_store::id::parse(chain)?, number.parse().ok()?))
+        let daily = names::day_of(name).map(Self::Daily);
+        daily.or_else(|| names::spool_of(name).map(|(chain, number)| Self::Spool(chain, number)))
     }
 }
 
@@ -60,8 +58,13 @@ mod tests {
             "spool_01934c5e-7b1a-7000-8000-00000000000a_10.jsonl",
             "spool_01934c5e-7b1b-7000-8000-000000000001_0.jsonl",
         ];
-        let others =
-            ["refused_01934c5e-7b1a-7000-8000-00000000000a.jsonl", "spool_x_1.jsonl", "tool_audit_x"];
+        let others = [
+            "refused_01934c5e-7b1a-7000-8000-00000000000a.jsonl",
+            "spool_x_1.jsonl",
+            "spool_01934c5e-7b1a-7000-8000-00000000000a_01.jsonl",
+            "tool_audit_2026-02-30.jsonl",
+            "tool_audit_2026-01-01.jsonl.gz",
+        ];
         for name in expected.iter().rev().chain(&others) {
             fs::write(folder.path().join(name), "").unwrap();
         }

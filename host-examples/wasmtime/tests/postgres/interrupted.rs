@@ -16,7 +16,7 @@ const EVENTS: usize = 20_000;
 fn filled() -> Site {
     let site = Site::new();
     assert!(run_with_input(site.audit(["write"]), lines(0..EVENTS / 2)).status.success());
-    fs::write(site.place.events_dir().join("tool_audit_other.jsonl"), lines(0..EVENTS / 2)).unwrap();
+    fs::write(site.place.events_dir().join("tool_audit_2026-01-01.jsonl"), lines(0..EVENTS / 2)).unwrap();
     site
 }
 

@@ -260,8 +260,8 @@ Examples:
   AUDIT_BACKEND=jsnol audit status --json | jq .warnings
   AUDIT_BACKEND=auto audit status --json | jq -e .database.takes_events
 
-With a database it asks that for one event, and says whether it answers, and whether it would take events. Nothing \
-is created, drained or removed.
+With a database it asks that whether it would take events, and says what is in the way. Nothing is created, upgraded, \
+drained or removed.
 
 Exit status: 0, also if there are warnings, or the database does not answer or takes no events.";
 

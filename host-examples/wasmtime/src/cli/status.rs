@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use audit_host::{Filter, Instance, Options, PageRequest, SinkError, Status};
+use audit_host::{Instance, Options, SinkError, Status};
 use indicatif::BinaryBytes;
 use serde::Serialize;
 
@@ -69,11 +69,10 @@ pub(super) fn run(args: &StatusArgs, options: &Options) -> Result<ExitCode, Fail
     }
 }
 
-/// Asks the database for one event, and whether it would take one.
+/// Asks the database whether it would take an event.
 fn ask(options: &Options) -> Result<Option<Database>, Failure> {
     let Some(database) = options.open_database()? else { return Ok(None) };
-    let page = PageRequest { limit: 1, ..PageRequest::default() };
-    let answer = database.select(Filter::default(), page).and_then(|_| database.obstacle());
+    let answer = database.obstacle();
     let answers = !matches!(answer, Err(SinkError::Unavailable(_)));
     let problem = answer.unwrap_or_else(|error| Some(Failure::from(error).0));
     Ok(Some(Database { answers, takes_events: problem.is_none(), problem }))

@@ -8,6 +8,7 @@ use tokio_postgres::{Error, Row};
 use crate::bindings::audit::store::postgres::SinkError;
 use crate::database::failure::Failure;
 use crate::database::link::{Lane, Link, within};
+use crate::database::schema::may_not_upgrade;
 use crate::database::table::{self, TABLE, Table};
 
 /// The sequence of `id` is used without a privilege where it is an identity column.
@@ -19,7 +20,9 @@ const ASK: &str = "
            pg_catalog.has_schema_privilege(current_schema(), 'CREATE'),
            pg_catalog.has_any_column_privilege(sought.oid, 'INSERT'),
            serial.name,
-           pg_catalog.has_sequence_privilege(serial.name, 'USAGE, UPDATE')
+           pg_catalog.has_sequence_privilege(serial.name, 'USAGE, UPDATE'),
+           pg_catalog.has_any_column_privilege(sought.oid, 'SELECT'),
+           pg_catalog.pg_has_role((SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.oid = sought.oid), 'USAGE')
     FROM (SELECT pg_catalog.to_regclass('tool_audit_events')::oid AS oid) sought
     LEFT JOIN LATERAL (
         SELECT pg_catalog.pg_get_serial_sequence('tool_audit_events', 'id') AS name
@@ -31,12 +34,12 @@ const ASK: &str = "
 pub(super) async fn obstacle(link: &Arc<Link>) -> Result<Option<String>, SinkError> {
     let asked = async {
         let by = Instant::now() + link.timeout();
-        // A connection of reads is there after one.
         let client = link.connection(Lane::Reads, by).await?;
         let ask = async {
             let table = Table::inspect(&client).await?;
             let row = client.query_typed_one(ASK, &[]).await?;
-            Ok(server(&row)?.or_else(|| table.unwritable()).or(privilege(&row, &table)?))
+            let table_is_wrong = || table.problem().or_else(|| table.unwritable());
+            Ok(server(&row)?.or_else(table_is_wrong).or(privilege(&row, &table)?))
         };
         within(by, link.timeout(), ask).await
     };
@@ -67,9 +70,9 @@ fn privilege(row: &Row, table: &Table) -> Result<Option<String>, Error> {
             "the table {TABLE} does not exist yet, and the user {role} may not create it in the schema {schema}; let \
              its owner run: GRANT CREATE ON SCHEMA {schema} TO {role}"
         )),
-        _ if !granted(5)? => Some(format!(
-            "the user {role} may not insert into the table {TABLE}; let its owner run: GRANT SELECT, INSERT ON {TABLE} \
-             TO {role}"
+        _ if !granted(5)? || !granted(8)? => Some(format!(
+            "the user {role} may not {} the table {TABLE}; let its owner run: GRANT SELECT, INSERT ON {TABLE} TO {role}",
+            if granted(8)? { "insert into" } else { "read" }
         )),
         _ if !granted(7)? => {
             let name: &str = row.try_get(6)?;
@@ -78,6 +81,7 @@ fn privilege(row: &Row, table: &Table) -> Result<Option<String>, Error> {
                  {role}"
             ))
         }
-        _ => None,
+        _ if granted(9)? => None,
+        _ => table.lack().filter(|lack| !lack.only_speed).map(|lack| may_not_upgrade(table, &lack)),
     })
 }

@@ -115,9 +115,9 @@ impl Database {
         self.background.wait(async move { select::page(&link, &filter, &page).await })
     }
 
-    /// What would keep the database from taking an event: that it only reads, a column that nothing fills, or a schema
-    /// or privilege that is missing, with what to do about it. None: nothing that can be known before. Nothing is
-    /// created or changed.
+    /// What would keep the database from taking an event: that it only reads, a table that is another thing or has a
+    /// column that nothing fills, or a schema or privilege that is missing, with what to do about it. None: nothing
+    /// that can be known before. Nothing is created or changed.
     ///
     /// # Errors
     /// As [`Database::insert`].

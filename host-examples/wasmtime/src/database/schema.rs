@@ -151,10 +151,7 @@ fn explain(failure: Failure, table: &Table, lack: &Lack) -> Result<(), Failure> 
     let (role, schema, what) = (&table.role, &table.schema, lack.what.join(", "));
     let sql = lack.sql.join("; ");
     let text = if denied && table.exists() {
-        format!(
-            "the user \"{role}\" may not upgrade the table {TABLE} in the schema \"{schema}\", which lacks {what}; let \
-             its owner run: {sql}"
-        )
+        may_not_upgrade(table, lack)
     } else if denied && schema.is_empty() {
         table::without_schema(role)
     } else if denied {
@@ -181,4 +178,13 @@ fn explain(failure: Failure, table: &Table, lack: &Lack) -> Result<(), Failure> 
         return Err(failure);
     };
     Err(Failure::Told(SinkError::Other(text)))
+}
+
+pub(super) fn may_not_upgrade(table: &Table, lack: &Lack) -> String {
+    let (role, schema, what) = (&table.role, &table.schema, lack.what.join(", "));
+    let sql = lack.sql.join("; ");
+    format!(
+        "the user \"{role}\" may not upgrade the table {TABLE} in the schema \"{schema}\", which lacks {what}; let its \
+         owner run: {sql}"
+    )
 }

@@ -52,6 +52,7 @@ fn a_role_that_may_not_alter_is_told_what_its_owner_has_to_run() {
     let text = other(&database);
     assert!(text.contains(&format!("\"{name}\" may not upgrade")), "{text}");
     assert!(text.contains("the column event_id"), "{text}");
+    assert_eq!(database.obstacle(), Ok(Some(text.clone())));
     let sql = &text[text.find("ALTER TABLE").unwrap()..];
     cluster.execute(&url, &format!("SET TimeZone = 'UTC'; {sql}"));
     assert_eq!(database.insert(vec![entry(0)]), Ok(Vec::new()));

@@ -218,6 +218,22 @@ fn the_status_finds_out_whether_the_database_takes_events() {
 }
 
 #[test]
+fn the_status_leaves_the_table_of_another_program_as_it_is() {
+    let site = Site::new();
+    site.sql("CREATE TABLE tool_audit_events (id BIGSERIAL PRIMARY KEY, ts TEXT NOT NULL, tool TEXT)");
+    let columns = || {
+        site.sql(
+            "SELECT attname || atttypid FROM pg_attribute WHERE attrelid = 'tool_audit_events'::regclass",
+        )
+    };
+    let before = columns();
+    assert!(site.done("status --backend auto").contains("\ndatabase    answers\n"));
+    assert_eq!(columns(), before);
+    site.done("exec --backend auto -- true");
+    assert!(columns().len() > before.len());
+}
+
+#[test]
 fn an_identity_column_needs_no_privilege_on_its_sequence() {
     let site = Site::new();
     let name = format!("writer_{}", site.url.rsplit('_').next().unwrap());

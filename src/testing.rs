@@ -32,6 +32,8 @@ pub struct State {
     pub broken: Option<&'static str>,
     /// The file that cannot be opened to read.
     pub unreadable: Option<String>,
+    /// How long the opening of a file to read takes.
+    pub open_micros: i64,
     /// Makes the removing of files fail.
     pub keeps_files: bool,
     /// Bytes of lines that were read.
@@ -281,7 +283,9 @@ impl Folder for TestFolder {
         if self.host.0.borrow().unreadable.as_deref() == Some(name) {
             return Err(FileError::Other("permission denied".into()));
         }
-        let content = self.host.0.borrow().files.get(name).cloned().ok_or(FileError::NotFound)?;
+        let mut state = self.host.0.borrow_mut();
+        state.micros += state.open_micros;
+        let content = state.files.get(name).cloned().ok_or(FileError::NotFound)?;
         Ok(TestFile { content, host: self.host.clone() })
     }
 

@@ -31,6 +31,8 @@ pub struct Budget {
     pub lines: usize,
     /// Until when.
     pub until: Timestamp,
+    /// Whether something was drained: one batch always is, however long it took to find it.
+    pub begun: bool,
 }
 
 /// How far a file was drained.
@@ -194,7 +196,7 @@ impl<H: Host> Spool<H> {
             }
             let mut rest = &part[..];
             while !rest.is_empty() {
-                if budget.lines == 0 || self.host.now() >= budget.until {
+                if budget.begun && (budget.lines == 0 || self.host.now() >= budget.until) {
                     return Ok(Drained::Part);
                 }
                 let mut lines = Vec::new();
@@ -204,6 +206,7 @@ impl<H: Host> Spool<H> {
                     lines.push(line);
                     rest = after;
                 }
+                budget.begun = true;
                 for refusal in database::insert(&*self.host, &lines)? {
                     let mut notice = self.set_aside(&refusal);
                     // One that is drained again was counted then.

@@ -127,7 +127,8 @@ impl<H: Host> Auto<H> {
     }
 
     fn budget(&self, lines: usize) -> Budget {
-        Budget { lines, until: Timestamp::clamped(self.host.now().micros().saturating_add(DRAIN_MICROS)) }
+        let until = self.host.now().micros().saturating_add(DRAIN_MICROS);
+        Budget { lines, until: Timestamp::clamped(until), begun: false }
     }
 }
 

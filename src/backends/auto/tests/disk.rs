@@ -144,3 +144,21 @@ fn a_row_that_is_refused_counts_once_however_often_its_file_is_drained() {
         assert_eq!((counts.stored, counts.dropped.unwritable), (2, 1), "{counts:?}");
     }
 }
+
+#[test]
+fn a_folder_that_takes_all_the_time_of_a_call_is_drained_all_the_same() {
+    let host = TestHost::with_database(NOON);
+    let mut killed = open_with_batches_of(1, &host);
+    set_down(&host, true);
+    killed.write_batch(events(0..30)).unwrap();
+    drop(killed);
+    set_down(&host, false);
+    host.pass_seconds(61);
+    host.0.borrow_mut().open_micros = 10_000_000;
+    let mut store = open_with_batches_of(1, &host);
+    for _ in 0..40 {
+        store.flush().unwrap();
+    }
+    assert_eq!(host.database(|database| database.rows.len()), 30);
+    assert_eq!(spools(&host), [""; 0]);
+}

@@ -7,7 +7,7 @@ use crate::host::{Host, Row, Rows, SinkError};
 use crate::line::{self, Parsed, Stamp};
 use crate::page::{Collector, Key, Page, Place};
 use crate::parse;
-use crate::query::Query;
+use crate::query::{Order, Query};
 use crate::time::Timestamp;
 use crate::warnings::Topic;
 use alloc::format;
@@ -112,9 +112,8 @@ pub fn read<H: Host>(
         for row in &rows {
             take(&mut page, row);
         }
-        if let Some(next) = next {
-            let wrong = || Error::Other(format!("the host's cursor `{next}` is none"));
-            page.end_with(Key::from_cursor(&next, query.order).ok_or_else(wrong)?);
+        if let Some(key) = key_of(next, query.order)? {
+            page.end_with(key);
         }
         let mut part = page.finish();
         let doubles = part.remove_doubles();
@@ -129,6 +128,13 @@ pub fn read<H: Host>(
             return Ok(whole);
         }
     }
+}
+
+/// What a cursor of the host stands for.
+pub fn key_of(cursor: Option<String>, order: Order) -> Result<Option<Key>, SinkError> {
+    let Some(cursor) = cursor else { return Ok(None) };
+    let key = Key::from_cursor(&cursor, order);
+    key.map(Some).ok_or_else(|| SinkError::Other(format!("the host's cursor `{cursor}` is none")))
 }
 
 fn take(page: &mut Collector<'_>, Row { entry, position }: &Row) {

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::host::{File, FileError, Folder, Host, SinkError};
 use crate::line::MAX_LEN;
 use crate::names;
-use crate::page::{Collector, Key};
+use crate::page::Collector;
 use crate::query::Query;
 use crate::time::Timestamp;
 use crate::warnings::Topic;
@@ -101,11 +101,11 @@ impl<H: Host> Spool<H> {
         loop {
             let page = self.host.select(&query)?;
             let stamps = page.rows.iter().filter_map(|row| row.entry.stamp.as_ref());
-            let own = stamps.filter(|stamp| stamp.chain == self.chain && seqs.contains(&stamp.seq));
-            stored += own.count() as u64;
-            query.after = page.next.and_then(|next| Key::from_cursor(&next, query.order));
-            if query.after.is_none() {
-                return Ok(stored);
+            let found = stamps.filter(|stamp| stamp.chain == self.chain && seqs.contains(&stamp.seq));
+            stored += found.count() as u64;
+            query.after = database::key_of(page.next, query.order)?;
+            if query.after.is_none() || stored >= own.lines {
+                return Ok(stored.min(own.lines));
             }
         }
     }

@@ -153,12 +153,7 @@ fn reason(error: &DbError) -> String {
     }
     // Values that cannot be read as something are in the message itself, in quotes.
     if error.code().code().starts_with("22") {
-        let parts: Vec<&str> = text.split('"').collect();
-        if parts.len() > 2 {
-            let outside =
-                |(n, part): (usize, &&str)| if n % 2 == 0 { (*part).to_owned() } else { "…".into() };
-            text = parts.iter().enumerate().map(outside).collect();
-        }
+        text = without_quoted(&text);
     }
     for (kind, name) in [("constraint", error.constraint()), ("column", error.column())] {
         if let Some(name) = name.filter(|name| !text.contains(*name)) {
@@ -166,6 +161,16 @@ fn reason(error: &DbError) -> String {
         }
     }
     text
+}
+
+/// The text without what is between its first and its last quote: a value may have some itself. Those of PostgreSQL's
+/// translations count too.
+fn without_quoted(text: &str) -> String {
+    let is_quote = |sign| matches!(sign, '"' | '«' | '»' | '„' | '“' | '”');
+    match (text.split_once(is_quote), text.rsplit_once(is_quote)) {
+        (Some((before, rest)), Some((_, after))) if rest.contains(is_quote) => format!("{before}…{after}"),
+        _ => text.into(),
+    }
 }
 
 fn tell_db(error: &DbError, names: &Names) -> SinkError {
@@ -258,5 +263,24 @@ pub(super) fn duration(time: Duration) -> String {
     match time.as_millis() {
         millis if millis % 1000 == 0 => format!("{} s", millis / 1000),
         millis => format!("{millis} ms"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_message_quotes_is_left_out_in_any_language() {
+        for (text, expected) in [
+            (r#"invalid input syntax for type integer: "a"b""#, "invalid input syntax for type integer: …"),
+            ("ungültige Eingabesyntax für Typ integer: »abc«", "ungültige Eingabesyntax für Typ integer: …"),
+            ("la valeur « abc » est en dehors des limites", "la valeur … est en dehors des limites"),
+            (r#"value "300" is out of range"#, "value … is out of range"),
+            ("integer out of range", "integer out of range"),
+            (r#"one " alone"#, r#"one " alone"#),
+        ] {
+            assert_eq!(without_quoted(text), expected);
+        }
     }
 }

@@ -70,7 +70,7 @@ impl writer::Guest for Component {
 impl reader::Guest for Component {
     fn read(filter: types::Filter, page: types::PageRequest) -> Result<types::Page, types::Error> {
         let page = with_store(|store| store.read(filter.into(), &page.into()))?;
-        let entries = page.entries.iter().map(|kept| Ok(store::entry(kept)?.into()));
+        let entries = page.entries.iter().map(|kept| Ok(kept.entry()?.into()));
         let entries = entries.collect::<Result<_, Invalid>>().map_err(Error::from)?;
         Ok(types::Page { entries, next: page.next, skipped: page.skipped })
     }
@@ -78,7 +78,7 @@ impl reader::Guest for Component {
     fn read_jsonl(filter: types::Filter, page: types::PageRequest) -> Result<types::JsonlPage, types::Error> {
         let page = with_store(|store| store.read(filter.into(), &page.into()))?;
         Ok(types::JsonlPage {
-            lines: store::jsonl(&page),
+            lines: page.jsonl(),
             count: u32::try_from(page.entries.len()).unwrap_or(u32::MAX),
             next: page.next,
             skipped: page.skipped,

@@ -1,13 +1,15 @@
 //! Pages: a bounded set of the entries that come first in the order asked for, and the cursor that says
 //! where the next page starts. Every backend in the guest reads through `Collector`, so their order is one.
 
+use crate::error::Invalid;
+use crate::line::{self, Parsed};
 use crate::parse;
 use crate::query::{Order, Query};
 use crate::time::{TEXT_LEN, Timestamp, is_stored_text};
 use alloc::boxed::Box;
 use alloc::collections::BinaryHeap;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 use uuid::Uuid;
@@ -80,6 +82,18 @@ impl Kept {
     pub fn is_own(&self) -> bool {
         self.key.id.is_some()
     }
+
+    /// The entry, with `ts` as this store writes it.
+    pub fn entry(&self) -> Result<Parsed<'_>, Invalid> {
+        let line = core::str::from_utf8(&self.line).map_err(|e| Invalid::new("json", e.to_string()))?;
+        let mut parsed = parse::parse_stored(line)?;
+        if !self.is_own() {
+            let at = Timestamp::parse(&parsed.event.ts).map_err(|e| Invalid::new("ts", e.to_string()))?;
+            parsed.event.ts = at.to_string().into();
+            parsed.stamp = None;
+        }
+        Ok(parsed)
+    }
 }
 
 impl Ord for Kept {
@@ -123,6 +137,21 @@ pub struct Page {
 }
 
 impl Page {
+    /// The entries as JSON lines: those of this store as they are, those of others with the fifteen fields.
+    pub fn jsonl(&self) -> String {
+        let mut out = Vec::with_capacity(self.entries.iter().map(|kept| kept.line.len() + 1).sum());
+        for kept in &self.entries {
+            if kept.is_own() {
+                out.extend_from_slice(&kept.line);
+            } else if let Ok(parsed) = kept.entry() {
+                line::put_event(&parsed.event, &mut out);
+            }
+            out.push(b'\n');
+        }
+        // What was parsed is UTF-8.
+        String::from_utf8(out).unwrap_or_default()
+    }
+
     /// Leaves entries that were offered twice in the page once. Returns how many: it is shorter by as many.
     pub fn remove_doubles(&mut self) -> usize {
         let offered = self.entries.len();

@@ -1,12 +1,16 @@
 //! The store: checks and stamps events, hands them to the backend, and accounts for every one of them.
 
+mod status;
+
+pub use status::{Counts, Dropped, Receipt, Status};
+
 use crate::backends::{self, Backend, Batch, Left, Notice, Reason, Refused, State};
 use crate::error::{Error, Invalid};
 use crate::event::{Dated, Event};
 use crate::host::Host;
 use crate::id::Ids;
-use crate::line::{self, Parsed};
-use crate::page::{Kept, Page};
+use crate::line;
+use crate::page::Page;
 use crate::parse;
 use crate::query::{Filter, PageRequest, Query};
 use crate::settings::{Config, Settings};
@@ -25,74 +29,6 @@ const SCRATCH_KEPT: usize = 1 << 20;
 
 /// The most bytes of lines in a batch: what the guest's memory is sized for.
 const MAX_BATCH_BYTES: usize = 32 << 20;
-
-/// What became of the events; the WIT record `counts`. `received` is always the sum of the others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct Counts {
-    pub received: u64,
-    pub stored: u64,
-    pub spooled: u64,
-    pub pending: u64,
-    pub rejected: u64,
-    pub dropped: Dropped,
-}
-
-/// Events that were lost, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct Dropped {
-    pub invalid: u64,
-    pub queue_full: u64,
-    pub unwritable: u64,
-}
-
-impl Dropped {
-    fn add(&mut self, reason: Reason) {
-        match reason {
-            Reason::Invalid => self.invalid += 1,
-            Reason::QueueFull => self.queue_full += 1,
-            Reason::Unwritable => self.unwritable += 1,
-        }
-    }
-}
-
-/// What an accepted batch got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Receipt {
-    /// How many events there were.
-    pub accepted: u64,
-    /// The chain that they belong to.
-    pub chain: Uuid,
-    /// The `seq` of the first.
-    pub first_seq: u64,
-}
-
-/// The state of a store.
-#[derive(Clone, Debug)]
-pub struct Status<'s> {
-    /// The settings in use.
-    pub settings: &'s Settings,
-    /// The backend in use.
-    pub backend: &'static str,
-    /// Since when it is in use.
-    pub since: Timestamp,
-    /// The chain of this instance.
-    pub chain: Uuid,
-    /// What became of the events.
-    pub counts: Counts,
-    /// How many bytes of other instances wait on disk for the database.
-    pub spooled_by_others: u64,
-    /// The last thing that went wrong, with its time.
-    pub last_error: Option<&'s str>,
-}
-
-impl Status<'_> {
-    /// The folder of the daily files, or of the spool; empty where the backend has none.
-    pub fn jsonl_dir(&self) -> &str {
-        if self.settings.backend.has_files() { &self.settings.jsonl_dir } else { "" }
-    }
-}
 
 /// A store.
 pub struct Store<H: Host> {
@@ -420,34 +356,6 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 }
 
 const CLOSED: &str = "the store is closed";
-
-/// An entry of a page, with `ts` as this store writes it.
-pub fn entry(kept: &Kept) -> Result<Parsed<'_>, Invalid> {
-    let line = core::str::from_utf8(&kept.line).map_err(|e| Invalid::new("json", e.to_string()))?;
-    let mut parsed = parse::parse_stored(line)?;
-    if !kept.is_own() {
-        let at = Timestamp::parse(&parsed.event.ts).map_err(|e| Invalid::new("ts", e.to_string()))?;
-        parsed.event.ts = at.to_string().into();
-        parsed.stamp = None;
-    }
-    Ok(parsed)
-}
-
-/// The entries of a page as JSON lines: those of this store as they are, those of others with the fifteen
-/// fields.
-pub fn jsonl(page: &Page) -> String {
-    let mut out = Vec::with_capacity(page.entries.iter().map(|kept| kept.line.len() + 1).sum());
-    for kept in &page.entries {
-        if kept.is_own() {
-            out.extend_from_slice(&kept.line);
-        } else if let Ok(parsed) = entry(kept) {
-            line::put_event(&parsed.event, &mut out);
-        }
-        out.push(b'\n');
-    }
-    // What was parsed is UTF-8.
-    String::from_utf8(out).unwrap_or_default()
-}
 
 #[cfg(test)]
 mod tests;

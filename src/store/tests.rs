@@ -87,7 +87,7 @@ fn memory_keeps_the_newest() {
     }
     let page = store.read(Filter::default(), &PageRequest::default()).unwrap();
     let tools: Vec<_> =
-        page.entries.iter().map(|kept| entry(kept).unwrap().event.tool.into_owned()).collect();
+        page.entries.iter().map(|kept| kept.entry().unwrap().event.tool.into_owned()).collect();
     assert_eq!(tools, ["3", "4", "5"]);
     assert_eq!(store.status().counts.stored, 5);
 }
@@ -228,7 +228,7 @@ proptest! {
                 prop_assert_eq!(page.skipped, 0);
                 prop_assert!(page.entries.len() <= limit as usize);
                 for kept in &page.entries {
-                    let parsed = entry(kept).unwrap();
+                    let parsed = kept.entry().unwrap();
                     found.push((parsed.event.ts.into_owned(), parsed.event.req_id.into_owned()));
                 }
                 request.cursor = page.next;

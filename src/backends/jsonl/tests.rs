@@ -2,7 +2,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::query::{Filter, Order, PageRequest};
 use crate::settings::Config;
-use crate::store::{Store, jsonl};
+use crate::store::Store;
 use crate::testing::TestHost;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -26,7 +26,7 @@ fn tools(store: &mut Store<TestHost>) -> (Vec<String>, u64) {
         let value: serde_json::Value = serde_json::from_str(line).unwrap();
         value["tool"].as_str().unwrap().to_string()
     };
-    (jsonl(&page).lines().map(tool).collect(), page.skipped)
+    (page.jsonl().lines().map(tool).collect(), page.skipped)
 }
 
 fn identity_holds(store: &Store<TestHost>) {

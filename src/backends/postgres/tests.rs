@@ -4,7 +4,7 @@ use crate::host::SinkError;
 use crate::page::Page;
 use crate::query::{Filter, PageRequest};
 use crate::settings::Config;
-use crate::store::{Counts, Store, entry};
+use crate::store::{Counts, Store};
 use crate::testing::TestHost;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -26,7 +26,7 @@ fn down() -> Option<SinkError> {
 }
 
 fn tools(page: &Page) -> Vec<String> {
-    page.entries.iter().map(|kept| entry(kept).unwrap().event.tool.into_owned()).collect()
+    page.entries.iter().map(|kept| kept.entry().unwrap().event.tool.into_owned()).collect()
 }
 
 fn read(store: &mut Store<TestHost>) -> Vec<String> {

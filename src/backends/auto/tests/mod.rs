@@ -12,7 +12,7 @@ use crate::host::SinkError;
 use crate::names;
 use crate::query::{Filter, Order, PageRequest};
 use crate::settings::Config;
-use crate::store::{Counts, Store, entry};
+use crate::store::{Counts, Store};
 use crate::testing::TestHost;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -51,7 +51,7 @@ fn read(store: &mut Store<TestHost>, order: Order, limit: u32) -> Vec<String> {
     let mut tools = Vec::new();
     loop {
         let page = store.read(Filter::default(), &request).unwrap();
-        tools.extend(page.entries.iter().map(|kept| entry(kept).unwrap().event.tool.into_owned()));
+        tools.extend(page.entries.iter().map(|kept| kept.entry().unwrap().event.tool.into_owned()));
         request.cursor = page.next;
         if request.cursor.is_none() {
             return tools;

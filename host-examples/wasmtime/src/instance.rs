@@ -1,14 +1,14 @@
 //! One instance of the component, called on the current thread.
 
-use std::fmt::Display;
+mod folder;
+
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap, UpdateDeadline};
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use crate::bindings::Full;
 use crate::bindings::audit::store::postgres::SinkError;
@@ -16,8 +16,9 @@ use crate::bindings::audit::store::types;
 use crate::component::Component;
 use crate::database::Database;
 use crate::error::Error;
-use crate::options::{Options, guest_path};
+use crate::options::Options;
 use crate::types::{Event, Filter, JsonlPage, Page, PageRequest, Receipt, Status};
+use folder::{FolderId, NoFolder, folder_id, preopen};
 
 /// A database that did not answer so shortly before the end is not asked again.
 const JUST_NOW: Duration = Duration::from_secs(10);
@@ -328,47 +329,6 @@ pub(crate) enum Fault {
 /// One for each write to come, of whatever instance.
 #[cfg(test)]
 pub(crate) type Faults = std::sync::Arc<std::sync::Mutex<std::collections::VecDeque<Fault>>>;
-
-/// What tells one folder from another.
-type FolderId = (u64, u64);
-
-/// Why the component has no folder.
-struct NoFolder {
-    text: String,
-    /// It did not exist.
-    missing: bool,
-}
-
-/// Opens the folder for the component, under the path that its configuration has.
-fn preopen(wasi: &mut WasiCtxBuilder, path: &Path, read_only: bool) -> Result<FolderId, NoFolder> {
-    let failed = |what: &str, error: &dyn Display, missing| NoFolder {
-        text: format!("cannot {what} {}: {error}", path.display()),
-        missing,
-    };
-    let io_failed = |what, error: io::Error| failed(what, &error, error.kind() == io::ErrorKind::NotFound);
-    let perms = if read_only {
-        FsPerms::ReadOnly
-    } else {
-        fs::create_dir_all(path).map_err(|error| io_failed("create", error))?;
-        FsPerms::ReadWrite
-    };
-    let id = folder_id(path).map_err(|error| io_failed("open", error))?;
-    let opened = wasi.preopened_dir(path, guest_path(path), perms);
-    opened.map_err(|error| failed("open", &error.root_cause(), false))?;
-    Ok(id)
-}
-
-#[cfg(unix)]
-fn folder_id(path: &Path) -> io::Result<FolderId> {
-    use std::os::unix::fs::MetadataExt as _;
-    let metadata = fs::metadata(path)?;
-    Ok((metadata.dev(), metadata.ino()))
-}
-
-#[cfg(not(unix))]
-fn folder_id(path: &Path) -> io::Result<FolderId> {
-    fs::metadata(path).map(|_| (0, 0))
-}
 
 /// Why the component stopped, in terms of the options.
 fn reason(trap: &wasmtime::Error, options: &Options) -> String {

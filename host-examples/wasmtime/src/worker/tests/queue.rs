@@ -1,0 +1,94 @@
+//! The queue in front of the component.
+
+use super::*;
+
+#[test]
+fn a_write_is_seen_by_the_next_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = AuditStore::open(options(folder.path())).unwrap();
+    for n in 0..3 {
+        store.write(event(n.to_string()));
+        assert_eq!(tools(&store).len(), n + 1);
+    }
+}
+
+#[test]
+fn an_invalid_event_does_not_cost_its_neighbours() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = AuditStore::open(options(folder.path())).unwrap();
+    let release = hold(&store);
+    for tool in ["a", "b"] {
+        store.write(event(tool));
+    }
+    store.write(invalid());
+    store.write(event("c"));
+    store.write(invalid());
+    store.write(invalid());
+    store.write(event("d"));
+    drop(release);
+    assert_eq!(tools(&store), ["a", "b", "c", "d"]);
+    let counts = store.close().unwrap().counts;
+    assert_balanced(&counts);
+    assert_eq!((counts.received, counts.stored, counts.rejected, counts.dropped.invalid), (7, 4, 0, 3));
+}
+
+#[test]
+fn writing_never_waits_and_what_finds_the_queue_full_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let warned = Arc::new(Mutex::new(Vec::new()));
+    let warnings = Arc::clone(&warned);
+    let sink = move |line: &str| warnings.lock().unwrap().push(line.to_owned());
+    let store = AuditStore::open(options(folder.path()).queue(100, 1 << 20).warnings(sink)).unwrap();
+    let release = hold(&store);
+    for n in 0..1000 {
+        store.write(event(n.to_string()));
+    }
+    store.write(event("x".repeat(2 << 20)));
+    drop(release);
+    assert_eq!(tools(&store).len(), 100);
+    let counts = store.close().unwrap().counts;
+    assert_balanced(&counts);
+    assert_eq!((counts.received, counts.stored, counts.dropped.queue_full), (1001, 100, 901));
+    assert_eq!(
+        *warned.lock().unwrap(),
+        ["audit-store: the queue is full; 901 events were not recorded so far"]
+    );
+}
+
+#[test]
+fn the_queue_is_bounded_in_bytes_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = AuditStore::open(options(folder.path()).queue(100, 10_000)).unwrap();
+    let release = hold(&store);
+    for _ in 0..10 {
+        store.write(event("x".repeat(2000)));
+    }
+    drop(release);
+    let counts = store.close().unwrap().counts;
+    assert_eq!((counts.stored, counts.dropped.queue_full), (4, 6));
+}
+
+#[test]
+fn closing_drains_and_what_comes_later_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = AuditStore::open(options(folder.path()).durability("buffered")).unwrap();
+    let handle = store.handle();
+    for n in 0..5000 {
+        handle.write(event(n.to_string()));
+    }
+    let status = store.close().unwrap();
+    assert_eq!((status.counts.received, status.counts.stored), (5000, 5000));
+    handle.write(event("late"));
+    let counts = handle.status().unwrap().counts;
+    assert_balanced(&counts);
+    assert_eq!((counts.received, counts.dropped.unwritable), (5001, 1));
+    assert_eq!(handle.flush(), Err(Error::Closed));
+    assert_eq!(handle.write_batch(vec![event("late")]), Err(Error::Closed));
+
+    let store = AuditStore::open(options(folder.path())).unwrap();
+    assert_eq!(tools(&store).len(), 5000);
+    store.write(event("dropped"));
+    drop(store);
+    let store = AuditStore::open(options(folder.path())).unwrap();
+    assert_eq!(tools(&store).len(), 5001);
+}

@@ -106,6 +106,8 @@ impl<F: File> OpenFile<F> {
             // Their identifiers make lines unique, and they stand in their order.
             let mut rest = &appended[..];
             let mut is_there = |line: &&&[u8]| {
+                // Without its newline it is whole too: whoever appends next ends it.
+                let line = line.trim_ascii_end();
                 let found = Needle::new(line).find(rest);
                 rest = found.map_or(rest, |at| &rest[at + line.len()..]);
                 found.is_some()

@@ -228,6 +228,25 @@ fn what_another_process_wrote_meanwhile_is_never_taken_back() {
 }
 
 #[test]
+fn a_line_of_which_only_the_newline_did_not_fit_is_there_if_it_cannot_be_taken_back() {
+    let theirs = "{\"ts\":\"2026-11-23T12:00:01Z\",\"tool\":\"theirs\"}\n";
+    let batch = || (0..20).map(|i| event("", &i.to_string())).collect();
+    let roomy = TestHost::at(NOON);
+    store(&roomy).write_batch(batch()).unwrap();
+    let size = roomy.file(&roomy.files()[0]).len() + theirs.len();
+
+    let host = TestHost::at(NOON);
+    let mut store = store(&host);
+    host.0.borrow_mut().between = Some((1, theirs.into()));
+    host.0.borrow_mut().capacity = Some(size - 1);
+    let error = store.write_batch(batch()).unwrap_err().to_string();
+    assert!(error.contains("the first 20 events of the batch are stored"), "{error}");
+    assert_eq!(tools(&mut store).0.len(), 21);
+    assert_eq!(store.status().counts.stored, 20);
+    identity_holds(&store);
+}
+
+#[test]
 fn a_broken_folder_counts_and_warns_for_write_and_is_access_for_the_others() {
     let host = TestHost::at(NOON);
     host.set_variable("AUDIT_JSONL_DIR", "/var/audit");

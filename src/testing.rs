@@ -34,7 +34,7 @@ pub struct State {
     pub unreadable: Option<String>,
     /// How long the opening of a file to read takes.
     pub open_micros: i64,
-    /// Makes the removing of files fail.
+    /// Makes the removing and the cutting of files fail.
     pub keeps_files: bool,
     /// Bytes of lines that were read.
     pub bytes_read: u64,
@@ -372,6 +372,9 @@ impl File for TestFile {
     }
 
     fn truncate(&mut self, size: u64) -> Result<(), FileError> {
+        if self.host.0.borrow().keeps_files {
+            return Err(FileError::Other("permission denied".into()));
+        }
         self.content.borrow_mut().bytes.truncate(size as usize);
         Ok(())
     }

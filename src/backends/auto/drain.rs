@@ -209,8 +209,11 @@ impl<H: Host> Spool<H> {
                 budget.begun = true;
                 for refusal in database::insert(&*self.host, &lines)? {
                     let mut notice = self.set_aside(&refusal);
-                    // One that is drained again was counted then.
-                    notice.lost = notice.lost.min(own.lines);
+                    // What is drained again was counted then, and what a failed append left behind will be.
+                    let mut counted = lines.iter().take(own.lines as usize);
+                    if !counted.any(|line| core::ptr::eq(*line, refusal.line)) {
+                        notice.lost = 0;
+                    }
                     self.notices.push(notice);
                 }
                 own.offset += lines.iter().map(|line| line.len() as u64).sum::<u64>();

@@ -146,6 +146,27 @@ fn a_row_that_is_refused_counts_once_however_often_its_file_is_drained() {
 }
 
 #[test]
+fn a_row_that_is_refused_counts_once_where_a_failed_append_left_it_behind_too() {
+    let host = TestHost::with_database(NOON);
+    host.database(|database| database.poison = ["1", "4"].into());
+    let mut store = open_with_batches_of(9, &host);
+    set_down(&host, true);
+    store.write_batch(events(0..3)).unwrap();
+    store.flush().unwrap();
+    let spool = host.file(&spools(&host)[0]).len();
+    host.0.borrow_mut().capacity = Some(2 * spool - 10);
+    host.0.borrow_mut().keeps_files = true;
+    store.write_batch(events(3..6)).unwrap();
+    assert_counts(&store, 0, 3, 3);
+    host.0.borrow_mut().capacity = None;
+    host.0.borrow_mut().keeps_files = false;
+    set_down(&host, false);
+    store.flush().unwrap();
+    assert_eq!(stored(&host), "0 2 3 5");
+    assert_eq!(assert_balanced(&store).dropped.unwritable, 2);
+}
+
+#[test]
 fn a_folder_that_takes_all_the_time_of_a_call_is_drained_all_the_same() {
     let host = TestHost::with_database(NOON);
     let mut killed = open_with_batches_of(1, &host);

@@ -140,60 +140,57 @@ impl Worker {
     }
 
     pub(crate) fn write_batch(&mut self, mut events: Vec<Event>) -> Result<Receipt, Error> {
-        let mut followed = false;
-        loop {
-            let count = events.len();
-            if let Err(error) = self.ensure_started() {
-                self.ledger.refused(count as u64);
-                return Err(error);
+        let count = events.len();
+        if let Err(error) = self.ensure_started() {
+            self.ledger.refused(count as u64);
+            return Err(error);
+        }
+        match self.written(|instance| instance.write_batch(&events)) {
+            Ok((answer, change)) => {
+                events.truncate(usize::try_from(change.taken).unwrap_or(usize::MAX));
+                self.ledger.accepted(change.taken, Some(events));
+                answer
             }
-            self.hurry(Instant::now() + PATIENCE);
-            match self.counted(|instance| instance.write_batch(&events)) {
-                Ok((Err(Error::Access(_)), Change { taken: 0, rejected }))
-                    if !followed && self.follow_folder(rejected) =>
-                {
-                    followed = true;
-                }
-                Ok((answer, change)) => {
-                    events.truncate(usize::try_from(change.taken).unwrap_or(usize::MAX));
-                    self.ledger.accepted(change.taken, Some(events));
-                    return answer;
-                }
-                Err(reason) => {
-                    self.recover(&reason, &mut events);
-                    self.ledger.refused(events.len() as u64);
-                    let stored = count - events.len();
-                    return Err(Error::Trap(format!("{reason}; of {count} events {stored} are stored")));
-                }
+            Err(reason) => {
+                self.recover(&reason, &mut events);
+                self.ledger.refused(events.len() as u64);
+                let stored = count - events.len();
+                Err(Error::Trap(format!("{reason}; of {count} events {stored} are stored")))
             }
         }
     }
 
     pub(crate) fn write_jsonl(&mut self, lines: &str) -> Result<Receipt, Error> {
         let count = || lines.lines().filter(|line| !line.trim().is_empty()).count() as u64;
-        let mut followed = false;
-        loop {
-            if let Err(error) = self.ensure_started() {
+        if let Err(error) = self.ensure_started() {
+            self.ledger.refused(count());
+            return Err(error);
+        }
+        match self.written(|instance| instance.write_jsonl(lines)) {
+            Ok((answer, change)) => {
+                self.ledger.accepted(change.taken, None);
+                answer
+            }
+            Err(reason) => {
+                self.recover(&reason, &mut Vec::new());
                 self.ledger.refused(count());
-                return Err(error);
+                Err(Error::Trap(format!("{reason}; some of the events may be stored")))
             }
-            self.hurry(Instant::now() + PATIENCE);
-            match self.counted(|instance| instance.write_jsonl(lines)) {
-                Ok((Err(Error::Access(_)), Change { taken: 0, rejected }))
-                    if !followed && self.follow_folder(rejected) =>
-                {
-                    followed = true;
-                }
-                Ok((answer, change)) => {
-                    self.ledger.accepted(change.taken, None);
-                    return answer;
-                }
-                Err(reason) => {
-                    self.recover(&reason, &mut Vec::new());
-                    self.ledger.refused(count());
-                    return Err(Error::Trap(format!("{reason}; some of the events may be stored")));
-                }
+        }
+    }
+
+    /// Calls the instance to write, once more where its folder has moved. An error is why it stopped.
+    fn written(
+        &mut self,
+        write: impl Fn(&mut Instance) -> Result<Receipt, Error>,
+    ) -> Result<(Result<Receipt, Error>, Change), String> {
+        self.hurry(Instant::now() + PATIENCE);
+        match self.counted(&write)? {
+            (Err(Error::Access(_)), Change { taken: 0, rejected }) if self.follow_folder(rejected) => {
+                self.hurry(Instant::now() + PATIENCE);
+                self.counted(write)
             }
+            outcome => Ok(outcome),
         }
     }
 

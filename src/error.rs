@@ -1,12 +1,13 @@
 //! Why a call is refused; the same cases as the WIT variant `error`.
 
-use alloc::string::String;
-pub use audit_format::Invalid;
+use alloc::format;
+use alloc::string::{String, ToString};
+use audit_format::Invalid;
 
 /// Why a call is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The value at a position of the batch is not as it has to be; nothing of the batch was taken.
+    /// The value at a position of the batch is invalid; nothing of the batch was taken.
     #[error("{index}: {invalid}")]
     Invalid {
         /// The position in the batch, from 0.
@@ -14,7 +15,7 @@ pub enum Error {
         /// What is wrong there.
         invalid: Invalid,
     },
-    /// The configuration is not as it has to be.
+    /// The configuration is invalid.
     #[error("{0}")]
     Config(String),
     /// A file or folder cannot be read or written; the text names it.
@@ -35,12 +36,19 @@ impl From<Invalid> for Error {
     }
 }
 
-/// Names in a message: `a, b, c`.
-pub fn listed(names: &[&str]) -> String {
-    let mut list = String::new();
-    for name in names {
-        list += if list.is_empty() { "" } else { ", " };
-        list += name;
+impl Error {
+    /// The same error, which also says how many events are not stored because of it.
+    pub fn with_unstored(self, count: usize) -> Self {
+        let events = match count {
+            0 => return self,
+            1 => "1 event is not stored".to_string(),
+            _ => format!("{count} events are not stored"),
+        };
+        match self {
+            Self::Access(text) => Self::Access(format!("{text}; {events}")),
+            Self::Unavailable(text) => Self::Unavailable(format!("{text}; {events}")),
+            Self::Other(text) => Self::Other(format!("{text}; {events}")),
+            error => error,
+        }
     }
-    list
 }

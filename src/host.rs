@@ -1,11 +1,11 @@
 //! What the store needs from outside, as small traits: the component gets it from WASI, the unit tests from
 //! memory.
 
-use crate::line::Parsed;
-use crate::query::Query;
-use crate::time::Timestamp;
 use alloc::string::String;
 use alloc::vec::Vec;
+use audit_format::line::Parsed;
+use audit_format::query::Query;
+use audit_format::time::Timestamp;
 
 /// The surroundings of a store.
 pub trait Host {

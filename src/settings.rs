@@ -1,11 +1,10 @@
 //! The configuration: what the host sets, what the environment says, and the defaults.
 
-use crate::backends::Kind;
-use crate::error::listed;
-use crate::time::quoted;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use audit_format::listed;
+use audit_format::time::quoted;
 
 /// Settings as the host gives them; the WIT record `config`.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +18,58 @@ pub struct Config {
     pub flush_interval_ms: Option<u64>,
     pub queue_limit: Option<u64>,
     pub recovery_interval_s: Option<u64>,
+}
+
+/// The backends, by their names in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackendKind {
+    /// The newest events, in memory.
+    Memory,
+    /// Daily files of JSON lines.
+    Jsonl,
+    /// The host's database.
+    Postgres,
+    /// The host's database while it answers, else a spool on disk.
+    Auto,
+    /// Nothing.
+    Null,
+}
+
+impl BackendKind {
+    /// All of them; the tests of the contract run on each.
+    pub const ALL: [Self; 5] = [Self::Memory, Self::Jsonl, Self::Postgres, Self::Auto, Self::Null];
+
+    /// The name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Jsonl => "jsonl",
+            Self::Postgres => "postgres",
+            Self::Auto => "auto",
+            Self::Null => "null",
+        }
+    }
+
+    /// Whether it works on a database.
+    pub fn needs_database(self) -> bool {
+        matches!(self, Self::Postgres | Self::Auto)
+    }
+
+    /// Whether it works on files.
+    pub fn has_files(self) -> bool {
+        matches!(self, Self::Jsonl | Self::Auto)
+    }
+
+    /// The backend of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// The names of those that can be used, with a database or without.
+    fn names(has_database: bool) -> String {
+        let usable = Self::ALL.into_iter().filter(|kind| has_database || !kind.needs_database());
+        listed(&usable.map(Self::name).collect::<Vec<_>>())
+    }
 }
 
 /// When an event counts as stored in a file.
@@ -49,7 +100,7 @@ impl Durability {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The backend in use.
-    pub backend: Kind,
+    pub backend: BackendKind,
     /// The backend that was asked for.
     pub requested: String,
     /// The folder of the daily files.
@@ -73,8 +124,8 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            backend: Kind::Jsonl,
-            requested: Kind::Jsonl.name().into(),
+            backend: BackendKind::Jsonl,
+            requested: BackendKind::Jsonl.name().into(),
             jsonl_dir: "./ops/audit".into(),
             durability: Durability::Written,
             memory_limit: 100_000,
@@ -148,20 +199,17 @@ impl Resolving<'_> {
         &mut self,
         config: &Config,
         has_database: &dyn Fn() -> bool,
-    ) -> Result<(String, Kind), String> {
-        let found = self.text("backend", &config.backend, |name| match Kind::named(name) {
+    ) -> Result<(String, BackendKind), String> {
+        let found = self.text("backend", &config.backend, |name| match BackendKind::named(name) {
             Some(kind) if kind.needs_database() && !has_database() => {
-                Err(format!("one of {}: the host has no database", Kind::WITHOUT_DATABASE))
+                Err(format!("one of {}: the host has no database", BackendKind::names(false)))
             }
             Some(kind) => Ok((name.to_string(), kind)),
-            None if matches!(name, "postgres" | "auto") => {
-                Err(format!("one of {}: this build has no database", Kind::WITHOUT_DATABASE))
-            }
-            None => Err(format!("one of {}", Kind::NAMES)),
+            None => Err(format!("one of {}", BackendKind::names(has_database()))),
         })?;
         Ok(found.unwrap_or_else(|| {
             let requested = (self.variable)("AUDIT_BACKEND");
-            (requested.unwrap_or_else(|| Kind::Jsonl.name().into()), Kind::Jsonl)
+            (requested.unwrap_or_else(|| BackendKind::Jsonl.name().into()), BackendKind::Jsonl)
         }))
     }
 
@@ -200,7 +248,7 @@ impl Resolving<'_> {
         if is_given {
             return Err(wrong);
         }
-        let default = if name == "backend" { Kind::Jsonl.name() } else { "the default" };
+        let default = if name == "backend" { BackendKind::Jsonl.name() } else { "the default" };
         self.warnings.push(format!("{wrong}; {default} is used"));
         Ok(())
     }

@@ -2,25 +2,29 @@
 
 mod status;
 
-pub use status::{Counts, Dropped, Receipt, Status};
+pub use status::{Receipt, Status};
 
-use crate::backends::{self, Backend, Batch, Left, Notice, Reason, Refused, State};
-use crate::error::{Error, Invalid};
-use crate::event::{Dated, Event};
+use crate::accounting::{Counts, DropReason, Dropped};
+use crate::backend::{Backend, Holdings, Left, Notice, Refused};
+use crate::backends;
+use crate::batch::Batch;
+use crate::error::Error;
 use crate::host::Host;
-use crate::id::Ids;
-use crate::line;
-use crate::page::Page;
-use crate::parse;
-use crate::query::{Filter, PageRequest, Query};
 use crate::settings::{Config, Settings};
-use crate::time::Timestamp;
+use crate::sink::{End, Sink};
 use crate::warnings::{Topic, Warnings};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use audit_format::Invalid;
+use audit_format::event::{Dated, Event};
+use audit_format::id::Ids;
+use audit_format::line;
+use audit_format::query::{Filter, PageRequest, Query};
+use audit_format::read::parse_sent;
+use audit_format::time::Timestamp;
 use memchr::memchr;
 use uuid::Uuid;
 
@@ -102,7 +106,7 @@ impl<H: Host + 'static> Store<H> {
         if self.backend.is_some() && settings == self.settings {
             return Ok(());
         }
-        if self.state().pending > 0 {
+        if self.holdings().pending > 0 {
             self.flush()?;
         }
         self.settings = settings;
@@ -124,15 +128,15 @@ impl<H: Host + 'static> Store<H> {
                     None
                 }
             },
-            Err(invalid) => Some((Reason::Invalid, invalid.to_string())),
+            Err(invalid) => Some((DropReason::Invalid, invalid.to_string())),
         };
         self.put_scratch(batch);
         if let Some((reason, text)) = refused {
             self.dropped.add(reason);
             let what = match reason {
-                Reason::Invalid => "an invalid event is dropped",
-                Reason::QueueFull => "an event is dropped",
-                Reason::Unwritable => "an event cannot be written and is dropped",
+                DropReason::Invalid => "an invalid event is dropped",
+                DropReason::QueueFull => "an event is dropped",
+                DropReason::Unwritable => "an event cannot be written and is dropped",
             };
             self.report(Topic::Dropped(reason), &format!("{what}: {text}"));
         }
@@ -150,7 +154,7 @@ impl<H: Host + 'static> Store<H> {
         let lines: Vec<_> =
             lines(text).enumerate().filter(|(_, line)| !line.trim_ascii().is_empty()).collect();
         let count = lines.len();
-        self.write_all(count, lines.into_iter().map(|(index, line)| (index, parse::parse_sent(line))))
+        self.write_all(count, lines.into_iter().map(|(index, line)| (index, parse_sent(line))))
     }
 
     fn write_all<'e>(
@@ -204,21 +208,21 @@ impl<H: Host + 'static> Store<H> {
     fn append(&mut self, batch: &mut Batch) -> Result<(), Refused> {
         let Some(backend) = &mut self.backend else {
             let error = Error::Unavailable(CLOSED.into());
-            return Err(Refused { stored: 0, reason: Reason::Unwritable, error });
+            return Err(Refused { stored: 0, reason: DropReason::Unwritable, error });
         };
         batch.seal();
         let result = backend.append(batch);
         let stored = result.as_ref().map_or_else(|refused| refused.stored, |()| batch.len());
         self.accepted += stored as u64;
         self.seq += stored as u64;
-        self.tell();
+        self.pass_on_notices();
         self.flush_if_due();
         result
     }
 
     /// Hosts are asked to call `flush`; under steady writing it is not needed.
     fn flush_if_due(&mut self) {
-        if self.state().pending == 0 {
+        if self.holdings().pending == 0 {
             self.waiting_since = None;
             return;
         }
@@ -230,32 +234,25 @@ impl<H: Host + 'static> Store<H> {
         }
     }
 
-    fn state(&self) -> State {
-        let state = self.backend.as_ref().map(|backend| backend.state()).unwrap_or_default();
-        // Only those with a database have more.
-        if cfg!(feature = "postgres") { state } else { State { pending: state.pending, ..State::default() } }
+    fn holdings(&self) -> Holdings {
+        self.backend.as_ref().map(|backend| backend.holdings()).unwrap_or_default()
     }
 
     /// Ends the backend.
     fn leave(&mut self) {
-        #[cfg(feature = "postgres")]
         self.left.extend(self.backend.as_mut().and_then(|backend| backend.leave()));
         self.backend = None;
     }
 
     /// How many events backends that are gone have left on disk for the database.
     fn left(&self) -> u64 {
-        if cfg!(not(feature = "postgres")) {
-            return 0;
-        }
         self.left.iter().flat_map(|left| &left.files).map(|file| file.lines).sum()
     }
 
-    /// Passes on what the backend has to tell.
-    fn tell(&mut self) {
-        // Only those with a database have something to tell.
-        let Some(backend) = self.backend.as_mut().filter(|_| cfg!(feature = "postgres")) else { return };
-        for Notice { topic, text, lost } in backend.notices() {
+    /// Passes on what the backend has to report.
+    fn pass_on_notices(&mut self) {
+        let notices = self.backend.as_mut().map(|backend| backend.notices()).unwrap_or_default();
+        for Notice { topic, text, lost } in notices {
             self.refused += lost;
             self.dropped.unwritable += lost;
             self.report(topic, &text);
@@ -274,7 +271,7 @@ impl<H: Host + 'static> Store<H> {
         self.waiting_since = None;
         let Some(backend) = &mut self.backend else { return Ok(()) };
         let result = backend.flush();
-        self.tell();
+        self.pass_on_notices();
         if let Err(error) = &result {
             self.report(Topic::Flush, &error.to_string());
         }
@@ -288,29 +285,29 @@ impl<H: Host + 'static> Store<H> {
         Ok(())
     }
 
-    /// The page of the entries that match.
-    pub fn read(&mut self, filter: Filter, request: &PageRequest) -> Result<Page, Error> {
+    /// Hands the page of the entries that match to the sink.
+    pub fn read(&mut self, filter: Filter, request: &PageRequest, sink: &mut dyn Sink) -> Result<End, Error> {
         let query = Query::new(filter, request)?;
         let Some(backend) = &mut self.backend else {
             return Err(Error::Unavailable(CLOSED.into()));
         };
-        let page = backend.read(query);
-        match &page {
-            Ok(page) => {
-                for file in &page.unreadable {
+        let end = backend.read(&query, sink);
+        match &end {
+            Ok(end) => {
+                for file in &end.unreadable {
                     self.report(Topic::Read, file);
                 }
             }
             Err(error) => self.note(&error.to_string()),
         }
-        page
+        end
     }
 
     /// How the store is doing.
     pub fn status(&self) -> Status<'_> {
-        let state = self.state();
-        let (pending, spooled) = (state.pending, state.spooled + self.left());
-        let (backend, since) = state.active.unwrap_or((self.settings.backend.name(), self.since));
+        let holdings = self.holdings();
+        let (pending, spooled) = (holdings.pending, holdings.spooled + self.left());
+        let (backend, since) = holdings.active.unwrap_or((self.settings.backend.name(), self.since));
         Status {
             settings: &self.settings,
             backend,
@@ -324,7 +321,7 @@ impl<H: Host + 'static> Store<H> {
                 rejected: self.rejected,
                 dropped: self.dropped,
             },
-            spooled_by_others: state.spooled_by_others,
+            spooled_by_others: holdings.spooled_by_others,
             last_error: self.last_error.as_deref(),
         }
     }

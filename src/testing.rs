@@ -1,16 +1,98 @@
 //! A host in memory for the unit tests: a clock that is set, a disk that can be filled, torn and broken, and a
 //! database that can be away and lose its answers.
 
+use crate::accounting::Counts;
+use crate::error::Error;
 use crate::host::{File, FileError, Folder, Host, RefusedRow, Row, Rows, SinkError};
-use crate::line::Parsed;
-use crate::page::{Key, Place};
-use crate::query::{Order, Query};
-use crate::time::Timestamp;
+use crate::sink::{Found, Sink};
+use crate::store::Store;
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use audit_format::cursor::{Key, Order, Position};
+use audit_format::event::Event;
+use audit_format::line::{MAX_LEN, Parsed, put_entry};
+use audit_format::query::{Filter, PageRequest, Query};
+use audit_format::read::parse_stored;
+use audit_format::time::Timestamp;
 use core::cell::RefCell;
+
+/// The time that most tests begin at.
+pub const NOON: &str = "2026-11-23T12:00:00Z";
+
+/// An event of this tool, at the store's time.
+pub fn event(tool: impl ToString) -> Event<'static> {
+    Event { tool: tool.to_string().into(), ..Event::default() }
+}
+
+/// An event of this tool, at this time.
+pub fn event_at(ts: &str, tool: &str) -> Event<'static> {
+    Event { ts: ts.to_string().into(), ..event(tool) }
+}
+
+/// The counts, in which every event is accounted for.
+#[track_caller]
+pub fn assert_balanced(store: &Store<TestHost>) -> Counts {
+    let counts = store.status().counts;
+    let Counts { received, stored, spooled, pending, rejected, dropped } = counts;
+    let dropped = dropped.invalid + dropped.queue_full + dropped.unwritable;
+    assert_eq!(received, stored + spooled + pending + rejected + dropped, "{counts:?}");
+    counts
+}
+
+/// A page as the tests look at it.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// The lines, newlines included.
+    pub lines: String,
+    pub events: Vec<Event<'static>>,
+    pub next: Option<String>,
+    pub skipped: u64,
+}
+
+impl Sink for Page {
+    fn take(&mut self, entry: Found<'_>) {
+        let mut line = Vec::new();
+        entry.put(&mut line);
+        self.lines += &String::from_utf8(line).unwrap();
+        self.events.push(entry.parsed().unwrap().event.into_owned());
+    }
+}
+
+impl Page {
+    pub fn tools(&self) -> Vec<&str> {
+        self.events.iter().map(|event| &*event.tool).collect()
+    }
+}
+
+/// Reads a page.
+pub fn read_page(store: &mut Store<TestHost>, filter: Filter, request: &PageRequest) -> Result<Page, Error> {
+    let mut page = Page::default();
+    let end = store.read(filter, request, &mut page)?;
+    page.next = end.next.map(|key| key.to_cursor(request.order));
+    page.skipped = end.skipped;
+    Ok(page)
+}
+
+/// The pages of a whole read.
+pub fn read_pages(store: &mut Store<TestHost>, order: Order, limit: u32) -> Vec<Page> {
+    let mut request = PageRequest { order, limit, cursor: None };
+    let mut pages = Vec::new();
+    loop {
+        let page = read_page(store, Filter::default(), &request).unwrap();
+        request.cursor.clone_from(&page.next);
+        pages.push(page);
+        if request.cursor.is_none() {
+            return pages;
+        }
+    }
+}
+
+/// The tools of all entries, in their order.
+pub fn read_tools(store: &mut Store<TestHost>, order: Order, limit: u32) -> Vec<String> {
+    read_pages(store, order, limit).iter().flat_map(Page::tools).map(String::from).collect()
+}
 
 /// What the host holds; the tests look into it and change it.
 #[derive(Default)]
@@ -109,7 +191,7 @@ impl Database {
             let at = Timestamp::parse(&row.event.ts).unwrap();
             let id = row.stamp.as_ref().map(|stamp| stamp.id);
             let offset = if id.is_none() { position as u64 } else { 0 };
-            let key = Key { at, id, place: Place { day: 0, offset } };
+            let key = Key { at, id, position: Position { day: 0, offset } };
             let is_after = |after: Key| match query.order {
                 Order::OldestFirst => key > after,
                 Order::NewestFirst => key < after,
@@ -136,9 +218,9 @@ fn id(row: &Parsed<'_>) -> uuid::Uuid {
 
 fn owned(row: &Parsed<'_>) -> Parsed<'static> {
     let mut line = Vec::new();
-    crate::line::put_entry(&row.event, row.stamp.as_ref().unwrap(), &mut line);
+    put_entry(&row.event, row.stamp.as_ref().unwrap(), &mut line);
     let line = String::from_utf8(line).unwrap();
-    crate::parse::parse_stored(std::boxed::Box::leak(line.into_boxed_str())).unwrap()
+    parse_stored(std::boxed::Box::leak(line.into_boxed_str())).unwrap()
 }
 
 #[derive(Clone, Default)]
@@ -345,7 +427,7 @@ impl File for TestFile {
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), FileError> {
-        assert!(bytes.len() <= crate::line::MAX_LEN, "an append that a host would not take in one piece");
+        assert!(bytes.len() <= MAX_LEN, "an append that a host would not take in one piece");
         let (used, capacity) = {
             let state = self.host.0.borrow();
             let used: usize = state.files.values().map(|file| file.borrow().bytes.len()).sum();

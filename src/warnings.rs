@@ -1,9 +1,10 @@
 //! Warnings on stderr: each topic at most once a minute, and what was held back counted in the next.
 
-use crate::time::Timestamp;
+use crate::accounting::DropReason;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use audit_format::time::Timestamp;
 
 const INTERVAL_MICROS: u64 = 60_000_000;
 
@@ -11,7 +12,7 @@ const INTERVAL_MICROS: u64 = 60_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic {
     /// Events were dropped for this reason.
-    Dropped(crate::backends::Reason),
+    Dropped(DropReason),
     /// What is buffered cannot be written; it is kept.
     Flush,
     /// A file cannot be read.
@@ -58,13 +59,12 @@ impl Warnings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backends::Reason;
 
     #[test]
     fn a_topic_warns_once_a_minute_and_counts_the_rest() {
         let mut warnings = Warnings::default();
         let mut line = |second: i64, topic| warnings.line(topic, "x", Timestamp::clamped(second * 1_000_000));
-        let topic = Topic::Dropped(Reason::Invalid);
+        let topic = Topic::Dropped(DropReason::Invalid);
         let shown: Vec<_> = [0, 1, 59, 60, 61, 121].map(|second| line(second, topic)).into();
         let expected = [
             Some("audit-store: x"),

@@ -1,12 +1,13 @@
 //! The store's surroundings from WASI 0.2: clock, randomness, environment, stderr and preopened folders.
 
+use crate::database;
 use crate::host::{File, FileError, Folder, Host, RefusedRow, Rows, SinkError};
-use crate::line::Parsed;
-use crate::query::Query;
-use crate::time::Timestamp;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use audit_format::line::{MAX_LEN, Parsed};
+use audit_format::query::Query;
+use audit_format::time::Timestamp;
 use core::cell::OnceCell;
 use wasi::cli::{environment, stderr};
 use wasi::clocks::wall_clock;
@@ -48,27 +49,15 @@ impl Host for Wasi {
     }
 
     fn has_database(&self) -> bool {
-        !matches!(self.insert(Vec::new()), Err(SinkError::NotConfigured))
+        database::is_there()
     }
 
-    #[cfg(feature = "postgres")]
     fn insert(&self, rows: Vec<Parsed<'_>>) -> Result<Vec<RefusedRow>, SinkError> {
-        crate::component::insert(rows)
+        database::insert(rows)
     }
 
-    #[cfg(feature = "postgres")]
     fn select(&self, query: &Query) -> Result<Rows, SinkError> {
-        crate::component::select(query)
-    }
-
-    #[cfg(not(feature = "postgres"))]
-    fn insert(&self, _: Vec<Parsed<'_>>) -> Result<Vec<RefusedRow>, SinkError> {
-        Err(SinkError::NotConfigured)
-    }
-
-    #[cfg(not(feature = "postgres"))]
-    fn select(&self, _: &Query) -> Result<Rows, SinkError> {
-        Err(SinkError::NotConfigured)
+        database::select(query)
     }
 }
 
@@ -81,7 +70,7 @@ fn timestamp(time: wall_clock::Datetime) -> Timestamp {
 pub fn warn(line: &str) {
     let stderr = stderr::get_stderr();
     let line = format!("{line}\n");
-    for piece in line.as_bytes().chunks(crate::line::MAX_LEN) {
+    for piece in line.as_bytes().chunks(MAX_LEN) {
         if stderr.blocking_write_and_flush(piece).is_err() {
             break;
         }

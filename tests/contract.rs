@@ -3,8 +3,8 @@
 
 mod common;
 
+use audit_host::Backend;
 use audit_host::{Error, Instance, Options, Order, PageRequest};
-use audit_store::backends::Kind;
 use audit_testbed::Cluster;
 use common::{component, event, filter, identity_holds, local_component, open, read_all, req_ids};
 use serde_json::{Value, json};
@@ -33,10 +33,10 @@ fn write(store: &mut Instance, events: &[Value], way: Way) -> Result<(), Error> 
     }
 }
 
-fn each_store(mut run: impl FnMut(Kind, Way, &mut Instance)) {
+fn each_store(mut run: impl FnMut(Backend, Way, &mut Instance)) {
     // One for all of them: each would take some megabytes of the temporary folder.
     let database = Cluster::shared().database();
-    for kind in Kind::ALL.iter().copied() {
+    for kind in Backend::ALL.iter().copied() {
         for way in [Way::Each, Way::Batch, Way::Jsonl] {
             for component in [component(), local_component()] {
                 let folder = tempfile::tempdir().unwrap();
@@ -76,7 +76,7 @@ fn reads_hold(text: &str) {
                 let limit = read["limit"].as_u64().unwrap_or(0) as u32;
                 let (entries, skipped) = read_all(store, &filter(&read["filter"]), order, limit);
                 let expected: Vec<_> = match kind {
-                    Kind::Null => Vec::new(),
+                    Backend::Null => Vec::new(),
                     _ => read["expect"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect(),
                 };
                 assert_eq!(req_ids(&entries), expected, "{context}");
@@ -85,7 +85,7 @@ fn reads_hold(text: &str) {
                     let sent = events.iter().find(|one| one["req_id"] == entry.event.req_id).unwrap();
                     let mut sent = event(sent);
                     if !sent.ts.is_empty() {
-                        let at = audit_store::time::Timestamp::parse(&sent.ts).unwrap();
+                        let at = audit_format::time::Timestamp::parse(&sent.ts).unwrap();
                         assert_eq!(entry.event.ts, at.to_string(), "{context}");
                     }
                     sent.ts.clone_from(&entry.event.ts);
@@ -157,7 +157,7 @@ fn lines_of_4095_and_4096_bytes_are_kept_and_4097_is_refused() {
     each_store(|kind, way, store| {
         let shortest = {
             let folder = tempfile::tempdir().unwrap();
-            let mut other = open(Kind::Memory, folder.path());
+            let mut other = open(Backend::Memory, folder.path());
             write(&mut other, &[json!({"ts": "2026-11-23T12:00:00Z"})], Way::Batch).unwrap();
             other.read_jsonl(&filter(&json!({})), &PageRequest::default()).unwrap().lines.len()
         };
@@ -176,7 +176,7 @@ fn lines_of_4095_and_4096_bytes_are_kept_and_4097_is_refused() {
         }
         let lines = store.read_jsonl(&filter(&json!({})), &PageRequest::default()).unwrap().lines;
         let lengths: Vec<_> = lines.split_inclusive('\n').map(str::len).collect();
-        assert_eq!(lengths, if kind == Kind::Null { vec![] } else { vec![4095, 4096] });
+        assert_eq!(lengths, if kind == Backend::Null { vec![] } else { vec![4095, 4096] });
     });
 }
 
@@ -185,15 +185,15 @@ fn an_event_without_a_ts_gets_the_clock() {
     each_store(|kind, way, store| {
         let now = || {
             let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-            audit_store::time::Timestamp::clamped(since.as_micros() as i64)
+            audit_format::time::Timestamp::clamped(since.as_micros() as i64)
         };
         let before = now();
         write(store, &[json!({"req_id": "now"})], way).unwrap();
         let after = now();
         let (entries, _) = common::everything(store);
-        assert_eq!(entries.len(), usize::from(kind != Kind::Null));
+        assert_eq!(entries.len(), usize::from(kind != Backend::Null));
         for entry in entries {
-            let at = audit_store::time::Timestamp::parse(&entry.event.ts).unwrap();
+            let at = audit_format::time::Timestamp::parse(&entry.event.ts).unwrap();
             assert!((before..=after).contains(&at), "{} is not now", entry.event.ts);
         }
     });

@@ -9,8 +9,8 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use audit_host::Backend;
 use audit_host::{Error, Event, Filter, Options, Order, PageRequest};
-use audit_store::backends::Kind;
 use common::{everything, identity_holds, open, read_all, req_ids, start};
 use sha2::{Digest, Sha256};
 
@@ -31,7 +31,7 @@ fn writer_process() {
     let Ok(dir) = std::env::var(DIR) else { return };
     let number = |name: &str| std::env::var(name).expect(name).parse::<usize>().expect(name);
     let (name, count, batch) = (std::env::var(NAME).expect(NAME), number(COUNT), number(BATCH));
-    let mut store = open(Kind::Jsonl, Path::new(&dir));
+    let mut store = open(Backend::Jsonl, Path::new(&dir));
     let mut done = 0;
     while done < count {
         let events: Vec<_> = (done..count.min(done + batch)).map(|n| named(format!("{name}-{n}"))).collect();
@@ -103,7 +103,7 @@ fn append_together(batches: [usize; 2]) {
     for child in &mut writers {
         assert_eq!(acknowledged(child), (10_000, None));
     }
-    let (entries, skipped) = everything(&mut open(Kind::Jsonl, folder.path()));
+    let (entries, skipped) = everything(&mut open(Backend::Jsonl, folder.path()));
     assert_eq!((entries.len(), skipped), (20_000, 0));
     let mut chains: BTreeMap<&str, Vec<_>> = BTreeMap::new();
     for entry in &entries {
@@ -146,13 +146,13 @@ fn what_was_acknowledged_before_a_kill_is_there_once_and_the_file_works_on() {
         expected.extend((0..count).map(|n| format!("{name}-{n}")));
         survivors += usize::from(count > 0);
 
-        let mut store = open(Kind::Jsonl, folder.path());
+        let mut store = open(Backend::Jsonl, folder.path());
         let after = format!("after-{round}");
         store.write_batch(&[named(&after)]).unwrap();
         expected.insert(after);
     }
     assert!(survivors > 10, "only {survivors} writers were killed in the middle of writing");
-    let (entries, skipped) = everything(&mut open(Kind::Jsonl, folder.path()));
+    let (entries, skipped) = everything(&mut open(Backend::Jsonl, folder.path()));
     let found = req_ids(&entries);
     let unique: BTreeSet<String> = found.iter().map(|id| id.to_string()).collect();
     assert_eq!(unique.len(), found.len(), "an event is there twice");
@@ -174,7 +174,7 @@ fn a_file_size_limit_refuses_whole_batches_and_names_the_file() {
     let error = error.expect("the limit is reached");
     let file = folder.path().join("tool_audit_2026-11-23.jsonl");
     assert!(error.contains(&file.display().to_string()) && error.contains("limit on file sizes"), "{error}");
-    let mut store = open(Kind::Jsonl, folder.path());
+    let mut store = open(Backend::Jsonl, folder.path());
     let (entries, skipped) = everything(&mut store);
     assert_eq!((entries.len(), skipped), (count, 0), "a part of the refused batch is there");
     store.write_batch(&[named("after")]).unwrap();
@@ -203,7 +203,7 @@ fn refuses(options: &Options, path: &Path, reads: bool) {
 fn a_folder_that_is_not_there_is_created() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("a/b/c");
-    open(Kind::Jsonl, &dir).write_batch(&[named("a")]).unwrap();
+    open(Backend::Jsonl, &dir).write_batch(&[named("a")]).unwrap();
     assert!(dir.join("tool_audit_2026-11-23.jsonl").is_file());
 }
 
@@ -290,7 +290,7 @@ fn lines_of_other_writers_garbage_and_other_files_are_met_as_the_format_says() {
 #[test]
 fn a_torn_tail_of_another_process_costs_that_line_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let mut store = open(Kind::Jsonl, folder.path());
+    let mut store = open(Backend::Jsonl, folder.path());
     for round in 0..3 {
         store.write_batch(&[named(format!("{round}"))]).unwrap();
         let path = folder.path().join("tool_audit_2026-11-23.jsonl");
@@ -303,7 +303,7 @@ fn a_torn_tail_of_another_process_costs_that_line_alone() {
 
 #[test]
 fn cursors_give_what_was_there_before_the_first_page_once_while_others_write() {
-    for kind in [Kind::Memory, Kind::Jsonl] {
+    for kind in [Backend::Memory, Backend::Jsonl] {
         for order in [Order::OldestFirst, Order::NewestFirst] {
             let folder = tempfile::tempdir().unwrap();
             let mut store = open(kind, folder.path());

@@ -2,9 +2,9 @@
 
 mod common;
 
+use audit_format::time::Timestamp;
+use audit_host::Backend;
 use audit_host::{Event, Filter, Instance, Order};
-use audit_store::backends::Kind;
-use audit_store::time::Timestamp;
 use common::{identity_holds, open, read_all};
 use proptest::prelude::*;
 
@@ -120,7 +120,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
     #[test]
     fn the_store_is_a_plain_list(steps in proptest::collection::vec(steps(), 1..25)) {
-        for kind in [Kind::Memory, Kind::Jsonl] {
+        for kind in [Backend::Memory, Backend::Jsonl] {
             let folder = tempfile::tempdir().unwrap();
             let options = audit_host::Options::new().backend(kind.name()).dir(folder.path()).warnings(|_| ());
             let mut store = common::start(&options);
@@ -136,7 +136,7 @@ proptest! {
                     }
                     Step::Batch(sketches) => plain.write(&mut store, sketches, false),
                     Step::Jsonl(sketches) => plain.write(&mut store, sketches, true),
-                    Step::Restart if kind == Kind::Memory => {}
+                    Step::Restart if kind == Backend::Memory => {}
                     Step::Restart => {
                         store.close().unwrap();
                         // Identifiers of different instances are ordered by their millisecond.
@@ -180,7 +180,7 @@ proptest! {
 #[test]
 fn a_null_store_accounts_and_keeps_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let mut store = open(Kind::Null, folder.path());
+    let mut store = open(Backend::Null, folder.path());
     store.write(&Event::default()).unwrap();
     assert!(common::everything(&mut store).0.is_empty());
     identity_holds(&mut store);

@@ -1,11 +1,14 @@
 //! The newest events, in memory. They end with the instance.
 
-use super::{Backend, Batch, Refused};
+use crate::backend::{Backend, Refused};
+use crate::batch::Batch;
 use crate::error::Error;
-use crate::page::{Collector, Page, Place};
-use crate::query::Query;
+use crate::selection::Selection;
+use crate::sink::{End, Sink};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use audit_format::cursor::Position;
+use audit_format::query::Query;
 
 /// The most bytes of lines that are kept: what the guest's memory is sized for.
 const MAX_BYTES: usize = 96 << 20;
@@ -35,11 +38,11 @@ impl Backend for Memory {
         Ok(())
     }
 
-    fn read(&mut self, query: Query) -> Result<Page, Error> {
-        let mut page = Collector::new(&query);
+    fn read(&mut self, query: &Query, sink: &mut dyn Sink) -> Result<End, Error> {
+        let mut page = Selection::new(query);
         for line in &self.lines {
-            page.offer(line, Place::default());
+            page.offer(line, Position::default());
         }
-        Ok(page.finish())
+        Ok(page.finish(sink).1)
     }
 }

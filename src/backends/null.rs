@@ -1,9 +1,10 @@
 //! Auditing is off: events are checked and counted, and not kept.
 
-use super::{Backend, Batch, Refused};
+use crate::backend::{Backend, Refused};
+use crate::batch::Batch;
 use crate::error::Error;
-use crate::page::Page;
-use crate::query::Query;
+use crate::sink::{End, Sink};
+use audit_format::query::Query;
 
 pub struct Null;
 
@@ -12,7 +13,7 @@ impl Backend for Null {
         Ok(())
     }
 
-    fn read(&mut self, _: Query) -> Result<Page, Error> {
-        Ok(Page::default())
+    fn read(&mut self, _: &Query, _: &mut dyn Sink) -> Result<End, Error> {
+        Ok(End::default())
     }
 }

@@ -1,17 +1,19 @@
 //! The host's database, in batches. A batch waits in memory until the host has acknowledged it.
 
-use super::database::{self, Refusal};
-use super::{Backend, Batch, Notice, Reason, Refused, State};
+use super::rows::{self, Refusal};
+use crate::accounting::DropReason;
+use crate::backend::{Backend, Holdings, Notice, Refused};
+use crate::batch::Batch;
 use crate::error::Error;
 use crate::host::Host;
-use crate::page::Page;
-use crate::query::Query;
 use crate::settings::Settings;
+use crate::sink::{End, Sink};
 use crate::warnings::Topic;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use audit_format::query::Query;
 
 pub struct Postgres<H> {
     host: Rc<H>,
@@ -43,7 +45,7 @@ impl<H: Host> Postgres<H> {
             let text = format!("the database refuses an event, which is dropped: {}", refusal.reason);
             notices.push(Notice { topic: Refusal::TOPIC, text, lost: 1 });
         };
-        let sent = database::send(&*self.host, &mut self.waiting, self.batch_size, least, &mut refused);
+        let sent = rows::send(&*self.host, &mut self.waiting, self.batch_size, least, &mut refused);
         self.failed = sent.as_ref().err().map(|error| error.to_string());
         Ok(sent?)
     }
@@ -58,7 +60,7 @@ impl<H: Host> Backend for Postgres<H> {
             let why = self.failed.as_deref().unwrap_or_default();
             let error =
                 Error::Unavailable(format!("the queue of {} events is full: {why}", self.queue_limit));
-            return Err(Refused { stored: 0, reason: Reason::QueueFull, error });
+            return Err(Refused { stored: 0, reason: DropReason::QueueFull, error });
         }
         self.waiting.extend(batch);
         if self.failed.is_none()
@@ -71,27 +73,20 @@ impl<H: Host> Backend for Postgres<H> {
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        self.send(1).map_err(|error| {
-            let waiting = |text| format!("{text}; {} events wait in memory", self.waiting.len());
-            match error {
-                Error::Unavailable(text) => Error::Unavailable(waiting(text)),
-                Error::Other(text) => Error::Other(waiting(text)),
-                error => error,
-            }
-        })
+        self.send(1).map_err(|error| error.with_unstored(self.waiting.len()))
     }
 
-    fn state(&self) -> State {
-        State { pending: self.waiting.len() as u64, ..State::default() }
+    fn holdings(&self) -> Holdings {
+        Holdings { pending: self.waiting.len() as u64, ..Holdings::default() }
     }
 
     fn notices(&mut self) -> Vec<Notice> {
         core::mem::take(&mut self.notices)
     }
 
-    fn read(&mut self, query: Query) -> Result<Page, Error> {
+    fn read(&mut self, query: &Query, sink: &mut dyn Sink) -> Result<End, Error> {
         let waiting = &self.waiting;
-        database::read(&*self.host, query, &mut |page| {
+        rows::read(&*self.host, query, sink, &mut |page| {
             waiting.offer_to(page);
             Ok(())
         })

@@ -1,40 +1,9 @@
-//! The state of a store, and what became of each event.
+//! The state of a store, and what a caller gets.
 
-use crate::backends::Reason;
+use crate::accounting::Counts;
 use crate::settings::Settings;
-use crate::time::Timestamp;
+use audit_format::time::Timestamp;
 use uuid::Uuid;
-
-/// What became of the events; the WIT record `counts`. `received` is always the sum of the others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct Counts {
-    pub received: u64,
-    pub stored: u64,
-    pub spooled: u64,
-    pub pending: u64,
-    pub rejected: u64,
-    pub dropped: Dropped,
-}
-
-/// Events that did not get into the record, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct Dropped {
-    pub invalid: u64,
-    pub queue_full: u64,
-    pub unwritable: u64,
-}
-
-impl Dropped {
-    pub(super) fn add(&mut self, reason: Reason) {
-        match reason {
-            Reason::Invalid => self.invalid += 1,
-            Reason::QueueFull => self.queue_full += 1,
-            Reason::Unwritable => self.unwritable += 1,
-        }
-    }
-}
 
 /// What an accepted batch got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use audit_host::Backend;
 use audit_host::{Component, Entry, Event, Filter, Instance, Options, Order, PageRequest};
-use audit_store::backends::Kind;
 use serde_json::Value;
 use xtask::components::{self, World};
 
@@ -31,7 +31,7 @@ pub fn artifact(world: World) -> PathBuf {
 }
 
 /// An instance of the built component on `dir`.
-pub fn open(kind: Kind, dir: &Path) -> Instance {
+pub fn open(kind: Backend, dir: &Path) -> Instance {
     start(&Options::new().backend(kind.name()).dir(dir))
 }
 

@@ -1,7 +1,7 @@
 //! Events with a value in every field: what JSON and SQL have to quote, and the largest numbers.
 
+use audit_format::time::Timestamp;
 use audit_host::Event;
-use audit_store::time::Timestamp;
 use audit_testbed::Rng;
 
 const TEXTS: [&str; 12] = [

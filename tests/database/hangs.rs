@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use audit_host::{AuditStore, Error, Event, Filter, Handle, Options, PageRequest};
+use audit_host::{Active, AuditStore, Error, Event, Filter, Handle, Options, PageRequest};
 use audit_testbed::{Cluster, Proxy};
 
 use crate::client::{Client, NEVER, assert_balanced, database, spools};
@@ -51,7 +51,7 @@ fn writers_are_neither_refused_nor_held_up_while_the_server_hangs() {
     assert_balanced(&status.counts);
     let sent = latencies.len() as u64 + 1;
     assert_eq!((status.counts.received, status.counts.dropped.queue_full), (sent, 0));
-    assert_eq!(status.backend, "spool");
+    assert_eq!(status.backend, Active::Spool);
     // A second try would have left another error, and made somebody wait a second time.
     let error = status.last_error.unwrap();
     assert!(
@@ -88,7 +88,7 @@ fn a_store_that_ends_does_not_wait_twice_for_a_server_that_hangs() {
         thread::sleep(Duration::from_millis(10));
     }
     let status = store.close().unwrap();
-    assert_eq!((status.counts.spooled, status.backend.as_str()), (10, "spool"));
+    assert_eq!((status.counts.spooled, status.backend), (10, Active::Spool));
     hung.set_nonblocking(true).unwrap();
     assert_eq!(iter::from_fn(|| hung.accept().ok()).count(), 1);
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use audit_host::{Error, Event, Filter, Instance, Options, PageRequest};
+use audit_host::{Active, Error, Event, Filter, Instance, Options, PageRequest};
 use audit_testbed::{Cluster, Proxy};
 
 use crate::client::{BACKENDS, Client, database};
@@ -27,7 +27,7 @@ fn a_call_that_waits_for_the_database_is_not_stopped_for_it() {
         assert!(begin.elapsed() > 3 * LIMIT, "it has waited");
         match backend {
             "postgres" => assert!(matches!(flushed, Err(Error::Unavailable(_))), "{flushed:?}"),
-            _ => assert_eq!((flushed, store.status().unwrap().backend.as_str()), (Ok(()), "spool")),
+            _ => assert_eq!((flushed, store.status().unwrap().backend), (Ok(()), Active::Spool)),
         }
         let read = store.read(&Filter::default(), &PageRequest::default());
         assert!(matches!(read, Err(Error::Unavailable(_))), "{read:?}");

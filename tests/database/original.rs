@@ -1,7 +1,7 @@
 //! A table that another program made and wrote to, before the store had one: it is upgraded, and read with the rest.
 
+use audit_format::time::Timestamp;
 use audit_host::{Entry, Event, Filter, Options, Order, PageRequest};
-use audit_store::time::Timestamp;
 use audit_testbed::{Cluster, Rng};
 
 use crate::client::{ANSWER, BACKENDS, Client, NEVER, Way};

@@ -15,8 +15,8 @@ use wasmtime_wasi::{
 
 use crate::bindings::{FullPre, audit};
 use crate::error::Error;
-use crate::instance::State;
 use crate::options::Options;
+use crate::state::HostState;
 
 /// The component, as this crate was built with it.
 static BYTES: &[u8] = include_bytes!(env!("AUDIT_STORE_WASM"));
@@ -29,7 +29,7 @@ const TICKS: u32 = 10;
 #[derive(Clone)]
 pub struct Component {
     pub(crate) engine: wasmtime::Engine,
-    pub(crate) linked: FullPre<State>,
+    pub(crate) linked: FullPre<HostState>,
     /// None: calls have no limit.
     clock: Option<Arc<Clock>>,
 }
@@ -46,7 +46,7 @@ impl Component {
     /// With [`Options::no_call_limit`] no store has a limit.
     ///
     /// # Errors
-    /// [`Error::Config`] for an option that is not as it has to be, [`Error::Start`] where the component
+    /// [`Error::Config`] for an invalid option, [`Error::Start`] where the component
     /// cannot be compiled.
     pub fn load(options: &Options) -> Result<Self, Error> {
         Self::compile(BYTES, options)
@@ -100,8 +100,8 @@ fn address_space_is_limited() -> bool {
 
 /// Provides the interfaces that the component is known to need, and no other: one that asked for a socket
 /// would not start.
-fn link(engine: &wasmtime::Engine, component: &component::Component) -> wasmtime::Result<FullPre<State>> {
-    let mut linker = Linker::<State>::new(engine);
+fn link(engine: &wasmtime::Engine, component: &component::Component) -> wasmtime::Result<FullPre<HostState>> {
+    let mut linker = Linker::<HostState>::new(engine);
     let l = &mut linker;
     cli::environment::add_to_linker::<_, wasi_cli::WasiCli>(l, wasi_cli::WasiCliView::cli)?;
     cli::stderr::add_to_linker::<_, wasi_cli::WasiCli>(l, wasi_cli::WasiCliView::cli)?;
@@ -110,10 +110,10 @@ fn link(engine: &wasmtime::Engine, component: &component::Component) -> wasmtime
     let files = wasi_filesystem::WasiFilesystemView::filesystem;
     filesystem::preopens::add_to_linker::<_, wasi_filesystem::WasiFilesystem>(l, files)?;
     sync::filesystem::types::add_to_linker::<_, wasi_filesystem::WasiFilesystem>(l, files)?;
-    sync::io::error::add_to_linker::<_, Resources>(l, State::resources)?;
-    sync::io::streams::add_to_linker::<_, Resources>(l, State::resources)?;
-    audit::store::types::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
-    audit::store::postgres::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
+    sync::io::error::add_to_linker::<_, Resources>(l, HostState::resources)?;
+    sync::io::streams::add_to_linker::<_, Resources>(l, HostState::resources)?;
+    audit::store::types::add_to_linker::<_, HasSelf<HostState>>(l, |state| state)?;
+    audit::store::postgres::add_to_linker::<_, HasSelf<HostState>>(l, |state| state)?;
     FullPre::new(linker.instantiate_pre(component)?)
 }
 

@@ -7,10 +7,10 @@ use crate::types::InvalidValue;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An event, a filter or a page request is not as it has to be. Nothing of the batch was taken.
+    /// An event, a filter or a page request is invalid. Nothing of the batch was taken.
     #[error("{}: {}", .0.field, .0.reason)]
     Invalid(InvalidValue),
-    /// A setting is not as it has to be.
+    /// A setting is invalid.
     #[error("{0}")]
     Config(String),
     /// A file or folder cannot be read or written; the text names it.

@@ -7,71 +7,22 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use wasmtime::component::ResourceTable;
-use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap, UpdateDeadline};
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime::{Store, Trap, UpdateDeadline};
+use wasmtime_wasi::WasiCtxBuilder;
 
 use crate::bindings::Full;
-use crate::bindings::audit::store::postgres::SinkError;
 use crate::bindings::audit::store::types;
 use crate::component::Component;
-use crate::database::Database;
 use crate::error::Error;
+#[cfg(test)]
+use crate::faults::Fault;
 use crate::options::Options;
-use crate::types::{Event, Filter, JsonlPage, Page, PageRequest, Receipt, Status};
+use crate::state::{CallTime, HostState, MemoryLimit};
+use crate::types::{Active, Event, Filter, JsonlPage, Page, PageRequest, Receipt, Status};
 use folder::{FolderId, NoFolder, folder_id, preopen};
 
 /// A database that did not answer so shortly before the end is not asked again.
 const JUST_NOW: Duration = Duration::from_secs(10);
-
-/// What the host keeps for an instance.
-pub(crate) struct State {
-    wasi: WasiCtx,
-    table: ResourceTable,
-    limits: StoreLimits,
-    /// None: the component is told that there is none.
-    pub(crate) database: Option<Database>,
-    pub(crate) read_only: bool,
-    pub(crate) time: CallTime,
-    /// From when on nothing more is inserted, so that the component goes on without; none: ever.
-    pub(crate) hurry_at: Option<Instant>,
-    /// Whether something was not inserted because of that.
-    pub(crate) hurried: bool,
-    /// When an insert last waited in vain, and the error.
-    pub(crate) unanswered: Option<(Instant, SinkError)>,
-}
-
-/// How a call spends its time.
-pub(crate) struct CallTime {
-    began: Instant,
-    /// For the database.
-    pub(crate) waited: Duration,
-}
-
-impl CallTime {
-    fn start() -> Self {
-        Self { began: Instant::now(), waited: Duration::ZERO }
-    }
-
-    /// What is left to a call that may last so long without the database, and has come to the end of that.
-    fn left(&self, limit: Duration) -> Option<Duration> {
-        let left = (limit + self.waited).saturating_sub(self.began.elapsed());
-        (!self.waited.is_zero() && !left.is_zero()).then_some(left)
-    }
-}
-
-impl State {
-    pub(crate) fn resources(&mut self) -> &mut ResourceTable {
-        &mut self.table
-    }
-}
-
-impl WasiView for State {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
-    }
-}
-
-impl types::Host for State {}
 
 /// One instance of the component: one store, called on the current thread.
 ///
@@ -81,7 +32,7 @@ impl types::Host for State {}
 pub struct Instance {
     component: Component,
     options: Options,
-    store: Store<State>,
+    store: Store<HostState>,
     exports: Full,
     /// How long a call may last, in epochs; none: as long as it takes.
     epochs: Option<u64>,
@@ -97,10 +48,15 @@ impl Instance {
     /// [`Error::Access`].
     ///
     /// # Errors
-    /// [`Error::Config`] for an option that is not as it has to be, [`Error::Start`] where the component
+    /// [`Error::Config`] for an invalid option, [`Error::Start`] where the component
     /// cannot be started.
     pub fn open(options: &Options) -> Result<Self, Error> {
         Self::start(&Component::load(options)?, options)
+    }
+
+    /// The component that this is an instance of.
+    pub(crate) fn component(&self) -> &Component {
+        &self.component
     }
 
     /// Another instance of the same component with the same options.
@@ -121,11 +77,10 @@ impl Instance {
             wasi.env(name, value);
         }
         let folder = options.folder().map(|path| preopen(&mut wasi, &path, options.read_only));
-        let limits = StoreLimitsBuilder::new().memory_size(options.guest_memory).trap_on_grow_failure(true);
-        let state = State {
+        let state = HostState {
             wasi: wasi.build(),
             table: ResourceTable::new(),
-            limits: limits.build(),
+            memory: MemoryLimit { bytes: options.guest_memory, exceeded: false },
             database: options.database()?,
             read_only: options.read_only,
             time: CallTime::start(),
@@ -134,7 +89,7 @@ impl Instance {
             unanswered: None,
         };
         let mut store = Store::new(&component.engine, state);
-        store.limiter(|state| &mut state.limits);
+        store.limiter(|state| &mut state.memory);
         if let Some(limit) = options.call_limit {
             let clock = component.clone();
             store.epoch_deadline_callback(move |store| {
@@ -223,7 +178,7 @@ impl Instance {
     pub fn close(&mut self) -> Result<(), Error> {
         // What is in the spool is not worth another timeout.
         let unanswered = self.store.data().unanswered.as_ref().is_some_and(|(at, _)| at.elapsed() < JUST_NOW);
-        let spooled = |status: Status| status.backend == "spool" && status.counts.pending == 0;
+        let spooled = |status: Status| status.backend == Active::Spool && status.counts.pending == 0;
         let passes_over = unanswered && self.status().is_ok_and(spooled);
         self.hurry(passes_over.then(Instant::now));
         let closed = self.call(|exports, store| exports.audit_store_control().call_close(store));
@@ -271,7 +226,7 @@ impl Instance {
 
     fn call<T>(
         &mut self,
-        call: impl FnOnce(&Full, &mut Store<State>) -> wasmtime::Result<Result<T, types::Error>>,
+        call: impl FnOnce(&Full, &mut Store<HostState>) -> wasmtime::Result<Result<T, types::Error>>,
     ) -> Result<T, Error> {
         if self.stopped {
             return Err(Error::Trap("it was stopped by an earlier call".into()));
@@ -287,7 +242,7 @@ impl Instance {
             }),
             Err(trap) => {
                 self.stopped = true;
-                Err(Error::Trap(reason(&trap, &self.options)))
+                Err(Error::Trap(reason(&trap, self.store.data(), &self.options)))
             }
         }
     }
@@ -312,34 +267,20 @@ impl Instance {
     }
 }
 
-fn set_deadline(store: &mut Store<State>, epochs: Option<u64>) {
+fn set_deadline(store: &mut Store<HostState>, epochs: Option<u64>) {
     // An engine that counts no epochs has no use for it, and one that does starts with none left.
     store.set_epoch_deadline(epochs.unwrap_or(u64::MAX / 2));
 }
 
-/// Where a test stops an instance: before or after the component has done its work.
-#[cfg(test)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    No,
-    Before,
-    After,
-}
-
-/// One for each write to come, of whatever instance.
-#[cfg(test)]
-pub(crate) type Faults = std::sync::Arc<std::sync::Mutex<std::collections::VecDeque<Fault>>>;
-
 /// Why the component stopped, in terms of the options.
-fn reason(trap: &wasmtime::Error, options: &Options) -> String {
+fn reason(trap: &wasmtime::Error, state: &HostState, options: &Options) -> String {
     if let (Some(Trap::Interrupt), Some(limit)) = (trap.downcast_ref(), options.call_limit) {
         return format!("the call took longer than its limit of {limit:?}");
     }
-    let root = trap.root_cause().to_string();
-    if root.contains("growing memory") {
-        return format!("it needs more memory than its limit of {} bytes", options.guest_memory);
+    if state.memory.exceeded {
+        return format!("it needs more memory than its limit of {} bytes", state.memory.bytes);
     }
-    root
+    trap.root_cause().to_string()
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ impl Ledger {
         // Not what the counts of those taken grew by: rows that the database refuses are taken off them.
         let refused = rejected + since(|counts| counts.dropped.invalid + counts.dropped.queue_full);
         let taken = since(|counts| counts.received).saturating_sub(refused);
-        if status.requested == "auto" && status.spooled_by_others == 0 {
+        if status.has_spool() && status.spooled_by_others == 0 {
             self.carried.stored += std::mem::take(&mut self.carried.spooled);
         }
         self.current = *now;
@@ -169,12 +169,12 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::Dropped;
+    use crate::types::{Active, Dropped};
 
     fn status(counts: Counts) -> Status {
         let text = String::new;
         Status {
-            backend: text(),
+            backend: Active::Postgres,
             since: text(),
             requested: "auto".into(),
             jsonl_dir: text(),

@@ -40,7 +40,7 @@
 //!
 //! # What becomes of an event
 //! [`Handle::write`] puts it into a bounded queue, from which a worker hands it to the component in batches.
-//! - An event that is not as it has to be is counted as `invalid`; its neighbours are stored.
+//! - An invalid event is counted as `invalid`; its neighbours are stored.
 //! - While the disk is full or the folder cannot be written, events wait in the queue. When that is full, the
 //!   newest are refused, and counted as `queue_full`.
 //! - With the backend `postgres`, events wait in the component until the database has acknowledged them; with `auto`,
@@ -55,15 +55,18 @@
 #![forbid(unsafe_code)]
 
 mod bindings;
-mod clock;
 mod component;
 mod database;
 mod error;
+#[cfg(test)]
+mod faults;
 mod instance;
 mod ledger;
 mod options;
 mod postgres;
 mod queue;
+mod reader;
+mod state;
 mod store;
 mod types;
 mod warnings;
@@ -77,7 +80,8 @@ pub use options::Options;
 pub use postgres::{RejectedRow, SinkError};
 pub use store::{AuditStore, Entries, Handle};
 pub use types::{
-    Counts, Dropped, Entry, Event, Filter, InvalidValue, JsonlPage, Order, Page, PageRequest, Receipt, Status,
+    Active, Backend, Counts, Dropped, Entry, Event, Filter, InvalidValue, JsonlPage, Order, Page,
+    PageRequest, Receipt, Status,
 };
 
 /// The examples of the README run as tests.

@@ -5,12 +5,15 @@ mod database;
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::bindings::exports::audit::store::control::Config;
 use crate::database::Database;
 use crate::error::Error;
 use crate::options::database::DatabaseOptions;
+use crate::types::Backend;
 use crate::warnings::Warnings;
 
 /// The environment variables that the component knows.
@@ -47,7 +50,7 @@ pub struct Options {
     pub(crate) cache: bool,
     pub(crate) warnings: Warnings,
     #[cfg(test)]
-    pub(crate) faults: crate::instance::Faults,
+    pub(crate) faults: crate::faults::Faults,
 }
 
 impl Default for Options {
@@ -235,12 +238,26 @@ impl Options {
         self
     }
 
+    /// The options of an instance that only reads beside one with these: what is wrong with them was warned of.
+    pub(crate) fn beside(&self) -> (Self, Arc<AtomicBool>) {
+        let speaks = Arc::new(AtomicBool::new(false));
+        let (sink, may_speak) = (self.warnings.clone(), Arc::clone(&speaks));
+        let warn = move |line: &str| {
+            if may_speak.load(Ordering::Relaxed) {
+                sink.line(line);
+            }
+        };
+        (self.clone().read_only(true).warnings(warn), speaks)
+    }
+
     /// The folder of the daily files, as the component will use it; none where the backend has none.
     pub fn folder(&self) -> Option<PathBuf> {
         match self.requested_backend() {
-            Some("memory" | "null") => return None,
+            Some(Backend::Memory | Backend::Null) => return None,
             // Without a database it is `jsonl`.
-            Some("postgres") if self.database.open().is_some_and(|opened| opened.is_ok()) => return None,
+            Some(Backend::Postgres) if self.database.open().is_some_and(|opened| opened.is_ok()) => {
+                return None;
+            }
             _ => {}
         }
         let given = self.dir.clone().filter(|dir| !dir.as_os_str().is_empty());
@@ -325,13 +342,14 @@ impl Options {
     /// The database, where there is one and the backend needs it. The same one each time.
     pub(crate) fn database(&self) -> Result<Option<Database>, Error> {
         match self.requested_backend() {
-            Some("postgres" | "auto") => self.database.opened(&self.warnings),
+            Some(Backend::Postgres | Backend::Auto) => self.database.opened(&self.warnings),
             _ => Ok(None),
         }
     }
 
-    fn requested_backend(&self) -> Option<&str> {
-        self.config.backend.as_deref().or_else(|| self.variable("AUDIT_BACKEND")?.to_str())
+    fn requested_backend(&self) -> Option<Backend> {
+        let name = self.config.backend.as_deref().or_else(|| self.variable("AUDIT_BACKEND")?.to_str());
+        Backend::named(name?)
     }
 
     fn variable(&self, name: &str) -> Option<&std::ffi::OsStr> {

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use crate::bindings::audit::store::postgres::Host;
 pub use crate::bindings::audit::store::postgres::{RejectedRow, SinkError};
 use crate::database::Database;
-use crate::instance::State;
+use crate::state::HostState;
 use crate::types::{Entry, Filter, Page, PageRequest};
 
 /// An error that took so long was waited for.
 const LONG: Duration = Duration::from_millis(100);
 
-impl Host for State {
+impl Host for HostState {
     fn insert_batch(&mut self, entries: Vec<Entry>) -> Result<Vec<RejectedRow>, SinkError> {
         if self.read_only && !entries.is_empty() {
             return Err(SinkError::Other("the store is opened for reading only".into()));
@@ -34,7 +34,7 @@ impl Host for State {
     }
 }
 
-impl State {
+impl HostState {
     /// Asks the database. The component's time does not run meanwhile.
     fn ask<T>(&mut self, question: impl FnOnce(&Database) -> Result<T, SinkError>) -> Result<T, SinkError> {
         let database = self.database.as_ref().ok_or(SinkError::NotConfigured)?;

@@ -8,26 +8,22 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::types::{Event, Status};
-use crate::worker::Worker;
 
-/// What a caller wants from the worker, answer included.
-pub(crate) type Request = Box<dyn FnOnce(&mut Worker) + Send>;
-
-pub(crate) struct Queue {
+/// What waits. `R` is what a caller wants from the worker, answer included.
+pub(crate) struct Queue<R> {
     max_events: usize,
     max_bytes: usize,
-    inner: Mutex<Inner>,
+    inner: Mutex<Inner<R>>,
     wake: Condvar,
 }
 
-#[derive(Default)]
-struct Inner {
+struct Inner<R> {
     events: VecDeque<Event>,
     bytes: usize,
     /// What the worker has taken, but still keeps.
     held: usize,
     held_bytes: usize,
-    requests: Vec<Request>,
+    requests: Vec<R>,
     /// Events that found the queue full, and events that came after it was closed.
     refused: Refused,
     worker_waits: bool,
@@ -44,18 +40,28 @@ pub(crate) struct Refused {
 }
 
 /// What the worker takes at once.
-#[derive(Default)]
-pub(crate) struct Taken {
+pub(crate) struct Taken<R> {
     pub(crate) events: VecDeque<Event>,
     pub(crate) bytes: usize,
-    pub(crate) requests: Vec<Request>,
+    pub(crate) requests: Vec<R>,
     pub(crate) refused: Refused,
     pub(crate) closed: bool,
 }
 
-impl Queue {
+impl<R> Queue<R> {
     pub(crate) fn new(max_events: usize, max_bytes: usize) -> Self {
-        Self { max_events, max_bytes, inner: Mutex::default(), wake: Condvar::new() }
+        let inner = Inner {
+            events: VecDeque::new(),
+            bytes: 0,
+            held: 0,
+            held_bytes: 0,
+            requests: Vec::new(),
+            refused: Refused::default(),
+            worker_waits: false,
+            closed: false,
+            status: None,
+        };
+        Self { max_events, max_bytes, inner: Mutex::new(inner), wake: Condvar::new() }
     }
 
     /// Lets an event in, if there is room.
@@ -76,7 +82,7 @@ impl Queue {
     }
 
     /// Gives the request back where nobody is there to answer it.
-    pub(crate) fn ask(&self, request: Request) -> Result<(), Request> {
+    pub(crate) fn ask(&self, request: R) -> Result<(), R> {
         let mut inner = self.lock();
         if inner.closed {
             return Err(request);
@@ -95,7 +101,7 @@ impl Queue {
 
     /// Waits for something to do, until `deadline` at most, and takes all of it. The events stay counted as
     /// held, until [`Queue::publish`] says otherwise.
-    pub(crate) fn take(&self, deadline: Instant) -> Taken {
+    pub(crate) fn take(&self, deadline: Instant) -> Taken<R> {
         let mut inner = self.lock();
         loop {
             let now = Instant::now();
@@ -154,7 +160,7 @@ impl Queue {
         }
     }
 
-    fn wake(&self, mut inner: MutexGuard<'_, Inner>) {
+    fn wake(&self, mut inner: MutexGuard<'_, Inner<R>>) {
         // Waking costs a system call, even where nobody waits.
         if std::mem::take(&mut inner.worker_waits) {
             drop(inner);
@@ -162,7 +168,7 @@ impl Queue {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, Inner<R>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,17 +5,19 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 use std::vec;
 
-use crate::clock;
+use audit_format::time::Timestamp;
+
 use crate::component::Component;
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::options::Options;
 use crate::queue::Queue;
+use crate::reader::Reader;
 use crate::types::{Entry, Event, Filter, JsonlPage, Order, Page, PageRequest, Receipt, Status};
-use crate::worker::Worker;
+use crate::worker::{Request, Whose, Worker};
 
 /// How long a status waits for a busy worker: longer than one timeout of the database, by default.
 const STATUS_WAIT: Duration = Duration::from_secs(3);
@@ -37,7 +39,7 @@ impl AuditStore {
     /// stored, and [`Handle::status`] says why it is not.
     ///
     /// # Errors
-    /// [`Error::Config`] for an option that is not as it has to be, [`Error::Start`] where the component
+    /// [`Error::Config`] for an invalid option, [`Error::Start`] where the component
     /// cannot be started.
     pub fn open(options: Options) -> Result<Self, Error> {
         Self::run(None, options)
@@ -53,18 +55,19 @@ impl AuditStore {
 
     fn run(component: Option<Component>, options: Options) -> Result<Self, Error> {
         let queue = Arc::new(Queue::new(options.queue_events, options.queue_bytes));
-        let handle = Handle { queue: Arc::clone(&queue) };
         let (opened, opening) = mpsc::sync_channel(1);
+        let (worker_queue, worker_options) = (Arc::clone(&queue), options.clone());
         // Started over there, because WASI's file functions must not be called from an asynchronous task.
-        let run = move || match Worker::open(component.as_ref(), &options, queue) {
+        let run = move || match Worker::open(component.as_ref(), &worker_options, worker_queue) {
             Ok(worker) => {
-                drop(opened.send(Ok(())));
+                drop(opened.send(Ok(worker.component().clone())));
                 worker.run();
             }
             Err(error) => drop(opened.send(Err(error))),
         };
         let worker = thread::Builder::new().name("audit-store".into()).spawn(run).map_err(Error::start)?;
-        opening.recv().unwrap_or_else(|_| Err(Error::Start("its thread ended".into())))?;
+        let component = opening.recv().unwrap_or_else(|_| Err(Error::Start("its thread ended".into())))?;
+        let handle = Handle { queue, reader: Arc::new(Reader::new(component, options)) };
         Ok(Self { handle, worker: Some(worker) })
     }
 
@@ -86,6 +89,7 @@ impl AuditStore {
 
     fn end(&mut self) {
         self.handle.queue.close();
+        self.handle.reader.end();
         if let Some(worker) = self.worker.take() {
             // A panic of the worker was printed when it happened, and leaves no status.
             let _ = worker.join();
@@ -109,11 +113,13 @@ impl Drop for AuditStore {
 
 /// What a program writes to and reads from. A clone is cheap; all clones are the same store.
 ///
-/// [`Handle::write`] never waits. The other calls wait for the worker: they see what was written before them,
-/// and in an asynchronous program they belong into a thread that may block.
+/// [`Handle::write`] never waits. The other calls wait for their answer: they see what was written before them, and in
+/// an asynchronous program they belong into a thread that may block. Reads hold up no write: they have a thread and an
+/// instance of the component of their own.
 #[derive(Clone)]
 pub struct Handle {
-    queue: Arc<Queue>,
+    queue: Arc<Queue<Request>>,
+    reader: Arc<Reader>,
 }
 
 impl fmt::Debug for Handle {
@@ -172,7 +178,7 @@ impl Handle {
     /// A page of the entries that match.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a time or a cursor that is not as it has to be; [`Error::Access`] where the
+    /// [`Error::Invalid`] for an invalid time or cursor; [`Error::Access`] where the
     /// folder cannot be read.
     pub fn read(&self, filter: &Filter, page: PageRequest) -> Result<Page, Error> {
         self.ask_to_read(filter, page, Instance::read)
@@ -207,7 +213,7 @@ impl Handle {
     }
 
     #[cfg(test)]
-    pub(crate) fn queue(&self) -> &Queue {
+    pub(crate) fn queue(&self) -> &Queue<Request> {
         &self.queue
     }
 
@@ -217,8 +223,13 @@ impl Handle {
         page: PageRequest,
         read: fn(&mut Instance, &Filter, &PageRequest) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let (filter, asked) = (filter.clone(), Instant::now());
-        self.ask(move |worker| worker.read(asked, |instance| read(instance, &filter, &page)))?
+        let filter = filter.clone();
+        let read = move |instance: &mut Instance| read(instance, &filter, &page);
+        // What was written before has to be where the reader looks.
+        match self.ask(Worker::prepare_read)?? {
+            Whose::Readers => self.reader.ask(read),
+            Whose::Workers => self.ask(move |worker| worker.read(read))?,
+        }
     }
 
     /// Has the worker do something, and waits for the answer.
@@ -243,7 +254,7 @@ impl Handle {
 
 fn stamped(mut event: Event) -> Event {
     if event.ts.is_empty() {
-        event.ts = clock::now();
+        event.ts = Timestamp::from(SystemTime::now()).to_string();
     }
     event
 }

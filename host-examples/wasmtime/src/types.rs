@@ -1,6 +1,12 @@
 //! The data that crosses the boundary. Records are the WIT's own, so that nothing is copied from one shape
 //! into another.
 
+use std::fmt;
+
+use audit_format::cursor::{self, Key};
+use audit_format::event_fields;
+use audit_format::line::Parsed;
+use audit_format::query;
 use serde::Serialize;
 
 pub use crate::bindings::audit::store::types::{
@@ -10,13 +16,95 @@ pub use crate::bindings::exports::audit::store::control::{Counts, Dropped};
 
 use crate::bindings::exports::audit::store::control::StoreStatus;
 
+audit_format::event_record!(Event);
+audit_format::filter_record!(Filter);
+
+/// Where events are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// The newest events, in memory.
+    Memory,
+    /// Daily files of JSON lines.
+    Jsonl,
+    /// The database.
+    Postgres,
+    /// The database while it answers, else a spool on disk.
+    Auto,
+    /// Nowhere: auditing is off.
+    Null,
+}
+
+impl Backend {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Memory, Self::Jsonl, Self::Postgres, Self::Auto, Self::Null];
+
+    /// The name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Jsonl => "jsonl",
+            Self::Postgres => "postgres",
+            Self::Auto => "auto",
+            Self::Null => "null",
+        }
+    }
+
+    /// The backend of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|backend| backend.name() == name)
+    }
+
+    /// Whether it works on a database.
+    pub fn needs_database(self) -> bool {
+        matches!(self, Self::Postgres | Self::Auto)
+    }
+}
+
+/// The backend in use. It is the one that was asked for, but where that is not possible, and under [`Backend::Auto`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Active {
+    /// The newest events, in memory.
+    Memory,
+    /// Daily files of JSON lines.
+    Jsonl,
+    /// The database.
+    Postgres,
+    /// A spool on disk, while the database does not answer.
+    Spool,
+    /// Nowhere: auditing is off.
+    Null,
+}
+
+impl Active {
+    const ALL: [Self; 5] = [Self::Memory, Self::Jsonl, Self::Postgres, Self::Spool, Self::Null];
+
+    /// The name in the status.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Jsonl => "jsonl",
+            Self::Postgres => "postgres",
+            Self::Spool => "spool",
+            Self::Null => "null",
+        }
+    }
+}
+
+impl fmt::Display for Active {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// The state of a store. [`AuditStore`](crate::AuditStore) counts each event that was handed to it once,
 /// wherever it is: in the host's queue (`pending`), in the component, in a component that was replaced since.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Status {
     /// The backend in use. Under `auto`: `postgres`, or `spool` while the database does not answer.
-    pub backend: String,
+    pub backend: Active,
     /// Since when it is in use: RFC 3339 in UTC.
     pub since: String,
     /// The backend that was asked for, where another is in use; else the same.
@@ -50,6 +138,12 @@ pub(crate) struct Spooled {
 }
 
 impl Status {
+    /// Whether the backend is [`Backend::Auto`], with a database.
+    pub(crate) fn has_spool(&self) -> bool {
+        let in_use = matches!(self.backend, Active::Postgres | Active::Spool);
+        in_use && Backend::named(&self.requested) == Some(Backend::Auto)
+    }
+
     pub(crate) fn spooled(&self) -> Spooled {
         Spooled { events: self.counts.spooled, bytes_of_others: self.spooled_by_others }
     }
@@ -57,8 +151,10 @@ impl Status {
 
 impl From<StoreStatus> for Status {
     fn from(status: StoreStatus) -> Self {
+        let backend = Active::ALL.into_iter().find(|active| active.name() == status.backend);
         Self {
-            backend: status.backend,
+            // The component has no other.
+            backend: backend.unwrap_or(Active::Null),
             since: status.since,
             requested: status.requested,
             jsonl_dir: status.jsonl_dir,
@@ -73,67 +169,32 @@ impl From<StoreStatus> for Status {
     }
 }
 
-impl Default for Event {
-    /// An event without a value in any field; the store gives it the current time.
-    fn default() -> Self {
-        Self {
-            ts: String::new(),
-            req_id: String::new(),
-            workspace_id: String::new(),
-            user_id: String::new(),
-            agent_id: String::new(),
-            tool: String::new(),
-            action: String::new(),
-            status: String::new(),
-            duration_ms: 0,
-            in_size: 0,
-            out_size: 0,
-            input_hash: String::new(),
-            graph_run_id: None,
-            graph_node: None,
-            job_id: None,
+macro_rules! implement {
+    ($(($field:ident $name:ident $kind:ident $filtered:ident $older:tt $about:literal))*) => {
+        impl Default for Event {
+            /// An event without a value in any field; the store gives it the current time.
+            fn default() -> Self {
+                Self { $($field: Default::default(),)* }
+            }
         }
-    }
+
+        impl Event {
+            /// About how much memory the event takes, in bytes.
+            pub(crate) fn size(&self) -> usize {
+                let values = [$(audit_format::event::Value::from(&self.$field)),*];
+                let texts: usize = values.iter().filter_map(|value| value.text()).map(str::len).sum();
+                size_of::<Self>() + texts
+            }
+        }
+    };
 }
 
-impl Event {
-    /// About how much memory the event takes, in bytes.
-    pub(crate) fn size(&self) -> usize {
-        let texts = [
-            &self.ts,
-            &self.req_id,
-            &self.workspace_id,
-            &self.user_id,
-            &self.agent_id,
-            &self.tool,
-            &self.action,
-            &self.status,
-            &self.input_hash,
-        ];
-        let options = [&self.graph_run_id, &self.graph_node, &self.job_id];
-        let texts: usize = texts.iter().map(|text| text.len()).sum();
-        let options: usize = options.iter().filter_map(|text| text.as_ref()).map(String::len).sum();
-        size_of::<Self>() + texts + options
-    }
-}
+event_fields!([implement]);
 
 impl Default for Filter {
     /// A filter that every event matches.
     fn default() -> Self {
-        Self {
-            from_ts: None,
-            to_ts: None,
-            tool: None,
-            agent_id: None,
-            workspace_id: None,
-            user_id: None,
-            action: None,
-            status: None,
-            req_id: None,
-            graph_run_id: None,
-            graph_node: None,
-            job_id: None,
-        }
+        query::Filter::default().into()
     }
 }
 
@@ -155,5 +216,43 @@ impl Default for Counts {
     /// All zero.
     fn default() -> Self {
         Self { received: 0, stored: 0, spooled: 0, pending: 0, rejected: 0, dropped: Dropped::default() }
+    }
+}
+
+impl From<Order> for cursor::Order {
+    fn from(order: Order) -> Self {
+        match order {
+            Order::OldestFirst => Self::OldestFirst,
+            Order::NewestFirst => Self::NewestFirst,
+        }
+    }
+}
+
+impl From<&PageRequest> for query::PageRequest {
+    fn from(request: &PageRequest) -> Self {
+        Self { order: request.order.into(), limit: request.limit, cursor: request.cursor.clone() }
+    }
+}
+
+impl From<(Key, Parsed<'_>)> for Entry {
+    /// The entry of a row. That of another writer has its position as `seq`.
+    fn from((key, Parsed { event, stamp }): (Key, Parsed<'_>)) -> Self {
+        let event = event.into();
+        match stamp {
+            Some(stamp) => Self {
+                event,
+                id: stamp.id.to_string(),
+                chain: stamp.chain.to_string(),
+                seq: stamp.seq,
+                hash: stamp.hash.into_owned(),
+            },
+            None => Self {
+                event,
+                id: String::new(),
+                chain: String::new(),
+                seq: key.position.offset,
+                hash: String::new(),
+            },
+        }
     }
 }

@@ -46,6 +46,11 @@ impl Warnings {
         Self { sink: Arc::new(sink), last: Arc::default() }
     }
 
+    /// Hands a line over as it is.
+    pub(crate) fn line(&self, line: &str) {
+        (self.sink)(line);
+    }
+
     /// Warns once per reason and minute.
     pub(crate) fn warn(&self, reason: &'static str, text: &str) {
         let now = Instant::now();

@@ -4,16 +4,17 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use crate::clock;
+use audit_format::time::Timestamp;
+
 use crate::component::Component;
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::ledger::{Change, Ledger};
 use crate::options::Options;
-use crate::queue::{Queue, Request, Taken};
-use crate::types::{Event, Receipt, Spooled, Status};
+use crate::queue::{Queue, Taken};
+use crate::types::{Active, Event, Receipt, Spooled, Status};
 use crate::warnings::Warnings;
 use crate::worker::backlog::Backlog;
 
@@ -23,8 +24,11 @@ mod recover;
 #[cfg(test)]
 mod tests;
 
+/// What a caller wants from the worker, answer included.
+pub(crate) type Request = Box<dyn FnOnce(&mut Worker) + Send>;
+
 pub(crate) struct Worker {
-    queue: Arc<Queue>,
+    queue: Arc<Queue<Request>>,
     warnings: Warnings,
     instance: Instance,
     /// The instance's status after its last call.
@@ -41,10 +45,6 @@ pub(crate) struct Worker {
     read_only: bool,
     /// When the component is to look for spools, and to try a database again that did not answer.
     probe_at: Instant,
-    /// When the database last left a read without an answer, and the error.
-    unanswered: Option<(Instant, Error)>,
-    /// What has to be handed over is not kept back by a database that has just left a read without an answer.
-    passes_over: bool,
     full: u64,
 }
 
@@ -58,7 +58,7 @@ impl Worker {
     pub(crate) fn open(
         component: Option<&Component>,
         options: &Options,
-        queue: Arc<Queue>,
+        queue: Arc<Queue<Request>>,
     ) -> Result<Self, Error> {
         let mut instance = match component {
             Some(component) => Instance::start(component, options)?,
@@ -79,8 +79,6 @@ impl Worker {
             recovery_interval: options.recovery_interval_or_default(),
             read_only: options.read_only,
             probe_at: Instant::now(),
-            unanswered: None,
-            passes_over: false,
             full: 0,
         })
     }
@@ -132,10 +130,9 @@ impl Worker {
     }
 
     /// Where the spool can take what the database does not, the component is not to wait for that any longer than
-    /// until `at`: at once where the queue fills up or the database has just not answered.
+    /// until `at`, or not at all where the queue fills up.
     fn hurry(&mut self, at: Instant) {
-        let now = self.passes_over || self.queue.is_half_full();
-        let at = if now { Instant::now() } else { at };
+        let at = if self.queue.is_half_full() { Instant::now() } else { at };
         self.instance.hurry(self.spools().then_some(at));
     }
 
@@ -194,30 +191,38 @@ impl Worker {
         }
     }
 
-    /// Reads, for somebody who asked for it then.
-    pub(crate) fn read<T>(
-        &mut self,
-        asked: Instant,
-        read: impl Fn(&mut Instance) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        if let Some((at, error)) = &self.unanswered
-            && asked < *at
-        {
-            // Those who ask at the same time wait for one timeout, not each for another.
-            return Err(error.clone());
+    /// The component that is worked with.
+    pub(crate) fn component(&self) -> &Component {
+        self.instance.component()
+    }
+
+    /// Hands over what was written before, so that another instance can read it. Says which can.
+    pub(crate) fn prepare_read(&mut self) -> Result<Whose, Error> {
+        if self.seen.backend == Active::Memory {
+            return Ok(Whose::Workers);
         }
+        if self.seen.counts.pending == 0 {
+            return Ok(Whose::Readers);
+        }
+        let flushed = self.flush_instance();
+        match (flushed, self.seen.counts.pending) {
+            (_, 0) => Ok(Whose::Readers),
+            // What is not in the database is not in a file either, and could be read together with it alone.
+            (Err(error), _) if self.seen.backend == Active::Postgres => Err(error),
+            // It waits for the disk.
+            _ => Ok(Whose::Workers),
+        }
+    }
+
+    /// Reads with the instance that events are written to.
+    pub(crate) fn read<T>(&mut self, read: impl Fn(&mut Instance) -> Result<T, Error>) -> Result<T, Error> {
         self.ensure_started()?;
         let answer = match read(&mut self.instance) {
             Err(Error::Access(_)) if self.follow_folder(0) => read(&mut self.instance),
             answer => answer,
         };
-        match &answer {
-            Err(Error::Trap(reason)) => self.recover(reason, &mut Vec::new()),
-            Err(error @ Error::Unavailable(_)) => {
-                self.unanswered = Some((Instant::now(), error.clone()));
-                self.passes_over = true;
-            }
-            _ => {}
+        if let Err(Error::Trap(reason)) = &answer {
+            self.recover(reason, &mut Vec::new());
         }
         answer
     }
@@ -285,7 +290,7 @@ impl Worker {
     }
 
     fn spools(&self) -> bool {
-        !self.read_only && self.seen.requested == "auto" && self.seen.backend != "jsonl"
+        !self.read_only && self.seen.has_spool()
     }
 
     /// What is left of the spool, if it becomes smaller.
@@ -324,7 +329,7 @@ impl Worker {
         match self.instance.status() {
             Ok(status) => {
                 let change = self.ledger.observe(&status);
-                if status.backend == "spool" && self.seen.backend != "spool" {
+                if status.backend == Active::Spool && self.seen.backend != Active::Spool {
                     // One that was only too slow is not waited for.
                     let wait = if self.instance.hurried() { Duration::ZERO } else { self.recovery_interval };
                     self.probe_at = Instant::now() + wait;
@@ -345,7 +350,7 @@ impl Worker {
         for _ in 0..2 {
             // Why not all of it was taken is kept.
             let _ = self.deliver_all();
-            let (backend, since) = (self.seen.backend.clone(), self.seen.since.clone());
+            let (backend, since) = (self.seen.backend, self.seen.since.clone());
             match self.counted(Instance::close) {
                 Ok((Ok(()), _)) => {
                     // A closed component has none in use.
@@ -372,13 +377,22 @@ impl Worker {
 
     /// Keeps an error for the status, and warns.
     fn note(&mut self, text: &str) {
-        self.last_error = Some(format!("{} {text}", clock::now()));
+        self.last_error = Some(format!("{} {text}", Timestamp::from(SystemTime::now())));
         self.warnings.warn("host", text);
     }
 }
 
+/// Whose instance can read all that was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// That of the reads.
+    Readers,
+    /// That which events are written to: some of them are in its memory alone.
+    Workers,
+}
+
 /// Ends the queue with the worker, also where it panics: nobody waits for an answer then.
-struct End(Arc<Queue>);
+struct End(Arc<Queue<Request>>);
 
 impl Drop for End {
     fn drop(&mut self) {

@@ -1,21 +1,20 @@
 //! From the spool into the database, and what a read sees of the spool.
 
 use super::spool::{FileOf, Other, Spool, TAKEN_MICROS};
-use crate::backends::database::{self, Refusal};
-use crate::backends::scan::{Zones, scan_file};
-use crate::backends::{Notice, SpoolFile};
+use crate::backend::{Notice, SpoolFile};
+use crate::backends::rows::{self, Refusal};
 use crate::error::Error;
 use crate::host::{File, FileError, Folder, Host, SinkError};
-use crate::line::MAX_LEN;
-use crate::names;
-use crate::page::Collector;
-use crate::query::Query;
-use crate::time::Timestamp;
+use crate::scan::{Zones, scan_file};
+use crate::selection::Selection;
 use crate::warnings::Topic;
-use alloc::collections::BinaryHeap;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use audit_format::line::MAX_LEN;
+use audit_format::names;
+use audit_format::query::Query;
+use audit_format::time::Timestamp;
 use memchr::{memchr, memrchr};
 
 /// How much of a file is read at once.
@@ -103,7 +102,7 @@ impl<H: Host> Spool<H> {
             let stamps = page.rows.iter().filter_map(|row| row.entry.stamp.as_ref());
             let found = stamps.filter(|stamp| stamp.chain == self.chain && seqs.contains(&stamp.seq));
             stored += found.count() as u64;
-            query.after = database::key_of(page.next, query.order)?;
+            query.after = rows::key_of(page.next, query.order)?;
             if query.after.is_none() || stored >= own.lines {
                 return Ok(stored.min(own.lines));
             }
@@ -207,7 +206,7 @@ impl<H: Host> Spool<H> {
                     rest = after;
                 }
                 budget.begun = true;
-                for refusal in database::insert(&*self.host, &lines)? {
+                for refusal in rows::insert(&*self.host, &lines)? {
                     let mut notice = self.set_aside(&refusal);
                     // What is drained again was counted then, and what a failed append left behind will be.
                     let mut counted = lines.iter().take(own.lines as usize);
@@ -253,7 +252,7 @@ impl<H: Host> Spool<H> {
     /// Looks for files of other instances.
     pub(super) fn look(&mut self) -> Result<(), Error> {
         let names = self.folder.list().map_err(|error| self.access("list the spool", &error))?;
-        let mut others = BinaryHeap::new();
+        let mut others = Vec::new();
         for (file, is_file) in names {
             let Some((chain, number)) = names::spool_of(&file).filter(|_| is_file) else { continue };
             if chain == self.chain && self.own.iter().any(|own| own.number == number) {
@@ -268,16 +267,16 @@ impl<H: Host> Spool<H> {
             let known = self.others.iter().find(|other| other.chain == chain && other.number == number);
             others.push(Other { chain, number, offset: known.map_or(0, |known| known.offset), size });
         }
-        // A heap, because pages are sorted by one too: another kind of sort would be a fiftieth of the component.
-        self.others = others.into_sorted_vec();
+        others.sort_unstable();
+        self.others = others;
         Ok(())
     }
 
     /// Offers a page every line in the spool, of whatever instance.
-    pub fn scan(&mut self, page: &mut Collector<'_>) -> Result<(), Error> {
+    pub fn scan(&mut self, page: &mut Selection<'_>) -> Result<(), Error> {
         let skipped = page.skipped();
         for _ in 0..TRIES {
-            page.skipped_before(skipped);
+            page.reset_skipped(skipped);
             let names = self.folder.list().map_err(|error| self.access("list the spool", &error))?;
             let mut gone = false;
             for (name, _) in
@@ -287,12 +286,12 @@ impl<H: Host> Spool<H> {
                 let scanned = self.folder.open(name).and_then(|file| scan_file(&file, &mut zones, page));
                 match scanned {
                     // Lines are counted with the first page.
-                    Ok(()) if page.goes_on() => page.skipped_before(before),
+                    Ok(()) if page.goes_on() => page.reset_skipped(before),
                     Ok(()) => {}
                     // It has another name now, or is in the database.
                     Err(FileError::NotFound) => gone = true,
                     Err(error) => {
-                        page.unreadable(format!("cannot read {}/{name}: {error}", self.folder.path()));
+                        page.skip_file(format!("cannot read {}/{name}: {error}", self.folder.path()));
                     }
                 }
             }

@@ -4,19 +4,21 @@
 mod drain;
 mod spool;
 
-use super::database::{self, Refusal};
-use super::{Backend, Batch, Left, Notice, Reason, Refused, State};
+use super::rows::{self, Refusal};
+use crate::accounting::DropReason;
+use crate::backend::{Backend, Holdings, Left, Notice, Refused};
+use crate::batch::Batch;
 use crate::error::Error;
 use crate::host::Host;
-use crate::page::Page;
-use crate::query::Query;
 use crate::settings::Settings;
-use crate::time::Timestamp;
+use crate::sink::{End, Sink};
 use crate::warnings::Topic;
 use alloc::format;
 use alloc::rc::Rc;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use audit_format::query::Query;
+use audit_format::time::Timestamp;
 use drain::Budget;
 use spool::Spool;
 use uuid::Uuid;
@@ -67,7 +69,7 @@ impl<H: Host> Auto<H> {
     fn send(&mut self, least: usize) {
         let (spool, notices) = (&mut self.spool, &mut self.notices);
         let mut refused = |refusal: &Refusal<'_>| notices.push(spool.set_aside(refusal));
-        let sent = database::send(&*self.host, &mut self.waiting, self.batch_size, least, &mut refused);
+        let sent = rows::send(&*self.host, &mut self.waiting, self.batch_size, least, &mut refused);
         if let Err(error) = sent {
             self.tell(Topic::Database, format!("{error}; events go to the spool in {}", self.spool.path()));
             self.set_spooling(true);
@@ -122,7 +124,7 @@ impl<H: Host> Auto<H> {
         self.host.now().micros().abs_diff(tried.micros()) >= pause
     }
 
-    fn tell(&mut self, topic: Topic, text: alloc::string::String) {
+    fn tell(&mut self, topic: Topic, text: String) {
         self.notices.push(Notice { topic, text, lost: 0 });
     }
 
@@ -143,7 +145,11 @@ impl<H: Host> Backend for Auto<H> {
                 "neither the database nor the spool takes anything, and the queue of {} events is full",
                 self.queue_limit
             );
-            return Err(Refused { stored: 0, reason: Reason::QueueFull, error: Error::Unavailable(error) });
+            return Err(Refused {
+                stored: 0,
+                reason: DropReason::QueueFull,
+                error: Error::Unavailable(error),
+            });
         }
         self.waiting.extend(batch);
         if !self.spooling {
@@ -177,15 +183,16 @@ impl<H: Host> Backend for Auto<H> {
         }
         match self.waiting.len() {
             0 => Ok(()),
-            waiting => Err(Error::Access(format!(
-                "neither the database nor the spool in {} takes anything; {waiting} events wait in memory",
-                self.spool.path()
-            ))),
+            waiting => {
+                let path = self.spool.path();
+                let error = format!("neither the database nor the spool in {path} takes anything");
+                Err(Error::Access(error).with_unstored(waiting))
+            }
         }
     }
 
-    fn state(&self) -> State {
-        State {
+    fn holdings(&self) -> Holdings {
+        Holdings {
             pending: self.waiting.len() as u64,
             spooled: self.spool.lines(),
             spooled_by_others: self.spool.bytes_of_others(),
@@ -203,9 +210,9 @@ impl<H: Host> Backend for Auto<H> {
         notices
     }
 
-    fn read(&mut self, query: Query) -> Result<Page, Error> {
+    fn read(&mut self, query: &Query, sink: &mut dyn Sink) -> Result<End, Error> {
         let (waiting, spool) = (&self.waiting, &mut self.spool);
-        database::read(&*self.host, query, &mut |page| {
+        rows::read(&*self.host, query, sink, &mut |page| {
             waiting.offer_to(page);
             spool.scan(page)
         })

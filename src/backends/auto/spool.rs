@@ -19,18 +19,19 @@
 //! stopped and goes on after an hour. The minute only keeps instances from taking over each other's files for nothing,
 //! and covers network file systems that see a rename late.
 
-use crate::backends::database;
-use crate::backends::{Batch, Left, Notice, SpoolFile};
+use crate::backend::{Left, Notice, SpoolFile};
+use crate::backends::rows;
+use crate::batch::Batch;
 use crate::error::Error;
 use crate::host::{File, FileError, Folder, Host};
-use crate::names;
 use crate::settings::{Durability, Settings};
-use crate::time::Timestamp;
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
+use audit_format::names;
+use audit_format::time::Timestamp;
 use uuid::Uuid;
 
 /// A file of this size is followed by the next, so that a drain gives disk space back as it goes on. It is drained by
@@ -228,7 +229,7 @@ impl SpoolFile {
         for (at, _) in batch.lines() {
             self.span = (self.span.0.min(at), self.span.1.max(at));
         }
-        let last = batch.lines().last().and_then(|(_, line)| database::stamp(line));
+        let last = batch.lines().last().and_then(|(_, line)| rows::stamp(line));
         self.last_seq = last.map_or(self.last_seq, |stamp| stamp.seq);
     }
 }

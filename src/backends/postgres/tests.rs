@@ -1,15 +1,12 @@
+use crate::accounting::Counts;
 use crate::error::Error;
-use crate::event::Event;
 use crate::host::SinkError;
-use crate::page::Page;
-use crate::query::{Filter, PageRequest};
 use crate::settings::Config;
-use crate::store::{Counts, Store};
-use crate::testing::TestHost;
-use alloc::string::{String, ToString};
+use crate::store::Store;
+use crate::testing::{NOON, TestHost, assert_balanced, event, read_pages, read_tools};
+use alloc::string::String;
 use alloc::vec::Vec;
-
-const NOON: &str = "2026-11-23T12:00:00Z";
+use audit_format::cursor::Order;
 
 fn open(host: &TestHost, config: Config) -> Store<TestHost> {
     let mut store = Store::new(host.clone());
@@ -17,32 +14,22 @@ fn open(host: &TestHost, config: Config) -> Store<TestHost> {
     store
 }
 
-fn event(tool: impl ToString) -> Event<'static> {
-    Event { tool: tool.to_string().into(), ..Event::default() }
-}
-
 fn down() -> Option<SinkError> {
     Some(SinkError::Unavailable("it is down".into()))
 }
 
-fn tools(page: &Page) -> Vec<String> {
-    page.entries.iter().map(|kept| kept.entry().unwrap().event.tool.into_owned()).collect()
-}
-
 fn read(store: &mut Store<TestHost>) -> Vec<String> {
-    tools(&store.read(Filter::default(), &PageRequest::default()).unwrap())
+    read_tools(store, Order::OldestFirst, 0)
 }
 
 #[track_caller]
 fn assert_counts(store: &Store<TestHost>, received: u64, stored: u64, pending: u64, queue_full: u64) {
-    let counts = store.status().counts;
-    let Counts { rejected, dropped, .. } = counts;
+    let counts @ Counts { dropped, .. } = assert_balanced(store);
     assert_eq!(
         (counts.received, counts.stored, counts.pending, dropped.queue_full),
         (received, stored, pending, queue_full),
         "{counts:?}"
     );
-    assert_eq!(received, stored + pending + rejected + dropped.queue_full + dropped.unwritable, "{counts:?}");
 }
 
 #[test]
@@ -97,16 +84,8 @@ fn pages_have_what_was_asked_for_also_where_answers_were_lost() {
     let mut store = open(&host, Config { batch_size: Some(5), ..Config::default() });
     host.database(|database| database.loses_each = Some(1));
     store.write_batch((0..9).map(event).collect()).unwrap();
-    let mut request = PageRequest { limit: 4, ..PageRequest::default() };
-    let mut pages = Vec::new();
-    loop {
-        let page = store.read(Filter::default(), &request).unwrap();
-        pages.push(tools(&page).join(""));
-        request.cursor = page.next;
-        if request.cursor.is_none() {
-            break;
-        }
-    }
+    let pages = read_pages(&mut store, Order::OldestFirst, 4);
+    let pages: Vec<_> = pages.iter().map(|page| page.tools().concat()).collect();
     assert_eq!(pages, ["0123", "4567", "8"]);
 }
 
@@ -123,7 +102,7 @@ fn a_database_that_is_down_is_not_asked_for_each_event_and_a_full_queue_refuses_
     let Err(Error::Unavailable(text)) = store.write_batch((9..11).map(event).collect()) else { panic!() };
     assert!(text.contains("queue of 6 events is full") && text.contains("it is down"), "{text}");
     let Err(Error::Unavailable(text)) = store.flush() else { panic!() };
-    assert_eq!(text, "it is down; 6 events wait in memory");
+    assert_eq!(text, "it is down; 6 events are not stored");
     assert!(store.status().last_error.unwrap().contains("it is down"));
     assert!(matches!(store.close(), Err(Error::Unavailable(_))));
     host.database(|database| database.down = None);
@@ -153,7 +132,7 @@ fn credentials_that_are_wrong_lose_nothing_until_they_are_right() {
     host.database(|database| database.down = Some(SinkError::Other("check the password".into())));
     let mut store = open(&host, Config::default());
     store.write(event("a"));
-    assert_eq!(store.flush(), Err(Error::Other("check the password; 1 events wait in memory".into())));
+    assert_eq!(store.flush(), Err(Error::Other("check the password; 1 event is not stored".into())));
     host.database(|database| database.down = None);
     store.flush().unwrap();
     assert_counts(&store, 1, 1, 0, 0);

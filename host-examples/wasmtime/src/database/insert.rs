@@ -1,55 +1,20 @@
 //! Writing: one statement a batch. Where the database refuses a row of it, the batch is halved until that row is
 //! found, and the others are stored.
 
-use std::sync::Arc;
-use std::sync::LazyLock;
-
+use audit_format::id;
+use audit_format::line::Stamp;
+use audit_sql::insert::{self, Array};
+use audit_sql::row::Row;
 use deadpool_postgres::ClientWrapper;
 use tokio_postgres::Error;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 use crate::bindings::audit::store::postgres::{RejectedRow, SinkError};
-use crate::database::link::{Lane, Link, Statement};
-use crate::database::row::{Row, Timestamptz};
-use crate::database::table::{COLUMNS, Kind, TABLE};
+use crate::database::link::{Link, Statement};
+use crate::database::pools::Lane;
+use crate::database::value::Time;
 use crate::types::{Entry, Event};
-
-/// The columns that are written: all but `id`, which the database numbers.
-const WRITTEN: &[(&str, Kind)] = COLUMNS.split_at(1).1;
-
-/// Whether rows have values for the column.
-pub(super) fn writes(column: &str) -> bool {
-    WRITTEN.iter().any(|(name, _)| *name == column)
-}
-
-impl Kind {
-    /// The type that a batch has the values in, and how one of them becomes the column's.
-    fn of_batch(self) -> (Type, &'static str) {
-        match self {
-            Self::Position | Self::Number => (Type::TEXT_ARRAY, "::numeric"),
-            Self::Time => (Type::TIMESTAMPTZ_ARRAY, ""),
-            Self::Text => (Type::TEXT_ARRAY, ""),
-            Self::Uuid => (Type::UUID_ARRAY, ""),
-        }
-    }
-}
-
-/// One statement for a batch of any size.
-static INSERT: LazyLock<String> = LazyLock::new(|| {
-    let names = list(|_, name, _| name.into());
-    let values = list(|_, name, kind| format!("batch.{name}{}", kind.of_batch().1));
-    let arrays = list(|n, _, _| format!("${}", n + 1));
-    format!(
-        "INSERT INTO {TABLE} ({names}) SELECT {values} \
-         FROM unnest({arrays}) WITH ORDINALITY AS batch ({names}, position) ORDER BY batch.position \
-         ON CONFLICT (event_id) DO NOTHING"
-    )
-});
-
-fn list(of: impl Fn(usize, &str, Kind) -> String) -> String {
-    WRITTEN.iter().enumerate().map(|(n, (name, kind))| of(n, name, *kind)).collect::<Vec<_>>().join(", ")
-}
 
 /// A row to import.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,10 +31,10 @@ pub enum ImportRow {
 }
 
 impl ImportRow {
-    pub(super) fn row(&self) -> Result<Row<'_>, String> {
+    pub(super) fn into_row(self) -> Result<Row<'static>, String> {
         match self {
-            Self::Own(entry) => Row::own(entry),
-            Self::Foreign { event, key } => Row::foreign(event, *key),
+            Self::Own(entry) => own(entry),
+            Self::Foreign { event, key } => Row::of_foreign(event.into(), key),
         }
     }
 }
@@ -83,10 +48,20 @@ pub struct Imported {
     pub rejected: Vec<RejectedRow>,
 }
 
-/// Stores all rows but those that are not as they have to be, or that the database refuses.
-pub(super) async fn store<'e>(
-    link: &Arc<Link>,
-    rows: impl Iterator<Item = Result<Row<'e>, String>>,
+/// The row of an entry, or what is wrong with it.
+pub(super) fn own(entry: Entry) -> Result<Row<'static>, String> {
+    let uuid = |field: &str, text: &str| {
+        id::parse(text).ok_or_else(|| format!("{field}: not a UUID; accepted is one as the store makes it"))
+    };
+    let (id, chain) = (uuid("id", &entry.id)?, uuid("chain", &entry.chain)?);
+    let stamp = Stamp { id, chain, seq: entry.seq, hash: entry.hash.into() };
+    Row::of_entry(entry.event.into(), stamp)
+}
+
+/// Stores all rows but those that are invalid, or that the database refuses.
+pub(super) async fn store(
+    link: &Link,
+    rows: impl Iterator<Item = Result<Row<'static>, String>>,
 ) -> Result<Imported, SinkError> {
     let mut imported = Imported { stored: 0, rejected: Vec::new() };
     let mut good = Vec::new();
@@ -104,13 +79,13 @@ pub(super) async fn store<'e>(
         }
         match link.run(&Insert { rows }).await {
             Ok(stored) => imported.stored += stored,
-            Err(failure) => match (failure.refusal(), rows) {
+            Err(failure) => match (failure.server().and_then(|error| error.refusal()), rows) {
                 (Some(reason), [(index, _)]) => imported.rejected.push(RejectedRow { index: *index, reason }),
                 (Some(_), rows) => {
                     let (first, second) = rows.split_at(rows.len() / 2);
                     left.extend([second, first]);
                 }
-                (None, _) => return Err(failure.tell(link.names())),
+                (None, _) => return Err(link.sink_error(failure)),
             },
         }
     }
@@ -119,11 +94,11 @@ pub(super) async fn store<'e>(
 }
 
 /// Rows with their position in the batch.
-struct Insert<'r, 'e> {
-    rows: &'r [(u32, Row<'e>)],
+struct Insert<'r> {
+    rows: &'r [(u32, Row<'static>)],
 }
 
-impl Statement for Insert<'_, '_> {
+impl Statement for Insert<'_> {
     /// How many rows are new.
     type Output = u64;
     const LANE: Lane = Lane::Writes;
@@ -133,47 +108,27 @@ impl Statement for Insert<'_, '_> {
     }
 
     async fn run(&self, client: &ClientWrapper, prepares: bool) -> Result<u64, Error> {
-        let texts = |of: fn(&Event) -> &str| self.column(|row| of(row.event));
-        let options = |of: fn(&Event) -> &Option<String>| self.column(|row| of(row.event).as_deref());
-        let numbers = |of: fn(&Event) -> u64| self.column(|row| of(row.event).to_string());
-        let stamp = |row: &Row<'_>| row.stamp.as_ref().map(|stamp| (stamp.chain, stamp.seq.to_string()));
-        let (chains, seqs): (Vec<_>, Vec<_>) = self.column(stamp).into_iter().map(Option::unzip).unzip();
-        let hashes: Vec<Option<&str>> = self.column(|row| row.stamp.as_ref().map(|stamp| stamp.hash));
-        let times: Vec<Timestamptz> = self.column(|row| row.at);
-        let ids: Vec<Uuid> = self.column(|row| row.event_id);
-        let values: [&(dyn ToSql + Sync); WRITTEN.len()] = [
-            &times,
-            &texts(|event| &event.req_id),
-            &texts(|event| &event.workspace_id),
-            &texts(|event| &event.user_id),
-            &texts(|event| &event.agent_id),
-            &texts(|event| &event.tool),
-            &texts(|event| &event.action),
-            &texts(|event| &event.status),
-            &numbers(|event| event.duration_ms),
-            &numbers(|event| event.in_size),
-            &numbers(|event| event.out_size),
-            &texts(|event| &event.input_hash),
-            &options(|event| &event.graph_run_id),
-            &options(|event| &event.graph_node),
-            &options(|event| &event.job_id),
-            &ids,
-            &chains,
-            &seqs,
-            &hashes,
-        ];
-        let kinds: Vec<Type> = WRITTEN.iter().map(|(_, kind)| kind.of_batch().0).collect();
+        let arrays = insert::arrays(self.rows.iter().map(|(_, row)| row));
+        let values: Vec<_> = arrays.into_iter().map(value).collect();
+        let kinds: Vec<Type> = values.iter().map(|(_, kind)| kind.clone()).collect();
+        let values = values.iter().map(|(value, _)| &**value as &(dyn ToSql + Sync));
         if prepares {
-            let statement = client.prepare_typed_cached(&INSERT, &kinds).await?;
-            return client.execute(&statement, &values).await;
+            let statement = client.prepare_typed_cached(insert::sql(), &kinds).await?;
+            return client.execute(&statement, &values.collect::<Vec<_>>()).await;
         }
-        let typed: Vec<_> = values.into_iter().zip(kinds).collect();
-        client.execute_typed(&INSERT, &typed).await
+        let typed: Vec<_> = values.zip(kinds).collect();
+        client.execute_typed(insert::sql(), &typed).await
     }
 }
 
-impl<'r> Insert<'r, '_> {
-    fn column<T>(&self, of: impl Fn(&'r Row<'_>) -> T) -> Vec<T> {
-        self.rows.iter().map(|(_, row)| of(row)).collect()
+/// The value of a parameter, and its type.
+fn value<'r>(array: Array<'r>) -> (Box<dyn ToSql + Send + Sync + 'r>, Type) {
+    match array {
+        Array::Times(times) => {
+            (Box::new(times.into_iter().map(Time).collect::<Vec<_>>()), Type::TIMESTAMPTZ_ARRAY)
+        }
+        Array::Texts(texts) => (Box::new(texts), Type::TEXT_ARRAY),
+        Array::Numbers(numbers) => (Box::new(numbers), Type::TEXT_ARRAY),
+        Array::Uuids(uuids) => (Box::new(uuids), Type::UUID_ARRAY),
     }
 }

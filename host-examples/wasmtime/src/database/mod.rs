@@ -17,15 +17,16 @@ mod health;
 mod hosts;
 mod insert;
 mod link;
-mod row;
+mod pools;
 mod schema;
 mod select;
-mod table;
 mod tls;
 mod url;
+mod value;
 
 pub use insert::{ImportRow, Imported};
 use link::Link;
+use pools::Pools;
 use url::Target;
 
 /// A PostgreSQL database with the table `tool_audit_events`, which is created or upgraded when it is first used.
@@ -40,7 +41,7 @@ pub struct Database {
 
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Database").field("server", &self.link.server()).finish_non_exhaustive()
+        f.debug_struct("Database").field("server", &self.link.pools().names().server).finish_non_exhaustive()
     }
 }
 
@@ -67,8 +68,8 @@ impl Database {
     pub fn new(url: &str, timeout: Duration, read_timeout: Duration) -> Result<Self, Error> {
         Self::check(timeout, read_timeout)?;
         let target = Target::parse(url, timeout).map_err(Error::Config)?;
-        let link = Link::new(target, timeout, read_timeout).map_err(Error::Start)?;
-        Ok(Self { link: Arc::new(link), background: Arc::new(Background::start()?) })
+        let pools = Pools::new(target, timeout, read_timeout).map_err(Error::Start)?;
+        Ok(Self { link: Arc::new(Link::new(pools)), background: Arc::new(Background::start()?) })
     }
 
     /// Refuses times that nothing could be done in.
@@ -91,7 +92,7 @@ impl Database {
     pub fn insert(&self, entries: Vec<Entry>) -> Result<Vec<RejectedRow>, SinkError> {
         let link = Arc::clone(&self.link);
         self.background.wait(async move {
-            let rows = entries.iter().map(row::Row::own);
+            let rows = entries.into_iter().map(insert::own);
             insert::store(&link, rows).await.map(|imported| imported.rejected)
         })
     }
@@ -103,16 +104,17 @@ impl Database {
     /// As [`Database::insert`].
     pub fn import(&self, rows: &[ImportRow]) -> Result<Imported, SinkError> {
         let (link, rows) = (Arc::clone(&self.link), rows.to_vec());
-        self.background.wait(async move { insert::store(&link, rows.iter().map(ImportRow::row)).await })
+        self.background
+            .wait(async move { insert::store(&link, rows.into_iter().map(ImportRow::into_row)).await })
     }
 
     /// The stored entries that match, a page at a time, in the order that the WIT describes.
     ///
     /// # Errors
-    /// As [`Database::insert`]; [`SinkError::Other`] also for a time or a cursor that is not as it has to be.
+    /// As [`Database::insert`]; [`SinkError::Other`] also for a time or a cursor that is invalid.
     pub fn select(&self, filter: Filter, page: PageRequest) -> Result<Page, SinkError> {
         let link = Arc::clone(&self.link);
-        self.background.wait(async move { select::page(&link, &filter, &page).await })
+        self.background.wait(async move { select::page(&link, filter, &page).await })
     }
 
     /// What would keep the database from taking an event: that it only reads, a table that is another thing or has a

@@ -6,11 +6,11 @@ mod tests;
 
 use std::time::Duration;
 
+use audit_sql::failure::Names;
 use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
-use crate::database::failure::Names;
 use crate::database::tls::{self, Connector};
 
 const ACCEPTED: &str = "accepted is postgres://USER:PASSWORD@HOST:PORT/DATABASE or host=HOST user=USER \
@@ -70,14 +70,14 @@ impl Target {
     /// Reads the URL. Where it says nothing else, each of several hosts gets its share of `timeout` to answer.
     pub(super) fn parse(url: &str, timeout: Duration) -> Result<Self, String> {
         let url = url.trim();
-        let Split { rest, own } = match url.split_once("://") {
+        let Split { rest, own, others } = match url.split_once("://") {
             Some(("postgres" | "postgresql", address)) => split_url(url, address)?,
             Some((scheme, _)) if !scheme.contains('=') => {
                 return Err(format!("the database URL is not one of PostgreSQL; {ACCEPTED}"));
             }
             _ => split_pairs(url)?,
         };
-        let mut config: Config = rest.parse().map_err(|error| unreadable(&error))?;
+        let mut config: Config = rest.parse().map_err(|_| unreadable(&rest, &others))?;
         check_hosts(&config)?;
         let (mode, connector) = tls::connector(&own, &config)?;
         config.ssl_mode(mode);
@@ -118,6 +118,8 @@ struct Split {
     rest: String,
     /// Those of `OWN`.
     own: Vec<(String, String)>,
+    /// The others that are left in `rest`.
+    others: Vec<(String, String)>,
 }
 
 fn split_url(url: &str, address: &str) -> Result<Split, String> {
@@ -131,21 +133,22 @@ fn split_url(url: &str, address: &str) -> Result<Split, String> {
     // A password may have a question mark.
     let credentials = address.find('@').unwrap_or(0);
     let Some(query) = address[credentials..].find('?') else {
-        return Ok(Split { rest: url.into(), own: Vec::new() });
+        return Ok(Split { rest: url.into(), own: Vec::new(), others: Vec::new() });
     };
     let (before, query) = url.split_at(url.len() - address.len() + credentials + query);
-    let (mut others, mut own) = (Vec::new(), Vec::new());
+    let (mut left, mut others, mut own) = (Vec::new(), Vec::new(), Vec::new());
     for parameter in query[1..].split('&').filter(|parameter| !parameter.is_empty()) {
         let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         let (key, value) = (decode(key)?, decode(value)?);
         if OWN.contains(&key.as_str()) {
             own.push((key, value));
         } else if !is_so_anyway(&key, &value) {
-            others.push(parameter);
+            left.push(parameter);
+            others.push((key, value));
         }
     }
-    let separator = if others.is_empty() { "" } else { "?" };
-    Ok(Split { rest: format!("{before}{separator}{}", others.join("&")), own })
+    let separator = if left.is_empty() { "" } else { "?" };
+    Ok(Split { rest: format!("{before}{separator}{}", left.join("&")), own, others })
 }
 
 fn decode(text: &str) -> Result<String, String> {
@@ -156,7 +159,7 @@ fn decode(text: &str) -> Result<String, String> {
 /// Parts `key=value key='value with spaces'`; a backslash takes the next sign as it is.
 fn split_pairs(text: &str) -> Result<Split, String> {
     let malformed = || format!("the database URL cannot be read; {ACCEPTED}");
-    let (mut rest, mut own) = (String::new(), Vec::new());
+    let (mut rest, mut own, mut others) = (String::new(), Vec::new(), Vec::new());
     let mut left = text.trim_start();
     while !left.is_empty() {
         let (key, after) = left.split_once('=').ok_or_else(malformed)?;
@@ -167,12 +170,12 @@ fn split_pairs(text: &str) -> Result<Split, String> {
         if OWN.contains(&key) {
             own.push((key.to_owned(), value));
         } else if !is_so_anyway(key, &value) {
-            let value = value.replace('\\', "\\\\").replace('\'', "\\'");
-            rest.push_str(&format!("{key}='{value}' "));
+            rest.push_str(&pair(key, &value));
+            others.push((key.to_owned(), value));
         }
         left = after.trim_start();
     }
-    Ok(Split { rest, own })
+    Ok(Split { rest, own, others })
 }
 
 /// A value at the start of `text`, up to its quote or a space, and what follows.
@@ -190,27 +193,44 @@ fn value(text: &str, quoted: bool) -> Option<(String, &str)> {
     (!quoted).then_some((value, ""))
 }
 
-/// What tokio-postgres does not like. It quotes what it takes for a name; that could be a piece of a password.
-fn unreadable(error: &tokio_postgres::Error) -> String {
-    let text = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    let names = |name: &&str| text == format!("invalid value for option `{name}`");
-    match KNOWN.into_iter().find(names) {
-        Some(name) => {
-            let accepted = match name {
+/// A parameter as tokio-postgres reads it.
+fn pair(key: &str, value: &str) -> String {
+    let value = value.replace('\\', "\\\\").replace('\'', "\\'");
+    format!("{key}='{value}' ")
+}
+
+/// What tokio-postgres refuses. No value is shown, and no name that is not known: either could be a part of a password.
+fn unreadable(rest: &str, parameters: &[(String, String)]) -> String {
+    for (key, value) in parameters {
+        if !KNOWN.contains(&key.as_str()) {
+            let known = KNOWN.into_iter().chain(OWN.into_iter().skip(1)).collect::<Vec<_>>().join(", ");
+            return format!("the database URL has a parameter that is not known; accepted are {known}");
+        }
+        if pair(key, value).parse::<Config>().is_err() {
+            let accepted = match key.as_str() {
                 "target_session_attrs" => "; accepted are any, read-write and read-only",
                 "load_balance_hosts" => "; accepted are disable and random",
                 "channel_binding" => "; accepted are disable, prefer and require",
                 "sslnegotiation" => "; accepted are postgres and direct",
                 _ => "",
             };
-            format!("the database URL has a wrong value for {name}{accepted}")
+            return format!("the database URL has a wrong value for {key}{accepted}");
         }
-        None if text.starts_with("unknown option") => {
-            let known = KNOWN.into_iter().chain(OWN.into_iter().skip(1)).collect::<Vec<_>>().join(", ");
-            format!("the database URL has a parameter that is not known; accepted are {known}")
-        }
-        None => format!("the database URL cannot be read; {ACCEPTED}"),
     }
+    match ports(rest) {
+        Some(ports) if pair("port", &ports.join(",")).parse::<Config>().is_err() => {
+            "the database URL has a wrong value for port; accepted are numbers from 1 to 65535".into()
+        }
+        _ => format!("the database URL cannot be read; {ACCEPTED}"),
+    }
+}
+
+/// The ports behind the hosts of a URL.
+fn ports(url: &str) -> Option<Vec<&str>> {
+    let (_, address) = url.split_once("://")?;
+    let address = address.rsplit_once('@').map_or(address, |(_, hosts)| hosts);
+    let hosts = address.split(['/', '?']).next()?;
+    Some(hosts.split(',').filter_map(|host| host.rsplit_once(':')).map(|(_, port)| port).collect())
 }
 
 fn check_hosts(config: &Config) -> Result<(), String> {

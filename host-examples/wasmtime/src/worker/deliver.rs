@@ -1,6 +1,6 @@
 //! How queued events get into the component: in batches, of which it takes all or none.
 //!
-//! A batch with an event that is not as it has to be is cut around that event, so that the others are stored.
+//! A batch with an invalid event is cut around that event, so that the others are stored.
 //! A batch that cannot be stored now, because the disk is full or the folder is gone, waits in the backlog: it
 //! is not dropped while there is room.
 
@@ -41,7 +41,6 @@ impl Worker {
             self.stalled = why;
             self.publish();
         }
-        self.passes_over = false;
     }
 
     /// Returns what has to wait, and why.

@@ -9,15 +9,15 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
-use audit_store::names;
-use audit_store::parse::parse_stored;
-use audit_store::time::Timestamp;
+use audit_format::names;
+use audit_format::read::parse_stored;
+use audit_format::time::Timestamp;
 
 use super::Worker;
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::ledger::Placed;
-use crate::types::{Event, Filter, PageRequest};
+use crate::types::{Active, Event, Filter, PageRequest};
 
 /// Entries of one page when looking for what is stored.
 const PAGE: u32 = 10_000;
@@ -67,7 +67,7 @@ impl Worker {
         if gone > 0 {
             self.note(&format!("{gone} events of the spool went with the folder"));
         }
-        if self.seen.backend == "memory" && self.seen.counts.stored > 0 {
+        if self.seen.backend == Active::Memory && self.seen.counts.stored > 0 {
             self.note("the events of the backend `memory` are gone");
         }
         if self.start().is_ok() {

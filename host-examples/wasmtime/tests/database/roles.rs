@@ -103,7 +103,7 @@ fn a_wrong_password_and_a_database_that_is_missing_are_named() {
     assert!(text.contains("there is no database \"test_") && text.contains("_no\""), "{text}");
     let (_, rest) = url.split_once('@').unwrap();
     let text = other(&open(&format!("postgres://audit@{rest}")));
-    assert!(text.contains("\"audit\" cannot be authenticated"), "{text}");
+    assert!(text.contains("as the user \"audit\": password missing"), "{text}");
     let text = other(&open(&format!("postgres://{rest}")));
     assert!(text.contains("database URL names none") && !text.contains("\"\""), "{text}");
     assert_eq!(

@@ -32,7 +32,7 @@ fn while_neither_takes_anything_events_wait_in_memory_and_the_newest_are_refused
     assert_counts(&store, 0, 0, 4);
     assert_eq!(store.status().counts.dropped.queue_full, 2);
     let Err(Error::Access(text)) = store.flush() else { panic!() };
-    assert!(text.ends_with("takes anything; 4 events wait in memory"), "{text}");
+    assert!(text.ends_with("takes anything; 4 events are not stored"), "{text}");
     host.0.borrow_mut().broken = None;
     store.write(event(6));
     assert_counts(&store, 0, 5, 0);

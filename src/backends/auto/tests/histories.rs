@@ -112,7 +112,7 @@ impl World {
 
     /// Each event that is not in another instance's memory is read once.
     fn read(&mut self, who: usize, order: Order, limit: u32) {
-        let answers = self.stores[who].read(Filter::default(), &PageRequest::default()).is_ok()
+        let answers = read_page(&mut self.stores[who], Filter::default(), &PageRequest::default()).is_ok()
             && self.host.database(|database| database.answers).is_none()
             && self.host.0.borrow().unreadable.is_none();
         if !answers {

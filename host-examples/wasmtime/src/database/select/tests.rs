@@ -3,18 +3,31 @@
 
 use std::time::Duration;
 
+use audit_format::cursor::{Key, Position};
+use audit_format::time::Timestamp;
 use audit_testbed::Cluster;
+use audit_testbed::postgres::types::{ToSql, Type};
 use audit_testbed::postgres::{Client, NoTls};
+use uuid::Uuid;
 
 use super::*;
-use crate::{Database, ImportRow};
+use crate::{Database, Event, ImportRow, Order};
+
+fn borrowed<'v>(
+    values: &'v [(Box<dyn ToSql + Send + Sync + '_>, Type)],
+) -> Vec<(&'v (dyn ToSql + Sync), Type)> {
+    values.iter().map(|(value, kind)| (&**value as &(dyn ToSql + Sync), kind.clone())).collect()
+}
+
+fn select(filter: &Filter, page: &PageRequest) -> Select {
+    Select::new(&Query::new(filter.clone().into(), &page.into()).unwrap()).unwrap()
+}
 
 fn plan(client: &mut Client, filter: &Filter, page: &PageRequest) -> String {
-    let select = Select::new(filter, page).unwrap().unwrap();
-    let values: Vec<_> = borrowed(&select.values).collect();
-    let rows = client
-        .query_typed(&format!("EXPLAIN (ANALYZE, BUFFERS OFF) {}", select.sql(false)), &values)
-        .unwrap();
+    let select = select(filter, page);
+    let values = bound(select.values());
+    let sql = format!("EXPLAIN (ANALYZE, BUFFERS OFF) {}", select.sql(false));
+    let rows = client.query_typed(&sql, &borrowed(&values)).unwrap();
     rows.iter().map(|row| row.get::<_, String>(0) + "\n").collect()
 }
 
@@ -76,8 +89,8 @@ fn pages_are_found_by_an_index() {
     let middle = Timestamp::parse("2026-11-23T00:00:10Z").unwrap();
     for id in [None, Some(Uuid::from_u128(1))] {
         for (order, bound) in [(Order::OldestFirst, "ts >="), (Order::NewestFirst, "ts <=")] {
-            let key = Key { at: middle, id, place: Place { day: 0, offset: 30_000 } };
-            let cursor = Some(key.to_cursor(super::order(order)));
+            let key = Key { at: middle, id, position: Position { day: 0, offset: 30_000 } };
+            let cursor = Some(key.to_cursor(order.into()));
             let plan = plan(&mut client, &Filter::default(), &PageRequest { limit: 100, order, cursor });
             assert!(plan.contains("tool_audit_events_ts_idx") && plan.contains("Incremental Sort"), "{plan}");
             let condition = plan.lines().find(|line| line.contains("Index Cond")).unwrap();
@@ -85,10 +98,10 @@ fn pages_are_found_by_an_index() {
             assert_few_rows(&plan);
         }
     }
-    let uncounted = Conditions::uncounted(&Filter::default(), true, true).unwrap();
-    let values: Vec<_> = borrowed(&uncounted.values).collect();
-    let sql = format!("EXPLAIN SELECT count(*) FROM {TABLE} WHERE {}", uncounted.sql());
-    let rows = client.query_typed(&sql, &values).unwrap();
+    let whole = select(&Filter::default(), &PageRequest::default());
+    let (count, values) = whole.count_of_timeless().unwrap();
+    let values = bound(values);
+    let rows = client.query_typed(&format!("EXPLAIN {count}"), &borrowed(&values)).unwrap();
     let plan: String = rows.iter().map(|row| row.get::<_, String>(0) + "\n").collect();
     assert!(!plan.contains("Seq Scan"), "{plan}");
 }

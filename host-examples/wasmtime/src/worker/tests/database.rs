@@ -29,7 +29,7 @@ fn what_a_stopped_component_had_spooled_is_drained_by_the_next() {
     proxy.refuse();
     store.write_batch(vec![event("a"), event("b")]).unwrap();
     let status = store.status().unwrap();
-    assert_eq!((status.backend.as_str(), status.counts.spooled), ("spool", 2));
+    assert_eq!((status.backend, status.counts.spooled), (Active::Spool, 2));
     assert!(store.write_batch(vec![event("c")]).is_err());
     let status = store.status().unwrap();
     assert_balanced(&status.counts);
@@ -89,7 +89,7 @@ fn a_database_that_did_not_answer_is_tried_again_by_its_interval_alone() {
     wait_until(&store, |status| status.counts.spooled == 1);
     proxy.pass();
     let status = wait_until(&store, |status| status.counts.stored == 1);
-    assert_eq!(status.backend, "postgres");
+    assert_eq!(status.backend, Active::Postgres);
     assert!(status.last_error.is_some_and(|error| error.contains("events go to the spool")));
     store.close().unwrap();
 }

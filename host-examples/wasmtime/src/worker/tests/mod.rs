@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use audit_testbed::{Cluster, Proxy};
 
-use crate::instance::Fault;
-use crate::types::{Counts, Dropped};
+use crate::faults::Fault;
+use crate::types::{Active, Counts, Dropped};
 use crate::{AuditStore, Error, Event, Filter, Handle, Options, Order, Status};
 
 /// Nothing happens by itself in a test that does not wait for it.

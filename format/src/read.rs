@@ -1,0 +1,118 @@
+//! Reading lines: a shortcut for plain ones, and serde_json for all others, which says what is wrong with them.
+
+use crate::event::{Event, Field};
+use crate::fields::{Fields, Name};
+use crate::json::Json;
+use crate::line::Parsed;
+use crate::time::quoted;
+use crate::{Invalid, listed, plain};
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::fmt;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+
+/// Reads a line of a file, of any writer: any spacing and order, unknown fields passed over.
+///
+/// # Errors
+/// Where it is not a JSON object, and where a field has a value of the wrong type or is given twice.
+pub fn parse_stored(line: &str) -> Result<Parsed<'_>, Invalid> {
+    parse(line, Unknown::PassedOver)
+}
+
+/// Reads a line that a caller wants written: a field that would be lost is refused.
+///
+/// # Errors
+/// As [`parse_stored`], and where a field is unknown.
+pub fn parse_sent(line: &str) -> Result<Event<'_>, Invalid> {
+    parse(line, Unknown::Refused).map(|parsed| parsed.event)
+}
+
+fn parse(line: &str, unknown: Unknown) -> Result<Parsed<'_>, Invalid> {
+    match plain::parse(line) {
+        Some(parsed) => Ok(parsed),
+        None => parse_any(line, unknown),
+    }
+}
+
+/// What is done with a field that no event has.
+#[derive(Clone, Copy)]
+enum Unknown {
+    PassedOver,
+    Refused,
+}
+
+fn parse_any(line: &str, unknown: Unknown) -> Result<Parsed<'_>, Invalid> {
+    let Object(members) = serde_json::from_str(line).map_err(|error| no_object(&error))?;
+    let mut fields = Fields::default();
+    for (name, value) in members {
+        match Name::of(&name) {
+            Some(known) => fields.put(known, value.into()).map_err(|reason| Invalid::new(&name, reason))?,
+            None if matches!(unknown, Unknown::PassedOver) => {}
+            None => {
+                let reason = format!("unknown field; accepted are {}", listed(&Field::NAMES));
+                return Err(Invalid::new(&quoted(&name), reason));
+            }
+        }
+    }
+    Ok(fields.finish())
+}
+
+fn no_object(error: &serde_json::Error) -> Invalid {
+    let text = error.to_string();
+    // There is one line: its number says nothing.
+    let position = format!(" at line {} column {}", error.line(), error.column());
+    let what = match text.strip_suffix(&position) {
+        Some(what) => format!("{what} at column {}", error.column()),
+        None => text,
+    };
+    Invalid::new("json", format!("{what}; accepted is one JSON object a line"))
+}
+
+/// The members of a JSON object in their order, also those that come twice.
+struct Object<'a>(Vec<(Cow<'a, str>, Value)>);
+
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Object<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Object(members))
+            }
+        }
+
+        json.deserialize_map(Members)
+    }
+}
+
+impl From<Value> for Json<'_> {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(value) => Self::Other(value.to_string()),
+            Value::Number(number) => match number.as_u64() {
+                Some(number) => Self::Number(number),
+                None => Self::Other(format!("the number {number}")),
+            },
+            Value::String(text) => Self::Text(Cow::Owned(text)),
+            Value::Array(_) => Self::Other("an array".into()),
+            Value::Object(_) => Self::Other("an object".into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

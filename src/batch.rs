@@ -1,0 +1,111 @@
+//! Encoded entries on their way into a backend.
+
+use crate::selection::Selection;
+use alloc::vec::Vec;
+use audit_format::cursor::Position;
+use audit_format::leaf;
+use audit_format::line::MAX_LEN;
+use audit_format::time::Timestamp;
+use core::ops::Range;
+
+/// Encoded entries on their way into a backend.
+#[derive(Debug, Default)]
+pub struct Batch {
+    bytes: Vec<u8>,
+    lines: Vec<(Timestamp, Range<usize>)>,
+}
+
+impl Batch {
+    /// Adds the line that `encode` appends, newline included, of an event of `at`.
+    pub fn push<E>(
+        &mut self,
+        at: Timestamp,
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let start = self.bytes.len();
+        encode(&mut self.bytes)?;
+        self.lines.push((at, start..self.bytes.len()));
+        Ok(())
+    }
+
+    /// Fills in the hashes; a batch is handed on after this.
+    pub fn seal(&mut self) {
+        leaf::seal(&mut self.bytes, self.lines.iter().map(|(_, range)| range.clone()));
+    }
+
+    /// Adds the lines of another batch.
+    pub fn extend(&mut self, other: &Self) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&other.bytes);
+        let shifted = other.lines.iter().map(|(at, range)| (*at, start + range.start..start + range.end));
+        self.lines.extend(shifted);
+    }
+
+    /// Whether these lines, which wait, leave no room for more of another batch. Where none wait, there is always
+    /// room.
+    pub fn is_full_for(&self, more: &Self, limit: usize) -> bool {
+        !self.is_empty() && self.len() + more.len() > limit
+    }
+
+    /// Offers a page the lines, which wait in memory.
+    pub fn offer_to(&self, page: &mut Selection<'_>) {
+        for (_, line) in self.lines() {
+            page.offer(line, Position::default());
+        }
+    }
+
+    /// Forgets the first `count` lines.
+    pub fn remove_first(&mut self, count: usize) {
+        let mut rest = Self::default();
+        for (at, range) in self.lines.drain(..).skip(count) {
+            let start = rest.bytes.len();
+            rest.bytes.extend_from_slice(&self.bytes[range]);
+            rest.lines.push((at, start..rest.bytes.len()));
+        }
+        *self = rest;
+    }
+
+    /// How many bytes the lines have.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Forgets the lines, but keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.lines.clear();
+    }
+
+    /// How many lines there are.
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Some of the lines that follow each other, as they are.
+    pub fn part(&self, lines: Range<usize>) -> &[u8] {
+        match self.lines.get(lines) {
+            Some([(_, first), .., (_, last)]) => &self.bytes[first.start..last.end],
+            Some([(_, only)]) => &self.bytes[only.clone()],
+            _ => &[],
+        }
+    }
+
+    /// Where the lines that make up one atomic append end, of those from `start` to `end`.
+    pub fn piece_end(&self, start: usize, end: usize) -> usize {
+        let mut piece = start + 1;
+        while piece < end && self.part(start..piece + 1).len() <= MAX_LEN {
+            piece += 1;
+        }
+        piece
+    }
+
+    /// The lines in their order, newlines included, each with its instant.
+    pub fn lines(&self) -> impl Iterator<Item = (Timestamp, &[u8])> {
+        self.lines.iter().map(|(at, range)| (*at, &self.bytes[range.clone()]))
+    }
+}

@@ -3,6 +3,7 @@ use crate::event::Dated;
 use crate::leaf;
 use crate::line::encode;
 use crate::time::Timestamp;
+use alloc::string::String;
 use alloc::vec;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};

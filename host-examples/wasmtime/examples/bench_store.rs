@@ -1,5 +1,5 @@
 //! How fast the component is in this host, on files: `cargo xtask bench` runs it. Prints one figure a line, the median
-//! of several rounds.
+//! of several rounds. With the path of another build of the component as its argument, it measures that.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -15,13 +15,18 @@ const ROUNDS: usize = 5;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let options = Options::new().dir(folder.path().join("audit")).no_call_limit();
+    let other = std::env::args_os().nth(1).map(fs::read).transpose()?;
+    let load = || match &other {
+        Some(binary) => Component::compile(binary, &options),
+        None => Component::load(&options),
+    };
     // The first fills the cache.
-    drop(Component::load(&options)?);
-    let component = Component::load(&options)?;
+    drop(load()?);
+    let component = load()?;
     let events: Vec<Event> = (0..EVENTS).map(event).collect();
     let lines = lines(&events);
 
-    report("component from the cache, ms", || Ok(millis(&|| Component::load(&options).map(drop))?))?;
+    report("component from the cache, ms", || Ok(millis(&|| load().map(drop))?))?;
     report("instance, ms", || Ok(millis(&|| Instance::start(&component, &options).map(drop))?))?;
     let empty = || -> Result<Instance, Box<dyn std::error::Error>> {
         let _ = fs::remove_dir_all(folder.path().join("audit"));

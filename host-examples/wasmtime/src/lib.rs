@@ -88,3 +88,12 @@ pub use types::{
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// So do those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/postgresql.md")]
+struct Postgresql;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/settings.md")]
+struct Settings;

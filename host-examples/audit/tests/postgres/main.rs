@@ -5,10 +5,10 @@
 mod common;
 
 mod commands;
+mod docs;
 mod import;
 mod interrupted;
 mod outage;
-mod readme;
 mod secrets;
 
 use std::ffi::OsStr;

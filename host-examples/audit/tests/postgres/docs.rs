@@ -1,4 +1,4 @@
-//! The commands in the README's section on PostgreSQL, as they stand there.
+//! The first commands of `docs/postgresql.md`, as they stand there.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 use crate::Site;
 use crate::common::{AUDIT, run, text};
 
-/// The first commands of the section.
+/// The commands of its first section.
 fn commands() -> &'static str {
-    let readme = include_str!("../../../../README.md");
-    let section = readme.split("\n## PostgreSQL\n").nth(1).expect("the section is there");
+    let docs = include_str!("../../../../docs/postgresql.md");
+    let section = docs.split("\n## In short\n").nth(1).expect("the section is there");
     let section = section.split("\n## ").next().unwrap_or_default();
     let block = section.split("```sh\n").nth(1).and_then(|block| block.split("```").next());
     block.expect("it has commands")
 }
 
 #[test]
-fn the_commands_of_the_readme_run() {
+fn the_commands_of_the_documentation_run() {
     let site = Site::new();
     let url = "export DATABASE_URL=";
     assert_eq!(commands().lines().filter(|line| line.starts_with(url)).count(), 1);

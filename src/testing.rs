@@ -3,7 +3,7 @@
 
 use crate::accounting::Counts;
 use crate::error::Error;
-use crate::host::{File, FileError, Folder, Host, RefusedRow, Row, Rows, SinkError};
+use crate::host::{File, FileError, Folder, Host, RefusedRow, Row, Rows, DatabaseError};
 use crate::sink::{Found, Sink};
 use crate::store::Store;
 use alloc::collections::BTreeMap;
@@ -138,7 +138,7 @@ pub struct Database {
     /// How many rows each call had.
     pub calls: Vec<usize>,
     /// Why it does not answer.
-    pub down: Option<SinkError>,
+    pub down: Option<DatabaseError>,
     /// So many more calls are answered.
     pub answers: Option<usize>,
     /// Each so many calls the rows are stored, but the answer is lost.
@@ -153,16 +153,16 @@ impl Database {
         self.rows.iter().map(|row| &*row.event.tool).collect()
     }
 
-    fn answer(&mut self) -> Result<(), SinkError> {
+    fn answer(&mut self) -> Result<(), DatabaseError> {
         match &mut self.answers {
-            Some(0) => return Err(SinkError::Unavailable("the connection is lost".into())),
+            Some(0) => return Err(DatabaseError::Unavailable("the connection is lost".into())),
             Some(answers) => *answers -= 1,
             None => {}
         }
         self.down.clone().map_or(Ok(()), Err)
     }
 
-    fn insert(&mut self, rows: Vec<Parsed<'_>>) -> Result<Vec<RefusedRow>, SinkError> {
+    fn insert(&mut self, rows: Vec<Parsed<'_>>) -> Result<Vec<RefusedRow>, DatabaseError> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
@@ -178,13 +178,13 @@ impl Database {
         }
         match self.loses_each {
             Some(each) if self.calls.len().is_multiple_of(each) => {
-                Err(SinkError::Unavailable("the answer is lost".into()))
+                Err(DatabaseError::Unavailable("the answer is lost".into()))
             }
             _ => Ok(refused),
         }
     }
 
-    fn select(&mut self, query: &Query) -> Result<Rows, SinkError> {
+    fn select(&mut self, query: &Query) -> Result<Rows, DatabaseError> {
         self.answer()?;
         let mut found = Vec::new();
         for (position, row) in self.rows.iter().enumerate() {
@@ -319,17 +319,17 @@ impl Host for TestHost {
         self.0.borrow().database.is_some()
     }
 
-    fn insert(&self, rows: Vec<Parsed<'_>>) -> Result<Vec<RefusedRow>, SinkError> {
+    fn insert(&self, rows: Vec<Parsed<'_>>) -> Result<Vec<RefusedRow>, DatabaseError> {
         match &mut self.0.borrow_mut().database {
             Some(database) => database.insert(rows),
-            None => Err(SinkError::NotConfigured),
+            None => Err(DatabaseError::NotConfigured),
         }
     }
 
-    fn select(&self, query: &Query) -> Result<Rows, SinkError> {
+    fn select(&self, query: &Query) -> Result<Rows, DatabaseError> {
         match &mut self.0.borrow_mut().database {
             Some(database) => database.select(query),
-            None => Err(SinkError::NotConfigured),
+            None => Err(DatabaseError::NotConfigured),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The store's surroundings from WASI 0.2: clock, randomness, environment, stderr and preopened folders.
 
 use crate::database;
-use crate::host::{File, FileError, Folder, Host, RefusedRow, Rows, SinkError};
+use crate::host::{File, FileError, Folder, Host, RefusedRow, Rows, DatabaseError};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -52,11 +52,11 @@ impl Host for Wasi {
         database::is_there()
     }
 
-    fn insert(&self, rows: Vec<Parsed<'_>>) -> Result<Vec<RefusedRow>, SinkError> {
+    fn insert(&self, rows: Vec<Parsed<'_>>) -> Result<Vec<RefusedRow>, DatabaseError> {
         database::insert(rows)
     }
 
-    fn select(&self, query: &Query) -> Result<Rows, SinkError> {
+    fn select(&self, query: &Query) -> Result<Rows, DatabaseError> {
         database::select(query)
     }
 }

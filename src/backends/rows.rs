@@ -4,7 +4,7 @@
 use crate::accounting::DropReason;
 use crate::batch::Batch;
 use crate::error::Error;
-use crate::host::{Host, Row, Rows, SinkError};
+use crate::host::{Host, Row, Rows, DatabaseError};
 use crate::selection::Selection;
 use crate::sink::{End, Found, Sink};
 use crate::warnings::Topic;
@@ -48,7 +48,7 @@ pub fn stamp(line: &[u8]) -> Option<Stamp<'_>> {
 }
 
 /// Stores the lines, and returns those that are refused.
-pub fn insert<'l, H: Host>(host: &H, lines: &[&'l [u8]]) -> Result<Vec<Refusal<'l>>, SinkError> {
+pub fn insert<'l, H: Host>(host: &H, lines: &[&'l [u8]]) -> Result<Vec<Refusal<'l>>, DatabaseError> {
     let mut refusals = Vec::new();
     let mut kept: Vec<(&[u8], Option<Uuid>)> = Vec::with_capacity(lines.len());
     let mut rows: Vec<Parsed<'_>> = Vec::with_capacity(lines.len());
@@ -82,7 +82,7 @@ pub fn send<H: Host>(
     batch_size: usize,
     least: usize,
     refused: &mut dyn FnMut(&Refusal<'_>),
-) -> Result<(), SinkError> {
+) -> Result<(), DatabaseError> {
     let mut sent = 0;
     let mut result = Ok(());
     while sent < waiting.len() && waiting.len() - sent >= least {
@@ -148,10 +148,10 @@ impl Sink for Measured<'_> {
 }
 
 /// What a cursor of the host stands for.
-pub fn key_of(cursor: Option<String>, order: Order) -> Result<Option<Key>, SinkError> {
+pub fn key_of(cursor: Option<String>, order: Order) -> Result<Option<Key>, DatabaseError> {
     let Some(cursor) = cursor else { return Ok(None) };
     let key = Key::from_cursor(&cursor, order);
-    key.map(Some).ok_or_else(|| SinkError::Other(format!("the host's cursor `{cursor}` is none")))
+    key.map(Some).ok_or_else(|| DatabaseError::Other(format!("the host's cursor `{cursor}` is none")))
 }
 
 fn take(page: &mut Selection<'_>, Row { entry, position }: &Row) {
@@ -173,11 +173,11 @@ fn take(page: &mut Selection<'_>, Row { entry, position }: &Row) {
     page.take(key, line.trim_ascii());
 }
 
-impl From<SinkError> for Error {
-    fn from(error: SinkError) -> Self {
+impl From<DatabaseError> for Error {
+    fn from(error: DatabaseError) -> Self {
         match error {
-            SinkError::Unavailable(text) => Self::Unavailable(text),
-            SinkError::NotConfigured | SinkError::Other(_) => Self::Other(error.to_string()),
+            DatabaseError::Unavailable(text) => Self::Unavailable(text),
+            DatabaseError::NotConfigured | DatabaseError::Other(_) => Self::Other(error.to_string()),
         }
     }
 }

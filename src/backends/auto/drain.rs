@@ -4,7 +4,7 @@ use super::spool::{FileOf, Other, Spool, TAKEN_MICROS};
 use crate::backend::{Notice, SpoolFile};
 use crate::backends::rows::{self, Refusal};
 use crate::error::Error;
-use crate::host::{File, FileError, Folder, Host, SinkError};
+use crate::host::{File, FileError, Folder, Host, DatabaseError};
 use crate::scan::{Zones, scan_file};
 use crate::selection::Selection;
 use crate::warnings::Topic;
@@ -90,7 +90,7 @@ impl<H: Host> Spool<H> {
     }
 
     /// How many of the lines that still count the database has.
-    fn stored_of(&self, own: &SpoolFile) -> Result<u64, SinkError> {
+    fn stored_of(&self, own: &SpoolFile) -> Result<u64, DatabaseError> {
         let mut stored = 0;
         if own.lines == 0 {
             return Ok(stored);

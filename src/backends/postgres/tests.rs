@@ -1,6 +1,6 @@
 use crate::accounting::Counts;
 use crate::error::Error;
-use crate::host::SinkError;
+use crate::host::DatabaseError;
 use crate::settings::Config;
 use crate::store::Store;
 use crate::testing::{NOON, TestHost, assert_balanced, event, read_pages, read_tools};
@@ -14,8 +14,8 @@ fn open(host: &TestHost, config: Config) -> Store<TestHost> {
     store
 }
 
-fn down() -> Option<SinkError> {
-    Some(SinkError::Unavailable("it is down".into()))
+fn down() -> Option<DatabaseError> {
+    Some(DatabaseError::Unavailable("it is down".into()))
 }
 
 fn read(store: &mut Store<TestHost>) -> Vec<String> {
@@ -129,7 +129,7 @@ fn a_refused_row_is_dropped_alone_and_counted() {
 #[test]
 fn credentials_that_are_wrong_lose_nothing_until_they_are_right() {
     let host = TestHost::with_database(NOON);
-    host.database(|database| database.down = Some(SinkError::Other("check the password".into())));
+    host.database(|database| database.down = Some(DatabaseError::Other("check the password".into())));
     let mut store = open(&host, Config::default());
     store.write(event("a"));
     assert_eq!(store.flush(), Err(Error::Other("check the password; 1 event is not stored".into())));

@@ -44,7 +44,8 @@ impl Batch {
         self.lines.extend(shifted);
     }
 
-    /// Whether `more` would bring this batch to more than `limit` lines. An empty batch has room for any number.
+    /// Whether `more` would bring this batch to more than `limit` lines. An empty batch has room for any
+    /// number.
     pub fn is_full_for(&self, more: &Self, limit: usize) -> bool {
         !self.is_empty() && self.len() + more.len() > limit
     }

@@ -1,7 +1,7 @@
-//! The WIT import `postgres`: converts rows and queries to the host's types and back. The world `local` does not import
-//! it, so that every call returns `NotConfigured`.
+//! The WIT import `postgres`: converts rows and queries to the host's types and back. The world `local` does
+//! not import it, so that every call returns `NotConfigured`.
 
-use crate::host::{RefusedRow, Rows, DatabaseError};
+use crate::host::{DatabaseError, RefusedRow, Rows};
 use alloc::vec::Vec;
 use audit_format::line::Parsed;
 use audit_format::query::Query;

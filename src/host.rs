@@ -1,5 +1,5 @@
-//! What the store needs from outside, as small traits. The component implements them with WASI, the unit tests in
-//! memory.
+//! What the store needs from outside, as small traits. The component implements them with WASI, the unit
+//! tests in memory.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -30,9 +30,9 @@ pub trait Host {
     /// Whether the host has a database for the store. The database is not called for that.
     fn has_database(&self) -> bool;
 
-    /// Inserts rows, each of which has a stamp, and returns once they are committed. If the database refuses some of
-    /// them, those are returned and the others are stored. Rows that are stored already stay as they are, so that
-    /// rows may be sent again.
+    /// Inserts rows, each of which has a stamp, and returns once they are committed. If the database refuses
+    /// some of them, those are returned and the others are stored. Rows that are stored already stay as they
+    /// are, so that rows may be sent again.
     fn insert(&self, rows: Vec<Parsed<'_>>) -> Result<Vec<RefusedRow>, DatabaseError>;
 
     /// The rows of the page that `query` asks for.
@@ -101,18 +101,19 @@ pub trait Folder {
     /// The path of the folder, for messages.
     fn path(&self) -> &str;
 
-    /// The names in the folder, in any order, each with whether it is a regular file. A folder that does not exist
-    /// is empty.
+    /// The names in the folder, in any order, each with whether it is a regular file. A folder that does not
+    /// exist is empty.
     fn list(&mut self) -> Result<Vec<(String, bool)>, FileError>;
 
     /// Opens a file for reading. Symbolic links are not followed.
     fn open(&mut self, name: &str) -> Result<Self::File, FileError>;
 
-    /// Whether `name` still refers to `file`, which may have been deleted or renamed since it was opened. True where
-    /// the host cannot tell.
+    /// Whether `name` still refers to `file`, which may have been deleted or renamed since it was opened.
+    /// True where the host cannot tell.
     fn holds(&mut self, name: &str, file: &Self::File) -> bool;
 
-    /// Opens a file for appending. A file or folder that does not exist is created. Symbolic links are not followed.
+    /// Opens a file for appending. A file or folder that does not exist is created. Symbolic links are not
+    /// followed.
     fn append(&mut self, name: &str) -> Result<Self::File, FileError>;
 
     /// Renames a file to a name that no file has. Open handles of the file stay valid.
@@ -136,8 +137,8 @@ pub trait File {
     /// At most `len` bytes from `offset`. The host may return fewer, but none only at the end of the file.
     fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, FileError>;
 
-    /// Appends at most `line::MAX_LEN` bytes, with no bytes of others in between. After an error some of them may be in
-    /// the file.
+    /// Appends at most `line::MAX_LEN` bytes, with no bytes of others in between. After an error some of them
+    /// may be in the file.
     fn append(&mut self, bytes: &[u8]) -> Result<(), FileError>;
 
     /// Truncates the file to `size` bytes.

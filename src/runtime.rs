@@ -1,5 +1,5 @@
-//! What a component without `std` and wasi-libc has to define itself: the allocator, the function through which the
-//! host allocates, and `memcmp`. (`memcpy` and the like are instructions of WebAssembly.)
+//! What a component without `std` and wasi-libc has to define itself: the allocator, the function through
+//! which the host allocates, and `memcmp`. (`memcpy` and the like are instructions of WebAssembly.)
 
 use core::alloc::Layout;
 
@@ -9,8 +9,8 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 /// Allocates memory for the host, as the component model's canonical ABI demands.
 #[unsafe(export_name = "cabi_realloc")]
 unsafe extern "C" fn cabi_realloc(old: *mut u8, old_len: usize, align: usize, len: usize) -> *mut u8 {
-    // SAFETY: the canonical ABI passes an alignment that is a power of two and a length that fits a `Layout`. `old` is
-    // a block of `old_len` bytes that this function returned before.
+    // SAFETY: the canonical ABI passes an alignment that is a power of two and a length that fits a `Layout`.
+    // `old` is a block of `old_len` bytes that this function returned before.
     let block = unsafe {
         if len == 0 {
             return core::ptr::without_provenance_mut(align);

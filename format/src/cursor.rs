@@ -54,8 +54,8 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key of an entry, which has an identifier: the same wherever it stands, as it may move from memory to a file
-    /// or a database between two pages.
+    /// The key of an entry, which has an identifier: the same wherever it stands, as it may move from memory
+    /// to a file or a database between two pages.
     pub fn of_entry(at: Timestamp, id: Uuid) -> Self {
         Self { at, id: Some(id), position: Position::default() }
     }

@@ -7,8 +7,8 @@ use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString};
 
-/// Hands the fifteen fields of an event, in the order of the JSON line, to the macro that is named in brackets, behind
-/// `$arguments`. Whatever else lists the fields is made from this list.
+/// Hands the fifteen fields of an event, in the order of the JSON line, to the macro that is named in
+/// brackets, behind `$arguments`. Whatever else lists the fields is made from this list.
 ///
 /// ```
 /// macro_rules! names {
@@ -20,8 +20,8 @@ use alloc::string::{String, ToString};
 /// ```
 ///
 /// Of each field it hands over: its name in the line, in the table and in records; its name in [`Field`]; its
-/// [`Kind`](crate::event::Kind); `filtered`, if reads can be filtered by it, else `unfiltered`; an older name in
-/// quotes, or `-`; and what it means.
+/// [`Kind`](crate::event::Kind); `filtered`, if reads can be filtered by it, else `unfiltered`; an older name
+/// in quotes, or `-`; and what it means.
 #[macro_export]
 macro_rules! event_fields {
     ([$($callback:tt)+] $($arguments:tt)*) => {
@@ -290,8 +290,8 @@ impl Owned<u64> for u64 {
     }
 }
 
-/// Implements the conversions between [`Event`](crate::event::Event) and a record with the same fields, of which the
-/// texts are `String`, such as those that are generated from the WIT.
+/// Implements the conversions between [`Event`](crate::event::Event) and a record with the same fields, of
+/// which the texts are `String`, such as those that are generated from the WIT.
 ///
 /// ```
 /// pub struct Record {
@@ -329,8 +329,8 @@ macro_rules! event_record {
 }
 
 /// Implements the conversion of a record of filters, such as the one that is generated from the WIT, into
-/// [`Filter`](crate::query::Filter), and back: two optional bounds and an optional text for each field that reads can
-/// be filtered by.
+/// [`Filter`](crate::query::Filter), and back: two optional bounds and an optional text for each field that
+/// reads can be filtered by.
 #[macro_export]
 macro_rules! filter_record {
     ($record:path) => {

@@ -1,8 +1,8 @@
-//! Leaf hashes (RFC 6962, section 2.1): SHA-256(0x00 || body), where the body of a line is its JSON text up to
-//! and including the value of `seq`, closed by `}`.
+//! Leaf hashes (RFC 6962, section 2.1): SHA-256(0x00 || body), where the body of a line is its JSON text up
+//! to and including the value of `seq`, closed by `}`.
 //!
-//! Hashing is half the cost of an event, so where there is SIMD for it the lines of a batch are hashed four at
-//! a time.
+//! Hashing is half the cost of an event, so where there is SIMD for it the lines of a batch are hashed four
+//! at a time.
 
 use core::ops::Range;
 use sha2::{Digest, Sha256};
@@ -60,8 +60,8 @@ fn put(line: &mut [u8], hash: &[u8; 32]) {
     }
 }
 
-/// SHA-256 (FIPS 180-4) of four messages at once, one in each 32-bit lane of a vector. The crate `sha2` hashes
-/// one at a time.
+/// SHA-256 (FIPS 180-4) of four messages at once, one in each 32-bit lane of a vector. The crate `sha2`
+/// hashes one at a time.
 #[cfg(all(target_family = "wasm", target_feature = "simd128"))]
 mod simd {
     use crate::line::MAX_LEN;

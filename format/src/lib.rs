@@ -1,5 +1,5 @@
-//! The event of audit-store and its JSON line: what is accepted, how a line is encoded, hashed and read back, and
-//! how reads are filtered, ordered and continued.
+//! The event of audit-store and its JSON line: what is accepted, how a line is encoded, hashed and read back,
+//! and how reads are filtered, ordered and continued.
 //!
 //! It has no input or output: the component, its hosts and programs that check a record share it.
 //!

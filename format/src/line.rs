@@ -38,8 +38,8 @@ pub struct Parsed<'a> {
     pub stamp: Option<Stamp<'a>>,
 }
 
-/// Appends the entry's line to `out`, with the place of its hash to be filled by `leaf::seal`; or leaves `out`
-/// as it was and names the field that has a control character or makes it too long.
+/// Appends the entry's line to `out`, with the place of its hash to be filled by `leaf::seal`; or leaves
+/// `out` as it was and names the field that has a control character or makes it too long.
 pub fn encode(event: &Dated<'_>, id: Uuid, chain: Uuid, seq: u64, out: &mut Vec<u8>) -> Result<(), Invalid> {
     let start = out.len();
     put_event(event.event(), out);
@@ -59,7 +59,8 @@ pub fn encode(event: &Dated<'_>, id: Uuid, chain: Uuid, seq: u64, out: &mut Vec<
     Ok(())
 }
 
-/// Appends the line of an entry that was encoded before, with its newline: the same bytes, if it has not changed.
+/// Appends the line of an entry that was encoded before, with its newline: the same bytes, if it has not
+/// changed.
 pub fn put_entry(event: &Event<'_>, stamp: &Stamp<'_>, out: &mut Vec<u8>) {
     put_event(event, out);
     put_stamp(stamp.id, stamp.chain, stamp.seq, stamp.hash.as_bytes(), out);

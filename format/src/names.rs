@@ -1,5 +1,5 @@
-//! The names of the files in the folder of a store. Where a name has other spellings, only the one that a store
-//! writes counts.
+//! The names of the files in the folder of a store. Where a name has other spellings, only the one that a
+//! store writes counts.
 
 use crate::time::Day;
 use alloc::format;

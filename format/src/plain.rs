@@ -1,6 +1,6 @@
-//! A shortcut for plain lines: known fields once each, texts without escapes, whole numbers, null. That is nearly
-//! every line, and costs a third of the general way. What is not plain is left to a general reader, which also says
-//! what is wrong with it.
+//! A shortcut for plain lines: known fields once each, texts without escapes, whole numbers, null. That is
+//! nearly every line, and costs a third of the general way. What is not plain is left to a general reader,
+//! which also says what is wrong with it.
 
 use crate::fields::{Fields, Name};
 use crate::json::Json;

@@ -1,4 +1,5 @@
-//! Reading lines: a shortcut for plain ones, and serde_json for all others, which says what is wrong with them.
+//! Reading lines: a shortcut for plain ones, and serde_json for all others, which says what is wrong with
+//! them.
 
 use crate::event::{Event, Field};
 use crate::fields::{Fields, Name};

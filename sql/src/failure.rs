@@ -55,8 +55,8 @@ pub enum Reason {
 }
 
 impl ServerError<'_> {
-    /// Why the database refuses a row of the statement, without the values of the row; none where the error is about
-    /// something else.
+    /// Why the database refuses a row of the statement, without the values of the row; none where the error
+    /// is about something else.
     pub fn refusal(&self) -> Option<String> {
         (meaning(self) == Meaning::Refused).then(|| reason(self))
     }
@@ -156,15 +156,16 @@ fn meaning(error: &ServerError<'_>) -> Meaning {
     }
 }
 
-/// The column that may not be NULL, if no row has a value for it. What a trigger stores elsewhere depends on the row.
+/// The column that may not be NULL, if no row has a value for it. What a trigger stores elsewhere depends on
+/// the row.
 fn unwritten<'e>(error: &ServerError<'e>) -> Option<&'e str> {
     // not_null_violation
     let column = error.column.filter(|_| error.code == "23502")?;
     (error.context.is_none() && !column::is_written(column)).then_some(column)
 }
 
-/// The server's message. Its detail may have the values of the row, and is left out but where it names what stands in
-/// the way of an upgrade.
+/// The server's message. Its detail may have the values of the row, and is left out but where it names what
+/// stands in the way of an upgrade.
 fn reason(error: &ServerError<'_>) -> String {
     let mut text = one_line(error.message);
     if let Some(detail) = error.detail.filter(|_| error.is_not_supported()) {
@@ -182,8 +183,8 @@ fn reason(error: &ServerError<'_>) -> String {
     text
 }
 
-/// The text without what is between its first and its last quote: a value may have some itself. Those of PostgreSQL's
-/// translations count too.
+/// The text without what is between its first and its last quote: a value may have some itself. Those of
+/// PostgreSQL's translations count too.
 fn without_quoted(text: &str) -> String {
     let is_quote = |sign| matches!(sign, '"' | '«' | '»' | '„' | '“' | '”');
     match (text.split_once(is_quote), text.rsplit_once(is_quote)) {

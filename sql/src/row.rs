@@ -39,8 +39,8 @@ fn instant(event: &Event<'_>) -> Result<Timestamptz, String> {
     Timestamp::parse(&event.ts).map(Timestamptz::from).map_err(|error| format!("ts: {error}"))
 }
 
-/// A time as PostgreSQL sends and takes it: microseconds since 2000-01-01T00:00:00Z, of which the least and the
-/// greatest number are the infinities. PostgreSQL's text has no year 0000.
+/// A time as PostgreSQL sends and takes it: microseconds since 2000-01-01T00:00:00Z, of which the least and
+/// the greatest number are the infinities. PostgreSQL's text has no year 0000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timestamptz(pub i64);
 
@@ -60,7 +60,8 @@ impl From<Timestamp> for Timestamptz {
     }
 }
 
-/// The values of a row that a statement of [`select`](crate::select) has found, by the number of their column.
+/// The values of a row that a statement of [`select`](crate::select) has found, by the number of their
+/// column.
 pub trait Cells {
     /// Why a value cannot be read.
     type Error;

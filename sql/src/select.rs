@@ -1,5 +1,5 @@
-//! Reading: a page by its position in the order, never by counting rows, so that what others write meanwhile neither
-//! repeats an entry nor hides one.
+//! Reading: a page by its position in the order, never by counting rows, so that what others write meanwhile
+//! neither repeats an entry nor hides one.
 
 use crate::column::TABLE;
 use crate::row::Timestamptz;
@@ -13,8 +13,8 @@ use uuid::Uuid;
 const OWN: &str = "(num_nulls(event_id, chain, seq, hash) = 0 \
                    AND event_id <> '00000000-0000-0000-0000-000000000000')";
 
-/// Where another writer's row stands among those of its time. Without an `id` that is its place in the table, above
-/// all that are numbered; it stays where it is until somebody writes the row anew.
+/// Where another writer's row stands among those of its time. Without an `id` that is its place in the table,
+/// above all that are numbered; it stays where it is until somebody writes the row anew.
 const POSITION: &str = "coalesce(id::bigint, (1::bigint << 62) + ((ctid::text::point)[0]::bigint << 16) \
                         + (ctid::text::point)[1]::bigint)";
 
@@ -93,8 +93,8 @@ impl Select {
         &self.matching.values
     }
 
-    /// Counts the rows that match, but whose time is none that events have: it belongs to the first page. None: there
-    /// is nothing to count.
+    /// Counts the rows that match, but whose time is none that events have: it belongs to the first page.
+    /// None: there is nothing to count.
     pub fn count_of_timeless(&self) -> Option<(String, &[Value])> {
         let conditions = self.uncounted.as_ref()?;
         Some((format!("SELECT count(*) FROM {TABLE} WHERE {}", conditions.sql()), &conditions.values))
@@ -167,7 +167,8 @@ impl Conditions {
         self.parts.push(format!("({rest})"));
     }
 
-    /// The rows that match but for a time that no event has, in the direction in which the filter sets no bound.
+    /// The rows that match but for a time that no event has, in the direction in which the filter sets no
+    /// bound.
     fn uncounted(query: &Query, past: bool, future: bool) -> Option<Self> {
         if !past && !future {
             return None;

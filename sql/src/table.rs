@@ -1,5 +1,5 @@
-//! What the table is, what it lacks, and the statements that add that. Other programs may have made it, with the first
-//! fifteen columns and other types.
+//! What the table is, what it lacks, and the statements that add that. Other programs may have made it, with
+//! the first fifteen columns and other types.
 
 use crate::column::{self, TABLE, Type, columns};
 use std::collections::HashMap;
@@ -21,7 +21,8 @@ impl Type {
             Self::Position => true,
             Self::Time => column.base == "timestamptz" && column.modifier < 0,
             Self::Text => column.base == "text",
-            // https://github.com/postgres/postgres/blob/REL_18_0/src/backend/utils/adt/numeric.c: make_numeric_typmod
+            // https://github.com/postgres/postgres/blob/REL_18_0/src/backend/utils/adt/numeric.c:
+            // make_numeric_typmod
             Self::Number => {
                 let (precision, scale) = ((column.modifier - 4) >> 16, (column.modifier - 4) & 0x7ff);
                 column.base == "numeric" && (column.modifier < 0 || precision - scale >= 20)
@@ -47,8 +48,8 @@ struct Column {
     /// The precision or length of the type; -1: none.
     modifier: i32,
     not_null: bool,
-    /// Whether it may not be NULL, by itself or by its domain, and nothing gives it a value where none is given: no
-    /// default, no identity and no trigger.
+    /// Whether it may not be NULL, by itself or by its domain, and nothing gives it a value where none is
+    /// given: no default, no identity and no trigger.
     demanded: bool,
 }
 
@@ -109,7 +110,8 @@ pub const INSPECT: &str = "
     LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace";
 
 impl Table {
-    /// The table of which [`INSPECT`] told: who asks, the schema, the kind of relation, its columns and its indexes.
+    /// The table of which [`INSPECT`] told: who asks, the schema, the kind of relation, its columns and its
+    /// indexes.
     pub fn new(
         role: String,
         schema: String,

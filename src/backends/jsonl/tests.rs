@@ -61,7 +61,7 @@ fn a_line_that_is_torn_between_the_pieces_of_a_batch_hides_none_of_it() {
     for appends in 0..5 {
         for (theirs, skipped) in [("{\"ts\":\"2026-11-2", 1), ("{\"ts\":\"2026-11-23T12:00:00Z\"}\n", 0)] {
             let host = TestHost::at(NOON);
-            host.0.borrow_mut().between = Some((appends, theirs.into()));
+            host.0.borrow_mut().appended_in_between = Some((appends, theirs.into()));
             let mut store = store(&host);
             let batch = (0..60).map(|n| event_at("", &format!("{n:02}"))).collect();
             store.write_batch(batch).unwrap();
@@ -125,7 +125,8 @@ fn an_event_that_is_there_to_stay_counts_as_stored_alone() {
     let mut store = store(&host);
     host.0.borrow_mut().sync_fails = true;
     store.write(event_at("", "taken back"));
-    host.0.borrow_mut().intruder = Some(b"{\"ts\":\"2026-11-23T12:00:00Z\",\"tool\":\"theirs\"}\n".into());
+    host.0.borrow_mut().appended_on_failure =
+        Some(b"{\"ts\":\"2026-11-23T12:00:00Z\",\"tool\":\"theirs\"}\n".into());
     store.write(event_at("", "stays"));
     assert_eq!(tools(&mut store).0, ["theirs", "stays"]);
     let counts = store.status().counts;
@@ -197,7 +198,7 @@ fn what_another_process_wrote_meanwhile_is_never_taken_back() {
     let mut store = store(&host);
     let theirs = "\n{\"ts\":\"2026-11-23T12:00:01Z\",\"tool\":\"theirs\"}\n";
     host.0.borrow_mut().capacity = Some(6_000);
-    host.0.borrow_mut().intruder = Some(theirs.into());
+    host.0.borrow_mut().appended_on_failure = Some(theirs.into());
     let batch = (0..60).map(|i| event_at("", &i.to_string())).collect();
     let error = store.write_batch(batch).unwrap_err().to_string();
     let (there, skipped) = tools(&mut store);
@@ -222,7 +223,7 @@ fn a_line_of_which_only_the_newline_did_not_fit_is_there_if_it_cannot_be_taken_b
 
     let host = TestHost::at(NOON);
     let mut store = store(&host);
-    host.0.borrow_mut().between = Some((1, theirs.into()));
+    host.0.borrow_mut().appended_in_between = Some((1, theirs.into()));
     host.0.borrow_mut().capacity = Some(size - 1);
     let error = store.write_batch(batch()).unwrap_err().to_string();
     assert!(error.contains("the first 20 events of the batch are stored"), "{error}");

@@ -105,7 +105,8 @@ impl World {
         }
     }
 
-    /// How many of the events that an instance took are not in its memory any more: those wait in their order.
+    /// How many of the events that an instance took are not in its memory any more: those wait in their
+    /// order.
     fn handed_on(&self, who: usize) -> usize {
         self.taken[who].len() - self.stores[who].status().counts.pending as usize
     }
@@ -173,9 +174,10 @@ fn numbers(tools: Vec<String>) -> BTreeSet<u32> {
 }
 
 proptest! {
-    /// Two instances on one folder and one table, with kills, outages, lost answers, a full disk, files that cannot
-    /// be read or removed or that others write to, and a clock that is set, at any time: the table has each event that
-    /// was taken and not lost with a killed instance's memory, once, and each chain in its order.
+    /// Two instances on one folder and one table, with kills, outages, lost answers, a full disk, files that
+    /// cannot be read or removed or that others write to, and a clock that is set, at any time: the table has
+    /// each event that was taken and not lost with a killed instance's memory, once, and each chain in its
+    /// order.
     #[test]
     fn nothing_is_lost_doubled_or_out_of_order(steps in steps()) {
         let mut world = World::new();

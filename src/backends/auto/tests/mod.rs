@@ -1,4 +1,4 @@
-//! What `auto` promises, by topic.
+//! The promises of `auto`, by topic.
 
 mod disk;
 mod histories;

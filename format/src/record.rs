@@ -53,15 +53,15 @@ impl Owned<u64> for u64 {
     }
 }
 
-/// Implements the conversions between [`Event`](crate::event::Event) and a record with the same fields, of
-/// which the texts are `String`, such as those that are generated from the WIT.
+/// Implements the conversions between [`Event`](crate::event::Event) and a record with the same fields, whose
+/// texts are `String`, such as the record that is generated from the WIT.
 ///
 /// ```
 /// pub struct Record {
-///     pub ts: String, pub req_id: String, pub workspace_id: String, pub user_id: String, pub agent_id: String,
-///     pub tool: String, pub action: String, pub status: String, pub duration_ms: u64, pub in_size: u64,
-///     pub out_size: u64, pub input_hash: String, pub graph_run_id: Option<String>,
-///     pub graph_node: Option<String>, pub job_id: Option<String>,
+///     pub ts: String, pub req_id: String, pub workspace_id: String, pub user_id: String,
+///     pub agent_id: String, pub tool: String, pub action: String, pub status: String,
+///     pub duration_ms: u64, pub in_size: u64, pub out_size: u64, pub input_hash: String,
+///     pub graph_run_id: Option<String>, pub graph_node: Option<String>, pub job_id: Option<String>,
 /// }
 ///
 /// audit_format::event_record!(Record);

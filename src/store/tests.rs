@@ -174,7 +174,8 @@ proptest! {
                     let local_day = &ts[..10];
                     let req_id = format!("foreign{n}");
                     let line = format!(
-                        "{{ \"req_id\" : \"{req_id}\", \"ts\":\"{ts}\", \"tool\": {}, \"agent_id\":\"sh\"}}\n",
+                        "{{ \"req_id\" : \"{req_id}\", \"ts\":\"{ts}\", \"tool\": {}, \
+                         \"agent_id\":\"sh\"}}\n",
                         serde_json::to_string(NAMES[*tool]).unwrap().replace('é', "\\u00e9"),
                     );
                     host.append(&format!("tool_audit_{local_day}.jsonl"), line.as_bytes());
@@ -211,8 +212,8 @@ proptest! {
                 let page = read_page(&mut store, filter.clone(), &request).unwrap();
                 prop_assert_eq!(page.skipped, 0);
                 prop_assert!(page.events.len() <= limit as usize);
-                let ids = page.events.into_iter().map(|event| (event.ts.into_owned(), event.req_id.into_owned()));
-                found.extend(ids);
+                let ids = |event: Event<'_>| (event.ts.into_owned(), event.req_id.into_owned());
+                found.extend(page.events.into_iter().map(ids));
                 request.cursor = page.next;
                 if request.cursor.is_none() {
                     break;

@@ -32,7 +32,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (1..4_usize).prop_map(Step::LoseEach),
         2 => (-4_000..200_i64).prop_map(Step::Pass),
         1 => (0..6_000_usize).prop_map(Step::Capacity),
-        2 => (0..2_usize, any::<bool>(), 1..9_u32).prop_map(|(who, newest, limit)| Step::Read(who, newest, limit)),
+        2 => (0..2_usize, any::<bool>(), 1..9_u32)
+            .prop_map(|(who, newest, limit)| Step::Read(who, newest, limit)),
         1 => (0..4_usize).prop_map(Step::Tamper),
         1 => (0..8_usize).prop_map(Step::Unreadable),
         1 => any::<bool>().prop_map(Step::KeepFiles),

@@ -1,51 +1,64 @@
-//! What became of each event, in numbers.
+//! Counts of what became of the events.
 
-/// What became of the events: the WIT record `counts`. `received` is always the sum of the others.
+use alloc::format;
+use alloc::string::{String, ToString};
+
+/// What became of the events that were handed to the store: the WIT record `counts`. `received` is always the
+/// sum of the other counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Events that were handed to the store.
     pub received: u64,
-    /// Events that the backend took for good.
+    /// Events that the backend has stored for good.
     pub stored: u64,
     /// Events that wait on disk for the database.
     pub spooled: u64,
     /// Events that wait in memory.
     pub pending: u64,
-    /// Events that were refused to the caller with an error.
+    /// Events that the store rejected with an error to its caller.
     pub rejected: u64,
-    /// Events that did not get into the record.
+    /// Events that were dropped, by reason.
     pub dropped: Dropped,
 }
 
-/// Events that did not get into the record, by reason.
+/// Events that were dropped, by reason: the WIT record `dropped`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
-    /// They were invalid.
+    /// Events that were invalid.
     pub invalid: u64,
-    /// The queue in memory was full.
+    /// Events for which the queue in memory had no room.
     pub queue_full: u64,
-    /// The file could not be written, the store was closed, or the database refused the row.
+    /// Events whose file could not be written or was removed, that the store was closed for, or that the
+    /// database refused.
     pub unwritable: u64,
 }
 
-/// Why events are dropped.
+/// Why an event is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DropReason {
     /// The event is invalid.
     Invalid,
     /// The queue in memory is full.
     QueueFull,
-    /// The file cannot be written, the store is closed, or the database refused the row.
+    /// The file cannot be written or was removed, the store is closed, or the database refused the event.
     Unwritable,
 }
 
 impl Dropped {
-    /// Counts an event.
+    /// Counts a dropped event.
     pub fn add(&mut self, reason: DropReason) {
         match reason {
             DropReason::Invalid => self.invalid += 1,
             DropReason::QueueFull => self.queue_full += 1,
             DropReason::Unwritable => self.unwritable += 1,
         }
+    }
+}
+
+/// A number of events for a message: `1 event`, `2 events`.
+pub fn events(count: usize) -> String {
+    match count {
+        1 => "1 event".to_string(),
+        _ => format!("{count} events"),
     }
 }

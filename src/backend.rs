@@ -1,4 +1,4 @@
-//! What a backend does, whatever it keeps events in.
+//! The interface of a backend, which stores the lines of entries and reads them.
 
 use crate::accounting::DropReason;
 use crate::batch::Batch;
@@ -10,92 +10,94 @@ use alloc::vec::Vec;
 use audit_format::query::Query;
 use audit_format::time::Timestamp;
 
-/// A batch was not taken.
+/// Why a batch was rejected.
 #[derive(Debug)]
-pub struct Refused {
-    /// How many of its first lines are stored all the same: 0, but where files could not be put back.
+pub struct Rejected {
+    /// How many of its first lines are stored nevertheless: 0, except where an append to a file could not be
+    /// undone.
     pub stored: usize,
-    /// Which number counts the others if the caller cannot be told.
+    /// The count for the other lines if the caller is not told, as by `write`.
     pub reason: DropReason,
-    /// What to tell a caller.
+    /// The error for the caller.
     pub error: Error,
 }
 
-/// Keeps lines and gives them back.
+/// Stores lines and reads them.
 pub trait Backend {
-    /// Takes all lines of the batch, or none.
-    fn append(&mut self, batch: &Batch) -> Result<(), Refused>;
+    /// Accepts all lines of the batch, or rejects all.
+    fn append(&mut self, batch: &Batch) -> Result<(), Rejected>;
 
-    /// Hands on what waits in memory. What cannot be handed on stays there.
+    /// Stores the lines that wait in memory. Lines that cannot be stored now stay there.
     fn flush(&mut self) -> Result<(), Error> {
         Ok(())
     }
 
-    /// Where the lines that were taken are.
+    /// Where the accepted lines are.
     fn holdings(&self) -> Holdings {
         Holdings::default()
     }
 
-    /// What it leaves on disk for the database when it is replaced.
-    fn leave(&mut self) -> Option<Left> {
+    /// Ends the backend, and returns what it leaves on disk for the database.
+    fn retire(&mut self) -> Option<Leftover> {
         None
     }
 
-    /// What happened since this was last asked.
+    /// What happened since the last call.
     fn notices(&mut self) -> Vec<Notice> {
         Vec::new()
     }
 
-    /// Hands the page that `query` asks for to the sink.
+    /// Hands the entries of the page that `query` asks for to the sink.
     fn read(&mut self, query: &Query, sink: &mut dyn Sink) -> Result<End, Error>;
 }
 
-/// Where the lines that a backend took are: in place, unless they are counted here.
+/// How many of the accepted lines are not in their final place yet, and which backend is in use.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Holdings {
-    /// How many wait in memory.
+    /// How many lines wait in memory.
     pub pending: u64,
-    /// How many wait on disk for the database.
+    /// How many lines wait on disk for the database.
     pub spooled: u64,
-    /// How many bytes of other instances wait there.
+    /// How many bytes of other instances' lines wait on disk for the database.
     pub spooled_by_others: u64,
-    /// What is in use, and since when, where the backend has a choice.
+    /// What is in use, and since when; none: the backend that was opened, since then.
     pub active: Option<(&'static str, Timestamp)>,
 }
 
-/// What a backend has left on disk for the database.
+/// What a backend leaves on disk for the database when it is replaced.
 #[derive(Debug)]
-pub struct Left {
-    /// Where.
+pub struct Leftover {
+    /// The path of the spool's folder.
     pub folder: String,
-    /// The number of its next file: none is given twice.
-    pub next: u64,
-    /// The files, the oldest first.
+    /// The number of this instance's next spool file: no number is used twice.
+    pub next_number: u64,
+    /// The spool files, the oldest first.
     pub files: Vec<SpoolFile>,
 }
 
-/// A file of this instance's spool.
+/// A spool file of this instance.
 #[derive(Debug)]
 pub struct SpoolFile {
     /// The number in its name.
     pub number: u64,
-    /// Up to where the database has it, in bytes.
+    /// How many of its bytes the database has.
     pub offset: u64,
-    /// How many of this instance's lines behind that count.
-    pub lines: u64,
-    /// The `seq` of the last line; those before it count down from there.
+    /// How many lines after `offset` count as this instance's spooled events. Lines that another instance
+    /// accepted, or that a failed append left behind, do not.
+    pub counted: u64,
+    /// The `seq` of the last counted line. The lines before it have the `seq` before it, and so on.
     pub last_seq: u64,
-    /// The earliest and the latest instant of its lines.
+    /// The earliest and the latest instant of the lines that this instance appended.
     pub span: (Timestamp, Timestamp),
 }
 
-/// Something to tell about a backend.
+/// A message of a backend, for stderr and the status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     /// What it is about.
     pub topic: Topic,
     /// What happened.
     pub text: String,
-    /// How many lines that were taken are lost by it.
+    /// How many accepted lines are lost.
     pub lost: u64,
 }

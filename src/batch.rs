@@ -1,4 +1,4 @@
-//! Encoded entries on their way into a backend.
+//! A batch: encoded lines that a backend is to store.
 
 use crate::selection::Selection;
 use alloc::vec::Vec;
@@ -8,7 +8,7 @@ use audit_format::line::MAX_LEN;
 use audit_format::time::Timestamp;
 use core::ops::Range;
 
-/// Encoded entries on their way into a backend.
+/// Encoded lines, each with the instant of its event.
 #[derive(Debug, Default)]
 pub struct Batch {
     bytes: Vec<u8>,
@@ -16,7 +16,10 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Adds the line that `encode` appends, newline included, of an event of `at`.
+    /// Adds the line of an event that happened at `at`. `encode` appends the line, newline included.
+    ///
+    /// # Errors
+    /// That of `encode`, which must then leave the bytes as they were.
     pub fn push<E>(
         &mut self,
         at: Timestamp,
@@ -28,7 +31,7 @@ impl Batch {
         Ok(())
     }
 
-    /// Fills in the hashes; a batch is handed on after this.
+    /// Fills in the leaf hashes. Called once, before the batch goes to a backend.
     pub fn seal(&mut self) {
         leaf::seal(&mut self.bytes, self.lines.iter().map(|(_, range)| range.clone()));
     }
@@ -41,20 +44,20 @@ impl Batch {
         self.lines.extend(shifted);
     }
 
-    /// Whether these lines, which wait, leave no room for more of another batch. Where none wait, there is always
-    /// room.
+    /// Whether `more` would bring this batch to more than `limit` lines. An empty batch has room for any
+    /// number.
     pub fn is_full_for(&self, more: &Self, limit: usize) -> bool {
         !self.is_empty() && self.len() + more.len() > limit
     }
 
-    /// Offers a page the lines, which wait in memory.
+    /// Offers all lines to a page. Lines in memory have no position in a file.
     pub fn offer_to(&self, page: &mut Selection<'_>) {
         for (_, line) in self.lines() {
             page.offer(line, Position::default());
         }
     }
 
-    /// Forgets the first `count` lines.
+    /// Removes the first `count` lines.
     pub fn remove_first(&mut self, count: usize) {
         let mut rest = Self::default();
         for (at, range) in self.lines.drain(..).skip(count) {
@@ -65,12 +68,12 @@ impl Batch {
         *self = rest;
     }
 
-    /// How many bytes the lines have.
+    /// The size of all lines, in bytes.
     pub fn size(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Forgets the lines, but keeps the memory.
+    /// Removes all lines, but keeps the memory for others.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.lines.clear();
@@ -81,12 +84,12 @@ impl Batch {
         self.lines.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no lines.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
 
-    /// Some of the lines that follow each other, as they are.
+    /// The bytes of consecutive lines; empty where `lines` is not a range of this batch.
     pub fn part(&self, lines: Range<usize>) -> &[u8] {
         match self.lines.get(lines) {
             Some([(_, first), .., (_, last)]) => &self.bytes[first.start..last.end],
@@ -95,7 +98,7 @@ impl Batch {
         }
     }
 
-    /// Where the lines that make up one atomic append end, of those from `start` to `end`.
+    /// The end of the lines from `start` that fit into one atomic append of [`MAX_LEN`] bytes; `end` at most.
     pub fn piece_end(&self, start: usize, end: usize) -> usize {
         let mut piece = start + 1;
         while piece < end && self.part(start..piece + 1).len() <= MAX_LEN {
@@ -104,7 +107,7 @@ impl Batch {
         piece
     }
 
-    /// The lines in their order, newlines included, each with its instant.
+    /// The lines in their order, newlines included, each with the instant of its event.
     pub fn lines(&self) -> impl Iterator<Item = (Timestamp, &[u8])> {
         self.lines.iter().map(|(at, range)| (*at, &self.bytes[range.clone()]))
     }

@@ -1,4 +1,4 @@
-//! What is generated from the WIT, for the world of this build.
+//! Bindings generated from the WIT: for the world `full` with the feature `postgres`, else for `local`.
 
 #[cfg(feature = "postgres")]
 wit_bindgen::generate!({ path: "wit", world: "full", pub_export_macro: true });

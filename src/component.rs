@@ -1,4 +1,4 @@
-//! The component: meets the WIT, and nothing else.
+//! The component: implements the exports of the WIT with one [`Store`].
 
 use crate::accounting::{Counts, Dropped};
 use crate::bindings::exports::audit::store::{control, reader, writer};
@@ -26,7 +26,7 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
 /// The one store of this instance.
 struct Instance(RefCell<Option<Store<Wasi>>>);
 
-// SAFETY: an instance has one thread, and is not entered again before a call returns.
+// SAFETY: a component instance has one thread, and the host does not enter it again before a call returns.
 unsafe impl Sync for Instance {}
 
 static STORE: Instance = Instance(RefCell::new(None));
@@ -78,13 +78,13 @@ impl reader::Guest for Component {
     }
 }
 
-/// A page as records.
+/// The entries of a page as records.
 #[derive(Default)]
 struct Entries(Vec<types::Entry>);
 
 impl Sink for Entries {
     fn take(&mut self, entry: Found<'_>) {
-        // What was found was parsed before.
+        // A line of a page was parsed when it was selected, so this does not fail.
         self.0.extend(entry.parsed().map(types::Entry::from));
     }
 }

@@ -1,23 +1,24 @@
-//! The import `postgres`: rows and queries as the host takes them. In the world `local` there is none.
+//! The WIT import `postgres`: converts rows and queries to the host's types and back. The world `local` does
+//! not import it, so that every call returns `NotConfigured`.
 
-use crate::host::{RefusedRow, Rows, SinkError};
+use crate::host::{DatabaseError, RefusedRow, Rows};
 use alloc::vec::Vec;
 use audit_format::line::Parsed;
 use audit_format::query::Query;
 
-/// Whether the host keeps a database.
-pub fn is_there() -> bool {
-    !matches!(insert(Vec::new()), Err(SinkError::NotConfigured))
+/// Whether the host has a database. An empty batch asks for that, without a call to the database.
+pub fn is_configured() -> bool {
+    !matches!(insert(Vec::new()), Err(DatabaseError::NotConfigured))
 }
 
 #[cfg(not(feature = "postgres"))]
-pub fn insert(_: Vec<Parsed<'_>>) -> Result<Vec<RefusedRow>, SinkError> {
-    Err(SinkError::NotConfigured)
+pub fn insert(_: Vec<Parsed<'_>>) -> Result<Vec<RefusedRow>, DatabaseError> {
+    Err(DatabaseError::NotConfigured)
 }
 
 #[cfg(not(feature = "postgres"))]
-pub fn select(_: &Query) -> Result<Rows, SinkError> {
-    Err(SinkError::NotConfigured)
+pub fn select(_: &Query) -> Result<Rows, DatabaseError> {
+    Err(DatabaseError::NotConfigured)
 }
 
 #[cfg(feature = "postgres")]
@@ -38,7 +39,7 @@ mod import {
     use audit_format::query::Filter;
     use audit_format::time::Timestamp;
 
-    pub fn insert(rows: Vec<Parsed<'_>>) -> Result<Vec<RefusedRow>, SinkError> {
+    pub fn insert(rows: Vec<Parsed<'_>>) -> Result<Vec<RefusedRow>, DatabaseError> {
         let rows: Vec<types::Entry> = rows.into_iter().map(types::Entry::from).collect();
         let refused = postgres::insert_batch(&rows)?;
         Ok(refused
@@ -47,7 +48,7 @@ mod import {
             .collect())
     }
 
-    pub fn select(query: &Query) -> Result<Rows, SinkError> {
+    pub fn select(query: &Query) -> Result<Rows, DatabaseError> {
         let filter = Filter {
             from_ts: (query.from > Timestamp::MIN).then(|| query.from.to_string()),
             to_ts: (query.to < Timestamp::MAX).then(|| query.to.to_string()),
@@ -75,7 +76,7 @@ mod import {
         }
     }
 
-    impl From<postgres::SinkError> for SinkError {
+    impl From<postgres::SinkError> for DatabaseError {
         fn from(error: postgres::SinkError) -> Self {
             match error {
                 postgres::SinkError::NotConfigured => Self::NotConfigured,

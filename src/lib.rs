@@ -1,7 +1,7 @@
 //! audit-store: the audit trail of AI agents' tool calls, as a WebAssembly component.
 //!
-//! Everything but `bindings`, `component`, `database`, `runtime` and `wasi` is plain logic that also compiles, and is
-//! tested, natively.
+//! The modules `bindings`, `component`, `database`, `runtime` and `wasi` exist only in the component. All
+//! others are plain logic that also compiles natively, where the unit tests run.
 #![no_std]
 #![deny(missing_docs)]
 

@@ -1,5 +1,5 @@
-//! The selection of a page: the entries that come first in the order asked for, of lines that are offered in any order.
-//! Every backend selects through it, so their order is one.
+//! The selection of a page: a backend offers lines in any order, and the selection keeps the entries that
+//! come first in the order of the query. All backends select through it, so that all have the same order.
 
 use crate::sink::{End, Found, Sink};
 use alloc::boxed::Box;
@@ -10,40 +10,42 @@ use audit_format::query::Query;
 use audit_format::read::parse_stored;
 use audit_format::time::{TEXT_LEN, Timestamp, is_stored_text};
 
-/// The most memory of a page, in bytes: what the guest's memory is sized for.
+/// The most memory of a page, in bytes: the guest's memory is sized for this.
 pub const MAX_PAGE_BYTES: usize = 64 << 20;
 
-/// What is left of a page that grew beyond [`MAX_PAGE_BYTES`]: less, so that not each further entry has it sorted.
+/// The size to which a page that grew beyond [`MAX_PAGE_BYTES`] is pruned. It is smaller, so that not each
+/// further entry makes the page be sorted again.
 const PRUNED_PAGE_BYTES: usize = MAX_PAGE_BYTES / 4 * 3;
 
-/// About how much an entry of a page takes besides its line.
+/// About how many bytes an entry of a page takes besides its line.
 const ENTRY_BYTES: usize = 600;
 
 /// What a line that was offered turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// No event.
+    /// It is not an event.
     NoEvent,
-    /// An event of this stored `ts`, or a line that claims to be one.
+    /// It is an event with this stored `ts`, or begins like one.
     At([u8; TEXT_LEN]),
-    /// Ruled out without looking at its `ts`.
-    Unread,
+    /// It was ruled out before its `ts` was read.
+    UnknownTs,
 }
 
-/// Selects a page. It holds little more than the page.
+/// The entries selected so far: little more than the page.
 #[derive(Debug)]
 pub struct Selection<'q> {
     query: &'q Query,
     selected: Vec<Selected>,
-    /// Whether those that are selected are in the order asked for.
+    /// Whether `selected` is in the order of the query.
     in_order: bool,
     bytes: usize,
-    /// The first entry that is known to belong to a later page.
-    beyond: Option<Key>,
-    /// The last entry of what was offered, where there is more.
-    end: Option<Key>,
+    /// Entries from this one on belong to later pages.
+    cutoff: Option<Key>,
+    /// Entries after this one were not all offered; none: all were.
+    offered_until: Option<Key>,
     skipped: u64,
     unreadable: Vec<String>,
+    /// The span of instants from which the page can still take entries.
     first: Bound,
     last: Bound,
 }
@@ -61,8 +63,7 @@ impl Selected {
     }
 }
 
-/// An end of the span of instants that the page can still take, also as stored text: most lines are ruled out
-/// by comparing theirs.
+/// An instant, also as stored text: most lines are ruled out by comparing that with their `ts`.
 #[derive(Debug)]
 struct Bound {
     at: Timestamp,
@@ -76,7 +77,7 @@ impl From<Timestamp> for Bound {
 }
 
 impl<'q> Selection<'q> {
-    /// A page of what `query` asks for.
+    /// An empty selection for the page that `query` asks for.
     pub fn new(query: &'q Query) -> Self {
         let (first, last) = query.span();
         Self {
@@ -84,8 +85,8 @@ impl<'q> Selection<'q> {
             selected: Vec::new(),
             in_order: true,
             bytes: 0,
-            beyond: None,
-            end: None,
+            cutoff: None,
+            offered_until: None,
             skipped: 0,
             unreadable: Vec::new(),
             first: first.into(),
@@ -93,12 +94,12 @@ impl<'q> Selection<'q> {
         }
     }
 
-    /// The order in which offering costs least.
+    /// The order of the query. Lines that are offered in this order cost the least.
     pub fn order(&self) -> Order {
         self.query.order
     }
 
-    /// Whether the page could still take an entry between these instants, both inclusive.
+    /// Whether the page could still take an entry from between these instants, both inclusive.
     pub fn wants(&self, first: Timestamp, last: Timestamp) -> bool {
         first <= self.last.at && last >= self.first.at
     }
@@ -108,8 +109,8 @@ impl<'q> Selection<'q> {
         *first <= self.last.text && *last >= self.first.text
     }
 
-    /// Whether the page goes on from another.
-    pub fn goes_on(&self) -> bool {
+    /// Whether the page continues an earlier one: the request has a cursor.
+    pub fn is_continuation(&self) -> bool {
         self.query.after.is_some()
     }
 
@@ -124,17 +125,18 @@ impl<'q> Selection<'q> {
         self.skipped += 1;
     }
 
-    /// How many lines and files were counted so far.
+    /// How many lines and files were counted as skipped so far.
     pub fn skipped(&self) -> u64 {
         self.skipped
     }
 
-    /// Takes back what was counted since there were `skipped`.
+    /// Sets the count of skipped lines and files back to an earlier one.
     pub fn reset_skipped(&mut self, skipped: u64) {
         self.skipped = skipped;
     }
 
-    /// Takes the line at `position` if it belongs in the page.
+    /// Selects the line at `position` if it belongs in the page, and counts it as skipped if it is not an
+    /// event.
     pub fn offer(&mut self, line: &[u8], position: Position) -> Seen {
         let line = line.trim_ascii();
         if line.is_empty() {
@@ -145,9 +147,9 @@ impl<'q> Selection<'q> {
             return Seen::NoEvent;
         }
         let stored = stored_ts(line);
-        let beside = |ts: &[u8; TEXT_LEN]| *ts < self.first.text || *ts > self.last.text;
-        if stored.as_ref().is_some_and(beside) || !self.query.may_match(line) {
-            return stored.map_or(Seen::Unread, Seen::At);
+        let outside = |ts: &[u8; TEXT_LEN]| *ts < self.first.text || *ts > self.last.text;
+        if stored.as_ref().is_some_and(outside) || !self.query.may_match(line) {
+            return stored.map_or(Seen::UnknownTs, Seen::At);
         }
         match self.offer_parsed(line, position) {
             Some(at) => Seen::At(stored.unwrap_or_else(|| at.text())),
@@ -155,7 +157,8 @@ impl<'q> Selection<'q> {
         }
     }
 
-    /// The event's instant; none: the line is no event.
+    /// Parses the line, and selects it if it belongs in the page. Returns the event's instant; none: it is
+    /// not an event.
     fn offer_parsed(&mut self, line: &[u8], position: Position) -> Option<Timestamp> {
         let parsed = core::str::from_utf8(line).ok().and_then(|line| parse_stored(line).ok());
         let Some((parsed, at)) = parsed.and_then(|p| Timestamp::parse(&p.event.ts).ok().map(|at| (p, at)))
@@ -163,7 +166,8 @@ impl<'q> Selection<'q> {
             self.skip();
             return None;
         };
-        // A stamp beside another text than the stored one is not a store's.
+        // A store writes `ts` in the stored form only. With another `ts` the line is another writer's,
+        // despite its stamp.
         let own = parsed.stamp.filter(|_| is_stored_text(parsed.event.ts.as_bytes()));
         let key = match own {
             Some(stamp) => Key::of_entry(at, stamp.id),
@@ -175,18 +179,18 @@ impl<'q> Selection<'q> {
         Some(at)
     }
 
-    /// Takes the line of this key if it belongs in the page; its texts are those asked for.
+    /// Selects the line with this key if it belongs in the page. Its texts must be those of the query.
     pub fn take(&mut self, key: Key, line: &[u8]) {
         let order = self.query.order;
         let wanted = (self.query.from..=self.query.to).contains(&key.at)
             && self.query.after.is_none_or(|after| order.compare(&key, &after).is_gt())
-            && self.beyond.is_none_or(|beyond| order.compare(&key, &beyond).is_lt());
+            && self.cutoff.is_none_or(|cutoff| order.compare(&key, &cutoff).is_lt());
         if !wanted {
             return;
         }
         let follows = self.selected.last().is_none_or(|last| order.compare(&last.key, &key).is_le());
         if self.in_order && follows && self.selected.len() >= self.query.limit {
-            self.set_beyond(key);
+            self.set_cutoff(key);
             return;
         }
         self.in_order &= follows;
@@ -200,14 +204,15 @@ impl<'q> Selection<'q> {
         }
     }
 
-    /// Ends the page with `last`: what comes after it was not offered completely.
+    /// Ends the page with `last`, because not all entries after that were offered.
     pub fn end_with(&mut self, last: Key) {
-        self.end = Some(last);
+        self.offered_until = Some(last);
         let order = self.query.order;
         self.selected.retain(|selected| order.compare(&selected.key, &last).is_le());
     }
 
-    /// Sorts what is selected, and leaves no more than belongs in a page of so many bytes, but at least one entry.
+    /// Sorts the selected entries, and keeps those that fit the page's limit and `max_bytes`, but at least
+    /// one.
     fn prune(&mut self, max_bytes: usize) {
         let order = self.query.order;
         if !self.in_order {
@@ -220,33 +225,34 @@ impl<'q> Selection<'q> {
             bytes <= max_bytes
         };
         let count = self.selected.iter().map(fits).take_while(|fits| *fits).count().max(1);
-        if let Some(first_out) = self.selected.get(count.min(self.query.limit)) {
-            self.set_beyond(first_out.key);
+        if let Some(first_pruned) = self.selected.get(count.min(self.query.limit)) {
+            self.set_cutoff(first_pruned.key);
             self.selected.truncate(count.min(self.query.limit));
         }
         self.bytes = self.selected.iter().map(Selected::size).sum();
     }
 
-    fn set_beyond(&mut self, key: Key) {
-        self.beyond = Some(key);
+    fn set_cutoff(&mut self, key: Key) {
+        self.cutoff = Some(key);
         match self.query.order {
             Order::OldestFirst => self.last = key.at.into(),
             Order::NewestFirst => self.first = key.at.into(),
         }
     }
 
-    /// Hands the page to the sink. Returns how many entries it had, and how the read ended.
+    /// Hands the page to the sink. Returns how many entries it has, and the rest of the answer.
     pub fn finish(mut self, sink: &mut dyn Sink) -> (usize, End) {
         self.prune(MAX_PAGE_BYTES);
         for Selected { key, line } in &self.selected {
             sink.take(Found { key, line });
         }
-        let last = self.beyond.and(self.selected.last()).map(|selected| selected.key).or(self.end);
-        (self.selected.len(), End { next: last, skipped: self.skipped, unreadable: self.unreadable })
+        let next = self.cutoff.and(self.selected.last()).map(|selected| selected.key).or(self.offered_until);
+        (self.selected.len(), End { next, skipped: self.skipped, unreadable: self.unreadable })
     }
 
-    /// Leaves entries that were offered twice in the page once. Returns how many: it is shorter by as many.
-    pub fn remove_doubles(&mut self) -> usize {
+    /// Removes the second of entries that were offered twice. Returns how many were removed: the page may be
+    /// shorter than its limit by as many.
+    pub fn remove_duplicates(&mut self) -> usize {
         self.prune(MAX_PAGE_BYTES);
         let offered = self.selected.len();
         self.selected.dedup_by(|one, other| one.key.id.is_some() && one.key == other.key);
@@ -254,7 +260,7 @@ impl<'q> Selection<'q> {
     }
 }
 
-/// The `ts` of a line that starts as a store's lines do.
+/// The `ts` of a line that begins as a store's lines do.
 fn stored_ts(line: &[u8]) -> Option<[u8; TEXT_LEN]> {
     let rest = line.strip_prefix(b"{\"ts\":\"")?;
     let (ts, rest) = rest.split_first_chunk::<TEXT_LEN>()?;

@@ -1,4 +1,5 @@
-//! The one way of reading: whatever keeps entries hands those that a query asks for, in its order, to a sink.
+//! How a read returns its entries: the backend hands those of the page, in the order of the query, to a
+//! [`Sink`].
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -8,42 +9,42 @@ use audit_format::line::{self, Parsed};
 use audit_format::read::parse_stored;
 use audit_format::time::Timestamp;
 
-/// Takes the entries of a read, in its order.
+/// Takes the entries of a page, in their order.
 pub trait Sink {
     /// Takes the next entry.
     fn take(&mut self, entry: Found<'_>);
 }
 
-/// An entry that a read has found.
+/// An entry of a page.
 #[derive(Clone, Copy, Debug)]
 pub struct Found<'l> {
-    /// Its place in the order.
+    /// Its place in the order of the read.
     pub key: &'l Key,
-    /// Its line, without the newline.
+    /// Its stored line, without the newline.
     pub line: &'l [u8],
 }
 
-/// How a read ended.
+/// What a read returns besides the entries.
 #[derive(Debug, Default)]
 pub struct End {
-    /// The cursor of the next page; none: there is no more.
+    /// The last key of this page, from which the next page continues; none: this is the last page.
     pub next: Option<Key>,
-    /// How many lines and files were passed over because they could not be read.
+    /// How many lines and files were skipped because they could not be read.
     pub skipped: u64,
-    /// The files among them, each with the reason.
+    /// The skipped files, each with the reason, for warnings.
     pub unreadable: Vec<String>,
 }
 
 impl<'l> Found<'l> {
-    /// Whether a store wrote the line.
+    /// Whether a store wrote the line, and not another program.
     pub fn is_own(&self) -> bool {
         self.key.id.is_some()
     }
 
-    /// The entry, with `ts` as a store writes it.
+    /// The entry, with `ts` in the form that a store writes.
     ///
     /// # Errors
-    /// None: what a read has found was parsed before.
+    /// If the line is not an event. The line of a page always is one: it was parsed when it was selected.
     pub fn parsed(&self) -> Result<Parsed<'l>, Invalid> {
         let line = core::str::from_utf8(self.line).map_err(|e| Invalid::new("json", e.to_string()))?;
         let mut parsed = parse_stored(line)?;
@@ -55,7 +56,8 @@ impl<'l> Found<'l> {
         Ok(parsed)
     }
 
-    /// Appends the entry as a JSON line: that of a store as it is, that of another writer with the fifteen fields.
+    /// Appends the entry as a JSON line: a store's line as it is, another writer's encoded anew with the
+    /// fifteen fields of an event.
     pub fn put(&self, out: &mut Vec<u8>) {
         if self.is_own() {
             out.extend_from_slice(self.line);
@@ -74,9 +76,9 @@ pub struct JsonLines {
 }
 
 impl JsonLines {
-    /// The lines, and how many there are.
+    /// The lines and their number.
     pub fn into_parts(self) -> (String, u32) {
-        // What was parsed is UTF-8.
+        // Only lines of valid UTF-8 are selected.
         (String::from_utf8(self.lines).unwrap_or_default(), self.count)
     }
 }

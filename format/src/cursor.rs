@@ -1,4 +1,4 @@
-//! The order of reads, and the cursor that says where the next page starts.
+//! The order of reads, and the cursors from which their next pages start.
 
 use crate::time::Timestamp;
 use alloc::format;
@@ -17,7 +17,7 @@ pub enum Order {
 }
 
 impl Order {
-    /// Which of two comes first in this order.
+    /// Compares two values in this order: the lesser one comes first.
     pub fn compare<T: Ord>(self, a: &T, b: &T) -> Ordering {
         match self {
             Self::OldestFirst => a.cmp(b),
@@ -33,29 +33,29 @@ impl Order {
     }
 }
 
-/// Where a line stands in its backend; it orders the lines without an `id`.
+/// The position of a line in its backend. It orders lines without an `id`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    /// The day of its file, in days since 1970-01-01; 0 where it is not in a daily file.
+    /// The day of its daily file, in days since 1970-01-01; 0 for other lines.
     pub day: i32,
-    /// The byte in the file, or the number of the row.
+    /// The offset in the file, in bytes, or the position of the row.
     pub offset: u64,
 }
 
-/// What reads are ordered by: `ts`, then `id`, then the position.
+/// The key by which reads are ordered: `ts`, then `id`, then the position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
     /// When the call happened.
     pub at: Timestamp,
-    /// The entry's identifier; lines of other writers have none and come first.
+    /// The entry's identifier. Lines of other writers have none, and come first.
     pub id: Option<Uuid>,
-    /// Where the line stands, if it has no identifier.
+    /// The position of a line without an identifier.
     pub position: Position,
 }
 
 impl Key {
-    /// The key of an entry, which has an identifier: the same wherever it stands, as it may move from memory to a file
-    /// or a database between two pages.
+    /// The key of an entry. It has no position, because the entry may move from memory to a file or the
+    /// database between two pages.
     pub fn of_entry(at: Timestamp, id: Uuid) -> Self {
         Self { at, id: Some(id), position: Position::default() }
     }
@@ -65,7 +65,7 @@ impl Key {
         Self { at, id: None, position }
     }
 
-    /// The opaque text from which [`Key::from_cursor`] makes this key again.
+    /// The cursor of this key: an opaque text.
     ///
     /// ```
     /// use audit_format::cursor::{Key, Order, Position};
@@ -85,7 +85,7 @@ impl Key {
         format!("{}{at:x}.{id:x}.{:x}.{offset:x}", order.letter(), day as u32)
     }
 
-    /// The key of a cursor; none: `text` is not the cursor of a page in this order.
+    /// The key of a cursor; none: `text` is not a cursor of a read in this order.
     pub fn from_cursor(text: &str, order: Order) -> Option<Self> {
         let mut parts = text.strip_prefix(order.letter())?.split('.');
         let mut part = || u128::from_str_radix(parts.next()?, 16).ok();

@@ -1,4 +1,4 @@
-//! The members of a line, while it is read.
+//! The members of a JSON line, collected while it is parsed.
 
 use crate::event::{Event, Field};
 use crate::id;
@@ -31,7 +31,7 @@ impl Name {
         }
     }
 
-    /// A bit of its own.
+    /// The bit of this member in a set of members.
     fn bit(self) -> u32 {
         const EVENT: u32 = Field::ALL.len() as u32;
         1 << match self {
@@ -44,7 +44,7 @@ impl Name {
     }
 }
 
-/// The fields of a line that were read so far.
+/// The members of a line that were parsed so far.
 #[derive(Debug, Default)]
 pub(crate) struct Fields<'a> {
     event: Event<'a>,
@@ -52,11 +52,12 @@ pub(crate) struct Fields<'a> {
     chain: Json<'a>,
     seq: Json<'a>,
     hash: Json<'a>,
+    /// The set of members that were given, as bits.
     seen: u32,
 }
 
 impl<'a> Fields<'a> {
-    /// Adds a field; an error says what is wrong with it, and what is accepted.
+    /// Adds a member. An error says what is wrong with it, and what is accepted.
     pub(crate) fn put(&mut self, name: Name, value: Json<'a>) -> Result<(), String> {
         if self.seen & name.bit() != 0 {
             return Err("given twice; accepted is each field once".into());
@@ -72,14 +73,14 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
-    /// The line.
+    /// The line, when all members were added.
     pub(crate) fn finish(self) -> Parsed<'a> {
         let stamp = stamp(self.id, self.chain, self.seq, self.hash);
         Parsed { event: self.event, stamp }
     }
 }
 
-/// Only a whole stamp is one: anything less came from another writer.
+/// The stamp, if all four members are valid. Otherwise another program wrote the line.
 fn stamp<'a>(id: Json<'a>, chain: Json<'a>, seq: Json<'a>, hash: Json<'a>) -> Option<Stamp<'a>> {
     let (Json::Text(id), Json::Text(chain), Json::Number(seq), Json::Text(hash)) = (id, chain, seq, hash)
     else {

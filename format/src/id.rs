@@ -1,26 +1,28 @@
-//! UUIDv7 identifiers (RFC 9562, section 5.7) that strictly increase within one generator, also while the
-//! clock stands still or goes back.
+//! UUIDv7 identifiers (RFC 9562, section 5.7) that strictly increase within one generator, even while the
+//! clock stands still or is set back.
 
 use crate::time::Timestamp;
 use uuid::{Builder, Uuid};
 
+/// The bits after the milliseconds: `rand_a` and `rand_b` of RFC 9562.
 const TAIL_BITS: u32 = 74;
 const TAIL_MASK: u128 = (1 << TAIL_BITS) - 1;
 
-/// Makes identifiers: 48 bits of milliseconds, then 74 bits that start at random in each millisecond and
-/// count from there (RFC 9562, section 6.2, method 2).
+/// Generates identifiers: 48 bits of milliseconds, then a tail of 74 bits, which is random for the first
+/// identifier of a millisecond and counts up for the next ones (RFC 9562, section 6.2, method 2).
 #[derive(Debug, Default)]
 pub struct Ids {
+    /// The milliseconds and the tail of the last identifier.
     last: Option<(u64, u128)>,
 }
 
 impl Ids {
-    /// The next identifier. `random` is asked once a millisecond.
+    /// The next identifier. `random` is called for the first one of a millisecond.
     pub fn next(&mut self, now: Timestamp, random: impl FnOnce() -> u128) -> Uuid {
         let millis = u64::try_from(now.micros().div_euclid(1000)).unwrap_or(0);
         let (millis, tail) = match self.last {
             Some((last, tail)) if millis <= last => (last, tail + 1),
-            // The highest bit is left free, so that counting has room.
+            // The highest bit starts as 0, so that counting up cannot overflow.
             _ => (millis, random() & (TAIL_MASK >> 1)),
         };
         self.last = Some((millis, tail));
@@ -33,7 +35,7 @@ impl Ids {
     }
 }
 
-/// Reads an identifier as this project writes them: lower-case, with hyphens, not nil.
+/// Parses an identifier in the form that a store writes: lower-case, with hyphens, not nil.
 pub fn parse(text: &str) -> Option<Uuid> {
     if text.len() != 36 {
         return None;
@@ -81,14 +83,14 @@ mod tests {
     }
 
     #[test]
-    fn an_id_carries_its_millisecond() {
+    fn an_id_contains_its_millisecond() {
         let at = Timestamp::parse("2026-11-23T06:30:00.123456Z").unwrap();
         let id = Ids::default().next(at, || 0);
         assert_eq!(id.as_u128() >> 80, at.micros() as u128 / 1000);
     }
 
     #[test]
-    fn only_the_written_form_is_read() {
+    fn only_the_form_that_a_store_writes_is_accepted() {
         let text = "01934c5e-7b1a-7000-8000-00000000000a";
         assert_eq!(parse(text), Uuid::try_parse(text).ok());
         assert!(parse("00000000-0000-0000-0000-000000000000").is_none());

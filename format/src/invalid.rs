@@ -1,4 +1,4 @@
-//! Why a value is refused.
+//! Why a value is invalid.
 
 use alloc::string::String;
 
@@ -13,13 +13,13 @@ pub struct Invalid {
 }
 
 impl Invalid {
-    /// `reason` should say what is wrong and what is accepted.
+    /// An invalid value of this field. `reason` says what is wrong, and what is accepted.
     pub fn new(field: &str, reason: impl Into<String>) -> Self {
         Self { field: field.into(), reason: reason.into() }
     }
 }
 
-/// Names in a message: `a, b, c`.
+/// A list of names for a message: `a, b, c`.
 pub fn listed(names: &[&str]) -> String {
     names.join(", ")
 }

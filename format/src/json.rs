@@ -1,11 +1,11 @@
-//! JSON values as far as a line needs them, and how the fields of an event are made from them.
+//! JSON values, and how the values of an event's fields are made from them.
 
 use crate::time::quoted;
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 
-/// A JSON value; text without escapes is borrowed from the line.
+/// A JSON value. Text without escapes is borrowed from the line.
 #[derive(Debug, Default)]
 pub enum Json<'a> {
     /// `null`
@@ -13,27 +13,30 @@ pub enum Json<'a> {
     Null,
     /// Text.
     Text(Cow<'a, str>),
-    /// A whole number.
+    /// A whole number from 0 to 2^64 - 1.
     Number(u64),
-    /// Anything else, in words.
+    /// Any other value, described for a message.
     Other(String),
 }
 
 impl Json<'_> {
-    /// What was found, for a message.
-    fn in_words(self) -> String {
+    /// A description for a message.
+    fn described(self) -> String {
         match self {
             Self::Null => "null".into(),
             Self::Text(text) => format!("the text {}", quoted(&text)),
             Self::Number(number) => format!("the number {number}"),
-            Self::Other(words) => words,
+            Self::Other(described) => described,
         }
     }
 }
 
-/// The value of a field, made from a JSON value; an error says what was found, and what is accepted.
+/// A type of field values that can be made from JSON values.
 pub trait FromJson<'a>: Sized {
-    /// Makes the value.
+    /// The value of the field. JSON's null is no text, empty text or 0.
+    ///
+    /// # Errors
+    /// If the JSON value is of another type: says what was found, and what is accepted.
     fn from_json(json: Json<'a>) -> Result<Self, String>;
 }
 
@@ -42,7 +45,7 @@ impl<'a> FromJson<'a> for Option<Cow<'a, str>> {
         match json {
             Json::Null => Ok(None),
             Json::Text(text) => Ok(Some(text)),
-            other => Err(format!("found {}; accepted is text or null", other.in_words())),
+            other => Err(format!("found {}; accepted is text or null", other.described())),
         }
     }
 }
@@ -59,7 +62,7 @@ impl FromJson<'_> for u64 {
             Json::Null => Ok(0),
             Json::Number(number) => Ok(number),
             other => {
-                let (found, most) = (other.in_words(), Self::MAX);
+                let (found, most) = (other.described(), Self::MAX);
                 Err(format!("found {found}; accepted is a whole number from 0 to {most}"))
             }
         }

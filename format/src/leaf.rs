@@ -1,24 +1,26 @@
-//! Leaf hashes (RFC 6962, section 2.1): SHA-256(0x00 || body), where the body of a line is its JSON text up to
-//! and including the value of `seq`, closed by `}`.
+//! Leaf hashes (RFC 6962, section 2.1): SHA-256(0x00 || body), where the body of a line is its JSON text up
+//! to and including the value of `seq`, closed by `}`.
 //!
-//! Hashing is half the cost of an event, so where there is SIMD for it the lines of a batch are hashed four at
+//! Hashing is half the cost of an event. So with WebAssembly's SIMD, the lines of a batch are hashed four at
 //! a time.
 
 use core::ops::Range;
 use sha2::{Digest, Sha256};
 
-/// The digits of a hash in a line that is not sealed yet.
+/// The digits of the hash in a line that is not sealed yet.
 pub const UNSEALED: [u8; 64] = [b'0'; 64];
 
-/// What comes before the digits.
+/// The bytes of a line before the digits of its hash.
 pub const BEFORE: &[u8] = b",\"hash\":\"";
 
-/// What comes after the digits.
+/// The bytes of a line after the digits of its hash.
 pub const AFTER: &[u8] = b"\"}\n";
 
+/// The length of a line's end that is not hashed.
 const TAIL: usize = BEFORE.len() + UNSEALED.len() + AFTER.len();
 
-/// Writes the hashes into whole lines that `line::encode` made; `lines` says where they are in `bytes`.
+/// Fills in the hashes of lines that `line::encode` made. `lines` are their ranges in `bytes`, newlines
+/// included.
 pub fn seal(bytes: &mut [u8], mut lines: impl Iterator<Item = Range<usize>>) {
     #[cfg(all(target_family = "wasm", target_feature = "simd128"))]
     let mut messages = None;
@@ -60,11 +62,11 @@ fn put(line: &mut [u8], hash: &[u8; 32]) {
     }
 }
 
-/// SHA-256 (FIPS 180-4) of four messages at once, one in each 32-bit lane of a vector. The crate `sha2` hashes
-/// one at a time.
+/// SHA-256 (FIPS 180-4) of four messages at once, one in each 32-bit lane of a vector. The crate `sha2`
+/// hashes one at a time.
 #[cfg(all(target_family = "wasm", target_feature = "simd128"))]
 mod simd {
-    use crate::line::MAX_LEN;
+    use crate::limit::MAX_LEN;
     use core::arch::wasm32::{
         i8x16_shuffle, i32x4_shuffle, u32x4_add, u32x4_extract_lane, u32x4_shl, u32x4_shr, u32x4_splat, v128,
         v128_and, v128_bitselect, v128_load, v128_or, v128_xor,
@@ -110,7 +112,8 @@ mod simd {
             for block in 0..blocks.into_iter().max().unwrap_or(0) {
                 let start = block * BLOCK;
                 compress(&mut state, [0, 1, 2, 3].map(|lane| &messages[lane][start..start + BLOCK]));
-                // A shorter message has its hash before the others; its lane goes on without use.
+                // A shorter message has its hash before the others. What its lane computes afterwards is not
+                // used.
                 for lane in (0..4).filter(|lane| blocks[*lane] == block + 1) {
                     for (bytes, words) in hashes[lane].chunks_exact_mut(4).zip(state) {
                         bytes.copy_from_slice(&extract(words, lane).to_be_bytes());
@@ -121,7 +124,7 @@ mod simd {
         }
     }
 
-    /// Makes the padded message of a body, and returns how many blocks it has.
+    /// Writes the padded message of a body without its closing `}`, and returns how many blocks it has.
     fn pad(body: &[u8], message: &mut [u8; ROOM]) -> usize {
         let len = body.len() + 2;
         let padded = (len + 9).next_multiple_of(BLOCK);
@@ -180,15 +183,15 @@ mod simd {
         }
     }
 
-    /// Four big-endian words.
+    /// Loads four big-endian words.
     fn load(bytes: &[u8]) -> v128 {
         assert!(bytes.len() == 16);
-        // SAFETY: there are 16 bytes, and any alignment will do.
+        // SAFETY: there are 16 bytes, and `v128_load` needs no alignment.
         let words = unsafe { v128_load(bytes.as_ptr().cast()) };
         i8x16_shuffle::<3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12>(words, words)
     }
 
-    /// From four words of each message to one word of all four.
+    /// Turns four words of each message into vectors that each have one word of every message.
     fn transpose([a, b, c, d]: [v128; 4]) -> [v128; 4] {
         let (ab_low, ab_high) = (i32x4_shuffle::<0, 4, 1, 5>(a, b), i32x4_shuffle::<2, 6, 3, 7>(a, b));
         let (cd_low, cd_high) = (i32x4_shuffle::<0, 4, 1, 5>(c, d), i32x4_shuffle::<2, 6, 3, 7>(c, d));

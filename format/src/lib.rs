@@ -1,4 +1,4 @@
-//! The event of audit-store and its JSON line: what is accepted, how a line is encoded, hashed and read back, and
+//! The event of audit-store and its JSON line: what is accepted, how a line is encoded, hashed and read, and
 //! how reads are filtered, ordered and continued.
 //!
 //! It has no input or output: the component, its hosts and programs that check a record share it.
@@ -28,11 +28,13 @@ pub mod id;
 mod invalid;
 pub mod json;
 pub mod leaf;
+mod limit;
 pub mod line;
 pub mod names;
 mod plain;
 pub mod query;
 pub mod read;
+pub mod record;
 pub mod time;
 
 pub use invalid::{Invalid, listed};

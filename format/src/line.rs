@@ -1,4 +1,4 @@
-//! The JSON line: how an entry is encoded, and what is read from one.
+//! The JSON line of an entry: how it is encoded, and what is read from one.
 
 use crate::Invalid;
 use crate::event::{Dated, Event, Field, Value, check_texts};
@@ -10,18 +10,17 @@ use alloc::vec::Vec;
 use memchr::memchr3;
 use uuid::Uuid;
 
-/// The longest line, newline included: it is one atomic append in every backend and host.
-pub const MAX_LEN: usize = 4096;
+pub use crate::limit::MAX_LEN;
 
-/// The names of what the store gives an event, in the line behind the event's fields.
+/// The names of the fields that the store adds to an event. They follow the event's fields in the line.
 pub const STAMP_FIELDS: [&str; 4] = ["id", "chain", "seq", "hash"];
 
-/// What the store gives an event.
+/// What the store adds to an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamp<'a> {
     /// The entry's identifier.
     pub id: Uuid,
-    /// The instance that wrote it.
+    /// The chain of the instance that wrote it.
     pub chain: Uuid,
     /// The position in the chain, from 0.
     pub seq: u64,
@@ -29,21 +28,25 @@ pub struct Stamp<'a> {
     pub hash: Cow<'a, str>,
 }
 
-/// A line as it was read: an event, and the stamp if this store wrote it.
+/// A line that was read: an event, and its stamp if a store wrote the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parsed<'a> {
-    /// The event, unchecked.
+    /// The event. Its values are not checked beyond their types.
     pub event: Event<'a>,
-    /// `None`: the line came from another writer.
+    /// `None`: another program wrote the line.
     pub stamp: Option<Stamp<'a>>,
 }
 
-/// Appends the entry's line to `out`, with the place of its hash to be filled by `leaf::seal`; or leaves `out`
-/// as it was and names the field that has a control character or makes it too long.
+/// Appends the line of an entry to `out`. `leaf::seal` fills in its hash.
+///
+/// # Errors
+/// If a text has a control character, or the line is longer than [`MAX_LEN`]: names the field. `out` stays as
+/// it was.
 pub fn encode(event: &Dated<'_>, id: Uuid, chain: Uuid, seq: u64, out: &mut Vec<u8>) -> Result<(), Invalid> {
     let start = out.len();
     put_event(event.event(), out);
-    // One look at all of it: control characters are escaped, or U+007F, or start with the byte C2.
+    // One search instead of a check of each field: a control character is escaped with a backslash, or is
+    // U+007F, or starts with the byte C2.
     if memchr3(b'\\', 0x7f, 0xc2, &out[start..]).is_some()
         && let Err(invalid) = check_texts(event.event())
     {
@@ -59,13 +62,14 @@ pub fn encode(event: &Dated<'_>, id: Uuid, chain: Uuid, seq: u64, out: &mut Vec<
     Ok(())
 }
 
-/// Appends the line of an entry that was encoded before, with its newline: the same bytes, if it has not changed.
+/// Appends the line of an entry that was read, with its newline. If it was not changed, this gives the bytes
+/// that [`encode`] and `leaf::seal` made.
 pub fn put_entry(event: &Event<'_>, stamp: &Stamp<'_>, out: &mut Vec<u8>) {
     put_event(event, out);
     put_stamp(stamp.id, stamp.chain, stamp.seq, stamp.hash.as_bytes(), out);
 }
 
-/// Goes on with the object that `out` ends with.
+/// Adds the stamp to the JSON object at the end of `out`, and the newline.
 fn put_stamp(id: Uuid, chain: Uuid, seq: u64, hash: &[u8], out: &mut Vec<u8>) {
     out.pop();
     let mut text = Uuid::encode_buffer();
@@ -107,7 +111,7 @@ fn put_value(value: Value<'_>, out: &mut Vec<u8>) {
 
 fn put_text(text: &str, out: &mut Vec<u8>) {
     let escaped = |b: u8| (b < 0x20) | (b == b'"') | (b == b'\\');
-    // Without an early end the compiler looks at 16 bytes at once.
+    // Without an early exit the compiler makes this compare 16 bytes at once.
     if text.bytes().fold(false, |found, b| found | escaped(b)) {
         out.extend_from_slice(serde_json::to_string(text).unwrap_or_default().as_bytes());
     } else {
@@ -117,8 +121,8 @@ fn put_text(text: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends a few bytes. Copying a length that is not known is a call into the host's runtime, which for the
-/// twenty fields of a line costs more than encoding it.
+/// Appends a few bytes. Copying a length that is not a constant calls the host's runtime. For the
+/// twenty fields of a line, that costs more than encoding them.
 fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     let (words, rest) = bytes.as_chunks::<8>();
     for word in words {

@@ -1,43 +1,44 @@
-//! A shortcut for plain lines: known fields once each, texts without escapes, whole numbers, null. That is nearly
-//! every line, and costs a third of the general way. What is not plain is left to a general reader, which also says
-//! what is wrong with it.
+//! A fast parser for plain lines: only known fields, each at most once, with texts without escapes, whole
+//! numbers or null. Nearly every line is plain, and takes a third of the general parser's time. The general
+//! parser reads all other lines, and says what is wrong with them.
 
 use crate::fields::{Fields, Name};
 use crate::json::Json;
 use crate::line::Parsed;
 use alloc::borrow::Cow;
 
-/// The line, if it is plain.
+/// Parses a line; none: it is not plain.
 pub(crate) fn parse(line: &str) -> Option<Parsed<'_>> {
-    let mut rest = Rest { line, at: 0 };
+    let mut scanner = Scanner { line, at: 0 };
     let mut fields = Fields::default();
-    rest.expect(b'{')?;
+    scanner.expect(b'{')?;
     loop {
-        rest.expect(b'"')?;
-        let name = Name::of(rest.text()?)?;
-        rest.expect(b':')?;
-        fields.put(name, rest.value()?).ok()?;
-        match rest.next()? {
+        scanner.expect(b'"')?;
+        let name = Name::of(scanner.text()?)?;
+        scanner.expect(b':')?;
+        fields.put(name, scanner.value()?).ok()?;
+        match scanner.next()? {
             b',' => {}
             b'}' => break,
             _ => return None,
         }
     }
-    rest.next().is_none().then(|| fields.finish())
+    scanner.next().is_none().then(|| fields.finish())
 }
 
-/// What is not read yet.
-struct Rest<'a> {
+/// A line, and how far it was read.
+struct Scanner<'a> {
     line: &'a str,
+    /// The next byte to read.
     at: usize,
 }
 
-impl<'a> Rest<'a> {
-    fn bytes(&self) -> &'a [u8] {
+impl<'a> Scanner<'a> {
+    fn rest(&self) -> &'a [u8] {
         &self.line.as_bytes()[self.at..]
     }
 
-    /// The next byte that is not white space.
+    /// Reads the next byte that is not white space.
     fn next(&mut self) -> Option<u8> {
         loop {
             let byte = *self.line.as_bytes().get(self.at)?;
@@ -56,7 +57,7 @@ impl<'a> Rest<'a> {
         match self.next()? {
             b'"' => Some(Json::Text(Cow::Borrowed(self.text()?))),
             b'n' => {
-                self.at += self.bytes().starts_with(b"ull").then_some(3)?;
+                self.at += self.rest().starts_with(b"ull").then_some(3)?;
                 Some(Json::Null)
             }
             digit @ b'0'..=b'9' => self.number(digit),
@@ -64,10 +65,10 @@ impl<'a> Rest<'a> {
         }
     }
 
-    /// A whole number after its first digit; what follows it is checked by the caller.
+    /// Reads a whole number after its first digit. The caller checks what follows it.
     fn number(&mut self, digit: u8) -> Option<Json<'a>> {
         let mut number = u64::from(digit - b'0');
-        while let Some(digit @ b'0'..=b'9') = self.bytes().first() {
+        while let Some(digit @ b'0'..=b'9') = self.rest().first() {
             // JSON has no leading zeros.
             if number == 0 {
                 return None;
@@ -78,12 +79,12 @@ impl<'a> Rest<'a> {
         Some(Json::Number(number))
     }
 
-    /// A text after its opening quote, without escapes.
+    /// Reads a text without escapes, after its opening quote.
     fn text(&mut self) -> Option<&'a str> {
         let start = self.at;
-        let len = plain_len(self.bytes());
+        let len = plain_len(self.rest());
         self.at += len + 1;
-        // A control character or an escape is not plain.
+        // If it ends with a control character or an escape, it is not plain.
         (self.line.as_bytes().get(start + len) == Some(&b'"')).then(|| &self.line[start..start + len])
     }
 }
@@ -92,6 +93,7 @@ impl<'a> Rest<'a> {
 fn plain_len(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES << 7;
+    // Sets the high bit of bytes that are 0.
     let zero_in = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
     let mut len = 0;
     for word in bytes.chunks_exact(8) {
@@ -100,7 +102,7 @@ fn plain_len(bytes: &[u8]) -> usize {
         let quote = zero_in(word ^ (ONES * u64::from(b'"')));
         let backslash = zero_in(word ^ (ONES * u64::from(b'\\')));
         let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        // Bits above the lowest may be wrong because of a borrow; the lowest is right.
+        // A borrow can set wrong bits above the lowest one that is set. Only the lowest is used.
         let found = quote | backslash | control;
         if found != 0 {
             return len + (found.trailing_zeros() / 8) as usize;

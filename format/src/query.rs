@@ -1,4 +1,4 @@
-//! What a read asks for: a filter, made ready to rule lines out without parsing them, an order and a page.
+//! What a read asks for: a filter, which can rule lines out before they are parsed, an order and a page.
 
 use crate::Invalid;
 use crate::cursor::{Key, Order};
@@ -11,17 +11,17 @@ use alloc::vec::Vec;
 use memchr::memchr;
 use memchr::memmem::Finder;
 
-/// How many entries a page has where the request does not say.
+/// The limit of a page whose request has none.
 pub const DEFAULT_LIMIT: usize = 50_000;
 
 /// What a read selects: the WIT record `filter`.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// The earliest instant, inclusive.
+    /// The earliest instant, inclusive: RFC 3339 or a date.
     pub from_ts: Option<String>,
-    /// The latest instant, inclusive.
+    /// The latest instant, inclusive: RFC 3339 or a date.
     pub to_ts: Option<String>,
-    /// Fields that must hold exactly this text.
+    /// Fields, and the texts that they must have exactly.
     pub texts: Vec<(Field, String)>,
 }
 
@@ -30,9 +30,9 @@ pub struct Filter {
 pub struct PageRequest {
     /// The order of the entries, and of the pages.
     pub order: Order,
-    /// The most entries; 0 means [`DEFAULT_LIMIT`].
+    /// The most entries of the page; 0 means [`DEFAULT_LIMIT`].
     pub limit: u32,
-    /// Where to go on.
+    /// The cursor of this page, from the page before; none: the first page.
     pub cursor: Option<String>,
 }
 
@@ -56,9 +56,9 @@ pub struct Query {
     pub to: Timestamp,
     /// The order of the entries.
     pub order: Order,
-    /// The most entries, at least 1.
+    /// The most entries of the page, at least 1.
     pub limit: usize,
-    /// The entry after which the page starts.
+    /// The page starts after this key; none: it is the first page.
     pub after: Option<Key>,
     texts: Vec<TextMatch>,
 }
@@ -67,25 +67,25 @@ pub struct Query {
 struct TextMatch {
     field: Field,
     value: String,
-    sign: Sign,
+    needle: Needle,
 }
 
-/// What a line must contain for its field to have a value, however it is spaced.
+/// What a line must contain for one of its fields to have a certain text, whatever its spacing.
 #[derive(Clone, Debug)]
-enum Sign {
-    /// The value in quotes, or an escape.
-    Value(Box<Finder<'static>>),
-    /// An escape.
+enum Needle {
+    /// The text in quotes, or any escape: escapes may write the text in another way.
+    TextOrEscape(Box<Finder<'static>>),
+    /// An escape, because JSON cannot write the text without one.
     Escape,
-    /// Nothing: an absent field counts as empty.
+    /// Nothing: the text is empty, and so is that of a field that is not in the line.
     Nothing,
 }
 
 impl Query {
-    /// Checks what a caller asks for.
+    /// Checks a filter and a page request.
     ///
     /// # Errors
-    /// Names the bound or the cursor that is invalid.
+    /// If a bound or the cursor is invalid: names it.
     pub fn new(filter: Filter, request: &PageRequest) -> Result<Self, Invalid> {
         let bound = |field, text: Option<String>| {
             let range = text.map(|text| parse_bound(&text)).transpose();
@@ -112,12 +112,12 @@ impl Query {
         })
     }
 
-    /// Asks for all entries between two instants, both inclusive.
+    /// A query for all entries between two instants, both inclusive, oldest first and 1000 a page.
     pub fn between(from: Timestamp, to: Timestamp) -> Self {
         Self { from, to, order: Order::OldestFirst, limit: 1_000, after: None, texts: Vec::new() }
     }
 
-    /// The span of instants of the entries that are left: from the bounds, and from where the page starts.
+    /// The span of instants that this page and later ones can have, both inclusive.
     pub fn span(&self) -> (Timestamp, Timestamp) {
         match (self.after, self.order) {
             (Some(after), Order::OldestFirst) => (self.from.max(after.at), self.to),
@@ -126,21 +126,22 @@ impl Query {
         }
     }
 
-    /// The texts that fields have to hold.
+    /// The filtered fields, and the texts that they must have.
     pub fn texts(&self) -> impl Iterator<Item = (Field, &str)> + Clone {
         self.texts.iter().map(|text| (text.field, text.value.as_str()))
     }
 
-    /// Whether the line of an event that matches could look like this. Only reads bytes.
+    /// Whether the event of this line can match. A fast search for the texts, without parsing: true does not
+    /// mean that it matches.
     pub fn may_match(&self, line: &[u8]) -> bool {
-        self.texts.iter().all(|text| match &text.sign {
-            Sign::Value(value) => value.find(line).is_some() || has_escape(line),
-            Sign::Escape => has_escape(line),
-            Sign::Nothing => true,
+        self.texts.iter().all(|text| match &text.needle {
+            Needle::TextOrEscape(text) => text.find(line).is_some() || has_escape(line),
+            Needle::Escape => has_escape(line),
+            Needle::Nothing => true,
         })
     }
 
-    /// Whether the event's texts are those asked for.
+    /// Whether the event has the texts that the filter asks for. The bounds are not checked.
     pub fn texts_match(&self, event: &Event<'_>) -> bool {
         self.texts.iter().all(|text| event.get(text.field).text() == Some(text.value.as_str()))
     }
@@ -148,12 +149,14 @@ impl Query {
 
 impl TextMatch {
     fn new((field, value): (Field, String)) -> Self {
-        let sign = match serde_json::to_string(&value) {
-            _ if value.is_empty() => Sign::Nothing,
-            Ok(json) if !json.contains('\\') => Sign::Value(Box::new(Finder::new(&json).into_owned())),
-            _ => Sign::Escape,
+        let needle = match serde_json::to_string(&value) {
+            _ if value.is_empty() => Needle::Nothing,
+            Ok(json) if !json.contains('\\') => {
+                Needle::TextOrEscape(Box::new(Finder::new(&json).into_owned()))
+            }
+            _ => Needle::Escape,
         };
-        Self { field, value, sign }
+        Self { field, value, needle }
     }
 }
 
@@ -169,7 +172,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_line_that_matches_is_never_ruled_out(
+        fn a_matching_line_is_never_ruled_out(
             tool in "[ab\"\\\\é検]{0,4}",
             other in "[ab\"\\\\é検]{0,4}",
             spaces in " {0,2}",

@@ -1,4 +1,5 @@
-//! Reading lines: a shortcut for plain ones, and serde_json for all others, which says what is wrong with them.
+//! Parsing lines: plain ones by a fast parser, all others by serde_json, which also says what is wrong with
+//! them.
 
 use crate::event::{Event, Field};
 use crate::fields::{Fields, Name};
@@ -14,43 +15,44 @@ use core::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-/// Reads a line of a file, of any writer: any spacing and order, unknown fields passed over.
+/// Parses a line of a file, whoever wrote it. Spacing and the order of the fields do not matter; unknown
+/// fields are ignored.
 ///
 /// # Errors
-/// Where it is not a JSON object, and where a field has a value of the wrong type or is given twice.
+/// If the line is not a JSON object, or a field has a value of the wrong type or is given twice.
 pub fn parse_stored(line: &str) -> Result<Parsed<'_>, Invalid> {
-    parse(line, Unknown::PassedOver)
+    parse(line, UnknownFields::Ignored)
 }
 
-/// Reads a line that a caller wants written: a field that would be lost is refused.
+/// Parses a line that a caller wants recorded. Unknown fields are invalid, because they would not be stored.
 ///
 /// # Errors
-/// As [`parse_stored`], and where a field is unknown.
+/// As [`parse_stored`], and if a field is unknown.
 pub fn parse_sent(line: &str) -> Result<Event<'_>, Invalid> {
-    parse(line, Unknown::Refused).map(|parsed| parsed.event)
+    parse(line, UnknownFields::Invalid).map(|parsed| parsed.event)
 }
 
-fn parse(line: &str, unknown: Unknown) -> Result<Parsed<'_>, Invalid> {
+fn parse(line: &str, unknown: UnknownFields) -> Result<Parsed<'_>, Invalid> {
     match plain::parse(line) {
         Some(parsed) => Ok(parsed),
         None => parse_any(line, unknown),
     }
 }
 
-/// What is done with a field that no event has.
+/// What happens to a field that no event has.
 #[derive(Clone, Copy)]
-enum Unknown {
-    PassedOver,
-    Refused,
+enum UnknownFields {
+    Ignored,
+    Invalid,
 }
 
-fn parse_any(line: &str, unknown: Unknown) -> Result<Parsed<'_>, Invalid> {
-    let Object(members) = serde_json::from_str(line).map_err(|error| no_object(&error))?;
+fn parse_any(line: &str, unknown: UnknownFields) -> Result<Parsed<'_>, Invalid> {
+    let Object(members) = serde_json::from_str(line).map_err(|error| not_an_object(&error))?;
     let mut fields = Fields::default();
     for (name, value) in members {
         match Name::of(&name) {
             Some(known) => fields.put(known, value.into()).map_err(|reason| Invalid::new(&name, reason))?,
-            None if matches!(unknown, Unknown::PassedOver) => {}
+            None if matches!(unknown, UnknownFields::Ignored) => {}
             None => {
                 let reason = format!("unknown field; accepted are {}", listed(&Field::NAMES));
                 return Err(Invalid::new(&quoted(&name), reason));
@@ -60,9 +62,9 @@ fn parse_any(line: &str, unknown: Unknown) -> Result<Parsed<'_>, Invalid> {
     Ok(fields.finish())
 }
 
-fn no_object(error: &serde_json::Error) -> Invalid {
+fn not_an_object(error: &serde_json::Error) -> Invalid {
     let text = error.to_string();
-    // There is one line: its number says nothing.
+    // The text is one line, so its number is left out.
     let position = format!(" at line {} column {}", error.line(), error.column());
     let what = match text.strip_suffix(&position) {
         Some(what) => format!("{what} at column {}", error.column()),
@@ -71,7 +73,7 @@ fn no_object(error: &serde_json::Error) -> Invalid {
     Invalid::new("json", format!("{what}; accepted is one JSON object a line"))
 }
 
-/// The members of a JSON object in their order, also those that come twice.
+/// The members of a JSON object in their order, including those that come twice.
 struct Object<'a>(Vec<(Cow<'a, str>, Value)>);
 
 impl<'de> Deserialize<'de> for Object<'de> {

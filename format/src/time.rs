@@ -1,4 +1,4 @@
-//! Instants and days: what text is accepted, and the one text that is stored.
+//! Instants and days: which texts are accepted, and the one form that is stored.
 
 use alloc::format;
 use alloc::string::String;
@@ -11,7 +11,7 @@ const MICROS_PER_DAY: i64 = 86_400_000_000;
 /// The length of a stored timestamp, `2026-11-23T06:30:00.123456Z`, in bytes.
 pub const TEXT_LEN: usize = 27;
 
-/// What a `ts` that cannot be read is told.
+/// What is accepted as a timestamp, for messages.
 const ACCEPTED: &str =
     "RFC 3339 with an offset, such as 2026-11-23T06:30:00.123456Z or 2026-11-23T07:30:00+01:00";
 
@@ -19,7 +19,7 @@ const ACCEPTED: &str =
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
-/// Text that is not a timestamp: what is wrong, and what is accepted.
+/// Why a text is not a timestamp: what is wrong, and what is accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct TimeError(String);
@@ -30,22 +30,27 @@ impl Timestamp {
     /// 9999-12-31T23:59:59.999999Z
     pub const MAX: Self = Self(253_402_300_799_999_999);
 
-    /// The instant `micros` after the epoch, if its year has four digits.
+    /// The instant `micros` microseconds after 1970-01-01T00:00:00Z; none: it is outside the years 0000 to
+    /// 9999.
     pub fn from_micros(micros: i64) -> Option<Self> {
         (Self::MIN.0..=Self::MAX.0).contains(&micros).then_some(Self(micros))
     }
 
-    /// The nearest instant that can be stored.
+    /// The instant `micros` microseconds after 1970-01-01T00:00:00Z, or the nearest one in the years 0000 to
+    /// 9999.
     pub fn clamped(micros: i64) -> Self {
         Self(micros.clamp(Self::MIN.0, Self::MAX.0))
     }
 
-    /// Microseconds since the epoch.
+    /// Microseconds since 1970-01-01T00:00:00Z.
     pub fn micros(self) -> i64 {
         self.0
     }
 
-    /// Reads RFC 3339 with any offset; digits finer than a microsecond are cut off.
+    /// Parses RFC 3339 with any offset. Digits finer than a microsecond are cut off.
+    ///
+    /// # Errors
+    /// If `text` is not RFC 3339, or its year in UTC is not from 0000 to 9999.
     pub fn parse(text: &str) -> Result<Self, TimeError> {
         match Self::parse_stored(text.as_bytes()) {
             Some(at) => Ok(at),
@@ -53,7 +58,7 @@ impl Timestamp {
         }
     }
 
-    /// Reads the stored text alone: most timestamps are in it, and it is read much faster than any other.
+    /// Parses only the stored form, much faster than [`Timestamp::parse`]; most timestamps have this form.
     pub fn parse_stored(text: &[u8]) -> Option<Self> {
         if !is_stored_text(text) {
             return None;
@@ -76,7 +81,7 @@ impl Timestamp {
         Day(self.0.div_euclid(MICROS_PER_DAY) as i32)
     }
 
-    /// The stored text, as ASCII.
+    /// The stored form, as ASCII.
     pub fn text(self) -> [u8; TEXT_LEN] {
         let mut text = *b"0000-00-00T00:00:00.000000Z";
         let date = NaiveDate::from_epoch_days(self.day().0).unwrap_or_default();
@@ -110,13 +115,13 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Whether `text` has the shape of a stored timestamp; it may still name a day or an hour that is not.
+/// Whether `text` has the shape of a stored timestamp. Its day or hour may still be one that does not exist.
 pub fn is_stored_text(text: &[u8]) -> bool {
     const SHAPE: &[u8; TEXT_LEN] = b"dddd-dd-ddTdd:dd:5d.ddddddZ";
     text.len() == TEXT_LEN
         && text.iter().zip(SHAPE).all(|(byte, shape)| match shape {
             b'd' => byte.is_ascii_digit(),
-            // A leap second is stored as the instant that follows.
+            // No stored timestamp has the second 60: a leap second is stored as the next second.
             b'5' => (b'0'..=b'5').contains(byte),
             _ => byte == shape,
         })
@@ -129,10 +134,10 @@ fn put_digits(place: &mut [u8], mut number: u32) {
     }
 }
 
-/// The instant, and whether finer digits were cut off.
+/// The instant, and whether digits finer than a microsecond were cut off.
 fn parse_instant(text: &str, accepted: &str) -> Result<(Timestamp, bool), TimeError> {
     let wrong = || TimeError(format!("{} is not a timestamp; accepted is {accepted}", quoted(text)));
-    // chrono also takes a space or other signs where RFC 3339 has `T`, `+` and `-`.
+    // chrono also accepts a space instead of `T`, and other characters for `+` and `-`.
     if !text.is_ascii() || !matches!(text.as_bytes().get(10), Some(b'T' | b't')) {
         return Err(wrong());
     }
@@ -140,14 +145,14 @@ fn parse_instant(text: &str, accepted: &str) -> Result<(Timestamp, bool), TimeEr
     let finer = at.timestamp_subsec_nanos() % 1000 != 0;
     let at = Timestamp::from_micros(at.timestamp_micros()).ok_or_else(|| {
         TimeError(format!(
-            "{} is too far away; accepted is a time in the years 0000 to 9999 of UTC",
+            "{} is out of range; accepted is a time in the years 0000 to 9999 in UTC",
             quoted(text)
         ))
     })?;
     Ok((at, finer))
 }
 
-/// The start of `text` as JSON text: errors stay short, and on one line, whatever the caller sent.
+/// The start of `text`, quoted as in JSON. So a message stays short and on one line, whatever the text is.
 pub fn quoted(text: &str) -> String {
     const SHOWN: usize = 60;
     let (shown, more) = match text.char_indices().nth(SHOWN) {
@@ -157,10 +162,14 @@ pub fn quoted(text: &str) -> String {
     serde_json::to_string(shown).unwrap_or_default() + more
 }
 
-/// A bound of a filter: RFC 3339, or a bare date, which stands for all of its UTC day.
+/// Parses a bound of a filter: RFC 3339, or a date, which means the whole day in UTC.
 ///
-/// The range holds the instants that the text names: one, or a day's. Digits finer than a microsecond
-/// round inwards, so that a bound never lets in what it excludes; the range may then be empty.
+/// Returns the instants that the text stands for: one, or those of a day. If it has digits finer than a
+/// microsecond, the start is rounded up and the end is cut off, so that neither bound lets in an instant that
+/// it excludes. The range is then empty.
+///
+/// # Errors
+/// If `text` is neither a date nor accepted by [`Timestamp::parse`].
 pub fn parse_bound(text: &str) -> Result<RangeInclusive<Timestamp>, TimeError> {
     if let Some(day) = Day::parse(text) {
         return Ok(day.first()..=day.last());
@@ -175,7 +184,7 @@ pub fn parse_bound(text: &str) -> Result<RangeInclusive<Timestamp>, TimeError> {
 pub struct Day(i32);
 
 impl Day {
-    /// Reads `YYYY-MM-DD`.
+    /// Parses `YYYY-MM-DD`; none: it is another text, or no day of the calendar.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
         let shaped = bytes.len() == 10
@@ -191,7 +200,7 @@ impl Day {
         Some(Self(date.to_epoch_days()))
     }
 
-    /// Days since the epoch.
+    /// Days since 1970-01-01.
     pub fn number(self) -> i32 {
         self.0
     }
@@ -247,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused_with_what_is_accepted() {
+    fn other_texts_are_invalid_and_the_error_says_what_is_accepted() {
         for text in [
             "2026-11-23",
             "2026-11-23T06:30:00",
@@ -285,7 +294,7 @@ mod tests {
 
     #[cfg(feature = "std")]
     #[test]
-    fn the_systems_times_have_microseconds() {
+    fn times_of_the_system_are_converted_to_microseconds() {
         use std::time::{Duration, UNIX_EPOCH};
         let text = |time| Timestamp::from(time).to_string();
         assert_eq!(text(UNIX_EPOCH), "1970-01-01T00:00:00.000000Z");
@@ -312,7 +321,9 @@ mod tests {
         }
 
         #[test]
-        fn what_is_read_fast_is_read_the_same(text in "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]\\.[0-9]{6}Z") {
+        fn the_fast_parser_reads_what_the_general_one_reads(
+            text in "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]\\.[0-9]{6}Z",
+        ) {
             let slow = parse_instant(&text, "").ok().map(|(at, _)| at);
             prop_assert_eq!(Timestamp::parse(&text).ok(), slow);
             if let Some(fast) = Timestamp::parse_stored(text.as_bytes()) {

@@ -1,27 +1,27 @@
-//! The columns of the table, made from the list of an event's fields.
+//! The columns of the table, from the list of an event's fields.
 
 use audit_format::event::{Field, Kind};
 
-/// The table, found by the search path.
+/// The table's name. The search path says in which schema it is.
 pub const TABLE: &str = "tool_audit_events";
 
 /// The type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
-    /// A number that the database gives each row.
+    /// A number that the database assigns to each row.
     Position,
-    /// A time with its zone.
+    /// An instant.
     Time,
     /// Text.
     Text,
-    /// A whole number of 64 bits without a sign.
+    /// A whole number from 0 to 2^64 - 1.
     Number,
     /// A UUID.
     Uuid,
 }
 
 impl Type {
-    /// As a column is declared.
+    /// The type in a column's declaration.
     pub fn sql(self) -> &'static str {
         match self {
             Self::Position => "BIGSERIAL",
@@ -43,11 +43,11 @@ impl From<Kind> for Type {
     }
 }
 
-/// What the store gives an event, behind the event's fields.
+/// The columns of what the store adds to an event. They follow those of the event's fields.
 const STAMP: [(&str, Type); 4] =
     [("event_id", Type::Uuid), ("chain", Type::Uuid), ("seq", Type::Number), ("hash", Type::Text)];
 
-/// The columns that are written, in their order: all but `id`, which the database numbers.
+/// The columns that an insert writes, in their order: all except `id`, which the database assigns.
 pub fn written() -> impl Iterator<Item = (&'static str, Type)> {
     Field::ALL.into_iter().map(|field| (field.name(), field.kind().into())).chain(STAMP)
 }
@@ -57,12 +57,12 @@ pub fn columns() -> impl Iterator<Item = (&'static str, Type)> {
     std::iter::once(("id", Type::Position)).chain(written())
 }
 
-/// Whether rows have values for the column.
+/// Whether an insert writes the column.
 pub fn is_written(column: &str) -> bool {
     written().any(|(name, _)| name == column)
 }
 
-/// Whether an event may have no value for the column.
+/// Whether an event can be without a value for the column.
 pub(crate) fn is_optional(column: &str) -> bool {
     Field::named(column).is_some_and(|field| field.kind() == Kind::Optional)
 }

@@ -1,4 +1,4 @@
-//! What an error of the server means for a statement, and how that is put in words.
+//! What an error of the server means for a statement, and the messages about it.
 
 use crate::column::{self, TABLE};
 use crate::table;
@@ -13,24 +13,24 @@ pub struct ServerError<'e> {
     pub message: &'e str,
     /// The detail.
     pub detail: Option<&'e str>,
-    /// The context in which it happened, such as a trigger.
+    /// Where it happened, such as in a trigger.
     pub context: Option<&'e str>,
-    /// The column.
+    /// The column that it is about.
     pub column: Option<&'e str>,
-    /// The constraint.
+    /// The constraint that it is about.
     pub constraint: Option<&'e str>,
-    /// The function of the server that reported it.
+    /// The function in the server's source code that reported it.
     pub routine: Option<&'e str>,
 }
 
-/// Whom the failure is about, as messages name it.
+/// How messages name the server, the user and the database.
 #[derive(Clone, Debug)]
 pub struct Names {
     /// Host and port, such as `127.0.0.1:5432`.
     pub server: String,
-    /// Such as `the user "audit"`.
+    /// The user, such as `the user "audit"`.
     pub user: String,
-    /// Such as `database "audit"`.
+    /// The database, such as `database "audit"`.
     pub database: String,
 }
 
@@ -39,62 +39,63 @@ pub struct Names {
 enum Meaning {
     /// The database refuses a row.
     Refused,
-    /// The statement may be carried out later.
+    /// The same statement may succeed later.
     Unavailable,
-    /// It would fail again.
+    /// The same statement would fail again.
     Other,
 }
 
-/// Why a statement was not carried out, in words.
+/// Why a statement failed, as a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// It may be carried out later.
+    /// The same statement may succeed later.
     Unavailable(String),
-    /// It would fail again.
+    /// The same statement would fail again.
     Other(String),
 }
 
 impl ServerError<'_> {
-    /// Why the database refuses a row of the statement, without the values of the row; none where the error is about
+    /// Why the database refuses a row of the statement, without the row's values; none: the error is about
     /// something else.
     pub fn refusal(&self) -> Option<String> {
         (meaning(self) == Meaning::Refused).then(|| reason(self))
     }
 
-    /// What the server said, if it would say the same again.
+    /// The server's message, if the same statement would fail again.
     pub fn lasting(&self) -> Option<String> {
         (meaning(self) != Meaning::Unavailable).then(|| reason(self))
     }
 
-    /// Whether a prepared statement is not known, is another's, or has a name that is taken.
+    /// Whether the server session is not the expected one: a prepared statement is unknown, is another one,
+    /// or its name is taken.
     pub fn meets_another_session(&self) -> bool {
         // invalid_sql_statement_name, duplicate_prepared_statement, protocol_violation
         ["26000", "42P05", "08P01"].contains(&self.code)
     }
 
-    /// Whether the server only reads now: another has taken over.
+    /// Whether the server has become read-only, because another one has taken over.
     pub fn only_reads(&self) -> bool {
         self.code == "25006"
     }
 
-    /// Whether a privilege or the schema of the table is missing.
+    /// Whether a privilege or the table's schema is missing.
     pub fn is_denied(&self) -> bool {
         // insufficient_privilege, invalid_schema_name
         ["42501", "3F000"].contains(&self.code)
     }
 
-    /// Whether the server cannot do this with such a table.
+    /// Whether the server does not support the statement for such a table.
     pub fn is_not_supported(&self) -> bool {
         self.code == "0A000"
     }
 
-    /// Whether the table is not, or no longer, as the statement needs it.
+    /// Whether the table is missing, or lacks something that the statement needs.
     pub fn lacks_table(&self) -> bool {
         // undefined_table, undefined_column, and invalid_column_reference: no unique index for ON CONFLICT
         ["42P01", "42703", "42P10"].contains(&self.code)
     }
 
-    /// Whether a text of the database is not in its encoding.
+    /// Whether a stored text is not valid in the database's encoding.
     pub fn is_not_in_encoding(&self) -> bool {
         self.code == "22021"
     }
@@ -104,7 +105,7 @@ impl ServerError<'_> {
         self.code == "22P05"
     }
 
-    /// Why the statement was not carried out.
+    /// The message about the failed statement.
     pub fn explain(&self, names: &Names) -> Reason {
         let Names { server, user, database } = names;
         let message = one_line(self.message);
@@ -127,20 +128,21 @@ impl ServerError<'_> {
                 format!("there is no {database} ({server}); create it, or name another in the database URL")
             }
             "42501" => format!(
-                "{user} lacks a privilege: {message}; grant it SELECT and INSERT on {TABLE} and USAGE on its \
-                 sequence"
+                "{user} lacks a privilege: {message}; grant the user SELECT and INSERT on {TABLE}, and USAGE \
+                 on the sequence of its column id"
             ),
             "2200H" => format!(
-                "the table {TABLE} takes no more rows: {message}; let its owner run: ALTER TABLE {TABLE} ALTER COLUMN id \
-                 TYPE BIGINT, and ALTER SEQUENCE … AS BIGINT NO MAXVALUE for that sequence"
+                "the table {TABLE} takes no more rows: {message}; let its owner run: ALTER TABLE {TABLE} \
+                 ALTER COLUMN id TYPE BIGINT, and ALTER SEQUENCE … AS BIGINT NO MAXVALUE for that sequence"
             ),
-            code => format!("the database refuses the statement ({server}): {message} (SQLSTATE {code})"),
+            code => format!("the database cannot run the statement ({server}): {message} (SQLSTATE {code})"),
         })
     }
 }
 
 fn meaning(error: &ServerError<'_>) -> Meaning {
-    // A row-level policy refuses a row with the code of a missing privilege. Messages may be in any language.
+    // A row-level security policy that refuses a row has the SQLSTATE of a missing privilege. The message
+    // cannot tell them apart, because it may be in any language.
     if error.code == "42501" && error.routine == Some("ExecWithCheckOptions") {
         return Meaning::Refused;
     }
@@ -156,21 +158,22 @@ fn meaning(error: &ServerError<'_>) -> Meaning {
     }
 }
 
-/// The column that may not be NULL, if no row has a value for it. What a trigger stores elsewhere depends on the row.
+/// The column that may not be NULL, if no row has a value for it. An error with a context is not such a one:
+/// what a trigger stores elsewhere depends on the row.
 fn unwritten<'e>(error: &ServerError<'e>) -> Option<&'e str> {
     // not_null_violation
     let column = error.column.filter(|_| error.code == "23502")?;
     (error.context.is_none() && !column::is_written(column)).then_some(column)
 }
 
-/// The server's message. Its detail may have the values of the row, and is left out but where it names what stands in
-/// the way of an upgrade.
+/// The server's message, without the values of the row. The detail may have such values, so it is left out,
+/// except where it names what prevents an upgrade.
 fn reason(error: &ServerError<'_>) -> String {
     let mut text = one_line(error.message);
     if let Some(detail) = error.detail.filter(|_| error.is_not_supported()) {
         text.push_str(&format!(" ({})", one_line(detail)));
     }
-    // Values that cannot be read as something are in the message itself, in quotes.
+    // Messages about invalid values quote them.
     if error.code.starts_with("22") {
         text = without_quoted(&text);
     }
@@ -182,8 +185,8 @@ fn reason(error: &ServerError<'_>) -> String {
     text
 }
 
-/// The text without what is between its first and its last quote: a value may have some itself. Those of PostgreSQL's
-/// translations count too.
+/// The text without what is between its first and its last quote: a quoted value may contain quotes itself.
+/// Also knows the quotes of PostgreSQL's translations.
 fn without_quoted(text: &str) -> String {
     let is_quote = |sign| matches!(sign, '"' | '«' | '»' | '„' | '“' | '”');
     match (text.split_once(is_quote), text.rsplit_once(is_quote)) {
@@ -192,7 +195,7 @@ fn without_quoted(text: &str) -> String {
     }
 }
 
-/// `text` without line breaks.
+/// The text on one line.
 pub fn one_line(text: &str) -> String {
     text.split(['\r', '\n']).map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
@@ -202,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_message_quotes_is_left_out_in_any_language() {
+    fn quoted_values_are_left_out_of_messages_in_any_language() {
         for (text, expected) in [
             (r#"invalid input syntax for type integer: "a"b""#, "invalid input syntax for type integer: …"),
             ("ungültige Eingabesyntax für Typ integer: »abc«", "ungültige Eingabesyntax für Typ integer: …"),

@@ -1,4 +1,4 @@
-//! Writing: one statement for a batch of any size, which leaves rows as they are that are there already.
+//! Inserting: one statement for a batch of any size. Rows that are in the table already stay as they are.
 
 use crate::column::{TABLE, Type, written};
 use crate::row::{Row, Timestamptz};
@@ -6,7 +6,7 @@ use audit_format::event::{Field, Value};
 use std::sync::LazyLock;
 use uuid::Uuid;
 
-/// The statement. Its parameters are the [`arrays`] of a batch, in their order.
+/// The statement. Its parameters are the [`arrays`] of a batch.
 pub fn sql() -> &'static str {
     static INSERT: LazyLock<String> = LazyLock::new(|| {
         let names = list(|_, name, _| name.into());
@@ -21,7 +21,8 @@ pub fn sql() -> &'static str {
     &INSERT
 }
 
-/// How a value of a batch becomes one of the column. Numbers of 64 bits without a sign come as text.
+/// The cast from a parameter's type to the column's. Numbers are sent as text, because they have up to 64
+/// bits without a sign.
 fn cast(kind: Type) -> &'static str {
     match kind {
         Type::Position | Type::Number => "::numeric",
@@ -29,24 +30,25 @@ fn cast(kind: Type) -> &'static str {
     }
 }
 
+/// A list of something for each column that is written.
 fn list(of: impl Fn(usize, &str, Type) -> String) -> String {
     written().enumerate().map(|(n, (name, kind))| of(n, name, kind)).collect::<Vec<_>>().join(", ")
 }
 
-/// The values of a batch for one column.
+/// The values of one column, for all rows of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Array<'r> {
     /// TIMESTAMPTZ[]
     Times(Vec<Timestamptz>),
     /// TEXT[]
     Texts(Vec<Option<&'r str>>),
-    /// TEXT[], of whole numbers.
+    /// TEXT[], with whole numbers.
     Numbers(Vec<Option<String>>),
     /// UUID[]
     Uuids(Vec<Option<Uuid>>),
 }
 
-/// The values of a batch, for each column that is written.
+/// The values of a batch: an array for each column that is written, in their order.
 pub fn arrays<'r>(rows: impl Iterator<Item = &'r Row<'r>> + Clone) -> Vec<Array<'r>> {
     let mut arrays: Vec<Array<'r>> = Vec::with_capacity(written().count());
     for field in Field::ALL {

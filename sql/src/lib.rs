@@ -1,6 +1,6 @@
-//! The SQL of audit-store: what the table `tool_audit_events` has to be, the statements that fill and read it, how its
-//! rows become events, and what a server's errors mean. It has no input or output, so that any host can use it over
-//! whatever driver it has.
+//! The SQL of audit-store: what the table `tool_audit_events` must be like, the statements that write and
+//! read it, how its rows become events, and what the server's errors mean. It has no input or output, so that
+//! a host can use it with any PostgreSQL driver.
 //!
 //! ```
 //! use audit_format::query::{Filter, PageRequest, Query};

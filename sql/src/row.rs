@@ -1,4 +1,4 @@
-//! Rows: an event on its way into the table, and an entry on its way out of it.
+//! Rows: an event that is inserted into the table, and an entry that is read from it.
 
 use audit_format::cursor::{Key, Position};
 use audit_format::event::{Event, Field, Kind};
@@ -8,27 +8,33 @@ use audit_format::time::Timestamp;
 use std::borrow::Cow;
 use uuid::Uuid;
 
-/// What becomes a row.
+/// A row to insert.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row<'e> {
     /// The event.
     pub event: Event<'e>,
-    /// When it happened.
+    /// The instant of the event's `ts`.
     pub at: Timestamptz,
-    /// Under which it is stored once.
+    /// The unique key: a row whose key is in the table is not inserted again.
     pub event_id: Uuid,
-    /// Where it stands in its chain; none: it is another writer's, which is in no chain.
+    /// The entry's place in its chain; none: another writer's event, which is in no chain.
     pub stamp: Option<Stamp<'e>>,
 }
 
 impl<'e> Row<'e> {
-    /// The row of an entry, or what is wrong with it.
+    /// The row of an entry.
+    ///
+    /// # Errors
+    /// If its `ts` is not a timestamp.
     pub fn of_entry(event: Event<'e>, stamp: Stamp<'e>) -> Result<Self, String> {
         let at = instant(&event)?;
         Ok(Self { event, at, event_id: stamp.id, stamp: Some(stamp) })
     }
 
-    /// The row of another writer's event, or what is wrong with it. Under its key it is stored once.
+    /// The row of another writer's event, with a unique key for it.
+    ///
+    /// # Errors
+    /// If its `ts` is not a timestamp.
     pub fn of_foreign(event: Event<'e>, key: Uuid) -> Result<Self, String> {
         let at = instant(&event)?;
         Ok(Self { event, at, event_id: key, stamp: None })
@@ -39,8 +45,8 @@ fn instant(event: &Event<'_>) -> Result<Timestamptz, String> {
     Timestamp::parse(&event.ts).map(Timestamptz::from).map_err(|error| format!("ts: {error}"))
 }
 
-/// A time as PostgreSQL sends and takes it: microseconds since 2000-01-01T00:00:00Z, of which the least and the
-/// greatest number are the infinities. PostgreSQL's text has no year 0000.
+/// A time in PostgreSQL's binary form: microseconds since 2000-01-01T00:00:00Z. The least and the greatest
+/// number mean the infinities. The text form is not used, because it has no year 0000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timestamptz(pub i64);
 
@@ -48,7 +54,7 @@ impl Timestamptz {
     /// 2000-01-01T00:00:00Z in microseconds since 1970.
     const EPOCH: i64 = 946_684_800_000_000;
 
-    /// The time, if it is one that events have.
+    /// The time as a timestamp; none: no event can have it.
     pub fn timestamp(self) -> Option<Timestamp> {
         Timestamp::from_micros(self.0.checked_add(Self::EPOCH)?)
     }
@@ -60,14 +66,14 @@ impl From<Timestamp> for Timestamptz {
     }
 }
 
-/// The values of a row that a statement of [`select`](crate::select) has found, by the number of their column.
+/// A row that a statement of [`select`](crate::select) returns. Columns are numbered from 0.
 pub trait Cells {
     /// Why a value cannot be read.
     type Error;
 
     /// A TIMESTAMPTZ.
     fn time(&self, column: usize) -> Result<Option<Timestamptz>, Self::Error>;
-    /// A TEXT, or a BYTEA of which the bytes that are not UTF-8 are replaced.
+    /// A TEXT, or a BYTEA whose bytes that are not UTF-8 are replaced.
     fn text(&self, column: usize) -> Result<Option<String>, Self::Error>;
     /// A UUID.
     fn uuid(&self, column: usize) -> Result<Option<Uuid>, Self::Error>;
@@ -77,7 +83,7 @@ pub trait Cells {
     fn boolean(&self, column: usize) -> Result<Option<bool>, Self::Error>;
 }
 
-/// The numbers of the columns that follow the event's fields.
+/// The numbers of the columns after those of the event's fields.
 const EVENT_ID: usize = Field::ALL.len();
 const CHAIN: usize = EVENT_ID + 1;
 const SEQ: usize = CHAIN + 1;
@@ -85,12 +91,12 @@ const HASH: usize = SEQ + 1;
 const POSITION: usize = HASH + 1;
 const OWN: usize = POSITION + 1;
 
-/// An entry that was found.
+/// An entry that was read from the table.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// Its place in the order.
+    /// Its place in the order of the read.
     pub key: Key,
-    /// The event, with the stamp if a store wrote it.
+    /// The event, with its stamp if a store wrote it.
     pub entry: Parsed<'static>,
 }
 
@@ -103,10 +109,10 @@ impl Found {
     }
 }
 
-/// The entry of a row; none where its time is none that events have.
+/// The entry of a row; none: no event can have its time.
 ///
 /// # Errors
-/// Where a value cannot be read.
+/// If a value cannot be read.
 pub fn read<C: Cells>(row: &C) -> Result<Option<Found>, C::Error> {
     let Some(at) = row.time(0)?.and_then(Timestamptz::timestamp) else { return Ok(None) };
     let mut event = Event::default();
@@ -118,7 +124,7 @@ pub fn read<C: Cells>(row: &C) -> Result<Option<Found>, C::Error> {
                 row.text(column)?.map_or(Json::Null, |text| Json::Text(text.into()))
             }
         };
-        // A value of the field's own kind is never refused.
+        // This cannot fail, because the value is of the field's kind.
         let _ = event.set(field, value);
     }
     let ids = if row.boolean(OWN)? == Some(true) { row.uuid(EVENT_ID)?.zip(row.uuid(CHAIN)?) } else { None };
@@ -136,7 +142,7 @@ pub fn read<C: Cells>(row: &C) -> Result<Option<Found>, C::Error> {
     }))
 }
 
-/// A NUMERIC as the nearest number that an event can have.
+/// A NUMERIC as the nearest whole number from 0 to 2^64 - 1. Decimals are cut off.
 fn number(text: Option<String>) -> u64 {
     let text = text.unwrap_or_default();
     let whole = text.split('.').next().unwrap_or_default();

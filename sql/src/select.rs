@@ -1,5 +1,5 @@
-//! Reading: a page by its position in the order, never by counting rows, so that what others write meanwhile neither
-//! repeats an entry nor hides one.
+//! Reading: a page starts after the key of the page before, and not after a number of rows. So rows that
+//! others insert meanwhile neither repeat entries nor hide them.
 
 use crate::column::TABLE;
 use crate::row::Timestamptz;
@@ -9,16 +9,18 @@ use audit_format::query::Query;
 use audit_format::time::Timestamp;
 use uuid::Uuid;
 
-/// Whether a row is in a chain. The identifier of zeros stands for none in a cursor.
+/// The condition that a store wrote a row. An identifier of zeros does not count, because in a cursor it
+/// means that there is none.
 const OWN: &str = "(num_nulls(event_id, chain, seq, hash) = 0 \
                    AND event_id <> '00000000-0000-0000-0000-000000000000')";
 
-/// Where another writer's row stands among those of its time. Without an `id` that is its place in the table, above
-/// all that are numbered; it stays where it is until somebody writes the row anew.
+/// The position of another writer's row, which orders those of the same time: its `id`. A row without an `id`
+/// comes after those with one, in the order of its place in the table, which stays the same until the row is
+/// updated.
 const POSITION: &str = "coalesce(id::bigint, (1::bigint << 62) + ((ctid::text::point)[0]::bigint << 16) \
                         + (ctid::text::point)[1]::bigint)";
 
-/// A value of a statement.
+/// The value of a parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     /// TIMESTAMPTZ
@@ -31,18 +33,18 @@ pub enum Value {
     Uuid(Uuid),
 }
 
-/// The statement of a page.
+/// The statement that reads a page.
 #[derive(Clone, Debug)]
 pub struct Select {
     matching: Conditions,
-    /// What follows the conditions.
+    /// The SQL after the conditions.
     rest: String,
-    /// Counts the matching rows whose time is none that events have; it belongs to the first page.
-    uncounted: Option<Conditions>,
+    /// The conditions of matching rows whose time no event can have. They are counted with the first page.
+    timeless: Option<Conditions>,
 }
 
 impl Select {
-    /// The statement; none where nothing can match.
+    /// The statement of the page that `query` asks for; none: no row can match.
     pub fn new(query: &Query) -> Option<Self> {
         let (first, last) = query.span();
         let mut matching = Conditions::default();
@@ -50,13 +52,13 @@ impl Select {
             return None;
         }
         let (past, future) = (query.from == Timestamp::MIN, query.to == Timestamp::MAX);
-        let uncounted = query.after.is_none().then(|| Conditions::uncounted(query, past, future));
+        let timeless = query.after.is_none().then(|| Conditions::timeless(query, past, future));
         matching.compare("ts >=", Value::Time(first.into()));
         matching.compare("ts <=", Value::Time(last.into()));
         if let Some(after) = query.after {
             matching.after(&after, query.order);
         }
-        // One more tells whether there is a next page.
+        // One row more than the page's limit shows whether there is a next page.
         let more = i64::try_from(query.limit).unwrap_or(i64::MAX).saturating_add(1);
         let more = matching.value(Value::Integer(more));
         let direction = if query.order == Order::OldestFirst { "ASC" } else { "DESC" };
@@ -64,11 +66,11 @@ impl Select {
             "ORDER BY ts {direction}, own {direction}, CASE WHEN {OWN} THEN NULL ELSE {POSITION} END \
              {direction}, event_id {direction} LIMIT {more}",
         );
-        Some(Self { matching, rest, uncounted: uncounted.flatten() })
+        Some(Self { matching, rest, timeless: timeless.flatten() })
     }
 
-    /// The statement, whose rows [`read`](crate::row::read) takes: with the texts, or with their bytes in the
-    /// database's encoding.
+    /// The SQL, whose rows [`read`](crate::row::read) takes. It returns texts, or with `bytes` their bytes in
+    /// the database's encoding.
     pub fn sql(&self, bytes: bool) -> String {
         let text = |name: &str| match bytes {
             true => format!("convert_to({name}, getdatabaseencoding())"),
@@ -88,25 +90,25 @@ impl Select {
         )
     }
 
-    /// The values of the statement, in the order of its parameters.
+    /// The values of the parameters, in their order.
     pub fn values(&self) -> &[Value] {
         &self.matching.values
     }
 
-    /// Counts the rows that match, but whose time is none that events have: it belongs to the first page. None: there
-    /// is nothing to count.
+    /// The statement that counts matching rows whose time no event can have, and its values. It is for the
+    /// first page. None: there is nothing to count.
     pub fn count_of_timeless(&self) -> Option<(String, &[Value])> {
-        let conditions = self.uncounted.as_ref()?;
+        let conditions = self.timeless.as_ref()?;
         Some((format!("SELECT count(*) FROM {TABLE} WHERE {}", conditions.sql()), &conditions.values))
     }
 
-    /// Whether it looks for a text that not every encoding has.
+    /// Whether it filters by a text that is not ASCII, which the database's encoding may lack.
     pub fn is_beyond_ascii(&self) -> bool {
         self.matching.beyond_ascii
     }
 }
 
-/// What a row has to be; all values are parameters.
+/// Conditions on rows. All values are parameters.
 #[derive(Clone, Debug, Default)]
 struct Conditions {
     parts: Vec<String>,
@@ -119,7 +121,7 @@ impl Conditions {
         self.parts.join(" AND ")
     }
 
-    /// The placeholder of a value.
+    /// Adds a value, and returns its placeholder.
     fn value(&mut self, value: Value) -> String {
         self.values.push(value);
         format!("${}", self.values.len())
@@ -130,23 +132,24 @@ impl Conditions {
         self.parts.push(format!("{left} {value}"));
     }
 
-    /// The texts that fields have to hold. False: no row can match.
+    /// Adds the texts that fields must have. False: no row can match.
     fn texts(&mut self, query: &Query) -> bool {
         for (field, text) in query.texts() {
             let column = field.name();
             if text.is_empty() && field.kind() != Kind::Optional {
-                // What is missing is read as empty.
+                // NULL is read as an empty text.
                 self.parts.push(format!("({column} = '' OR {column} IS NULL)"));
             } else {
                 self.compare(&format!("{column} ="), Value::Text(text.to_owned()));
             }
         }
         self.beyond_ascii = query.texts().any(|(_, text)| !text.is_ascii());
-        // PostgreSQL has no text with this character, and takes none.
+        // PostgreSQL's texts cannot have this character, not even as parameters.
         !query.texts().any(|(_, text)| text.contains('\0'))
     }
 
-    /// The rows after this one, at its time or later in the order.
+    /// Adds that rows come after this key in the order. The caller has limited their time to the key's or
+    /// later in the order.
     fn after(&mut self, key: &Key, order: Order) {
         let at = self.value(Value::Time(key.at.into()));
         let rest = match (key.id, order) {
@@ -167,8 +170,8 @@ impl Conditions {
         self.parts.push(format!("({rest})"));
     }
 
-    /// The rows that match but for a time that no event has, in the direction in which the filter sets no bound.
-    fn uncounted(query: &Query, past: bool, future: bool) -> Option<Self> {
+    /// The matching rows whose time no event can have, in each direction without a bound in the filter.
+    fn timeless(query: &Query, past: bool, future: bool) -> Option<Self> {
         if !past && !future {
             return None;
         }

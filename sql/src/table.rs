@@ -1,10 +1,10 @@
-//! What the table is, what it lacks, and the statements that add that. Other programs may have made it, with the first
-//! fifteen columns and other types.
+//! What the table is like, what it lacks, and the statements that add that. Another program may have created
+//! it, with only the columns of an event's fields, and with other types.
 
 use crate::column::{self, TABLE, Type, columns};
 use std::collections::HashMap;
 
-/// The columns of each index, and whether it is a unique one.
+/// The columns of each index, and whether it is unique.
 const INDEXES: [(&str, bool); 5] = [
     ("ts", false),
     ("tool,ts", false),
@@ -14,14 +14,15 @@ const INDEXES: [(&str, bool); 5] = [
 ];
 
 impl Type {
-    /// Whether a column can hold all values of this type.
+    /// Whether the column can hold all values of this type.
     fn fits(self, column: &Column) -> bool {
         match self {
-            // Any other than whole numbers is a problem.
+            // `Table::problem` checks it.
             Self::Position => true,
             Self::Time => column.base == "timestamptz" && column.modifier < 0,
             Self::Text => column.base == "text",
-            // https://github.com/postgres/postgres/blob/REL_18_0/src/backend/utils/adt/numeric.c: make_numeric_typmod
+            // https://github.com/postgres/postgres/blob/REL_18_0/src/backend/utils/adt/numeric.c:
+            // make_numeric_typmod
             Self::Number => {
                 let (precision, scale) = ((column.modifier - 4) >> 16, (column.modifier - 4) & 0x7ff);
                 column.base == "numeric" && (column.modifier < 0 || precision - scale >= 20)
@@ -30,7 +31,7 @@ impl Type {
         }
     }
 
-    /// The value of a column of another type.
+    /// The expression that converts a column of another type.
     fn converted(self, name: &str, column: &Column) -> String {
         match self {
             Self::Time if column.base == "timestamp" => format!("{name} AT TIME ZONE 'UTC'"),
@@ -39,45 +40,47 @@ impl Type {
     }
 }
 
-/// A column as it is.
+/// A column of the existing table.
 #[derive(Debug)]
 struct Column {
-    /// The name of its type, or of what its domain is made of.
+    /// The name of its type; for a domain, of the domain's base type.
     base: String,
-    /// The precision or length of the type; -1: none.
+    /// The type modifier, such as a length or a precision; -1: none.
     modifier: i32,
     not_null: bool,
-    /// Whether it may not be NULL, by itself or by its domain, and nothing gives it a value where none is given: no
-    /// default, no identity and no trigger.
-    demanded: bool,
+    /// Whether an insert must give it a value: the column or its domain is NOT NULL, and there is no default,
+    /// no identity and no trigger.
+    required: bool,
 }
 
-/// The table as it is.
+/// The table as it was found.
 #[derive(Debug)]
 pub struct Table {
-    /// Who asks.
+    /// The current role.
     pub role: String,
-    /// The schema that the table is in, or would be created in.
+    /// The schema of the table, or the one in which it would be created; empty: there is none.
     pub schema: String,
-    /// Whether it is a table: `r` and `p` are; none: there is nothing of that name.
+    /// The kind of relation, as in `pg_class.relkind`: `r` and `p` are tables; none: there is no relation of
+    /// the name.
     kind: Option<String>,
     columns: HashMap<String, Column>,
-    /// The columns of its indexes that have an order, such as `tool,ts`, and whether they are unique.
+    /// The columns of each B-tree index, such as `tool,ts`, and whether it is unique.
     indexes: Vec<(String, bool)>,
 }
 
-/// What a table lacks.
+/// What the table lacks.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Lack {
     /// In words, such as `the column event_id`.
     pub what: Vec<String>,
     /// The statements that add it.
     pub sql: Vec<String>,
-    /// Whether nothing but speed depends on it.
+    /// Whether the table can be used without it, only more slowly.
     pub only_speed: bool,
 }
 
-/// Finds out what the table is: a row of five columns, for [`Table::new`]. Any role may read these catalogs.
+/// The query for what the table is like. It returns one row, with the arguments of [`Table::new`]. Any role
+/// may read these catalogs.
 pub const INSPECT: &str = "
     SELECT current_user::text,
            coalesce(n.nspname, current_schema(), '')::text,
@@ -104,12 +107,13 @@ pub const INSPECT: &str = "
                JOIN pg_catalog.pg_am m ON m.oid = x.relam AND m.amname = 'btree'
                WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL
            ), '{}')
-    FROM (SELECT pg_catalog.to_regclass('tool_audit_events') AS oid) sought
-    LEFT JOIN pg_catalog.pg_class c ON c.oid = sought.oid
+    FROM (SELECT pg_catalog.to_regclass('tool_audit_events') AS oid) named
+    LEFT JOIN pg_catalog.pg_class c ON c.oid = named.oid
     LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace";
 
 impl Table {
-    /// The table of which [`INSPECT`] told: who asks, the schema, the kind of relation, its columns and its indexes.
+    /// The table from the row that [`INSPECT`] returns: the current role, the schema, the kind of relation,
+    /// its columns and its indexes.
     pub fn new(
         role: String,
         schema: String,
@@ -119,11 +123,11 @@ impl Table {
     ) -> Self {
         let column = |text: String| {
             let mut parts = text.rsplitn(5, ' ');
-            let demanded = parts.next()? == "true";
+            let required = parts.next()? == "true";
             let not_null = parts.next()? == "true";
             let modifier = parts.next()?.parse().ok()?;
             let base = parts.next()?.to_owned();
-            Some((parts.next()?.to_owned(), Column { base, modifier, not_null, demanded }))
+            Some((parts.next()?.to_owned(), Column { base, modifier, not_null, required }))
         };
         let index = |text: String| match text.strip_suffix(" unique") {
             Some(columns) => (columns.to_owned(), true),
@@ -138,47 +142,50 @@ impl Table {
         }
     }
 
-    /// What no upgrade would change.
+    /// A problem that no upgrade solves, if there is one.
     pub fn problem(&self) -> Option<String> {
         if !matches!(self.kind.as_deref(), None | Some("r" | "p")) {
             return Some(format!(
-                "{TABLE} in the schema \"{}\" is not a table; accepted is one",
+                "{TABLE} in the schema \"{}\" is not a table; accepted is a table, or no relation of this \
+                 name",
                 self.schema
             ));
         }
         let id = &self.columns.get("id")?.base;
         (!["int2", "int4", "int8"].contains(&id.as_str())).then(|| {
             format!(
-                "the column id of the table {TABLE} is of the type {id}; accepted is one of whole numbers"
+                "the column id of the table {TABLE} is of the type {id}; accepted are SMALLINT, INTEGER and \
+                 BIGINT"
             )
         })
     }
 
-    /// What no row could be written for.
+    /// A column that keeps all rows from being inserted, if there is one, and what to do about it.
     pub fn unwritable(&self) -> Option<String> {
-        let demanded = |(name, column): &(&String, &Column)| column.demanded && !column::is_written(name);
-        let (name, _) = self.columns.iter().filter(demanded).min_by_key(|(name, _)| *name)?;
+        let required = |(name, column): &(&String, &Column)| column.required && !column::is_written(name);
+        let (name, _) = self.columns.iter().filter(required).min_by_key(|(name, _)| *name)?;
         Some(match name.as_str() {
             "id" => format!(
-                "the column id of the table {TABLE} may not be NULL and has neither a default nor an identity; accepted \
-                 is one that PostgreSQL numbers; with a number n that is above those of its rows, let its owner run: \
-                 ALTER TABLE {TABLE} ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (START WITH n)"
+                "the column id of the table {TABLE} may not be NULL and has neither a default nor an \
+                 identity; accepted is a column that PostgreSQL numbers; let the table's owner run this, \
+                 with an n greater than all its ids: ALTER TABLE {TABLE} ALTER COLUMN id ADD GENERATED BY \
+                 DEFAULT AS IDENTITY (START WITH n)"
             ),
             name => unwritten(name),
         })
     }
 
-    /// Whether there is one.
+    /// Whether a relation of the name exists.
     pub fn exists(&self) -> bool {
         self.kind.is_some()
     }
 
-    /// Whether its rows are in others.
+    /// Whether it is a partitioned table.
     pub fn is_partitioned(&self) -> bool {
         self.kind.as_deref() == Some("p")
     }
 
-    /// What it lacks; none: it is complete.
+    /// What the table lacks; none: it is complete.
     pub fn lack(&self) -> Option<Lack> {
         let mut lack = Lack { only_speed: true, ..Lack::default() };
         if self.exists() {
@@ -201,11 +208,11 @@ impl Table {
     }
 
     fn compare_columns(&self, lack: &mut Lack) {
-        // In one statement, because each may write the whole table anew.
+        // All in one statement, because each may rewrite the whole table.
         let mut actions = Vec::new();
         for (name, kind) in columns() {
             match self.columns.get(name) {
-                // There may be rows, which have none.
+                // Without NOT NULL: existing rows have no value.
                 None => {
                     lack.what.push(format!("the column {name}"));
                     actions.push(format!("ADD COLUMN {name} {}", kind.sql()));
@@ -232,24 +239,25 @@ impl Table {
     }
 }
 
-/// What is wrong with a column that may not be NULL, where no row has a value for it.
+/// The message about a column that may not be NULL, and that no event has a value for.
 pub fn unwritten(column: &str) -> String {
     format!(
-        "the column {column} of the table {TABLE} may not be NULL and has no default, and no event has a value for it; \
-         give it one, or let the table's owner run: ALTER TABLE {TABLE} ALTER COLUMN {column} DROP NOT NULL"
+        "the column {column} of the table {TABLE} may not be NULL and has no default, and no event has a \
+         value for it; give it a default, or let the table's owner run: ALTER TABLE {TABLE} ALTER COLUMN \
+         {column} DROP NOT NULL"
     )
 }
 
-/// That there is no place for the table.
+/// The message that there is no schema for the table.
 pub fn without_schema(role: &str) -> String {
     format!(
-        "the search path names no schema that exists and that the user \"{role}\" may use, so there is none for the \
-         table {TABLE}; create one that it names, or name another, as with options=-csearch_path%3Dpublic in the \
-         database URL"
+        "the search path names no schema that exists and that the user \"{role}\" may use, so there is no \
+         schema for the table {TABLE}; create a schema that it names, or name another one, such as with \
+         options=-csearch_path%3Dpublic in the database URL"
     )
 }
 
-/// Whether the index does what one on these columns would.
+/// Whether the index can be used in place of one on these columns.
 fn serves((has, is_unique): &(String, bool), columns: &str, unique: bool) -> bool {
     if unique {
         return *is_unique && has == columns;

@@ -1,6 +1,6 @@
-//! The newest events, in memory. They end with the instance.
+//! The newest events, in memory. They are gone when the instance ends.
 
-use crate::backend::{Backend, Refused};
+use crate::backend::{Backend, Rejected};
 use crate::batch::Batch;
 use crate::error::Error;
 use crate::selection::Selection;
@@ -10,7 +10,7 @@ use alloc::collections::VecDeque;
 use audit_format::cursor::Position;
 use audit_format::query::Query;
 
-/// The most bytes of lines that are kept: what the guest's memory is sized for.
+/// The most bytes of lines that are kept: the guest's memory is sized for this.
 const MAX_BYTES: usize = 96 << 20;
 
 pub struct Memory {
@@ -20,14 +20,15 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Keeps the `limit` events that were written last, or as many as there is room for.
+    /// Keeps the `limit` events that were written last, or fewer if their lines are larger than
+    /// [`MAX_BYTES`].
     pub fn new(limit: usize) -> Self {
         Self { limit, bytes: 0, lines: VecDeque::new() }
     }
 }
 
 impl Backend for Memory {
-    fn append(&mut self, batch: &Batch) -> Result<(), Refused> {
+    fn append(&mut self, batch: &Batch) -> Result<(), Rejected> {
         for (_, line) in batch.lines() {
             self.bytes += line.len();
             self.lines.push_back(line.into());

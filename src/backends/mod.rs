@@ -1,4 +1,4 @@
-//! The backends: where events are kept, one file or folder each.
+//! The backends, one file or folder each.
 
 mod auto;
 mod jsonl;
@@ -7,7 +7,7 @@ mod null;
 mod postgres;
 mod rows;
 
-use crate::backend::{Backend, Left};
+use crate::backend::{Backend, Leftover};
 use crate::host::Host;
 use crate::settings::{BackendKind, Settings};
 use alloc::boxed::Box;
@@ -15,19 +15,19 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 use uuid::Uuid;
 
-/// Sets up the backend that the settings name, for the instance of this chain. It takes on what those before it
-/// have left in its folder.
+/// Opens the backend of the settings, for the instance of this chain. `auto` takes over what earlier backends
+/// of the instance have left in its folder.
 pub fn open<H: Host + 'static>(
     settings: &Settings,
     chain: Uuid,
-    left: &mut Vec<Left>,
+    leftovers: &mut Vec<Leftover>,
     host: &Rc<H>,
 ) -> Box<dyn Backend> {
     match settings.backend {
         BackendKind::Memory => Box::new(memory::Memory::new(settings.memory_limit)),
         BackendKind::Jsonl => Box::new(jsonl::Jsonl::new(host.folder(&settings.jsonl_dir), settings)),
         BackendKind::Postgres => Box::new(postgres::Postgres::new(Rc::clone(host), settings)),
-        BackendKind::Auto => Box::new(auto::Auto::new(Rc::clone(host), chain, settings, left)),
+        BackendKind::Auto => Box::new(auto::Auto::new(Rc::clone(host), chain, settings, leftovers)),
         BackendKind::Null => Box::new(null::Null),
     }
 }

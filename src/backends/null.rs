@@ -1,6 +1,6 @@
-//! Auditing is off: events are checked and counted, and not kept.
+//! Auditing is off: events are checked and counted, but not kept.
 
-use crate::backend::{Backend, Refused};
+use crate::backend::{Backend, Rejected};
 use crate::batch::Batch;
 use crate::error::Error;
 use crate::sink::{End, Sink};
@@ -9,7 +9,7 @@ use audit_format::query::Query;
 pub struct Null;
 
 impl Backend for Null {
-    fn append(&mut self, _: &Batch) -> Result<(), Refused> {
+    fn append(&mut self, _: &Batch) -> Result<(), Rejected> {
         Ok(())
     }
 

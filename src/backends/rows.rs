@@ -1,10 +1,10 @@
-//! What the backends with a database share: lines become rows, and rows a page, joined with the lines that are
-//! not in the database yet.
+//! What the backends with a database share: inserting lines as rows, and reading a page that joins rows with
+//! lines that are not in the database yet.
 
 use crate::accounting::DropReason;
 use crate::batch::Batch;
 use crate::error::Error;
-use crate::host::{Host, Row, Rows, SinkError};
+use crate::host::{DatabaseError, Host, Row, Rows};
 use crate::selection::Selection;
 use crate::sink::{End, Found, Sink};
 use crate::warnings::Topic;
@@ -18,55 +18,56 @@ use audit_format::read::parse_stored;
 use audit_format::time::Timestamp;
 use uuid::Uuid;
 
-/// A page of so many bytes may be shorter than asked for: the next part could take as much as a page.
+/// A page with this many bytes may be returned with fewer entries than its limit: another round of reading
+/// could take as much memory as a page again.
 const FILLED_BYTES: usize = 1 << 20;
 
-/// A line that is not in the database, and never will be.
+/// A line that the database refuses, or that cannot become a row.
 pub struct Refusal<'l> {
     /// The line, with its newline.
     pub line: &'l [u8],
-    /// Whose it is, if it is a line of a store.
+    /// The chain of the line; none: no store wrote it.
     pub chain: Option<Uuid>,
-    /// Why.
+    /// Why it is refused.
     pub reason: String,
 }
 
 impl Refusal<'_> {
-    /// The topic of its warning.
+    /// The topic of warnings about refused lines.
     pub const TOPIC: Topic = Topic::Dropped(DropReason::Unwritable);
 }
 
-/// The row of a line; none: it is not a line of a store.
-fn row(line: &[u8]) -> Option<Parsed<'_>> {
+/// The row of a line; none: no store wrote it.
+fn parse_row(line: &[u8]) -> Option<Parsed<'_>> {
     let parsed = parse_stored(core::str::from_utf8(line).ok()?).ok()?;
     parsed.stamp.is_some().then_some(parsed)
 }
 
-/// The stamp of a line of a store.
+/// The stamp of a line; none: no store wrote it.
 pub fn stamp(line: &[u8]) -> Option<Stamp<'_>> {
-    row(line)?.stamp
+    parse_row(line)?.stamp
 }
 
-/// Stores the lines, and returns those that are refused.
-pub fn insert<'l, H: Host>(host: &H, lines: &[&'l [u8]]) -> Result<Vec<Refusal<'l>>, SinkError> {
+/// Inserts the lines, and returns those that are refused. Empty lines are skipped.
+pub fn insert<'l, H: Host>(host: &H, lines: &[&'l [u8]]) -> Result<Vec<Refusal<'l>>, DatabaseError> {
     let mut refusals = Vec::new();
-    let mut kept: Vec<(&[u8], Option<Uuid>)> = Vec::with_capacity(lines.len());
+    let mut sent: Vec<(&[u8], Option<Uuid>)> = Vec::with_capacity(lines.len());
     let mut rows: Vec<Parsed<'_>> = Vec::with_capacity(lines.len());
     for line in lines.iter().copied().filter(|line| !line.trim_ascii().is_empty()) {
-        match row(line) {
+        match parse_row(line) {
             Some(row) => {
-                kept.push((line, row.stamp.as_ref().map(|stamp| stamp.chain)));
+                sent.push((line, row.stamp.as_ref().map(|stamp| stamp.chain)));
                 rows.push(row);
             }
             None => {
-                let reason = "it is not a line of this store".to_string();
+                let reason = "it is not a JSON object with id, chain, seq and hash".to_string();
                 refusals.push(Refusal { line, chain: None, reason });
             }
         }
     }
     if !rows.is_empty() {
         for refused in host.insert(rows)? {
-            if let Some((line, chain)) = kept.get(refused.index).copied() {
+            if let Some((line, chain)) = sent.get(refused.index).copied() {
                 refusals.push(Refusal { line, chain, reason: refused.reason });
             }
         }
@@ -74,21 +75,21 @@ pub fn insert<'l, H: Host>(host: &H, lines: &[&'l [u8]]) -> Result<Vec<Refusal<'
     Ok(refusals)
 }
 
-/// Stores what waits, in batches, as long as there are at least `least` lines. `refused` gets the lines that are
-/// refused. An error leaves what waits where it is.
+/// Inserts waiting lines in batches, as long as at least `least` of them wait. `on_refusal` gets the lines
+/// that are refused. On an error, the lines that were not inserted keep waiting.
 pub fn send<H: Host>(
     host: &H,
     waiting: &mut Batch,
     batch_size: usize,
     least: usize,
-    refused: &mut dyn FnMut(&Refusal<'_>),
-) -> Result<(), SinkError> {
+    on_refusal: &mut dyn FnMut(&Refusal<'_>),
+) -> Result<(), DatabaseError> {
     let mut sent = 0;
     let mut result = Ok(());
     while sent < waiting.len() && waiting.len() - sent >= least {
         let lines: Vec<&[u8]> = waiting.lines().skip(sent).take(batch_size).map(|(_, line)| line).collect();
         match insert(host, &lines) {
-            Ok(refusals) => refusals.iter().for_each(&mut *refused),
+            Ok(refusals) => refusals.iter().for_each(&mut *on_refusal),
             Err(error) => {
                 result = Err(error);
                 break;
@@ -100,8 +101,9 @@ pub fn send<H: Host>(
     result
 }
 
-/// Hands the sink the page of what is in the database and of the lines that `offer` adds: that is asked first, so that
-/// what moves into the database meanwhile is seen twice rather than never, and given once.
+/// Reads a page that joins the rows of the database with the lines that `offer` adds. `offer` is called
+/// before the database: a line that moves into the database meanwhile is then found twice instead of never,
+/// and its duplicate is removed.
 pub fn read<H: Host>(
     host: &H,
     query: &Query,
@@ -110,31 +112,32 @@ pub fn read<H: Host>(
 ) -> Result<End, Error> {
     let mut query = query.clone();
     let mut sink = Measured { sink, bytes: 0 };
-    let mut whole = End::default();
+    let mut total = End::default();
     loop {
         let mut page = Selection::new(&query);
         offer(&mut page)?;
         let Rows { rows, next, skipped } = host.select(&query)?;
         for row in &rows {
-            take(&mut page, row);
+            take_row(&mut page, row);
         }
         if let Some(key) = key_of(next, query.order)? {
             page.end_with(key);
         }
-        let doubles = page.remove_doubles();
-        let (count, part) = page.finish(&mut sink);
-        whole.skipped += part.skipped + skipped;
-        whole.unreadable.extend(part.unreadable);
-        whole.next = part.next;
+        let duplicates = page.remove_duplicates();
+        let (count, end) = page.finish(&mut sink);
+        total.skipped += end.skipped + skipped;
+        total.unreadable.extend(end.unreadable);
+        total.next = end.next;
         query.limit -= count;
-        query.after = part.next;
-        if doubles == 0 || query.limit == 0 || query.after.is_none() || sink.bytes > FILLED_BYTES {
-            return Ok(whole);
+        query.after = end.next;
+        // Where duplicates were removed, another round fills the page up.
+        if duplicates == 0 || query.limit == 0 || query.after.is_none() || sink.bytes > FILLED_BYTES {
+            return Ok(total);
         }
     }
 }
 
-/// A sink, and how many bytes of lines it took.
+/// A sink, and how many bytes of lines it has taken.
 struct Measured<'s> {
     sink: &'s mut dyn Sink,
     bytes: usize,
@@ -147,14 +150,16 @@ impl Sink for Measured<'_> {
     }
 }
 
-/// What a cursor of the host stands for.
-pub fn key_of(cursor: Option<String>, order: Order) -> Result<Option<Key>, SinkError> {
+/// The key of a cursor of the host.
+pub fn key_of(cursor: Option<String>, order: Order) -> Result<Option<Key>, DatabaseError> {
     let Some(cursor) = cursor else { return Ok(None) };
     let key = Key::from_cursor(&cursor, order);
-    key.map(Some).ok_or_else(|| SinkError::Other(format!("the host's cursor `{cursor}` is none")))
+    key.map(Some)
+        .ok_or_else(|| DatabaseError::Other(format!("the host returned an invalid cursor `{cursor}`")))
 }
 
-fn take(page: &mut Selection<'_>, Row { entry, position }: &Row) {
+/// Offers a row to the page; one without a valid `ts` is skipped.
+fn take_row(page: &mut Selection<'_>, Row { entry, position }: &Row) {
     let Ok(at) = Timestamp::parse(&entry.event.ts) else {
         page.skip();
         return;
@@ -173,11 +178,11 @@ fn take(page: &mut Selection<'_>, Row { entry, position }: &Row) {
     page.take(key, line.trim_ascii());
 }
 
-impl From<SinkError> for Error {
-    fn from(error: SinkError) -> Self {
+impl From<DatabaseError> for Error {
+    fn from(error: DatabaseError) -> Self {
         match error {
-            SinkError::Unavailable(text) => Self::Unavailable(text),
-            SinkError::NotConfigured | SinkError::Other(_) => Self::Other(error.to_string()),
+            DatabaseError::Unavailable(text) => Self::Unavailable(text),
+            DatabaseError::NotConfigured | DatabaseError::Other(_) => Self::Other(error.to_string()),
         }
     }
 }

@@ -3,7 +3,7 @@ use crate::settings::BackendKind;
 use crate::testing::{NOON, TestHost, assert_balanced, event_at, read_page, read_tools};
 use alloc::collections::BTreeSet;
 use audit_format::cursor::Order;
-use audit_format::event::Field;
+use audit_format::event::{Event, Field};
 use proptest::prelude::*;
 
 fn open(host: &TestHost, kind: BackendKind) -> Store<TestHost> {
@@ -12,13 +12,13 @@ fn open(host: &TestHost, kind: BackendKind) -> Store<TestHost> {
     store
 }
 
-/// What such a backend needs.
+/// A host with what the backend needs.
 fn host_for(kind: BackendKind) -> TestHost {
     if kind.needs_database() { TestHost::with_database(NOON) } else { TestHost::at(NOON) }
 }
 
 #[test]
-fn the_environment_sets_up_and_what_is_wrong_in_it_is_a_warning() {
+fn the_environment_chooses_the_backend_and_an_invalid_value_is_a_warning() {
     for (value, backend, warnings) in
         [("memory", "memory", 0), ("", "jsonl", 0), ("Postgres!", "jsonl", 1), ("auto", "jsonl", 1)]
     {
@@ -42,7 +42,7 @@ fn the_default_folder_is_in_the_repository() {
 }
 
 #[test]
-fn a_wrong_configuration_names_the_setting_and_changes_nothing() {
+fn an_invalid_configuration_names_the_setting_and_changes_nothing() {
     let host = TestHost::at(NOON);
     let mut store = open(&host, BackendKind::Memory);
     store.write(event_at("", "kept"));
@@ -74,7 +74,7 @@ fn memory_keeps_the_newest() {
 }
 
 #[test]
-fn a_closed_store_counts_refuses_and_opens_again() {
+fn a_closed_store_drops_and_rejects_events_until_it_is_configured_again() {
     for kind in BackendKind::ALL {
         let mut store = open(&host_for(kind), kind);
         store.write(event_at("", "a"));
@@ -94,7 +94,7 @@ fn a_closed_store_counts_refuses_and_opens_again() {
 }
 
 #[test]
-fn a_batch_is_taken_whole_or_not_at_all() {
+fn a_batch_is_accepted_or_rejected_as_a_whole() {
     for kind in BackendKind::ALL {
         let mut store = open(&host_for(kind), kind);
         let batch = [event_at("", "a"), event_at("tomorrow", "b"), event_at("", "c")];
@@ -114,7 +114,7 @@ fn a_batch_is_taken_whole_or_not_at_all() {
 }
 
 #[test]
-fn a_cursor_of_another_order_or_none_at_all_is_refused() {
+fn a_cursor_of_another_order_and_invalid_cursors_and_bounds_are_rejected() {
     let mut store = open(&TestHost::at(NOON), BackendKind::Memory);
     for tool in ["a", "b"] {
         store.write(event_at("", tool));
@@ -140,7 +140,7 @@ fn a_cursor_of_another_order_or_none_at_all_is_refused() {
     }
 }
 
-/// Instants around a midnight, so that days, ties and late events are common.
+/// Instants around a midnight, so that several days, equal instants and late events are common.
 fn instants() -> impl Strategy<Value = String> {
     (-3_i64..=3, 0_i64..3, -2_i64..=2).prop_map(|(day, micros, hours)| {
         let midnight = Timestamp::parse("2028-02-29T00:00:00Z").unwrap().micros();
@@ -152,10 +152,10 @@ fn instants() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// The same events in every backend that keeps them, read in pages of any size, are what a plain list
-    /// says; lines of another writer among them.
+    /// All backends that keep events return the same entries as a filtered and sorted list does, in pages of
+    /// any size. The daily files also have lines of another writer.
     #[test]
-    fn reads_are_what_a_plain_list_says(
+    fn reads_return_what_a_filtered_and_sorted_list_has(
         events in proptest::collection::vec((instants(), 0..3_usize, 0..3_usize), 0..40),
         foreign in proptest::collection::vec((instants(), 0..3_usize), 0..6),
         from in proptest::option::of(instants()),
@@ -174,7 +174,8 @@ proptest! {
                     let local_day = &ts[..10];
                     let req_id = format!("foreign{n}");
                     let line = format!(
-                        "{{ \"req_id\" : \"{req_id}\", \"ts\":\"{ts}\", \"tool\": {}, \"agent_id\":\"sh\"}}\n",
+                        "{{ \"req_id\" : \"{req_id}\", \"ts\":\"{ts}\", \"tool\": {}, \
+                         \"agent_id\":\"sh\"}}\n",
                         serde_json::to_string(NAMES[*tool]).unwrap().replace('é', "\\u00e9"),
                     );
                     host.append(&format!("tool_audit_{local_day}.jsonl"), line.as_bytes());
@@ -211,15 +212,15 @@ proptest! {
                 let page = read_page(&mut store, filter.clone(), &request).unwrap();
                 prop_assert_eq!(page.skipped, 0);
                 prop_assert!(page.events.len() <= limit as usize);
-                let ids = page.events.into_iter().map(|event| (event.ts.into_owned(), event.req_id.into_owned()));
-                found.extend(ids);
+                let ids = |event: Event<'_>| (event.ts.into_owned(), event.req_id.into_owned());
+                found.extend(page.events.into_iter().map(ids));
                 request.cursor = page.next;
                 if request.cursor.is_none() {
                     break;
                 }
             }
-            // Lines of other writers with one `ts` come in the order of their place, which the list does not
-            // know: their names are compared as a set.
+            // Lines of other writers with the same `ts` come in the order of their position, which the list
+            // does not have. So their names are only compared as a set.
             let own = |name: &str| if name.starts_with("foreign") { String::new() } else { name.to_string() };
             let found_in_order: Vec<_> = found.iter().map(|(ts, name)| (ts.clone(), own(name))).collect();
             let expected_in_order: Vec<_> =

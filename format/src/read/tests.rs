@@ -15,8 +15,8 @@ const CHAIN: Uuid = Uuid::from_u128(0x01934c5e_7b1a_7000_8000_000000000001);
 fn line(event: Event<'_>, seq: u64) -> Result<Vec<u8>, Invalid> {
     let mut out = Vec::new();
     encode(&Dated::new(event, Timestamp::clamped(0))?, ID, CHAIN, seq, &mut out)?;
-    let whole = 0..out.len();
-    leaf::seal(&mut out, core::iter::once(whole));
+    let range = 0..out.len();
+    leaf::seal(&mut out, core::iter::once(range));
     Ok(out)
 }
 
@@ -39,7 +39,7 @@ fn a_sent_line_may_use_the_older_names_and_carry_a_stamp() {
 }
 
 #[test]
-fn a_wrong_line_names_the_field_and_what_is_accepted() {
+fn an_invalid_line_names_the_field_and_what_is_accepted() {
     for (text, field, reason) in [
         (r#"{"duration_ms":-5}"#, "duration_ms", "found the number -5; accepted is a whole number from 0"),
         (r#"{"duration_ms":1.5}"#, "duration_ms", "found the number 1.5"),
@@ -85,7 +85,7 @@ prop_compose! {
     }
 }
 
-/// Lines that are nearly right: fields in any order, some twice, with all kinds of values and spaces.
+/// Lines that are valid or nearly so: fields in any order, some twice, with all kinds of values and spaces.
 fn json_like() -> impl Strategy<Value = String> {
     let name = prop_oneof![
         8 => proptest::sample::select(Field::NAMES.to_vec()).prop_map(String::from),
@@ -108,11 +108,11 @@ fn json_like() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn what_is_encoded_is_read_back(event in events(), seq in any::<u64>()) {
+    fn an_encoded_event_is_read_back(event in events(), seq in any::<u64>()) {
         let line = line(event.clone(), seq).unwrap();
         let line = String::from_utf8(line).unwrap();
         let parsed = parse_stored(&line).unwrap();
-        prop_assert_eq!(&parse_any(&line, Unknown::Refused).unwrap(), &parsed);
+        prop_assert_eq!(&parse_any(&line, UnknownFields::Invalid).unwrap(), &parsed);
         prop_assert_eq!(&parsed.event, &event);
         let stamp = parsed.stamp.unwrap();
         prop_assert_eq!((stamp.id, stamp.chain, stamp.seq), (ID, CHAIN, seq));
@@ -129,10 +129,10 @@ proptest! {
     }
 
     #[test]
-    fn the_shortcut_reads_what_serde_reads(text in json_like()) {
+    fn the_fast_parser_reads_what_serde_json_reads(text in json_like()) {
         if let Some(parsed) = plain::parse(&text) {
-            prop_assert_eq!(&parse_any(&text, Unknown::PassedOver).unwrap(), &parsed);
-            prop_assert_eq!(&parse_any(&text, Unknown::Refused).unwrap(), &parsed);
+            prop_assert_eq!(&parse_any(&text, UnknownFields::Ignored).unwrap(), &parsed);
+            prop_assert_eq!(&parse_any(&text, UnknownFields::Invalid).unwrap(), &parsed);
         }
     }
 

@@ -1,8 +1,8 @@
-//! The daily files of a folder, and how a batch gets into those of its days, whole or not at all.
+//! The daily files of a folder. A batch is written to the files of its days, all of it or nothing.
 
 use super::daily_file::DailyFile;
-use crate::accounting::DropReason;
-use crate::backend::Refused;
+use crate::accounting::{DropReason, events};
+use crate::backend::Rejected;
 use crate::batch::Batch;
 use crate::error::Error;
 use crate::host::{File, FileError, Folder};
@@ -12,24 +12,24 @@ use audit_format::names;
 use audit_format::time::Day;
 use core::ops::Range;
 
-/// How many files stay open to append to: late events come for days long past.
+/// How many files stay open for appending: late events may belong to many different days.
 const OPEN_FILES: usize = 16;
 
 /// The daily files of a folder.
 pub struct DailyFiles<F: Folder> {
     pub folder: F,
-    /// Whether the disk has to have a batch before it counts as written.
+    /// Whether a batch only counts as written once it is synced to the disk.
     synced: bool,
-    /// The file that was used last comes last.
+    /// The file that was used last is the last one.
     open: Vec<DailyFile<F::File>>,
 }
 
-/// Lines of a batch that follow each other and belong to one day.
+/// Consecutive lines of a batch that belong to one day.
 struct Run {
     day: Day,
-    /// Which of the batch.
+    /// Their range in the batch.
     lines: Range<usize>,
-    /// The size of the file before they were appended; `None`: they were not.
+    /// The size of the file before they were appended; `None`: the append was not tried.
     start: Option<u64>,
 }
 
@@ -38,12 +38,12 @@ impl<F: Folder> DailyFiles<F> {
         Self { folder, synced, open: Vec::new() }
     }
 
-    /// Writes all lines of the batch to the files of their days, or none.
-    pub fn write(&mut self, batch: &Batch) -> Result<(), Refused> {
+    /// Writes all lines of the batch to the files of their days, or rejects all.
+    pub fn write(&mut self, batch: &Batch) -> Result<(), Rejected> {
         let mut runs = runs(batch);
         for at in 0..runs.len() {
             if let Err(error) = self.write_run(batch, &mut runs[at]) {
-                return Err(self.take_back(batch, &runs, error));
+                return Err(self.roll_back(batch, &runs, error));
             }
         }
         Ok(())
@@ -58,29 +58,35 @@ impl<F: Folder> DailyFiles<F> {
         result.map_err(|e| self.access("append to", &names::daily(run.day), &e))
     }
 
-    fn take_back(&mut self, batch: &Batch, runs: &[Run], error: Error) -> Refused {
+    /// Removes the lines of all runs again, the last run first, and says how many lines of the batch stay
+    /// nevertheless.
+    fn roll_back(&mut self, batch: &Batch, runs: &[Run], error: Error) -> Rejected {
         let lines: Vec<&[u8]> = batch.lines().map(|(_, line)| line).collect();
         let mut stored = 0;
         for run in runs.iter().rev() {
             let Some(start) = run.start else { continue };
             let Ok((file, _)) = self.file(run.day) else { continue };
-            let left = file.take_back(start, &lines[run.lines.clone()]).unwrap_or(run.lines.len());
-            if left > 0 {
-                // The runs before stay too: what is stored is the beginning of the batch.
-                stored = run.lines.start + left;
+            // A run whose rollback fails counts as stored.
+            let kept = file.roll_back(start, &lines[run.lines.clone()]).unwrap_or(run.lines.len());
+            if kept > 0 {
+                // The earlier runs stay too, so that the stored lines are the first of the batch.
+                stored = run.lines.start + kept;
                 break;
             }
         }
         let error = match error {
-            Error::Access(text) if stored > 0 => {
-                Error::Access(format!("{text}; the first {stored} events of the batch are stored"))
+            Error::Access(text) if stored == 1 => {
+                Error::Access(format!("{text}; the first event of the batch is stored"))
+            }
+            Error::Access(text) if stored > 1 => {
+                Error::Access(format!("{text}; the first {} of the batch are stored", events(stored)))
             }
             error => error,
         };
-        Refused { stored, reason: DropReason::Unwritable, error }
+        Rejected { stored, reason: DropReason::Unwritable, error }
     }
 
-    /// The day's file, open to append to, and its size.
+    /// The day's file, open for appending, and its size.
     fn file(&mut self, day: Day) -> Result<(&mut DailyFile<F::File>, u64), Error> {
         let known = self.open.iter().position(|file| file.day == day).map(|place| self.open.remove(place));
         let known = known.filter(|known| self.folder.holds(&names::daily(day), &known.file));
@@ -110,6 +116,7 @@ impl<F: Folder> DailyFiles<F> {
     }
 }
 
+/// The runs of a batch, in its order.
 fn runs(batch: &Batch) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for (line, (at, _)) in batch.lines().enumerate() {

@@ -1,4 +1,4 @@
-//! Scanning the daily files for a page: only those of the days that the page could still take from.
+//! Scanning the daily files for a page: only files whose days the page can still take entries from.
 
 use crate::error::Error;
 use crate::host::{FileError, Folder};
@@ -11,19 +11,20 @@ use audit_format::cursor::Order;
 use audit_format::names;
 use audit_format::time::Day;
 
-/// Offers the page every line in the folder that it could take. `zones` is what was seen in the files by the pages
-/// before.
+/// Offers the page every line in the folder that it could take. `all_zones` are the zone maps that earlier
+/// pages of the read have made.
 pub fn scan(
     folder: &mut impl Folder,
     all_zones: &mut Vec<Zones>,
     page: &mut Selection<'_>,
 ) -> Result<(), Error> {
-    if !page.goes_on() {
-        // Files may have been replaced since, and their lines that are no events are counted anew.
+    if !page.is_continuation() {
+        // A new read: files may have been replaced since the last one, and its skipped lines are counted
+        // anew.
         all_zones.clear();
     }
     for (day, name, is_file) in days(folder, page.order())? {
-        // A writer that rotates by local time is up to a day off.
+        // The file of a writer that rotates by local time has events of up to a day before or after.
         if !page.wants(day.plus(-1).first(), day.plus(1).last()) {
             continue;
         }
@@ -34,7 +35,7 @@ pub fn scan(
             Err(FileError::Other("it is not a regular file".into()))
         };
         match scanned {
-            // Deleted since the folder was listed.
+            // The file was deleted after the folder was listed.
             Ok(()) | Err(FileError::NotFound) => {}
             Err(error) => page.skip_file(format!("cannot read {}/{name}: {error}", folder.path())),
         }
@@ -53,6 +54,7 @@ fn days(folder: &mut impl Folder, order: Order) -> Result<Vec<(Day, String, bool
     Ok(days)
 }
 
+/// The zone map of a day's file.
 fn zones_of(all: &mut Vec<Zones>, day: Day) -> &mut Zones {
     match all.iter().position(|zones| zones.day == day) {
         Some(known) => &mut all[known],

@@ -1,12 +1,12 @@
-//! Daily files of JSON lines, `tool_audit_YYYY-MM-DD.jsonl` by the event's own UTC day, which other instances
-//! and processes may append to and read at the same time.
+//! Daily files of JSON lines, `tool_audit_YYYY-MM-DD.jsonl`. An event goes to the file of its own UTC day.
+//! Other instances and processes may append to the files and read them at the same time.
 
 mod daily_file;
 mod daily_files;
 mod days;
 
-use crate::accounting::DropReason;
-use crate::backend::{Backend, Holdings, Refused};
+use crate::accounting::{DropReason, events};
+use crate::backend::{Backend, Holdings, Rejected};
 use crate::batch::Batch;
 use crate::error::Error;
 use crate::host::Folder;
@@ -20,16 +20,16 @@ use alloc::vec::Vec;
 use audit_format::query::Query;
 use daily_files::DailyFiles;
 
-/// How much waits in memory under `buffered` before it is written without being asked to.
+/// With the durability `buffered`, this many waiting bytes are written without a flush.
 const BUFFER_BYTES: usize = 64 << 10;
 
 pub struct Jsonl<F: Folder> {
     files: DailyFiles<F>,
     buffered: bool,
     queue_limit: usize,
-    /// What waits in memory: nothing, but under `buffered`.
+    /// The lines that wait in memory; always empty except with the durability `buffered`.
     waiting: Batch,
-    /// What was seen in the files.
+    /// The zone maps of the files, for the next page of a read.
     zones: Vec<Zones>,
 }
 
@@ -44,7 +44,7 @@ impl<F: Folder> Jsonl<F> {
         }
     }
 
-    /// Writes what waits; what cannot be written waits on.
+    /// Writes the waiting lines. Lines that cannot be written keep waiting.
     fn write_waiting(&mut self) -> Result<(), Error> {
         if self.waiting.is_empty() {
             return Ok(());
@@ -53,15 +53,15 @@ impl<F: Folder> Jsonl<F> {
         let result = self.files.write(&waiting);
         match &result {
             Ok(()) => waiting.clear(),
-            Err(refused) => waiting.remove_first(refused.stored),
+            Err(rejected) => waiting.remove_first(rejected.stored),
         }
         self.waiting = waiting;
-        result.map_err(|refused| refused.error.with_unstored(self.waiting.len()))
+        result.map_err(|rejected| rejected.error.with_unstored(self.waiting.len()))
     }
 }
 
 impl<F: Folder> Backend for Jsonl<F> {
-    fn append(&mut self, batch: &Batch) -> Result<(), Refused> {
+    fn append(&mut self, batch: &Batch) -> Result<(), Rejected> {
         if !self.buffered {
             return self.files.write(batch);
         }
@@ -69,14 +69,14 @@ impl<F: Folder> Backend for Jsonl<F> {
             let written = self.write_waiting();
             if self.waiting.is_full_for(batch, self.queue_limit) {
                 let why = written.err().map_or_else(String::new, |error| format!(": {error}"));
-                let error =
-                    Error::Unavailable(format!("the queue of {} events is full{why}", self.queue_limit));
-                return Err(Refused { stored: 0, reason: DropReason::QueueFull, error });
+                let text = format!("the queue of {} is full{why}", events(self.queue_limit));
+                let error = Error::Unavailable(text);
+                return Err(Rejected { stored: 0, reason: DropReason::QueueFull, error });
             }
         }
         self.waiting.extend(batch);
         if self.waiting.size() >= BUFFER_BYTES {
-            // The lines are taken either way; `flush` says why they still wait.
+            // The batch is accepted either way. If writing fails, the next flush returns the error.
             let _ = self.write_waiting();
         }
         Ok(())
@@ -91,7 +91,7 @@ impl<F: Folder> Backend for Jsonl<F> {
     }
 
     fn read(&mut self, query: &Query, sink: &mut dyn Sink) -> Result<End, Error> {
-        // What cannot be written is seen all the same.
+        // Lines that cannot be written are read from memory.
         let _ = self.write_waiting();
         let mut page = Selection::new(query);
         self.waiting.offer_to(&mut page);

@@ -14,7 +14,7 @@ fn store(host: &TestHost) -> Store<TestHost> {
     Store::new(host.clone())
 }
 
-/// The tools of all entries, in order, and how much was skipped.
+/// The tools of all entries, in their order, and the number of skipped lines.
 fn tools(store: &mut Store<TestHost>) -> (Vec<String>, u64) {
     let page = read_page(store, Filter::default(), &PageRequest::default()).unwrap();
     assert_eq!(page.lines.lines().count(), page.events.len());
@@ -44,7 +44,7 @@ fn an_event_goes_to_the_file_of_its_own_utc_day() {
 }
 
 #[test]
-fn a_torn_tail_costs_that_line_alone_also_when_it_tears_while_the_file_is_open() {
+fn a_truncated_line_costs_no_other_line_even_while_the_file_is_open() {
     let host = TestHost::at(NOON);
     host.set_file(TODAY, "{\"ts\":\"2026-11-23T0");
     let mut store = store(&host);
@@ -57,11 +57,11 @@ fn a_torn_tail_costs_that_line_alone_also_when_it_tears_while_the_file_is_open()
 }
 
 #[test]
-fn a_line_that_is_torn_between_the_pieces_of_a_batch_hides_none_of_it() {
+fn a_truncated_line_between_the_pieces_of_a_batch_hides_no_line_of_it() {
     for appends in 0..5 {
         for (theirs, skipped) in [("{\"ts\":\"2026-11-2", 1), ("{\"ts\":\"2026-11-23T12:00:00Z\"}\n", 0)] {
             let host = TestHost::at(NOON);
-            host.0.borrow_mut().between = Some((appends, theirs.into()));
+            host.0.borrow_mut().appended_in_between = Some((appends, theirs.into()));
             let mut store = store(&host);
             let batch = (0..60).map(|n| event_at("", &format!("{n:02}"))).collect();
             store.write_batch(batch).unwrap();
@@ -76,7 +76,7 @@ fn a_line_that_is_torn_between_the_pieces_of_a_batch_hides_none_of_it() {
 }
 
 #[test]
-fn a_line_that_only_lacks_its_newline_is_read_and_kept() {
+fn a_complete_line_without_a_newline_is_read_and_kept() {
     let host = TestHost::at(NOON);
     host.set_file(TODAY, "{\"ts\":\"2026-11-23T01:00:00Z\",\"tool\":\"whole\"}");
     let mut store = store(&host);
@@ -99,7 +99,7 @@ fn garbage_is_skipped_and_counted() {
 }
 
 #[test]
-fn a_file_that_is_deleted_while_it_is_open_is_made_again() {
+fn a_file_that_is_deleted_while_it_is_open_is_created_again() {
     let host = TestHost::at(NOON);
     let mut store = store(&host);
     store.write(event_at("", "a"));
@@ -109,7 +109,7 @@ fn a_file_that_is_deleted_while_it_is_open_is_made_again() {
 }
 
 #[test]
-fn a_file_that_is_renamed_while_it_is_open_is_made_again() {
+fn a_file_that_is_renamed_while_it_is_open_is_created_again() {
     let host = TestHost::at(NOON);
     let mut store = store(&host);
     store.write(event_at("", "a"));
@@ -119,13 +119,14 @@ fn a_file_that_is_renamed_while_it_is_open_is_made_again() {
 }
 
 #[test]
-fn an_event_that_is_there_to_stay_counts_as_stored_alone() {
+fn an_event_that_cannot_be_rolled_back_counts_as_stored() {
     let host = TestHost::at(NOON);
     host.set_variable("AUDIT_DURABILITY", "synced");
     let mut store = store(&host);
     host.0.borrow_mut().sync_fails = true;
-    store.write(event_at("", "taken back"));
-    host.0.borrow_mut().intruder = Some(b"{\"ts\":\"2026-11-23T12:00:00Z\",\"tool\":\"theirs\"}\n".into());
+    store.write(event_at("", "rolled back"));
+    host.0.borrow_mut().appended_on_failure =
+        Some(b"{\"ts\":\"2026-11-23T12:00:00Z\",\"tool\":\"theirs\"}\n".into());
     store.write(event_at("", "stays"));
     assert_eq!(tools(&mut store).0, ["theirs", "stays"]);
     let counts = store.status().counts;
@@ -134,7 +135,7 @@ fn an_event_that_is_there_to_stay_counts_as_stored_alone() {
 }
 
 #[test]
-fn a_batch_too_large_for_memory_is_refused_whole() {
+fn a_batch_that_is_too_large_is_rejected() {
     let host = TestHost::at(NOON);
     let mut store = store(&host);
     let error = store.write_jsonl(&"{}\n".repeat(100_000)).unwrap_err();
@@ -144,7 +145,7 @@ fn a_batch_too_large_for_memory_is_refused_whole() {
 }
 
 #[test]
-fn garbage_is_counted_once_in_the_pages_of_a_read() {
+fn garbage_is_counted_once_over_the_pages_of_a_read() {
     let host = TestHost::at(NOON);
     for day in 10..20 {
         let line = format!("{{\"ts\":\"2026-11-{day}T01:00:00Z\",\"tool\":\"{day}\"}}\n").repeat(50);
@@ -167,7 +168,7 @@ fn garbage_is_counted_once_in_the_pages_of_a_read() {
 }
 
 #[test]
-fn a_full_disk_takes_all_of_a_batch_or_none() {
+fn on_a_full_disk_a_batch_is_stored_completely_or_not_at_all() {
     let host = TestHost::at(NOON);
     let mut store = store(&host);
     store.write(event_at("", "first"));
@@ -192,12 +193,12 @@ fn a_full_disk_takes_all_of_a_batch_or_none() {
 }
 
 #[test]
-fn what_another_process_wrote_meanwhile_is_never_taken_back() {
+fn what_another_process_appended_meanwhile_is_never_removed() {
     let host = TestHost::at(NOON);
     let mut store = store(&host);
     let theirs = "\n{\"ts\":\"2026-11-23T12:00:01Z\",\"tool\":\"theirs\"}\n";
     host.0.borrow_mut().capacity = Some(6_000);
-    host.0.borrow_mut().intruder = Some(theirs.into());
+    host.0.borrow_mut().appended_on_failure = Some(theirs.into());
     let batch = (0..60).map(|i| event_at("", &i.to_string())).collect();
     let error = store.write_batch(batch).unwrap_err().to_string();
     let (there, skipped) = tools(&mut store);
@@ -213,7 +214,7 @@ fn what_another_process_wrote_meanwhile_is_never_taken_back() {
 }
 
 #[test]
-fn a_line_of_which_only_the_newline_did_not_fit_is_there_if_it_cannot_be_taken_back() {
+fn a_line_that_lacks_only_its_newline_counts_as_stored_if_it_cannot_be_rolled_back() {
     let theirs = "{\"ts\":\"2026-11-23T12:00:01Z\",\"tool\":\"theirs\"}\n";
     let batch = || (0..20).map(|i| event_at("", &i.to_string())).collect();
     let roomy = TestHost::at(NOON);
@@ -222,7 +223,7 @@ fn a_line_of_which_only_the_newline_did_not_fit_is_there_if_it_cannot_be_taken_b
 
     let host = TestHost::at(NOON);
     let mut store = store(&host);
-    host.0.borrow_mut().between = Some((1, theirs.into()));
+    host.0.borrow_mut().appended_in_between = Some((1, theirs.into()));
     host.0.borrow_mut().capacity = Some(size - 1);
     let error = store.write_batch(batch()).unwrap_err().to_string();
     assert!(error.contains("the first 20 events of the batch are stored"), "{error}");
@@ -232,7 +233,7 @@ fn a_line_of_which_only_the_newline_did_not_fit_is_there_if_it_cannot_be_taken_b
 }
 
 #[test]
-fn a_broken_folder_counts_and_warns_for_write_and_is_access_for_the_others() {
+fn a_broken_folder_is_a_warning_for_write_and_an_access_error_for_other_calls() {
     let host = TestHost::at(NOON);
     host.set_variable("AUDIT_JSONL_DIR", "/var/audit");
     let mut store = store(&host);
@@ -262,7 +263,7 @@ fn buffered(host: &TestHost) -> Store<TestHost> {
 }
 
 #[test]
-fn buffered_events_are_pending_until_flush_read_or_their_time() {
+fn buffered_events_are_pending_until_a_flush_a_read_or_the_flush_interval() {
     let host = TestHost::at(NOON);
     let mut store = buffered(&host);
     store.write(event_at("", "a"));
@@ -280,7 +281,7 @@ fn buffered_events_are_pending_until_flush_read_or_their_time() {
 }
 
 #[test]
-fn buffered_events_outlast_a_full_disk_and_the_newest_are_refused() {
+fn buffered_events_survive_a_full_disk_and_a_full_queue_drops_new_events() {
     let host = TestHost::at(NOON);
     let mut store = buffered(&host);
     host.0.borrow_mut().capacity = Some(0);
@@ -299,7 +300,7 @@ fn buffered_events_outlast_a_full_disk_and_the_newest_are_refused() {
 }
 
 #[test]
-fn synced_files_and_the_names_of_new_ones_are_synced() {
+fn synced_events_sync_the_file_and_the_names_of_new_files() {
     let host = TestHost::at(NOON);
     host.set_variable("AUDIT_DURABILITY", "synced");
     let mut store = store(&host);
@@ -310,7 +311,7 @@ fn synced_files_and_the_names_of_new_ones_are_synced() {
 }
 
 #[test]
-fn files_of_other_days_are_not_opened() {
+fn files_of_other_days_are_not_read() {
     let host = TestHost::at(NOON);
     for day in 10..30 {
         host.set_file(
@@ -323,13 +324,14 @@ fn files_of_other_days_are_not_opened() {
         Filter { from_ts: Some("2026-11-20".into()), to_ts: Some("2026-11-20".into()), ..Filter::default() };
     let page = read_page(&mut store, filter, &PageRequest::default()).unwrap();
     assert_eq!(page.events.len(), 100);
-    // The day and its neighbours; parts overlap where a line crosses from one to the next.
+    // The file of the day and of the days beside it. A line that crosses from one part to the next is read
+    // twice.
     let one_file = host.file("tool_audit_2026-11-20.jsonl").len() as u64;
     assert!(host.0.borrow().bytes_read < 9 * one_file);
 }
 
 #[test]
-fn the_pages_of_a_long_read_do_not_each_read_all_of_a_file() {
+fn the_pages_of_a_long_read_do_not_each_read_the_whole_file() {
     for order in [Order::OldestFirst, Order::NewestFirst] {
         let host = TestHost::at(NOON);
         let mut store = store(&host);
@@ -346,7 +348,7 @@ fn the_pages_of_a_long_read_do_not_each_read_all_of_a_file() {
 }
 
 #[test]
-fn a_new_read_relies_on_nothing_that_was_seen_of_a_file_that_was_replaced() {
+fn a_new_read_does_not_rely_on_the_zone_map_of_a_file_that_was_replaced() {
     let host = TestHost::at("2026-11-23T12:00:00Z");
     let write = |hour: u32, count: usize| {
         let event = |day: u32| event_at(&format!("2026-11-{day}T{hour:02}:00:00Z"), "t");
@@ -361,7 +363,7 @@ fn a_new_read_relies_on_nothing_that_was_seen_of_a_file_that_was_replaced() {
     assert_eq!(count(&mut reader, Order::NewestFirst), 40);
     host.delete("tool_audit_2026-11-23.jsonl");
     write(12, 10);
-    // It is no smaller than it was.
+    // The new file is as large as the old one, so its size does not show that it is another file.
     write(1, 12);
     assert_eq!(count(&mut reader, Order::OldestFirst), 64);
     assert_eq!(count(&mut reader, Order::NewestFirst), 64);

@@ -1,4 +1,4 @@
-//! What `auto` promises, by topic.
+//! The promises of `auto`, by topic.
 
 mod disk;
 mod histories;
@@ -7,7 +7,7 @@ mod outages;
 mod reads;
 
 use crate::error::Error;
-use crate::host::SinkError;
+use crate::host::DatabaseError;
 use crate::settings::Config;
 use crate::store::Store;
 use crate::testing::{NOON, TestHost, assert_balanced, event, read_page, read_tools as read};
@@ -33,7 +33,7 @@ fn events(tools: core::ops::Range<u32>) -> Vec<Event<'static>> {
 }
 
 fn set_down(host: &TestHost, down: bool) {
-    let error = down.then(|| SinkError::Unavailable("it is down".into()));
+    let error = down.then(|| DatabaseError::Unavailable("it is down".into()));
     host.database(|database| database.down = error);
 }
 

@@ -1,9 +1,9 @@
-//! Reads while events move from memory and spool into the database.
+//! Reads while events move from memory and the spool into the database.
 
 use super::*;
 
 #[test]
-fn reads_join_the_spool_and_the_database_and_give_each_event_once() {
+fn reads_join_the_spool_and_the_database_and_return_each_event_once() {
     let host = TestHost::with_database(NOON);
     let mut store = open_with_batches_of(3, &host);
     store.write_batch(events(0..4)).unwrap();
@@ -26,7 +26,7 @@ fn reads_join_the_spool_and_the_database_and_give_each_event_once() {
 }
 
 #[test]
-fn a_spool_that_cannot_be_read_counts_as_skipped_on_each_page() {
+fn a_spool_file_that_cannot_be_read_is_skipped_and_counted_on_each_page() {
     let host = TestHost::with_database(NOON);
     let mut store = open_with_batches_of(1, &host);
     store.write_batch(events(0..2)).unwrap();
@@ -41,6 +41,6 @@ fn a_spool_that_cannot_be_read_counts_as_skipped_on_each_page() {
     let page = read_page(&mut store, Filter::default(), &request).unwrap();
     assert_eq!((page.events.len(), page.skipped), (1, 1));
     host.0.borrow_mut().unreadable = None;
-    // Lines are counted with the first page.
+    // The first page has counted the line that is not an event.
     assert_eq!(read_page(&mut store, Filter::default(), &request).unwrap().skipped, 0);
 }

@@ -13,7 +13,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// Parses a line of a file, whoever wrote it. Spacing and the order of the fields do not matter; unknown
 /// fields are ignored.
@@ -51,7 +51,10 @@ fn parse_any(line: &str, unknown: UnknownFields) -> Result<Parsed<'_>, Invalid> 
     let mut fields = Fields::default();
     for (name, value) in members {
         match Name::of(&name) {
-            Some(known) => fields.put(known, value.into()).map_err(|reason| Invalid::new(&name, reason))?,
+            Some(known) => {
+                let value = json(value).map_err(|error| not_an_object(&error))?;
+                fields.put(known, value).map_err(|reason| Invalid::new(&name, reason))?;
+            }
             None if matches!(unknown, UnknownFields::Ignored) => {}
             None => {
                 let reason = format!("unknown field; accepted are {}", listed(&Field::NAMES));
@@ -74,7 +77,7 @@ fn not_an_object(error: &serde_json::Error) -> Invalid {
 }
 
 /// The members of a JSON object in their order, including those that come twice.
-struct Object<'a>(Vec<(Cow<'a, str>, Value)>);
+struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Object<'de> {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
@@ -100,20 +103,20 @@ impl<'de> Deserialize<'de> for Object<'de> {
     }
 }
 
-impl From<Value> for Json<'_> {
-    fn from(value: Value) -> Self {
-        match value {
-            Value::Null => Self::Null,
-            Value::Bool(value) => Self::Other(value.to_string()),
-            Value::Number(number) => match number.as_u64() {
-                Some(number) => Self::Number(number),
-                None => Self::Other(format!("the number {number}")),
-            },
-            Value::String(text) => Self::Text(Cow::Owned(text)),
-            Value::Array(_) => Self::Other("an array".into()),
-            Value::Object(_) => Self::Other("an object".into()),
-        }
-    }
+/// The value of a member.
+fn json(value: &RawValue) -> Result<Json<'_>, serde_json::Error> {
+    let text = value.get();
+    Ok(match text.as_bytes().first() {
+        Some(b'"') => Json::Text(Cow::Owned(serde_json::from_str(text)?)),
+        Some(b'n') => Json::Null,
+        Some(b'[') => Json::Other("an array".into()),
+        Some(b'{') => Json::Other("an object".into()),
+        Some(b't' | b'f') => Json::Other(text.into()),
+        _ => match text.parse() {
+            Ok(number) => Json::Number(number),
+            Err(_) => Json::Other(format!("the number {text}")),
+        },
+    })
 }
 
 #[cfg(test)]

@@ -28,8 +28,8 @@ pub struct Dropped {
     pub invalid: u64,
     /// Events for which the queue in memory had no room.
     pub queue_full: u64,
-    /// Events whose file could not be written or was removed, that the store was closed for, or that the
-    /// database refused.
+    /// Events that could not be stored: their file could not be written or was removed, the store was closed,
+    /// or the database refused them.
     pub unwritable: u64,
 }
 
@@ -40,7 +40,8 @@ pub enum DropReason {
     Invalid,
     /// The queue in memory is full.
     QueueFull,
-    /// The file cannot be written or was removed, the store is closed, or the database refused the event.
+    /// The event cannot be stored: its file cannot be written or was removed, the store is closed, or the
+    /// database refused it.
     Unwritable,
 }
 

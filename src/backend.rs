@@ -16,7 +16,7 @@ pub struct Rejected {
     /// How many of its first lines are stored nevertheless: 0, except where an append to a file could not be
     /// undone.
     pub stored: usize,
-    /// The count for the other lines if the caller is not told, as by `write`.
+    /// Why the other lines are counted as dropped, if the caller gets no error, as from `write`.
     pub reason: DropReason,
     /// The error for the caller.
     pub error: Error,

@@ -98,7 +98,8 @@ impl Batch {
         }
     }
 
-    /// The end of the lines from `start` that fit into one atomic append of [`MAX_LEN`] bytes; `end` at most.
+    /// The end of the lines from `start` that fit into one atomic append of [`MAX_LEN`] bytes: one line at
+    /// least, and none after `end`.
     pub fn piece_end(&self, start: usize, end: usize) -> usize {
         let mut piece = start + 1;
         while piece < end && self.part(start..piece + 1).len() <= MAX_LEN {

@@ -363,7 +363,7 @@ fn a_new_read_does_not_rely_on_the_zone_map_of_a_file_that_was_replaced() {
     assert_eq!(count(&mut reader, Order::NewestFirst), 40);
     host.delete("tool_audit_2026-11-23.jsonl");
     write(12, 10);
-    // The new file is as large as the old one, so its size does not show that it is another file.
+    // The new file is not smaller than the old one, so its size does not show that it is another file.
     write(1, 12);
     assert_eq!(count(&mut reader, Order::OldestFirst), 64);
     assert_eq!(count(&mut reader, Order::NewestFirst), 64);

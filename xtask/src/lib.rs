@@ -1,10 +1,14 @@
-//! Builds the audit-store components, for `cargo xtask` and for build scripts and tests that embed or run them.
+//! Builds the audit-store components, for `cargo xtask` and for tests that run them.
 
 #![deny(missing_docs)]
 
+// The build script of `audit-component` builds a component too, and has to be complete in its published package.
+#[path = "../../component/build/components.rs"]
 pub mod components;
+#[path = "../../component/build/environment.rs"]
 mod environment;
 pub mod postgres;
+#[path = "../../component/build/toolchain.rs"]
 pub mod toolchain;
 
 use std::env;

@@ -74,7 +74,7 @@ pub fn artifact(root: &Path, target_dir: &Path, world: World) -> Result<PathBuf>
 /// Where no compiler for the target is found (the message says what to run), and where the build fails (the
 /// reasons are then on stderr).
 pub fn build(root: &Path, target_dir: &Path, world: World) -> Result<Vec<u8>> {
-    let toolchain = Toolchain::find(root)?;
+    let toolchain = Toolchain::find(root, target_dir)?;
     // A folder for each, because cargo gives a cdylib one name whatever its features and compiler are: in a
     // shared folder a build that is fresh by its fingerprint may have been overwritten by another.
     let folder = target_dir.join("component-build").join(format!("{}-{}", world.name(), toolchain.way()));

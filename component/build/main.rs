@@ -52,6 +52,12 @@ fn from_source(root: &Path, out_dir: &Path) -> Result<Vec<u8>> {
         println!("cargo::rerun-if-changed={}", root.join(source).display());
     }
     println!("cargo::rerun-if-env-changed={}", toolchain::VARIABLE);
+    // Cargo runs a script again and again that watches a file which is not there. Where the choice is made only
+    // later, it was rustup's compiler before, and nothing that is built changes.
+    let choice = toolchain::choice_file(target_dir);
+    if choice.is_file() {
+        println!("cargo::rerun-if-changed={}", choice.display());
+    }
     components::build(root, target_dir, World::Full)
 }
 

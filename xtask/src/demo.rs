@@ -42,7 +42,7 @@ const STEPS: [Step; 4] = [
 
 /// Builds the program and records into an emptied `demo` in the target folder.
 pub fn run(workspace: &Workspace) -> Result<()> {
-    setup::run(&workspace.root)?;
+    setup::run(workspace)?;
     let built = workspace
         .cargo()
         .env_remove("CARGO_BUILD_TARGET")

@@ -32,7 +32,7 @@ for line in open(sys.argv[1]):
 
 /// Runs `audit-host`'s example of this name for release, with a server of its own.
 pub fn postgres(workspace: &Workspace) -> Result<()> {
-    setup::run(&workspace.root)?;
+    setup::run(workspace)?;
     setup::postgres()?;
     let run = ["run", "--release", "--package", "audit-host", "--example", "bench_postgres"];
     let run = workspace.cargo().env_remove("CARGO_BUILD_TARGET").args(run).status();
@@ -44,8 +44,8 @@ pub fn postgres(workspace: &Workspace) -> Result<()> {
 
 /// Builds the program for release and prints times and ratios.
 pub fn run(workspace: &Workspace) -> Result<()> {
-    setup::run(&workspace.root)?;
-    let build = ["build", "--release", "--package", "audit-host", "--bin", "audit"];
+    setup::run(workspace)?;
+    let build = ["build", "--release", "--package", "audit-cli", "--bin", "audit"];
     let built = workspace.cargo().env_remove("CARGO_BUILD_TARGET").args(build).status();
     if !built.context("cannot run cargo")?.success() {
         bail!("the program `audit` was not built");

@@ -42,11 +42,11 @@ const STEPS: [Step; 4] = [
 
 /// Builds the program and records into an emptied `demo` in the target folder.
 pub fn run(workspace: &Workspace) -> Result<()> {
-    setup::run(&workspace.root)?;
+    setup::run(workspace)?;
     let built = workspace
         .cargo()
         .env_remove("CARGO_BUILD_TARGET")
-        .args(["build", "--package", "audit-host", "--bin", "audit"])
+        .args(["build", "--package", "audit-cli", "--bin", "audit"])
         .status()
         .context("cannot run cargo")?;
     if !built.success() {

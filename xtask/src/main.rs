@@ -6,10 +6,11 @@ mod setup;
 mod system;
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 use xtask::components::{self, World};
 use xtask::toolchain;
 
@@ -17,8 +18,9 @@ const HELP: &str = "\
 Usage: cargo xtask COMMAND
 
 Commands:
-  setup          Make the target wasm32-wasip2 available, where it is not: by `rustup target add`, or,
-                 where Rust's download server cannot be reached, with Debian's compiler (apt-get)
+  setup          Choose the compiler of the components, and make it available: that of the active toolchain
+                 with the target wasm32-wasip2 (`rustup target add`), or, where Rust's download server cannot
+                 be reached, Debian's (apt-get). The choice is recorded in target/component-toolchain
   components     Build both components into target/components:
                    audit_store.wasm        for hosts that provide a database
                    audit_store_local.wasm  for hosts that have none
@@ -34,7 +36,7 @@ Commands:
 
 Environment:
   CARGO_TARGET_DIR       The target folder, in the place of `target`
-  AUDIT_STORE_TOOLCHAIN  `rustup` or `debian`: compile the components in this way only
+  AUDIT_STORE_TOOLCHAIN  `rustup` or `debian`: compile the components with this one, whatever was chosen
 ";
 
 fn main() -> ExitCode {
@@ -55,10 +57,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
     }
     let workspace = Workspace::find()?;
     match command {
-        "setup" => {
-            let way = setup::run(&workspace.root)?.way();
-            println!("{} is available ({way})", toolchain::TARGET);
-        }
+        "setup" => setup::run(&workspace)?,
         "components" => workspace.components()?,
         "demo" => demo::run(&workspace)?,
         "bench" => bench::run(&workspace)?,
@@ -77,9 +76,10 @@ struct Workspace {
 
 impl Workspace {
     fn find() -> Result<Self> {
-        let root = xtask::root().to_owned();
-        let target_dir = xtask::target_dir(&root)?;
-        Ok(Self { root, target_dir })
+        let root = xtask::root();
+        let metadata = metadata(root).context("cannot read the workspace")?;
+        let target_dir = metadata["target_directory"].as_str().context("it has no target folder")?;
+        Ok(Self { root: root.to_owned(), target_dir: target_dir.into() })
     }
 
     fn components(&self) -> Result<()> {
@@ -92,7 +92,7 @@ impl Workspace {
     }
 
     fn test(&self, arguments: &[String]) -> Result<ExitCode> {
-        setup::run(&self.root)?;
+        setup::run(self)?;
         setup::postgres()?;
         self.components()?;
         let status = self.cargo().args(["test", "--workspace"]).args(arguments).status();
@@ -107,4 +107,15 @@ impl Workspace {
         cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target_dir);
         cargo
     }
+}
+
+/// What cargo says of the workspace: its packages, and the target folder, which a setting of the user's may move.
+fn metadata(root: &Path) -> Result<Value> {
+    let mut cargo = Command::new(toolchain::active_cargo());
+    cargo.args(["metadata", "--no-deps", "--format-version", "1"]).current_dir(root).stderr(Stdio::inherit());
+    let output = cargo.output().context("cannot run cargo")?;
+    if !output.status.success() {
+        bail!("`cargo metadata` ended with {}", output.status);
+    }
+    serde_json::from_slice(&output.stdout).context("the answer of `cargo metadata` is not JSON")
 }

@@ -5,31 +5,72 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use xtask::postgres;
-use xtask::toolchain::{DEBIAN_PACKAGES, TARGET, Toolchain, Way};
+use xtask::toolchain::{self, DEBIAN_PACKAGES, TARGET, Toolchain, VARIABLE, Way};
 
-use crate::system;
+use crate::{Workspace, system};
 
-/// Tries each allowed way in turn where no compiler is there yet.
-pub fn run(root: &Path) -> Result<Toolchain> {
-    if let Ok(toolchain) = Toolchain::find(root) {
-        return Ok(toolchain);
+/// Chooses the compiler of the component, installs it where it is missing, records the choice for the builds to
+/// come, and says so.
+pub fn run(workspace: &Workspace) -> Result<()> {
+    let Workspace { root, target_dir, .. } = workspace;
+    if let Some(way) = Way::required()? {
+        provide(way, root)?;
+        println!("{VARIABLE}={way}: {} builds the component wherever this is set", compiler(way));
+        return Ok(());
     }
-    for way in Way::allowed()? {
-        let installed = match way {
-            Way::Rustup => add_target(root),
-            Way::Debian => system::install(&DEBIAN_PACKAGES),
-        };
-        if let Err(error) = installed {
-            eprintln!("warning: {error:#}");
-        } else if let Ok(toolchain) = Toolchain::find(root) {
-            return Ok(toolchain);
-        }
-    }
-    Toolchain::find(root).context("set-up did not help")
+    let (way, why) = choose(root, target_dir)?;
+    way.choose(target_dir)?;
+    let record = toolchain::choice_file(target_dir);
+    let record = record.strip_prefix(root).unwrap_or(&record);
+    println!("{why}: {} builds the component; recorded in {}", compiler(way), record.display());
+    Ok(())
 }
 
-fn add_target(root: &Path) -> Result<()> {
-    system::run(Command::new("rustup").args(["target", "add", TARGET]).current_dir(root))
+/// Rustup's compiler wherever it is or can be complete. A choice of Debian's holds without another try to reach a
+/// server that could not be reached before.
+fn choose(root: &Path, target_dir: &Path) -> Result<(Way, String)> {
+    if Toolchain::installed(Way::Rustup, root)?.is_some() {
+        return Ok((Way::Rustup, format!("{TARGET} is there")));
+    }
+    let chosen_before = Way::chosen(target_dir).is_ok_and(|way| way == Some(Way::Debian));
+    if chosen_before && Toolchain::installed(Way::Debian, root)?.is_some() {
+        return Ok((
+            Way::Debian,
+            format!("{TARGET} is still missing (`rustup target add {TARGET}` gets it)"),
+        ));
+    }
+    match provide(Way::Rustup, root) {
+        Ok(()) => Ok((Way::Rustup, format!("{TARGET} was added"))),
+        Err(error) => {
+            eprintln!("warning: {error:#}");
+            provide(Way::Debian, root)?;
+            Ok((Way::Debian, format!("rustup cannot add {TARGET}")))
+        }
+    }
+}
+
+/// Installs what a way needs where it is missing.
+fn provide(way: Way, root: &Path) -> Result<()> {
+    if Toolchain::installed(way, root)?.is_some() {
+        return Ok(());
+    }
+    match way {
+        Way::Rustup => {
+            system::run(Command::new("rustup").args(["target", "add", TARGET]).current_dir(root))?;
+        }
+        Way::Debian => system::install(&DEBIAN_PACKAGES)?,
+    }
+    if Toolchain::installed(way, root)?.is_none() {
+        bail!("{} is installed, but is not found to be complete", compiler(way));
+    }
+    Ok(())
+}
+
+fn compiler(way: Way) -> &'static str {
+    match way {
+        Way::Rustup => "rustup's compiler",
+        Way::Debian => "Debian's compiler",
+    }
 }
 
 /// Here Debian's package looks whether it is to set a server up, and start it.

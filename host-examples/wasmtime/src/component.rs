@@ -18,9 +18,6 @@ use crate::error::Error;
 use crate::options::Options;
 use crate::state::HostState;
 
-/// The component, as this crate was built with it.
-static BYTES: &[u8] = include_bytes!(env!("AUDIT_STORE_WASM"));
-
 /// How finely the time of a call is measured.
 const TICKS: u32 = 10;
 
@@ -49,7 +46,7 @@ impl Component {
     /// [`Error::Config`] for an invalid option, [`Error::Start`] where the component
     /// cannot be compiled.
     pub fn load(options: &Options) -> Result<Self, Error> {
-        Self::compile(BYTES, options)
+        Self::compile(audit_component::FULL, options)
     }
 
     /// [`Component::load`] for another build of the component, such as that of the world `local`.

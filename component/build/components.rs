@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use crate::toolchain::{TARGET, Toolchain};
 
 /// What a component is made from, as paths in the workspace: a build script that calls [`build`] watches them.
-pub const SOURCES: [&str; 5] = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml", "src", "wit"];
+pub const SOURCES: [&str; 6] = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml", "format", "src", "wit"];
 
 const PROFILE: &str = "component";
 
@@ -60,22 +60,21 @@ impl World {
 /// # Errors
 /// As [`build`], and where the file cannot be written.
 pub fn artifact(root: &Path, target_dir: &Path, world: World) -> Result<PathBuf> {
-    let built = build(root, target_dir, world)?;
+    let component = build(root, target_dir, world)?;
     let folder = target_dir.join("components");
     let path = folder.join(world.file_name());
-    let component = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
     replace(&component, &folder, &path).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)
 }
 
 /// Builds a world's component where its sources changed, in `component-build` in the target folder of the
-/// workspace at `root`, and returns its path there.
+/// workspace at `root`, and returns its bytes.
 ///
 /// # Errors
 /// Where no compiler for the target is found (the message says what to run), and where the build fails (the
 /// reasons are then on stderr).
-pub fn build(root: &Path, target_dir: &Path, world: World) -> Result<PathBuf> {
-    let toolchain = Toolchain::find(root)?;
+pub fn build(root: &Path, target_dir: &Path, world: World) -> Result<Vec<u8>> {
+    let toolchain = Toolchain::find(root, target_dir)?;
     // A folder for each, because cargo gives a cdylib one name whatever its features and compiler are: in a
     // shared folder a build that is fresh by its fingerprint may have been overwritten by another.
     let folder = target_dir.join("component-build").join(format!("{}-{}", world.name(), toolchain.way()));
@@ -96,36 +95,7 @@ pub fn build(root: &Path, target_dir: &Path, world: World) -> Result<PathBuf> {
         bail!("the component of the world `{}` was not built: cargo ended with {status}", world.name());
     }
     let built = folder.join(TARGET).join(PROFILE).join("audit_store.wasm");
-    let component =
-        fs::read(&built).with_context(|| format!("cargo succeeded, but left no {}", built.display()))?;
-    let component =
-        without_names(&component).with_context(|| format!("{} is no component", built.display()))?;
-    let path = folder.join(world.file_name());
-    replace(&component, &folder, &path).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(path)
-}
-
-/// The component without the custom sections at its top, which name its parts for debuggers; `None`: it is cut
-/// off. The linker strips the modules inside, but not these.
-fn without_names(component: &[u8]) -> Option<Vec<u8>> {
-    const PREAMBLE: usize = 8;
-    const CUSTOM: u8 = 0;
-    let (preamble, mut rest) = component.split_at_checked(PREAMBLE)?;
-    let mut kept = preamble.to_vec();
-    while let Some((id, after_id)) = rest.split_first() {
-        // The length, in LEB128.
-        let digits = after_id.iter().position(|byte| byte & 0x80 == 0)? + 1;
-        let (length, content) = after_id.split_at(digits);
-        let length = length.iter().rev().try_fold(0_usize, |length, byte| {
-            length.checked_mul(128).map(|length| length + usize::from(byte & 0x7f))
-        })?;
-        let (section, next) = rest.split_at_checked(rest.len() - content.len() + length)?;
-        if *id != CUSTOM {
-            kept.extend_from_slice(section);
-        }
-        rest = next;
-    }
-    Some(kept)
+    fs::read(&built).with_context(|| format!("cargo succeeded, but left no {}", built.display()))
 }
 
 /// Writes through a file beside the target, so that whoever reads it meanwhile has the old or the new one whole.
@@ -139,23 +109,4 @@ fn replace(content: &[u8], folder: &Path, to: &Path) -> io::Result<()> {
     let beside = to.with_extension(format!("{}-{nth}", process::id()));
     fs::write(&beside, content)?;
     fs::rename(&beside, to)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_names;
-
-    #[test]
-    fn only_custom_sections_at_the_top_go() {
-        let long = vec![7; 300];
-        let mut component = b"\0asm\x0d\0\x01\0".to_vec();
-        component.extend(b"\0\x03abc\x01\xac\x02");
-        component.extend(&long);
-        component.extend(b"\0\0");
-        let mut expected = component[..8].to_vec();
-        expected.extend(b"\x01\xac\x02");
-        expected.extend(&long);
-        assert_eq!(without_names(&component), Some(expected));
-        assert_eq!(without_names(&component[..100]), None);
-    }
 }

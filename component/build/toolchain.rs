@@ -1,8 +1,10 @@
-//! The compilers that can build the component: the active toolchain where it has the target, else Debian's,
-//! which can build `core` and `alloc` for it where Rust's download server cannot be reached.
+//! The compilers that can build the component: the active toolchain where it has the target, and Debian's, which
+//! builds `core` and `alloc` for it where Rust's download server cannot be reached. `cargo xtask setup` chooses.
 
 use std::env;
 use std::fmt;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,7 +15,7 @@ use crate::environment;
 /// The target of the component.
 pub const TARGET: &str = "wasm32-wasip2";
 
-/// The variable that allows one way alone, by its name.
+/// The variable that names the way to take, whatever was chosen.
 pub const VARIABLE: &str = "AUDIT_STORE_TOOLCHAIN";
 
 /// The packages of Debian's way: compiler, cargo and library source of one version.
@@ -32,18 +34,52 @@ pub enum Way {
 }
 
 impl Way {
-    /// The ways that may be taken, best first.
+    /// The way that [`VARIABLE`] names, where it is set.
     ///
     /// # Errors
-    /// Where [`VARIABLE`] names no way.
-    pub fn allowed() -> Result<&'static [Self]> {
-        match env::var_os(VARIABLE) {
-            None => Ok(&[Self::Rustup, Self::Debian]),
-            Some(name) if name == "rustup" => Ok(&[Self::Rustup]),
-            Some(name) if name == "debian" => Ok(&[Self::Debian]),
-            Some(name) => bail!("{VARIABLE} is {name:?}; it can be `rustup` or `debian`"),
-        }
+    /// Where it names no way.
+    pub fn required() -> Result<Option<Self>> {
+        let Some(name) = env::var_os(VARIABLE) else { return Ok(None) };
+        let way = name.to_str().and_then(Self::named);
+        way.map(Some).with_context(|| format!("{VARIABLE} is {name:?}; it can be `rustup` or `debian`"))
     }
+
+    /// The way that was chosen in this target folder, if one was.
+    ///
+    /// # Errors
+    /// Where the file of the choice cannot be read, or names no way.
+    pub fn chosen(target_dir: &Path) -> Result<Option<Self>> {
+        let path = choice_file(target_dir);
+        let name = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            name => name.with_context(|| format!("cannot read {}", path.display()))?,
+        };
+        let way = Self::named(name.trim());
+        way.map(Some).with_context(|| format!("{} names no way: run `cargo xtask setup`", path.display()))
+    }
+
+    /// Makes this the way of builds in a target folder. A file that says so already stays untouched: build scripts
+    /// watch it.
+    ///
+    /// # Errors
+    /// Where the file of the choice cannot be written.
+    pub fn choose(self, target_dir: &Path) -> Result<()> {
+        if matches!(Self::chosen(target_dir), Ok(Some(chosen)) if chosen == self) {
+            return Ok(());
+        }
+        let path = choice_file(target_dir);
+        let written = fs::create_dir_all(target_dir).and_then(|()| fs::write(&path, format!("{self}\n")));
+        written.with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        [Self::Rustup, Self::Debian].into_iter().find(|way| way.to_string() == name)
+    }
+}
+
+/// Where `cargo xtask setup` records which way builds in a target folder take.
+pub fn choice_file(target_dir: &Path) -> PathBuf {
+    target_dir.join("component-toolchain")
 }
 
 impl fmt::Display for Way {
@@ -68,24 +104,36 @@ pub enum Toolchain {
 }
 
 impl Toolchain {
-    /// The first that is complete, as seen from the folder `root`.
+    /// That of the way that [`VARIABLE`] names, else of the way that was chosen in the target folder, else rustup's.
+    /// There is no other where it is missing: which compiler builds the component is never decided unseen.
     ///
     /// # Errors
-    /// Where none is; the message says what to run.
-    pub fn find(root: &Path) -> Result<Self> {
-        for way in Way::allowed()? {
-            let found = match way {
-                Way::Rustup => Self::rustup(root)?,
-                Way::Debian => Self::debian(root)?,
-            };
-            if let Some(toolchain) = found {
-                return Ok(toolchain);
-            }
+    /// Where it is missing; the message says what to run.
+    pub fn find(root: &Path, target_dir: &Path) -> Result<Self> {
+        let way = match Way::required()? {
+            Some(way) => way,
+            None => Way::chosen(target_dir)?.unwrap_or(Way::Rustup),
+        };
+        Self::installed(way, root)?.with_context(|| match way {
+            Way::Rustup => format!(
+                "the Rust toolchain lacks the target {TARGET}: run `cargo xtask setup`, or `rustup target add {TARGET}`"
+            ),
+            Way::Debian => format!(
+                "Debian's compiler and library source ({}) are not installed: run `cargo xtask setup`",
+                DEBIAN_PACKAGES.join(", ")
+            ),
+        })
+    }
+
+    /// The compiler of a way, as seen from the folder `root`, where it is complete.
+    ///
+    /// # Errors
+    /// Where that cannot be found out, or a part is missing that set-up does not install.
+    pub fn installed(way: Way, root: &Path) -> Result<Option<Self>> {
+        match way {
+            Way::Rustup => Self::rustup(root),
+            Way::Debian => Self::debian(root),
         }
-        bail!(
-            "no compiler for {TARGET} is installed: run `rustup target add {TARGET}`, or `cargo xtask setup`, which \
-             uses Debian's packages where that fails"
-        )
     }
 
     fn rustup(root: &Path) -> Result<Option<Self>> {
@@ -199,4 +247,42 @@ fn output(command: &mut Command, arguments: &[&str]) -> Result<String> {
         bail!("{command:?} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{Way, choice_file};
+
+    #[test]
+    fn the_last_choice_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let target_dir = folder.path().join("target");
+        assert_eq!(Way::chosen(&target_dir).unwrap(), None);
+        for way in [Way::Debian, Way::Rustup] {
+            way.choose(&target_dir).unwrap();
+            assert_eq!(Way::chosen(&target_dir).unwrap(), Some(way));
+        }
+    }
+
+    #[test]
+    fn the_same_choice_again_leaves_the_file_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        Way::Debian.choose(folder.path()).unwrap();
+        let path = choice_file(folder.path());
+        fs::write(&path, "debian").unwrap();
+        Way::Debian.choose(folder.path()).unwrap();
+        assert_eq!(fs::read_to_string(path).unwrap(), "debian");
+    }
+
+    #[test]
+    fn a_choice_that_is_no_way_is_an_error_and_mended_by_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(choice_file(folder.path()), "gcc\n").unwrap();
+        let error = Way::chosen(folder.path()).unwrap_err().to_string();
+        assert!(error.ends_with("run `cargo xtask setup`"), "{error}");
+        Way::Rustup.choose(folder.path()).unwrap();
+        assert_eq!(Way::chosen(folder.path()).unwrap(), Some(Way::Rustup));
+    }
 }

@@ -27,7 +27,7 @@ pub(super) fn run(args: &WriteArgs, options: &Options) -> Result<ExitCode, Failu
     let pieces = input.read()?;
     let instance = Instance::open(options)?;
     let mut writing =
-        Writing { instance, accepted: 0, rejected: 0, bar, interval: options.tick(), flush_at: None };
+        Writing { instance, accepted: 0, rejected: 0, bar, interval: options.flush_interval_or_default(), flush_at: None };
     let done = writing.all(&pieces);
     writing.finish(done)
 }

@@ -122,7 +122,7 @@ fn put_text(text: &str, out: &mut Vec<u8>) {
 }
 
 /// Appends a few bytes. Copying a length that is not a constant calls the host's runtime. For the
-/// twenty fields of a line, that costs more than encoding them.
+/// nineteen fields of a line, that costs more than encoding them.
 fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     let (words, rest) = bytes.as_chunks::<8>();
     for word in words {

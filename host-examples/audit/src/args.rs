@@ -1,4 +1,4 @@
-//! The options, and the help that explains them.
+//! The options of the program and the texts of its help.
 
 mod fields;
 mod store;
@@ -21,13 +21,15 @@ Examples:
   audit write events.jsonl
   DATABASE_URL=postgres://audit:secret@localhost/audit audit --backend auto exec -- make test
 
-Each option of the store that is not given comes from its environment variable. A wrong value of an option is \
-refused; a wrong value of a variable is a warning, and the default holds, so that events are kept.
+Each option of the store also has an environment variable. The option takes precedence; without both, the \
+default is used. An invalid value of an option is an error. An invalid value of a variable is a warning, and \
+the default is used instead, so that events are kept.
 
-Exit status: 2 if the options are wrong or the store cannot be used, else as the subcommand's help says.";
+Exit status: 2 if the options are invalid or the store cannot be used. Otherwise see the help of the \
+subcommand, such as `audit exec --help`.";
 
-/// The audit trail of AI agents' tool calls: who called which tool, when, with what outcome, how long and how
-/// large. What a tool was given and what it answered is never recorded.
+/// The audit trail of AI agents' tool calls: who called which tool, when, with what outcome, how long the
+/// call took and how large its input and output were. The contents of input and output are never recorded.
 #[derive(Debug, Parser)]
 #[command(name = "audit", version, after_help = HELP, max_term_width = 110)]
 pub(crate) struct Cli {
@@ -46,34 +48,37 @@ pub(crate) enum Command {
     Write(WriteArgs),
     /// Copy the events of JSON lines files into the database
     Import(ImportArgs),
-    /// Show what is recorded
+    /// Show the recorded events
     Read(Box<ReadArgs>),
-    /// Show which store is in use, and what is wrong with it
+    /// Show the state of the store, and its problems
     Status(StatusArgs),
 }
 
 const EXEC_HELP: &str = "\
 Examples:
   audit exec -- make test
-  audit exec --tool search --agent planner --run run-7 -- curl -s https://example.org | jq .
-  tar c src | audit exec --tool backup -- ssh host 'cat > src.tar'
+  audit exec --tool search --agent planner --run run-7 -- curl -s https://example.org | wc -c
+  tar c src | audit exec --tool backup -- gzip > src.tar.gz
 
-The command's input, output, errors and exit status pass through unchanged. One event is recorded when it ends, \
-with its start as `ts`, its duration, its exit status as `status` (`0`, `1`, or `signal:9`), and as `input_hash` \
-the SHA-256 of its arguments, the command's name first, each followed by a NUL byte.
+Input, output, errors and exit status of the command pass through unchanged. When the command has ended, one \
+event is recorded: `ts` is the start of the command, `duration_ms` how long it ran, `status` its exit status \
+(`0`, `1`, or `signal:9` if a signal ended it), and `input_hash` the SHA-256 of its arguments, from the \
+command's name on, each followed by a NUL byte.
 
-`in_size` is how many bytes the command read from its input, where that is a file, a pipe or a socket; a \
-terminal counts 0. `out_size` is how many bytes it wrote to its output and errors. They go through a pipe, also \
-to a terminal: for what needs a terminal there is --tty.
+`in_size` is how many bytes the command read from its input, if that is a file, a pipe or a socket. Input \
+from a terminal counts as 0. `out_size` is how many bytes it wrote to its output and errors. To be counted, \
+they pass through a pipe, even if they go to a terminal. Use --tty for commands that need a terminal.
 
-Output of background processes is passed on until the command itself ends.
+Output of background processes is passed on until a tenth of a second after the command has ended.
 
-The command has the environment of `audit`, with DATABASE_URL if that is set there. Where it must not touch what is \
-recorded, use a role with SELECT and INSERT alone, or record into files (`--backend jsonl`) and import them later.
+The command has the environment of `audit`, with DATABASE_URL if that is set. If the command must not be \
+able to change the record, use a database role with SELECT and INSERT alone, or record into files \
+(`--backend jsonl`) and import them later.
 
-Exit status: the command's own; 128 + the signal's number if one ended it; 127 if it is not found, 126 if it \
-cannot be run, 2 if the options are wrong: it is not run then; 1 in the place of 0 if output could not be passed \
-on. That the event cannot be recorded is a warning on stderr, and changes nothing.";
+Exit status: that of the command; 128 + the number of the signal if a signal ended it; 127 if the command is \
+not found; 126 if it cannot be run; 2 if the options are invalid, in which case the command is not run; 1 in \
+the place of 0 if output could not be passed on. If the event cannot be recorded, that is a warning on \
+stderr and does not change the exit status.";
 
 #[cfg(unix)]
 #[derive(Debug, Args)]
@@ -81,7 +86,7 @@ on. That the event cannot be recorded is a warning on stderr, and changes nothin
 pub(crate) struct ExecArgs {
     #[command(flatten)]
     pub(crate) texts: EventTexts,
-    /// Hand the terminal over for output too, for editors, pagers and shells; `out_size` is then 0
+    /// Let the command write to the terminal itself, as editors, pagers and shells need; `out_size` is then 0
     #[arg(long)]
     pub(crate) tty: bool,
     /// The command and its arguments
@@ -91,20 +96,21 @@ pub(crate) struct ExecArgs {
 
 const WRITE_HELP: &str = "\
 Examples:
+  echo '{\"tool\":\"search\",\"agent_id\":\"planner\",\"status\":\"ok\"}' | audit write
   audit write events.jsonl
-  jq -c '{ts: .time, tool: .name, status, in_size: .bytes}' calls.json | audit write
-  echo '{\"tool\":\"search\",\"agent_id\":\"planner\",\"status\":\"ok\"}' | audit write -
+  jq -c '{ts: .time, tool: .name, status, in_size: .bytes}' calls.json | audit write -
 
-Each line is a JSON object with the field names of the daily files: FIELDS. A field that is absent is empty, 0 or null; without `ts` the event gets the \
-current time. Empty lines are passed over.
+Each line is a JSON object with the field names of the daily files: FIELDS. A field that is absent is empty, \
+0 or null. Without `ts`, the event gets the current time. Empty lines are skipped.
 
-An invalid line is named on stderr (`line 7: ts: ...`), and the others are recorded. Under \
-`auto` an event is accepted too if it waits on disk for the database.
+The first 100 invalid lines are named on stderr (`line 7: ts: ...`), and all other lines are recorded. Under \
+`auto`, an event also counts as accepted if it is in the spool, where it waits for the database.
 
-Exit status: 0 if every line was accepted, 1 if some were rejected or refused by the database, 2 if the input \
-could not be read or the events could not be stored; the line from which nothing was written is named then.";
+Exit status: 0 if every line was accepted; 1 if some lines were rejected, or refused by the database; 2 if \
+the input cannot be read or events cannot be stored. In the last case, a message says from which line on \
+nothing was written.";
 
-/// The help, with the names of the fields.
+/// The help of `audit write`, with the names of the fields.
 fn write_help() -> String {
     let name = |field: Field| match field.older_name() {
         Some(older) => format!("{} (or {older})", field.name()),
@@ -116,7 +122,7 @@ fn write_help() -> String {
 #[derive(Debug, Args)]
 #[command(after_help = write_help())]
 pub(crate) struct WriteArgs {
-    /// The file with the events; - or nothing is stdin
+    /// The file with the events, one on each line; - or no file stands for stdin
     pub(crate) file: Option<PathBuf>,
 }
 
@@ -129,25 +135,27 @@ Examples:
   audit import ops/audit/refused_*.jsonl
   zcat old.jsonl.gz | audit import -
 
-It needs a database, and works on it whatever the backend is. Without files it takes those of the folder: the \
-daily files (tool_audit_*.jsonl), then what is left of spools (spool_*.jsonl), the oldest first. The files stay as \
-and where they are: they are the record until you remove them.
+An import needs a database, and writes to it whatever --backend is. Without files, it imports those of the \
+folder: first the daily files (tool_audit_*.jsonl), then what is left of spools (spool_*.jsonl), each the \
+oldest first. The files stay where they are and are not changed. They remain the record until you remove \
+them.
 
-Lines of this store keep their id, chain, seq and hash. Lines of other writers, which have none, get an identifier \
-that is made of their contents. So an import can be broken off and run again at any time: what is in the database \
-already stays as it is, and nothing is there twice.
+Lines of this store keep their id, chain, seq and hash. Lines of other writers have none of these, and get \
+an identifier that is computed from their contents. An import can therefore be interrupted and run again at \
+any time: lines that are in the database already stay unchanged, and none is stored twice.
 
-A line that is no event is named on stderr (`FILE:7: ts: ...`) and passed over. While the database does not \
-answer, a batch is tried again for a quarter of a minute. What the database refused under `auto` is in the folder's \
-refused_*.jsonl; it is imported by name, once the cause is mended.
+Lines that are no events are skipped, and the first 100 of them are named on stderr (`FILE:7: ts: ...`). \
+While the database does not answer, a batch is tried again for about a quarter of a minute. Under `auto`, \
+the folder keeps events that the database has refused in refused_*.jsonl. These files are imported only by \
+name: import them once the cause is fixed.
 
-Exit status: 0 if every line is in the database, 1 if some were passed over or refused by the database, 2 if the \
-files cannot be read or the database cannot be used; run it again then.";
+Exit status: 0 if every line is in the database; 1 if some lines were skipped, or refused by the database; 2 \
+if the files cannot be read or the database cannot be used. In the last case, run the import again.";
 
 #[derive(Debug, Args)]
 #[command(after_help = IMPORT_HELP)]
 pub(crate) struct ImportArgs {
-    /// The files; - is stdin [default: those of the folder]
+    /// The files with the events; - stands for stdin [default: the files of the folder]
     pub(crate) files: Vec<PathBuf>,
 }
 
@@ -158,48 +166,49 @@ Examples:
   audit read --tool search --format jsonl | jq .duration_ms
   audit read --run run-7 --format csv > run-7.csv
 
-Every filter that is given has to match, whole and exactly. Times are RFC 3339 or a date, which means its first \
-instant in UTC for --from and its last for --to; both are inclusive.
+An event is shown if it matches all filters. A text matches if it is equal, upper and lower case included. A \
+time is RFC 3339, or a date, which stands for its first instant in UTC in --from and for its last instant in \
+--to. Both instants are included.
 
-All events that match are shown, unless --limit is given; the cursor of what is left is then named on stderr, to \
-go on with --cursor, the same filters and the same order. The CSV has what events have as they are: a spreadsheet \
-takes a text that begins with = + - or @ for a formula.
+Without --limit, all events that match are shown. With --limit, a message on stderr names the cursor of the \
+rest. To go on, use it with --cursor, with the same filters and the same order. CSV has the values \
+unchanged: a spreadsheet may take a text that begins with = + - or @ for a formula.
 
-Exit status: 0, also if nothing matches or the folder does not exist; 2 if the folder cannot be read or the \
+Exit status: 0, also if no event matches or the folder does not exist; 2 if the folder cannot be read or the \
 database does not answer.";
 
 #[derive(Debug, Args)]
 #[command(after_help = READ_HELP)]
 pub(crate) struct ReadArgs {
-    /// The earliest time
+    /// The earliest time of an event
     #[arg(long, value_name = "TIME", help_heading = "Filters")]
     pub(crate) from: Option<String>,
-    /// The latest time
+    /// The latest time of an event
     #[arg(long, value_name = "TIME", help_heading = "Filters")]
     pub(crate) to: Option<String>,
     #[command(flatten)]
     pub(crate) filters: Filters,
-    /// The latest first, instead of the earliest
+    /// Show the newest events first, instead of the oldest
     #[arg(long)]
     pub(crate) newest: bool,
-    /// The most events to show; 0 means all
+    /// How many events to show at most; 0 shows all [default: 0]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     pub(crate) limit: u64,
-    /// Where to go on: what an earlier call named as its next cursor
+    /// Where to go on: the next cursor that an earlier call has named
     #[arg(long)]
     pub(crate) cursor: Option<String>,
-    /// How to show them [default: table on a terminal, else jsonl]
+    /// How to show the events [default: table on a terminal, else jsonl]
     #[arg(long)]
     pub(crate) format: Option<Format>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// A table as wide as the terminal, without the columns that are empty
+    /// A table as wide as the terminal, without empty columns
     Table,
-    /// The stored JSON lines
+    /// The JSON lines as they are stored
     Jsonl,
-    /// All nineteen fields, with a header
+    /// Comma-separated values of all nineteen fields, with a header
     Csv,
 }
 
@@ -209,15 +218,15 @@ Examples:
   AUDIT_BACKEND=jsnol audit status --json | jq .warnings
   AUDIT_BACKEND=auto audit status --json | jq -e .database.takes_events
 
-With a database it asks that whether it would take events, and says what is in the way. Nothing is created, upgraded, \
-drained or removed.
+With a database, this asks the database whether it would take events, and shows what prevents that. Nothing \
+is created, upgraded, drained or removed.
 
-Exit status: 0, also if there are warnings, or the database does not answer or takes no events.";
+Exit status: 0, also if there are warnings, or if the database does not answer or takes no events.";
 
 #[derive(Debug, Args)]
 #[command(after_help = STATUS_HELP)]
 pub(crate) struct StatusArgs {
-    /// As a JSON object
+    /// Show the status as a JSON object
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -234,7 +243,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn everything_behind_the_command_is_the_commands() {
+    fn arguments_behind_the_command_belong_to_the_command() {
         let parse = |line: &str| match Cli::try_parse_from(line.split(' ')).map(|cli| cli.command) {
             Ok(Command::Exec(args)) => {
                 let tool = args.texts.0.into_iter().find(|(field, _)| *field == Field::Tool);

@@ -1,5 +1,5 @@
-//! `audit import`: events from JSON lines files into the database, as they are. One thread reads while the database
-//! works on what was read before.
+//! `audit import`: copies events from JSON lines files into the database. One thread reads the files while
+//! the database stores the lines that were read before.
 
 mod files;
 mod rows;
@@ -18,18 +18,18 @@ use indicatif::ProgressBar;
 
 use self::files::Source;
 use self::rows::Rows;
-use super::args::{HOW_TO_GIVE_A_URL, ImportArgs};
-use super::input::{self, Input, NAMED, Piece};
-use super::{Failure, TROUBLE, complain, count, say};
+use crate::args::{HOW_TO_GIVE_A_URL, ImportArgs};
+use crate::input::{self, Input, MAX_NAMED_LINES, Piece};
+use crate::message::{Failure, TROUBLE, count, warn, warn_line};
 
-/// How many rows go to the database at once.
+/// How many rows one statement stores.
 const BATCH: usize = 1000;
 
 /// How long a batch that is not full waits for more lines.
-const PATIENCE: Duration = Duration::from_millis(200);
+const BATCH_WAIT: Duration = Duration::from_millis(200);
 
-/// The waits before a batch is tried again, in milliseconds.
-const WAITS: [u64; 5] = [500, 1000, 2000, 4000, 8000];
+/// How long to wait before each further try to store a batch, in milliseconds.
+const RETRY_WAITS_MS: [u64; 5] = [500, 1000, 2000, 4000, 8000];
 
 pub(super) fn run(args: &ImportArgs, options: &Options) -> Result<ExitCode, Failure> {
     let Some(database) = options.open_database()? else {
@@ -39,34 +39,34 @@ pub(super) fn run(args: &ImportArgs, options: &Options) -> Result<ExitCode, Fail
     let size = sources.iter().map(size).sum::<Result<Option<u64>, Failure>>()?;
     let mut import = Import {
         database,
-        bar: input::bar(size),
+        bar: input::progress_bar(size),
         batch: Vec::new(),
         lines: Vec::new(),
         counts: Counts::default(),
     };
-    let done = sources.iter().try_for_each(|source| import.source(source));
+    let done = sources.iter().try_for_each(|source| import.import(source));
     Ok(import.finish(done))
 }
 
-/// The files that are given, else those of the folder; none where that does not exist.
+/// The files that are given, else those of the folder. `None` if the folder does not exist.
 fn sources(args: &ImportArgs, options: &Options) -> Result<Option<Vec<Source>>, Failure> {
     if !args.files.is_empty() {
         let source = |path: &PathBuf| Source { path: path.clone(), is_spool: false };
         return Ok(Some(args.files.iter().map(source).collect()));
     }
-    // Whatever the backend is, the files are those that `jsonl` would use.
+    // Whatever the backend is, the folder is the one that `jsonl` would use.
     let folder = options.clone().backend("jsonl").folder().unwrap_or_default();
     match files::of_folder(&folder) {
         Ok(sources) => Ok(Some(sources)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            say(format_args!("no events: {} does not exist", folder.display()));
+            warn(format_args!("no events: {} does not exist", folder.display()));
             Ok(None)
         }
         Err(error) => Err(input::cannot_read(&folder, &error)),
     }
 }
 
-/// In bytes; none where that cannot be known.
+/// The size of a file in bytes. `None` if it is not known.
 fn size(Source { path, is_spool }: &Source) -> Result<Option<u64>, Failure> {
     if input::is_stdin(path) {
         return Ok(None);
@@ -78,50 +78,54 @@ fn size(Source { path, is_spool }: &Source) -> Result<Option<u64>, Failure> {
     }
 }
 
-/// What became of the lines.
+/// How many lines were read, and what became of them.
 #[derive(Default)]
 struct Counts {
     /// Lines that are events.
     read: u64,
     stored: u64,
+    /// Lines that the database refuses.
     refused: u64,
+    /// Lines that are no events.
     passed_over: u64,
 }
 
+/// An import on its way.
 struct Import {
     database: Database,
     bar: ProgressBar,
     batch: Vec<ImportRow>,
-    /// The number of the line of each row in the batch.
+    /// The line number of each row in the batch.
     lines: Vec<u64>,
     counts: Counts,
 }
 
 impl Import {
-    fn source(&mut self, Source { path, is_spool }: &Source) -> Result<(), Failure> {
+    /// Imports a file.
+    fn import(&mut self, Source { path, is_spool }: &Source) -> Result<(), Failure> {
         let input = match Input::open(Some(path)) {
-            // Its owner has drained it.
+            // The instance that owns the spool has drained it meanwhile.
             Err(error) if *is_spool && error.kind() == io::ErrorKind::NotFound => return Ok(()),
             input => input.map_err(|error| input::cannot_read(path, &error))?,
         };
         let name = if input::is_stdin(path) { "stdin".into() } else { path.display().to_string() };
-        self.lines_of(&name, &input.read()?)?;
+        self.import_lines(&name, &input.read()?)?;
         self.send(&name)
     }
 
-    fn lines_of(&mut self, name: &str, pieces: &Receiver<Piece>) -> Result<(), Failure> {
+    fn import_lines(&mut self, name: &str, pieces: &Receiver<Piece>) -> Result<(), Failure> {
         let mut rows = Rows::default();
         loop {
-            match pieces.recv_timeout(PATIENCE) {
+            match pieces.recv_timeout(BATCH_WAIT) {
                 Ok(Piece::Lines { text, first }) => {
                     for (line, number) in text.split_terminator('\n').zip(first..) {
                         if !line.trim_ascii().is_empty() {
-                            self.line(name, number, &mut rows, line)?;
+                            self.add(name, number, &mut rows, line)?;
                         }
                     }
                     self.bar.inc(text.len() as u64);
                 }
-                Ok(Piece::Bad { line, reason, bytes }) => {
+                Ok(Piece::Invalid { line, reason, bytes }) => {
                     self.pass_over(name, line, format_args!("json: {reason}"));
                     self.bar.inc(bytes);
                 }
@@ -135,7 +139,8 @@ impl Import {
         }
     }
 
-    fn line(&mut self, name: &str, number: u64, rows: &mut Rows, line: &str) -> Result<(), Failure> {
+    /// Adds a line to the batch, and sends the batch if it is full.
+    fn add(&mut self, name: &str, number: u64, rows: &mut Rows, line: &str) -> Result<(), Failure> {
         match rows.row(line) {
             Ok(row) => {
                 self.batch.push(row);
@@ -148,22 +153,24 @@ impl Import {
 
     fn pass_over(&mut self, name: &str, line: u64, reason: impl Display) {
         self.counts.passed_over += 1;
-        self.name(name, line, reason);
+        self.warn_of_line(name, line, reason);
     }
 
-    fn name(&self, name: &str, line: u64, reason: impl Display) {
-        if self.counts.bad() <= NAMED {
-            self.bar.suspend(|| complain(format_args!("{name}:{line}: {reason}")));
+    /// Names a line that is not in the database.
+    fn warn_of_line(&self, name: &str, line: u64, reason: impl Display) {
+        if self.counts.not_imported() <= MAX_NAMED_LINES {
+            self.bar.suspend(|| warn_line(format_args!("{name}:{line}: {reason}")));
         }
     }
 
-    /// Hands the batch over.
+    /// Sends the batch to the database.
     fn send(&mut self, name: &str) -> Result<(), Failure> {
         let Some(first) = self.lines.first() else { return Ok(()) };
         let Imported { stored, rejected } = self.store().map_err(|error| {
             let Failure(text) = error.into();
             Failure(format!(
-                "{name}:{first}: {text}; what is before this line is in the database: the same import can be run again"
+                "{name}:{first}: {text}; the lines before this one are in the database, and the same import \
+                 can be run again"
             ))
         })?;
         self.counts.read += self.batch.len() as u64;
@@ -171,22 +178,23 @@ impl Import {
         for row in rejected {
             self.counts.refused += 1;
             let line = self.lines.get(row.index as usize).copied().unwrap_or_default();
-            self.name(name, line, format_args!("the database refuses it: {}", row.reason));
+            self.warn_of_line(name, line, format_args!("the database refuses it: {}", row.reason));
         }
         self.batch.clear();
         self.lines.clear();
         Ok(())
     }
 
-    /// Stores the batch. While the database is not available, it is tried again for some time.
+    /// Stores the batch. If the database is unavailable, this retries for about a quarter of a minute.
     fn store(&self) -> Result<Imported, SinkError> {
-        for (tried, wait) in WAITS.into_iter().enumerate() {
+        for (tried, wait) in RETRY_WAITS_MS.into_iter().enumerate() {
             match self.database.import(&self.batch) {
                 Err(SinkError::Unavailable(text)) => {
-                    let (wait, again, all) = (Duration::from_millis(wait), tried + 1, WAITS.len());
+                    let (wait, retry, retries) =
+                        (Duration::from_millis(wait), tried + 1, RETRY_WAITS_MS.len());
                     let seconds = wait.as_secs_f64();
-                    let text = format!("{text}; trying again in {seconds} s ({again} of {all})");
-                    self.bar.suspend(|| say(text));
+                    let text = format!("{text}; trying again in {seconds} s ({retry} of {retries})");
+                    self.bar.suspend(|| warn(text));
                     thread::sleep(wait);
                 }
                 answer => return answer,
@@ -195,26 +203,29 @@ impl Import {
         self.database.import(&self.batch)
     }
 
+    /// Says what became of the lines.
     fn finish(self, done: Result<(), Failure>) -> ExitCode {
         self.bar.finish_and_clear();
         let counts = self.counts;
-        if counts.bad() > NAMED {
-            let _ = writeln!(io::stderr(), "and {}", count(counts.bad() - NAMED, "more line"));
+        if counts.not_imported() > MAX_NAMED_LINES {
+            let _ =
+                writeln!(io::stderr(), "and {}", count(counts.not_imported() - MAX_NAMED_LINES, "more line"));
         }
         let Counts { read, stored, refused, passed_over } = counts;
-        // A batch whose answer was lost, and that was sent again, was there already too.
+        // The rows of a batch that was sent again because its answer was lost count as there already.
         let there = read.saturating_sub(stored + refused);
         let _ = writeln!(
             io::stderr(),
-            "{} read, {stored} stored, {there} were there already, {refused} refused by the database, {} passed over",
+            "{} read, {stored} stored, {there} were there already, {refused} refused by the database, \
+             {} passed over",
             count(read, "event"),
             count(passed_over, "line"),
         );
         match done {
-            Ok(()) if counts.bad() == 0 => ExitCode::SUCCESS,
+            Ok(()) if counts.not_imported() == 0 => ExitCode::SUCCESS,
             Ok(()) => ExitCode::FAILURE,
             Err(Failure(text)) => {
-                say(text);
+                warn(text);
                 ExitCode::from(TROUBLE)
             }
         }
@@ -222,8 +233,8 @@ impl Import {
 }
 
 impl Counts {
-    /// Those that are not in the database.
-    fn bad(&self) -> u64 {
+    /// The lines that are not in the database.
+    fn not_imported(&self) -> u64 {
         self.refused + self.passed_over
     }
 }

@@ -1,4 +1,4 @@
-//! Input of JSON lines, from a file or stdin. A thread of its own reads ahead, in constant memory.
+//! Reads JSON lines from a file or from stdin. A thread of its own reads ahead, in constant memory.
 
 mod pieces;
 
@@ -11,23 +11,23 @@ use std::thread;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 pub(super) use self::pieces::{Piece, count_lines};
-use super::Failure;
+use crate::message::Failure;
 
-/// So many bad lines are named, and the others counted.
-pub(super) const NAMED: u64 = 100;
+/// How many invalid lines are named. Further ones are only counted.
+pub(super) const MAX_NAMED_LINES: u64 = 100;
 
 /// How many pieces may be read ahead.
 const AHEAD: usize = 4;
 
-/// Where lines come from.
+/// An input that is open.
 pub(super) struct Input {
     from: Box<dyn Read + Send>,
-    /// In bytes; none where that cannot be known.
+    /// In bytes. `None` if it is not known.
     pub(super) size: Option<u64>,
 }
 
 impl Input {
-    /// Opens a file; `-` or none is stdin.
+    /// Opens the file. `-` or `None` stands for stdin.
     pub(super) fn open(file: Option<&Path>) -> io::Result<Self> {
         let Some(path) = file.filter(|path| !is_stdin(path)) else {
             return Ok(Self { from: Box::new(io::stdin()), size: None });
@@ -38,8 +38,8 @@ impl Input {
         Ok(Self { from: Box::new(file), size })
     }
 
-    /// Reads it, in a thread of its own. It is not waited for: where the events cannot be stored, it may be waiting
-    /// for input that never comes.
+    /// Starts a thread that reads the input. Nobody joins the thread: if the events cannot be stored, the
+    /// program ends while the thread may still wait for input.
     pub(super) fn read(self) -> io::Result<Receiver<Piece>> {
         let (pieces, read) = sync_channel(AHEAD);
         thread::Builder::new().name("input".into()).spawn(move || {
@@ -49,11 +49,12 @@ impl Input {
     }
 }
 
-/// Whether the name of a file stands for stdin.
+/// Whether the path stands for stdin.
 pub(super) fn is_stdin(path: &Path) -> bool {
     path == Path::new("-")
 }
 
+/// The failure to read a file. It explains where a database URL belongs if the path looks like a URL.
 pub(super) fn cannot_read(path: &Path, error: &io::Error) -> Failure {
     let path = path.display().to_string();
     let hint =
@@ -61,8 +62,8 @@ pub(super) fn cannot_read(path: &Path, error: &io::Error) -> Failure {
     Failure(format!("cannot read {path}: {error}{hint}"))
 }
 
-/// Shows on a terminal how far it is.
-pub(super) fn bar(size: Option<u64>) -> ProgressBar {
+/// A progress bar, which only a terminal shows. `size` is the size of the input in bytes.
+pub(super) fn progress_bar(size: Option<u64>) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

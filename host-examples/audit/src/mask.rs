@@ -1,23 +1,24 @@
-//! What this program prints shows no password, wherever somebody gave one by mistake.
+//! Masks passwords in all that this program prints, also where somebody gave one in the wrong place.
 
-/// What stands for a password, with the user's name where that is in front of it.
+/// The text in the place of a password, or of the user and the password of a URL.
 const MASK: &str = "…";
 
-/// The text with `scheme://…@` in the place of `scheme://USER:PASSWORD@`, and `password=…` in the place of
-/// `password=PASSWORD`. Rather too much is masked than too little.
+/// Replaces `scheme://USER:PASSWORD@` by `scheme://…@`, and `password=PASSWORD` by `password=…`. In case of
+/// doubt too much is masked, rather than too little.
 pub(super) fn masked(text: &str) -> String {
-    passwords(&urls(text))
+    mask_pairs(&mask_urls(text))
 }
 
-fn urls(text: &str) -> String {
+/// Masks the credentials of URLs.
+fn mask_urls(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find("://") {
         let (before, after) = rest.split_at(at + "://".len());
         out += before;
         let (url, next) = after.split_at(next_url(after));
-        // A password that is not written as it has to be may have spaces, and more than one @.
-        let credentials = url.rfind('@').unwrap_or_else(|| cut_off(url));
+        // A password that is not percent-encoded may have spaces and more than one @.
+        let credentials = url.rfind('@').unwrap_or_else(|| truncated_credentials(url));
         if credentials == 0 || url[..credentials] == *"USER:PASSWORD" {
             out += url;
         } else {
@@ -29,32 +30,32 @@ fn urls(text: &str) -> String {
     out + rest
 }
 
-/// Where the scheme of the next URL begins.
+/// The position at which the scheme of the next URL begins.
 fn next_url(text: &str) -> usize {
     for (at, _) in text.match_indices("://") {
-        let scheme =
-            text[..at].trim_end_matches(|sign: char| sign.is_ascii_alphanumeric() || "+-.".contains(sign));
-        if scheme.ends_with(|sign: char| sign.is_whitespace() || "'\"`(".contains(sign)) {
+        let scheme = text[..at].trim_end_matches(|c: char| c.is_ascii_alphanumeric() || "+-.".contains(c));
+        if scheme.ends_with(|c: char| c.is_whitespace() || "'\"`(".contains(c)) {
             return scheme.len();
         }
     }
     text.len()
 }
 
-/// How long the credentials may be of a URL whose @ is missing: some messages show the beginning only. 0: what is
-/// there is a host, and a port perhaps.
-fn cut_off(url: &str) -> usize {
-    let word = url.find(|sign: char| sign.is_whitespace() || "'\"".contains(sign)).unwrap_or(url.len());
+/// The length of the credentials in a URL without an @, as in messages that show only its beginning. 0 if the
+/// URL has a host there, and perhaps a port.
+fn truncated_credentials(url: &str) -> usize {
+    let word = url.find(|c: char| c.is_whitespace() || "'\"".contains(c)).unwrap_or(url.len());
     let authority = url[..word].split(['/', '?', '#']).next().unwrap_or_default();
     match authority.trim_end_matches([':', ';', ',', '.']).split_once(':') {
-        Some((_, port)) if port.len() > 5 || port.contains(|sign: char| !sign.is_ascii_digit()) => word,
+        Some((_, port)) if port.len() > 5 || port.contains(|c: char| !c.is_ascii_digit()) => word,
         _ => 0,
     }
 }
 
-fn passwords(text: &str) -> String {
+/// Masks the values of `password=`.
+fn mask_pairs(text: &str) -> String {
     const KEY: &str = "password";
-    // As long as the text is, byte for byte.
+    // Has the same length in bytes as the text, so that positions in it are valid in the text.
     let lower = text.to_ascii_lowercase();
     let (mut out, mut done) = (String::new(), 0);
     for (at, _) in lower.match_indices(KEY) {
@@ -62,7 +63,7 @@ fn passwords(text: &str) -> String {
         let Some(value) = after.strip_prefix('=').map(str::trim_start).filter(|_| at >= done) else {
             continue;
         };
-        let len = length(value);
+        let len = value_length(value);
         if len == 0 || value[..len] == *"PASSWORD" {
             continue;
         }
@@ -73,17 +74,17 @@ fn passwords(text: &str) -> String {
     out + &text[done..]
 }
 
-/// How long the value is that the text begins with: up to its quote, else to a space. A message's own quote behind it
-/// stays.
-fn length(value: &str) -> usize {
+/// The length of the value at the start of the text: up to its closing quote, or else up to a space. A quote
+/// of the message itself behind the value is not a part of it.
+fn value_length(value: &str) -> usize {
     let Some(quoted) = value.strip_prefix('\'') else {
         let word = value.split(char::is_whitespace).next().unwrap_or_default();
         return word.trim_end_matches(['\'', '"']).len();
     };
     let mut escaped = false;
-    let end = quoted.find(|sign| {
-        let ends = sign == '\'' && !escaped;
-        escaped = sign == '\\' && !escaped;
+    let end = quoted.find(|c| {
+        let ends = c == '\'' && !escaped;
+        escaped = c == '\\' && !escaped;
         ends
     });
     end.map_or(value.len(), |end| end + 2)
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_password_of_keys_and_values_is_masked() {
+    fn passwords_in_key_value_pairs_are_masked() {
         for (text, expected) in [
             ("host=h password=secret user=u", "host=h password=… user=u"),
             ("host=h PASSWORD = secret", "host=h PASSWORD = …"),
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_password_stays() {
+    fn text_without_a_password_is_unchanged() {
         for text in [
             "",
             "the password of the user a@b",

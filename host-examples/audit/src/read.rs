@@ -1,4 +1,4 @@
-//! `audit read`: what is recorded, a page at a time.
+//! `audit read`: shows the recorded events, a page at a time.
 
 mod show;
 
@@ -9,9 +9,9 @@ use audit_format::event::Field;
 use audit_format::query;
 use audit_host::{Active, Error, Filter, Instance, Options, Order, PageRequest};
 
-use self::show::{Csv, Jsonl, Show, Table};
-use super::args::{Format, ReadArgs, option};
-use super::{Failure, say};
+use self::show::{Csv, Jsonl, Show, Stop, Table};
+use crate::args::{Format, ReadArgs, option};
+use crate::message::{Failure, count, warn};
 
 pub(super) fn run(args: ReadArgs, options: &Options) -> Result<ExitCode, Failure> {
     let Some(mut instance) = open(options)? else { return Ok(ExitCode::SUCCESS) };
@@ -29,20 +29,20 @@ pub(super) fn run(args: ReadArgs, options: &Options) -> Result<ExitCode, Failure
     let filter = Filter::from(filter);
     let (mut shown, mut skipped) = (0, 0);
     loop {
-        request.limit = u32::try_from(limit - shown).unwrap_or(u32::MAX).min(show.page());
-        let page = show.next(&mut instance, &filter, &request).map_err(|stop| match stop {
+        request.limit = u32::try_from(limit - shown).unwrap_or(u32::MAX).min(show.page_size());
+        let page = show.show_page(&mut instance, &filter, &request).map_err(|stop| match stop {
             Stop::Store(error) => Some(named(error)),
             Stop::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
-            Stop::Output(error) => Some(Failure(format!("cannot write: {error}"))),
+            Stop::Output(error) => Some(Failure(format!("cannot write to stdout: {error}"))),
         });
         let page = match page {
             Ok(page) => page,
-            // Whoever read the output has had enough.
+            // The reader of the output has closed it, as `head` does. That is no error.
             Err(None) => return Ok(ExitCode::SUCCESS),
             Err(Some(failure)) => return Err(failure),
         };
         shown += page.count;
-        // A later page may pass over the same lines again.
+        // The pages of one read on one instance count each skipped line once.
         skipped += page.skipped;
         request.cursor = page.next;
         if request.cursor.is_none() || shown >= limit {
@@ -50,43 +50,19 @@ pub(super) fn run(args: ReadArgs, options: &Options) -> Result<ExitCode, Failure
         }
     }
     if skipped > 0 {
-        let (lines, why) = match skipped {
-            1 => ("1 line was".into(), "it is no event, or its file cannot be read"),
-            _ => (format!("{skipped} lines were"), "they are not events, or their file cannot be read"),
+        let (were, why) = match skipped {
+            1 => ("was", "it is no event, or its file cannot be read"),
+            _ => ("were", "they are not events, or their file cannot be read"),
         };
-        say(format_args!("{lines} passed over: {why}"));
+        warn(format_args!("{} {were} passed over: {why}", count(skipped, "line")));
     }
     if let Some(cursor) = request.cursor {
-        say(format_args!("next cursor: {cursor}"));
+        warn(format_args!("next cursor: {cursor}"));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// What became of a page.
-struct Shown {
-    count: u64,
-    next: Option<String>,
-    skipped: u64,
-}
-
-enum Stop {
-    Store(Error),
-    Output(io::Error),
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        Self::Output(error)
-    }
-}
-
-/// An instance to read from; none where nothing has been recorded.
+/// An instance to read from. `None` if nothing has been recorded.
 fn open(options: &Options) -> Result<Option<Instance>, Failure> {
     let options = options.clone().read_only(true);
     let mut instance = Instance::open(&options)?;
@@ -95,21 +71,21 @@ fn open(options: &Options) -> Result<Option<Instance>, Failure> {
     }
     if instance.status()?.backend == Active::Jsonl {
         let folder = options.folder().unwrap_or_default();
-        say(format_args!("no events: {} does not exist", folder.display()));
+        warn(format_args!("no events: {} does not exist", folder.display()));
         return Ok(None);
     }
-    // Without a folder nothing is spooled, and all there is is in the database.
+    // Without a folder there is no spool, so all events are in the database.
     Ok(Some(Instance::open(&options.backend("postgres"))?))
 }
 
-/// The error in terms of the options.
+/// The failure of a read. It names the option that is invalid.
 fn named(error: Error) -> Failure {
     let Error::Invalid(value) = error else { return error.into() };
     let option = match (value.field.as_str(), Field::named(&value.field)) {
-        ("from_ts", _) => "from",
-        ("to_ts", _) => "to",
+        ("from_ts", _) => "from".into(),
+        ("to_ts", _) => "to".into(),
         (_, Some(field)) => option(field),
-        (field, None) => field,
+        (field, None) => field.to_owned(),
     };
     Failure(format!("--{option}: {}", value.reason))
 }

@@ -1,4 +1,4 @@
-//! `audit status`: which store is in use, and what is wrong with it.
+//! `audit status`: shows the state of the store and its problems.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -8,16 +8,16 @@ use audit_host::{Active, Backend, Instance, Options, SinkError, Status};
 use indicatif::BinaryBytes;
 use serde::Serialize;
 
-use super::Failure;
-use super::args::StatusArgs;
-use super::mask::masked;
+use crate::args::StatusArgs;
+use crate::mask::masked;
+use crate::message::Failure;
 
-/// What is shown.
+/// The state that is shown, and with `--json` its form.
 #[derive(Serialize)]
 struct Report {
     #[serde(flatten)]
     status: Status,
-    /// Whether the database answers; none where the backend has none.
+    /// `None` if the backend uses no database.
     database: Option<Database>,
 }
 
@@ -25,14 +25,14 @@ struct Report {
 struct Database {
     answers: bool,
     takes_events: bool,
-    /// Why it does not.
+    /// Why it does not answer, or takes no events.
     problem: Option<String>,
 }
 
 pub(super) fn run(args: &StatusArgs, options: &Options) -> Result<ExitCode, Failure> {
-    // The warnings are part of the status.
-    let heard = Arc::<Mutex<Vec<String>>>::default();
-    let sink = Arc::clone(&heard);
+    // Warnings are a part of the status, and are not printed.
+    let warned = Arc::<Mutex<Vec<String>>>::default();
+    let sink = Arc::clone(&warned);
     let options = options.clone().read_only(true).warnings(move |line| {
         sink.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned());
     });
@@ -43,16 +43,17 @@ pub(super) fn run(args: &StatusArgs, options: &Options) -> Result<ExitCode, Fail
     };
     let is_auto = Backend::named(&status.requested) == Some(Backend::Auto);
     if is_auto && database.as_ref().is_some_and(|database| !database.takes_events) {
-        // This instance has nothing to write, by which it would find out.
+        // An instance finds this out only when it writes, and this one does not write.
         status.backend = Active::Spool;
     }
-    for line in heard.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+    // The component has its warnings in its status too.
+    for line in warned.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
         let text = line.strip_prefix("audit-store: ").unwrap_or(&line);
         if !status.warnings.iter().any(|warning| warning == text) {
             status.warnings.push(text.to_owned());
         }
     }
-    // Whatever a variable says is in there.
+    // These texts may contain the value of a variable, which may be a URL by mistake.
     for text in [&mut status.requested, &mut status.jsonl_dir] {
         *text = masked(text);
     }
@@ -70,7 +71,7 @@ pub(super) fn run(args: &StatusArgs, options: &Options) -> Result<ExitCode, Fail
     }
 }
 
-/// Asks the database whether it would take an event.
+/// Asks the database whether it would take events.
 fn ask(options: &Options) -> Result<Option<Database>, Failure> {
     let Some(database) = options.open_database()? else { return Ok(None) };
     let answer = database.obstacle();
@@ -79,12 +80,24 @@ fn ask(options: &Options) -> Result<Option<Database>, Failure> {
     Ok(Some(Database { answers, takes_events: problem.is_none(), problem }))
 }
 
+/// Whether the store uses what it was asked to use.
+fn is_requested(status: &Status) -> bool {
+    match Backend::named(&status.requested) {
+        Some(Backend::Memory) => status.backend == Active::Memory,
+        Some(Backend::Jsonl) => status.backend == Active::Jsonl,
+        Some(Backend::Postgres) => status.backend == Active::Postgres,
+        Some(Backend::Null) => status.backend == Active::Null,
+        Some(Backend::Auto) | None => false,
+    }
+}
+
+/// The status as text, a line for each property.
 fn text(Report { status, database }: Report, options: &Options) -> String {
     let folder = options.folder().map(|path| match path.is_dir() {
         true => masked(&path.display().to_string()),
         false => format!("{} (does not exist yet)", masked(&path.display().to_string())),
     });
-    let backend = match status.requested == status.backend.name() {
+    let backend = match is_requested(&status) {
         true => status.requested,
         false => format!("{} ({} was asked for)", status.backend, status.requested),
     };
@@ -93,7 +106,7 @@ fn text(Report { status, database }: Report, options: &Options) -> String {
         Some(problem) if database.answers => format!("answers, but takes no events: {problem}"),
         Some(problem) => format!("does not answer: {problem}"),
     });
-    // What of them is drained already, only those know who drained it.
+    // "Up to", because only an instance that has drained a part of its files knows how much that is.
     let spool =
         format!("up to {} of other instances waits for the database", BinaryBytes(status.spooled_by_others));
     let rows = [

@@ -1,5 +1,5 @@
-//! `audit write`: events from JSON lines, in constant memory. One thread reads the input while the component
-//! works on what was read before.
+//! `audit write`: records events from JSON lines, in constant memory. One thread reads the input while the
+//! component writes the lines that were read before.
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -11,24 +11,31 @@ use audit_host::{Error, Instance, Options};
 use indicatif::ProgressBar;
 use memchr::{memchr, memrchr};
 
-use super::args::WriteArgs;
-use super::input::{self, Input, NAMED, Piece, count_lines};
-use super::{Failure, TROUBLE, complain, count, say};
+use crate::args::WriteArgs;
+use crate::input::{self, Input, MAX_NAMED_LINES, Piece, count_lines};
+use crate::message::{Failure, TROUBLE, count, warn, warn_line};
 
-/// After a rejected line a call gets so many bytes, and twice as many after each that is accepted: otherwise
-/// a file of rejected lines would be handed over again and again.
-const CAREFUL: usize = 8 * 1024;
+/// How many bytes a call gets after a rejected line. The number doubles with each call that is accepted. If
+/// each call got all lines that are left, a piece with many invalid lines would be passed on again for each
+/// of them.
+const BYTES_AFTER_REJECTION: usize = 8 * 1024;
 
 pub(super) fn run(args: &WriteArgs, options: &Options) -> Result<ExitCode, Failure> {
     let file = args.file.as_deref();
     let input =
         Input::open(file).map_err(|error| input::cannot_read(file.unwrap_or(Path::new("-")), &error))?;
-    let bar = input::bar(input.size);
+    let bar = input::progress_bar(input.size);
     let pieces = input.read()?;
     let instance = Instance::open(options)?;
-    let mut writing =
-        Writing { instance, accepted: 0, rejected: 0, bar, interval: options.tick(), flush_at: None };
-    let done = writing.all(&pieces);
+    let mut writing = Writing {
+        instance,
+        accepted: 0,
+        rejected: 0,
+        bar,
+        interval: options.flush_interval_or_default(),
+        flush_at: None,
+    };
+    let done = writing.write_all(&pieces);
     writing.finish(done)
 }
 
@@ -37,14 +44,15 @@ struct Writing {
     accepted: u64,
     rejected: u64,
     bar: ProgressBar,
-    /// How long an event may wait in the component, which has no clock to wake it.
+    /// How long an event may wait in the component's memory. The component has no timer to flush by itself.
     interval: Duration,
-    /// When the first of those that may wait there has waited for so long.
+    /// When the event that has waited there the longest has to be flushed. `None` if no event waits.
     flush_at: Option<Instant>,
 }
 
 impl Writing {
-    fn all(&mut self, pieces: &Receiver<Piece>) -> Result<(), Failure> {
+    /// Writes the input, and flushes from time to time.
+    fn write_all(&mut self, pieces: &Receiver<Piece>) -> Result<(), Failure> {
         loop {
             let piece = match self.flush_at {
                 None => pieces.recv().map_err(RecvTimeoutError::from),
@@ -53,15 +61,15 @@ impl Writing {
             match piece {
                 Ok(Piece::Lines { text, first }) => {
                     self.flush_at.get_or_insert_with(|| Instant::now() + self.interval);
-                    self.lines(&text, first)?;
+                    self.write_lines(&text, first)?;
                     self.bar.inc(text.len() as u64);
                 }
-                Ok(Piece::Bad { line, reason, bytes }) => {
+                Ok(Piece::Invalid { line, reason, bytes }) => {
                     self.reject(line, "json", &reason);
                     self.bar.inc(bytes);
                 }
                 Ok(Piece::Failed { line, error }) => {
-                    return Err(Failure(format!("cannot read line {line}: {error}")));
+                    return Err(Failure(format!("cannot read the input from line {line} on: {error}")));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -72,8 +80,8 @@ impl Writing {
         }
     }
 
-    /// Flushes what waits. What cannot be written goes on waiting, for the next time: the component has warned of
-    /// it, and the last time tells what is lost.
+    /// Flushes the events that wait. If that fails they wait for the next flush: the component has warned of
+    /// the error, and closing the store tells how many events are lost.
     fn flush(&mut self) -> Result<(), Failure> {
         self.flush_at = None;
         if self.instance.status()?.counts.pending == 0 {
@@ -81,7 +89,7 @@ impl Writing {
         }
         match self.instance.flush() {
             Err(error @ Error::Trap(_)) => {
-                Err(Failure(format!("it is not known what was written of the last events: {error}")))
+                Err(Failure(format!("it is not known which of the last events were written: {error}")))
             }
             Err(_) => {
                 self.flush_at = Some(Instant::now() + self.interval);
@@ -91,55 +99,57 @@ impl Writing {
         }
     }
 
-    /// Writes whole lines, `first` being the number of the first.
-    fn lines(&mut self, text: &str, first: u64) -> Result<(), Failure> {
-        let (mut rest, mut line, mut most) = (text, first, usize::MAX);
+    /// Writes whole lines. `first` is the number of the first one.
+    fn write_lines(&mut self, text: &str, first: u64) -> Result<(), Failure> {
+        let (mut rest, mut line, mut max_bytes) = (text, first, usize::MAX);
         while !rest.is_empty() {
-            let part = head(rest, most);
+            let part = whole_lines(rest, max_bytes);
             match self.instance.write_jsonl(part) {
                 Ok(receipt) => {
                     self.accepted += receipt.accepted;
                     rest = &rest[part.len()..];
                     line += count_lines(part);
-                    most = most.saturating_mul(2);
+                    max_bytes = max_bytes.saturating_mul(2);
                 }
                 Err(Error::Invalid(value)) => {
-                    let Some((before, after)) = cut_out(part, value.index) else {
-                        return Err(from_here(line, &Error::Invalid(value)));
+                    let Some((before, after)) = split_around(part, value.index) else {
+                        return Err(not_written(line, &Error::Invalid(value)));
                     };
                     if !before.is_empty() {
                         let receipt =
-                            self.instance.write_jsonl(before).map_err(|error| from_here(line, &error))?;
+                            self.instance.write_jsonl(before).map_err(|error| not_written(line, &error))?;
                         self.accepted += receipt.accepted;
                     }
                     self.reject(line + value.index, &value.field, &value.reason);
                     rest = &rest[part.len() - after.len()..];
                     line += value.index + 1;
-                    most = CAREFUL;
+                    max_bytes = BYTES_AFTER_REJECTION;
                 }
-                Err(error) => return Err(from_here(line, &error)),
+                Err(error) => return Err(not_written(line, &error)),
             }
         }
         Ok(())
     }
 
+    /// Counts a rejected line, and names it.
     fn reject(&mut self, line: u64, field: &str, reason: &str) {
         self.rejected += 1;
-        if self.rejected <= NAMED {
-            self.bar.suspend(|| complain(format_args!("line {line}: {field}: {reason}")));
+        if self.rejected <= MAX_NAMED_LINES {
+            self.bar.suspend(|| warn_line(format_args!("line {line}: {field}: {reason}")));
         }
     }
 
+    /// Closes the store, and says what became of the input.
     fn finish(mut self, done: Result<(), Failure>) -> Result<ExitCode, Failure> {
         self.bar.finish_and_clear();
-        if self.rejected > NAMED {
-            let more = count(self.rejected - NAMED, "more rejected line");
+        if self.rejected > MAX_NAMED_LINES {
+            let more = count(self.rejected - MAX_NAMED_LINES, "more rejected line");
             let _ = writeln!(io::stderr(), "and {more}");
         }
-        // Also after an error: what is buffered may still be written.
+        // The store is closed even after an error: buffered events may still be written.
         let closed = self.instance.close();
         let counts = self.instance.status().map(|status| status.counts).unwrap_or_default();
-        // The database has no caller to tell: it refuses what was accepted before.
+        // The database may refuse an event, or not take it, after the component has accepted it.
         let (lost, refused) = (counts.pending, counts.dropped.unwritable);
         self.accepted = self.accepted.saturating_sub(lost + refused);
         let problems = match (done, closed) {
@@ -158,37 +168,38 @@ impl Writing {
         let _ = writeln!(io::stderr(), "{} accepted, {} rejected{refusals}", self.accepted, self.rejected);
         let mut status = if self.rejected + refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         for Failure(text) in problems.into_iter().flatten() {
-            say(text);
+            warn(text);
             status = ExitCode::from(TROUBLE);
         }
         Ok(status)
     }
 }
 
-fn from_here(line: u64, error: &Error) -> Failure {
+/// The failure to write the lines from this one on.
+fn not_written(line: u64, error: &Error) -> Failure {
     let from = match error {
-        // It may have been in the middle of them.
+        // The component may have stopped in the middle of the lines.
         Error::Trap(_) => format!("it is not known what was written from line {line} on"),
         _ => format!("nothing was written from line {line} on"),
     };
     Failure(format!("{from}: {error}"))
 }
 
-/// The first lines, of at most so many bytes, but at least one line.
-fn head(lines: &str, most: usize) -> &str {
-    if lines.len() <= most {
+/// The first lines that have `max_bytes` at most together, but at least one line.
+fn whole_lines(lines: &str, max_bytes: usize) -> &str {
+    if lines.len() <= max_bytes {
         return lines;
     }
     let bytes = lines.as_bytes();
-    let end = match memrchr(b'\n', &bytes[..most]) {
+    let end = match memrchr(b'\n', &bytes[..max_bytes]) {
         Some(newline) => newline + 1,
         None => memchr(b'\n', bytes).map_or(bytes.len(), |newline| newline + 1),
     };
     &lines[..end]
 }
 
-/// What is before and behind the line at `index`; none if there is no such line.
-fn cut_out(lines: &str, index: u64) -> Option<(&str, &str)> {
+/// The lines before and behind the line at `index`. `None` if there is no such line.
+fn split_around(lines: &str, index: u64) -> Option<(&str, &str)> {
     let mut rest = lines;
     for _ in 0..index {
         rest = &rest[rest.find('\n')? + 1..];
@@ -205,19 +216,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_head_is_whole_lines() {
-        assert_eq!(head("a\nbb\nccc\n", 100), "a\nbb\nccc\n");
-        assert_eq!(head("a\nbb\nccc\n", 5), "a\nbb\n");
-        assert_eq!(head("a\nbb\nccc\n", 4), "a\n");
-        assert_eq!(head("äöü\nb", 1), "äöü\n");
-        assert_eq!(head("äöü", 3), "äöü");
+    fn a_part_has_whole_lines_and_at_least_one() {
+        assert_eq!(whole_lines("a\nbb\nccc\n", 100), "a\nbb\nccc\n");
+        assert_eq!(whole_lines("a\nbb\nccc\n", 5), "a\nbb\n");
+        assert_eq!(whole_lines("a\nbb\nccc\n", 4), "a\n");
+        assert_eq!(whole_lines("äöü\nb", 1), "äöü\n");
+        assert_eq!(whole_lines("äöü", 3), "äöü");
     }
 
     #[test]
-    fn a_line_is_cut_out() {
-        assert_eq!(cut_out("a\nb\nc\n", 0), Some(("", "b\nc\n")));
-        assert_eq!(cut_out("a\nb\nc\n", 2), Some(("a\nb\n", "")));
-        assert_eq!(cut_out("a\n\nc", 2), Some(("a\n\n", "")));
-        assert_eq!(cut_out("a\nb\n", 2), None);
+    fn lines_are_split_around_an_index() {
+        assert_eq!(split_around("a\nb\nc\n", 0), Some(("", "b\nc\n")));
+        assert_eq!(split_around("a\nb\nc\n", 2), Some(("a\nb\n", "")));
+        assert_eq!(split_around("a\n\nc", 2), Some(("a\n\n", "")));
+        assert_eq!(split_around("a\nb\n", 2), None);
     }
 }

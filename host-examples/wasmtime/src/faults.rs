@@ -1,9 +1,9 @@
-//! Faults that tests put into an instance.
+//! Faults that tests inject into an instance.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-/// Where a test stops an instance: before or after the component has done its work.
+/// When a test stops an instance: not at all, or before or after the component has done its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     No,
@@ -11,5 +11,5 @@ pub(crate) enum Fault {
     After,
 }
 
-/// One for each write to come, of whatever instance.
+/// The faults of the next writes, one for each, whatever instance they go to.
 pub(crate) type Faults = Arc<Mutex<VecDeque<Fault>>>;

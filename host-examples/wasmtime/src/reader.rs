@@ -1,4 +1,4 @@
-//! Reads have an instance and a thread of their own, so that a big search holds up no write.
+//! The thread that reads. It has an instance of its own, so that a long read does not hold up writes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
@@ -11,10 +11,10 @@ use crate::error::Error;
 use crate::instance::Instance;
 use crate::options::Options;
 
-/// What a caller wants to read, answer included.
-type Request = Box<dyn FnOnce(&mut Reading) + Send>;
+/// What a caller wants to read. The function also sends the answer.
+type Request = Box<dyn FnOnce(&mut ReaderState) + Send>;
 
-/// The thread that reads. It is started by the first read.
+/// The reader thread. The first read starts it.
 pub(crate) struct Reader {
     component: Component,
     options: Options,
@@ -32,14 +32,14 @@ impl Reader {
         Self { component, options, thread: Mutex::new(Thread::NotStarted) }
     }
 
-    /// Reads, and waits for the answer.
+    /// Reads, and blocks until the answer is there.
     pub(crate) fn ask<T: Send + 'static>(
         &self,
         read: impl Fn(&mut Instance) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let (answer, answered) = mpsc::sync_channel(1);
         let asked = Instant::now();
-        let request: Request = Box::new(move |reading| drop(answer.send(reading.read(asked, read))));
+        let request: Request = Box::new(move |reader| drop(answer.send(reader.read(asked, read))));
         self.send(request)?;
         answered.recv().unwrap_or(Err(Error::Closed))
     }
@@ -57,33 +57,33 @@ impl Reader {
 
     fn start(&self) -> Result<Sender<Request>, Error> {
         let (requests, received) = mpsc::channel::<Request>();
-        let (options, speaks) = self.options.beside();
+        let (options, pass_warnings) = self.options.for_reader();
         let component = self.component.clone();
-        let mut reading = Reading { component, options, speaks, instance: None, unanswered: None };
-        let run = move || received.into_iter().for_each(|request| request(&mut reading));
+        let mut state = ReaderState { component, options, pass_warnings, instance: None, unanswered: None };
+        let run = move || received.into_iter().for_each(|request| request(&mut state));
         thread::Builder::new().name("audit-reader".into()).spawn(run).map_err(Error::start)?;
         Ok(requests)
     }
 
-    /// Ends the thread, once what was asked for is answered.
+    /// Lets the thread end once it has answered the requests that it has.
     pub(crate) fn end(&self) {
         *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Thread::Ended;
     }
 }
 
 /// What the thread works with.
-struct Reading {
+struct ReaderState {
     component: Component,
     options: Options,
-    /// Whether warnings of the instance are passed on.
-    speaks: Arc<AtomicBool>,
+    /// Whether the warnings of the instance are passed on.
+    pass_warnings: Arc<AtomicBool>,
     instance: Option<Instance>,
-    /// When the database last left a read without an answer, and the error.
+    /// When a read last ended without an answer of the database, and its error.
     unanswered: Option<(Instant, Error)>,
 }
 
-impl Reading {
-    /// Reads, for somebody who asked for it then.
+impl ReaderState {
+    /// Reads for a caller that asked at the time `asked`.
     fn read<T>(
         &mut self,
         asked: Instant,
@@ -92,7 +92,8 @@ impl Reading {
         if let Some((at, error)) = &self.unanswered
             && asked < *at
         {
-            // Those who ask at the same time wait for one timeout, not each for another.
+            // The caller has waited for a timeout of the database already, that of another caller's read. It
+            // gets the same error, and does not wait for another timeout.
             return Err(error.clone());
         }
         let answer = self.instance().and_then(read);
@@ -102,17 +103,18 @@ impl Reading {
         answer
     }
 
-    /// An instance on the folder that is there now.
+    /// The instance, or a new one if the folder has moved since or the instance has stopped.
     fn instance(&mut self) -> Result<&mut Instance, Error> {
         let usable = |instance: &Instance| !instance.stopped() && !instance.folder_has_moved();
         let instance = match self.instance.take().filter(usable) {
             Some(instance) => instance,
             None => {
-                self.speaks.store(false, Ordering::Relaxed);
+                // The worker's instance has already warned of what is wrong with the options.
+                self.pass_warnings.store(false, Ordering::Relaxed);
                 Instance::start(&self.component, &self.options)?
             }
         };
-        self.speaks.store(true, Ordering::Relaxed);
+        self.pass_warnings.store(true, Ordering::Relaxed);
         Ok(self.instance.insert(instance))
     }
 }

@@ -1,4 +1,4 @@
-//! What the host keeps for an instance of the component, and the interfaces that it provides to it.
+//! The state that the host keeps for an instance of the component.
 
 use std::time::{Duration, Instant};
 
@@ -10,27 +10,28 @@ use crate::bindings::audit::store::postgres::SinkError;
 use crate::bindings::audit::store::types;
 use crate::database::Database;
 
-/// What the host keeps for an instance.
+/// The state that the host keeps for an instance.
 pub(crate) struct HostState {
     pub(crate) wasi: WasiCtx,
     pub(crate) table: ResourceTable,
     pub(crate) memory: MemoryLimit,
-    /// None: the component is told that there is none.
+    /// `None` if the host has no database, which the component is told when it asks.
     pub(crate) database: Option<Database>,
     pub(crate) read_only: bool,
     pub(crate) time: CallTime,
-    /// From when on nothing more is inserted, so that the component goes on without; none: ever.
-    pub(crate) hurry_at: Option<Instant>,
-    /// Whether something was not inserted because of that.
-    pub(crate) hurried: bool,
-    /// When an insert last waited in vain, and the error.
+    /// After this, inserts fail at once, so that the component spools the events instead. `None` for no
+    /// deadline.
+    pub(crate) insert_deadline: Option<Instant>,
+    /// Whether an insert has failed because of the deadline.
+    pub(crate) insert_deadline_missed: bool,
+    /// When the last insert failed after a wait for the database, and its error. `None` if it did not.
     pub(crate) unanswered: Option<(Instant, SinkError)>,
 }
 
-/// How a call spends its time.
+/// How a call to the component spends its time.
 pub(crate) struct CallTime {
     began: Instant,
-    /// For the database.
+    /// The time that the call has waited for the database.
     pub(crate) waited: Duration,
 }
 
@@ -39,7 +40,8 @@ impl CallTime {
         Self { began: Instant::now(), waited: Duration::ZERO }
     }
 
-    /// What is left to a call that may last so long without the database, and has come to the end of that.
+    /// The time that is left to a call which has lasted for `limit`: it may go on for as long as it has
+    /// waited for the database. `None` if nothing is left.
     pub(crate) fn left(&self, limit: Duration) -> Option<Duration> {
         let left = (limit + self.waited).saturating_sub(self.began.elapsed());
         (!self.waited.is_zero() && !left.is_zero()).then_some(left)
@@ -60,10 +62,10 @@ impl WasiView for HostState {
 
 impl types::Host for HostState {}
 
-/// How much memory the component may take.
+/// How much memory the component may use, in bytes.
 pub(crate) struct MemoryLimit {
     pub(crate) bytes: usize,
-    /// Whether it needed more.
+    /// Whether it asked for more.
     pub(crate) exceeded: bool,
 }
 
@@ -76,7 +78,7 @@ impl ResourceLimiter for MemoryLimit {
     ) -> wasmtime::Result<bool> {
         if desired > self.bytes {
             self.exceeded = true;
-            return Err(wasmtime::Error::msg("the limit on memory is reached"));
+            return Err(wasmtime::Error::msg("the component needs more memory than its limit"));
         }
         Ok(true)
     }

@@ -1,22 +1,23 @@
-//! Options that give texts of an event, made from the list of its fields.
+//! The options for the texts of an event. They are made from the list of its fields.
 
 use audit_format::event::Field;
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
 
-/// The option of a field.
-pub(crate) fn option(field: Field) -> &'static str {
-    match field {
-        Field::ReqId => "req-id",
+/// The name of a field's option.
+pub(crate) fn option(field: Field) -> String {
+    let short = match field {
         Field::WorkspaceId => "workspace",
         Field::UserId => "user",
         Field::AgentId => "agent",
         Field::GraphRunId => "run",
         Field::GraphNode => "node",
         Field::JobId => "job",
-        field => field.name(),
-    }
+        field => return field.name().replace('_', "-"),
+    };
+    short.into()
 }
 
+/// The option of a field.
 fn arg(field: Field) -> Arg {
     let about = field.about().trim_end_matches('.');
     Arg::new(field.name())
@@ -25,11 +26,12 @@ fn arg(field: Field) -> Arg {
         .help(format!("{about} (`{}`)", field.name()))
 }
 
+/// The fields whose options are given, with their values.
 fn given(fields: impl Iterator<Item = Field>, matches: &ArgMatches) -> Vec<(Field, String)> {
     fields.filter_map(|field| Some((field, matches.get_one::<String>(field.name())?.clone()))).collect()
 }
 
-/// What a read is filtered by.
+/// The filters of a read: fields with the texts that they must have.
 #[derive(Debug)]
 pub(crate) struct Filters(pub(crate) Vec<(Field, String)>);
 
@@ -54,14 +56,14 @@ impl FromArgMatches for Filters {
     }
 }
 
-/// What the event of a command has.
+/// The texts of the event for a command.
 #[derive(Debug)]
 pub(crate) struct EventTexts(pub(crate) Vec<(Field, String)>);
 
 impl EventTexts {
-    /// The status is the command's own.
+    /// All but those that `audit exec` finds out itself.
     fn fields() -> impl Iterator<Item = Field> {
-        Field::filtered().filter(|field| *field != Field::Status)
+        Field::filtered().filter(|field| !matches!(field, Field::Status | Field::InputHash))
     }
 }
 
@@ -70,9 +72,9 @@ impl Args for EventTexts {
         let arg = |field| {
             let arg = arg(field).value_parser(text).help_heading("Fields of the event");
             match field {
-                Field::Tool => {
-                    arg.help("The event's `tool` [default: the command's name, without its folder]")
-                }
+                Field::Tool => arg.help(
+                    "The tool that was called (`tool`) [default: the command's name, without its folder]",
+                ),
                 Field::Action => arg.default_value("exec"),
                 _ => arg,
             }
@@ -96,10 +98,10 @@ impl FromArgMatches for EventTexts {
     }
 }
 
-/// A text that an event may have.
+/// Checks that an event may have this text.
 fn text(value: &str) -> Result<String, &'static str> {
     if value.chars().any(char::is_control) {
-        return Err("accepted is text without control characters");
+        return Err("it has a control character; accepted is text without control characters");
     }
     Ok(value.to_owned())
 }

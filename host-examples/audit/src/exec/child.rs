@@ -1,4 +1,4 @@
-//! The command as a process, its streams, and how it ended.
+//! The process of the command: its start, its streams and its end.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -18,51 +18,56 @@ use signal_hook::consts::SIGINT;
 
 use super::input;
 use super::signals::{PassingOn, Signals};
-use super::streams::{Copier, own};
+use super::streams::{Copier, duplicate};
 
-/// How long the end of the command's input may take to be settled once the command has ended: what it has read is
-/// counted, and taken out of the input, by a thread that may get its turn late.
-const SETTLING: Duration = Duration::from_secs(5);
+/// How long to wait, once the command has ended, for the thread that copies its input. The thread counts what
+/// the command has read and removes it from the original input, and may be scheduled late.
+const INPUT_WAIT: Duration = Duration::from_secs(5);
 
-/// A command that could not be run, and what a shell's exit status would be.
-pub(super) struct Failed {
-    pub(super) status: u8,
+/// Why the command could not be started.
+pub(super) struct NotStarted {
+    /// The exit status that a shell would have in this case.
+    pub(super) exit_code: u8,
     pub(super) text: String,
 }
 
-/// A command that runs.
+/// The command while it runs.
 pub(super) struct Running {
     child: Child,
     started: Instant,
     outputs: Vec<Copier>,
     input: Input,
+    /// Dropped when the command has ended, which tells the copying threads.
     ended: PipeWriter,
 }
 
 /// How the command ended.
 pub(super) struct Ended {
-    /// As the event has it.
+    /// The `status` of the event.
     pub(super) status: String,
+    /// The exit status of this program.
     pub(super) exit_code: u8,
-    /// The terminal's Ctrl-C ended it.
+    /// Whether Ctrl-C in the terminal has ended the command.
     pub(super) by_ctrl_c: bool,
     pub(super) duration: Duration,
     pub(super) in_size: u64,
     pub(super) out_size: u64,
-    /// What went wrong with the streams.
+    /// The errors of the streams.
     pub(super) problems: Vec<String>,
 }
 
 /// How the command gets its input.
 enum Input {
+    /// A thread copies the input.
     Copied(Copier),
-    /// The file itself, and where it was.
+    /// The command reads the file itself. The number is the position in it before the start.
     File(File, u64),
+    /// The command inherits stdin, such as a terminal, and nothing is counted.
     Uncounted,
 }
 
-/// The pipes that the command gets, each with this program's end. Where there is none, the command gets this
-/// program's stream itself.
+/// The pipes between this program and the command, with both ends. Without a pipe, the command inherits the
+/// stream of this program.
 struct Pipes {
     stdin: Option<(PipeReader, PipeWriter)>,
     stdout: Option<(PipeReader, PipeWriter)>,
@@ -71,17 +76,17 @@ struct Pipes {
 
 enum Stderr {
     Pipe(PipeReader, PipeWriter),
-    /// Output and errors go to the same place: through one pipe they keep their order.
+    /// Output and errors go to the same place, so one pipe takes both and keeps their order.
     AsStdout,
     Inherited,
 }
 
 impl Running {
-    /// Starts the command. With `tty` a terminal is handed to it for output too.
-    pub(super) fn start(arguments: &[OsString], tty: bool) -> Result<Self, Failed> {
+    /// Starts the command. With `tty`, the command inherits output streams that are a terminal.
+    pub(super) fn start(arguments: &[OsString], tty: bool) -> Result<Self, NotStarted> {
         let pipes = Pipes::new(tty).and_then(|pipes| Ok((pipes, pipe()?)));
         let (pipes, (wait, ended)) = pipes.map_err(no_pipes)?;
-        let input = if pipes.stdin.is_none() { uncopied_input() } else { Input::Uncounted };
+        let input = if pipes.stdin.is_none() { inherited_input() } else { Input::Uncounted };
         let (name, arguments) = arguments
             .split_first()
             .map_or((OsStr::new(""), [].as_slice()), |(name, rest)| (name.as_os_str(), rest));
@@ -89,30 +94,31 @@ impl Running {
         let started = Instant::now();
         let mut child = command.args(arguments).spawn();
         if child.as_ref().is_err_and(|error| Errno::from_io_error(error) == Some(Errno::NOEXEC)) {
-            // A script that does not say which interpreter it is for: by tradition the shell.
+            // A script without an interpreter line: as in a shell, `sh` runs it.
             command = pipes.connect(Command::new("/bin/sh")).map_err(no_pipes)?;
-            child = command.arg(found(name)).args(arguments).spawn();
+            child = command.arg(path_of(name)).args(arguments).spawn();
         }
-        let child = child.map_err(|error| Failed::new(name, &error))?;
-        // It holds the command's ends of the pipes.
+        let child = child.map_err(|error| NotStarted::new(name, &error))?;
+        // `command` has copies of the command's ends of the pipes, which would keep the pipes open.
         drop(command);
         let mut running = Self { child, started, outputs: Vec::new(), input, ended };
         match pipes.copy(&mut running, &wait) {
             Ok(()) => Ok(running),
             Err(error) => {
-                // It would write into a pipe that nobody reads.
+                // The command would write into a pipe that nobody reads.
                 let _ = running.child.kill().and_then(|()| running.child.wait());
                 Err(no_pipes(error))
             }
         }
     }
 
-    /// Waits until the command has ended, and what it wrote is passed on.
+    /// Waits until the command has ended and its output is passed on.
     pub(super) fn wait(mut self, signals: Signals) -> Ended {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         let passing_on = pid.map(|pid| {
             let passing_on = signals.pass_on_to(pid);
-            // It stays uncollected, so that its number is not used again while signals are passed on to it.
+            // The process stays a zombie until no more signals are passed on, so that its number is not
+            // reused meanwhile.
             let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
             while matches!(waitid(WaitId::Pid(pid), ended), Err(Errno::INTR)) {}
             passing_on.command_ended();
@@ -128,19 +134,20 @@ impl Running {
         }
         let in_size = match &mut self.input {
             Input::Copied(copier) => {
-                // Not for ever: reading may wait for input that another process took.
-                let end = Instant::now() + SETTLING;
+                // Only for a limited time: the thread may be reading input that another process has taken
+                // first.
+                let end = Instant::now() + INPUT_WAIT;
                 problems.extend(copier.wait(|| Instant::now() >= end));
                 copier.count()
             }
             Input::File(file, before) => file.stream_position().unwrap_or(*before).saturating_sub(*before),
             Input::Uncounted => 0,
         };
-        let ended_by = status.as_ref().ok().and_then(ExitStatus::signal);
-        let by_ctrl_c = ended_by == Some(SIGINT) && passing_on.as_ref().is_some_and(PassingOn::was_ctrl_c);
+        let signal = status.as_ref().ok().and_then(ExitStatus::signal);
+        let by_ctrl_c = signal == Some(SIGINT) && passing_on.as_ref().is_some_and(PassingOn::was_ctrl_c);
         let out_size = self.outputs.iter().map(Copier::count).sum();
         let (status, exit_code) = match status {
-            Ok(status) => described(status),
+            Ok(status) => exit_status(status),
             Err(error) => {
                 problems.push(format!("cannot wait for the command: {error}"));
                 ("unknown".into(), 126)
@@ -151,11 +158,11 @@ impl Running {
 }
 
 impl Ended {
-    /// The command could not be run.
-    pub(super) fn never_ran(status: u8) -> Self {
+    /// The end of a command that could not be started.
+    pub(super) fn never_ran(exit_code: u8) -> Self {
         Self {
-            status: status.to_string(),
-            exit_code: status,
+            status: exit_code.to_string(),
+            exit_code,
             by_ctrl_c: false,
             duration: Duration::ZERO,
             in_size: 0,
@@ -165,15 +172,15 @@ impl Ended {
     }
 }
 
-impl Failed {
+impl NotStarted {
     fn new(name: &OsStr, error: &io::Error) -> Self {
         let name_shown = name.to_string_lossy();
         match error.kind() {
             io::ErrorKind::NotFound if !name.as_bytes().contains(&b'/') => {
-                Self { status: 127, text: format!("{name_shown}: command not found") }
+                Self { exit_code: 127, text: format!("{name_shown}: command not found") }
             }
-            io::ErrorKind::NotFound => Self { status: 127, text: format!("{name_shown}: {error}") },
-            _ => Self { status: 126, text: format!("{name_shown}: {error}") },
+            io::ErrorKind::NotFound => Self { exit_code: 127, text: format!("{name_shown}: {error}") },
+            _ => Self { exit_code: 126, text: format!("{name_shown}: {error}") },
         }
     }
 }
@@ -199,6 +206,7 @@ impl Pipes {
         Ok(Self { stdin, stdout, stderr })
     }
 
+    /// Gives the command its ends of the pipes.
     fn connect(&self, mut command: Command) -> io::Result<Command> {
         if let Some((reader, _)) = &self.stdin {
             command.stdin(reader.try_clone()?);
@@ -215,44 +223,46 @@ impl Pipes {
         Ok(command)
     }
 
-    /// Starts copying; the command's ends are closed here.
+    /// Starts the copying threads, and closes this program's copies of the command's ends.
     fn copy(self, running: &mut Running, ended: &PipeReader) -> io::Result<()> {
         if let Some((_, to)) = self.stdin {
-            let from = own(io::stdin().as_fd())?;
+            let from = duplicate(io::stdin().as_fd())?;
             running.input = Input::Copied(input::pass_on(from, to, ended.try_clone()?)?);
         }
         if let Some((from, _)) = self.stdout {
-            let to = own(io::stdout().as_fd())?;
+            let to = duplicate(io::stdout().as_fd())?;
             running.outputs.push(Copier::output("stdout", from, to, ended.try_clone()?)?);
         }
         if let Stderr::Pipe(from, _) = self.stderr {
-            let to = own(io::stderr().as_fd())?;
+            let to = duplicate(io::stderr().as_fd())?;
             running.outputs.push(Copier::output("stderr", from, to, ended.try_clone()?)?);
         }
         Ok(())
     }
 }
 
-fn no_pipes(error: io::Error) -> Failed {
-    Failed { status: 126, text: format!("cannot connect the command: {error}") }
+/// The failure to make pipes or to start a copying thread.
+fn no_pipes(error: io::Error) -> NotStarted {
+    NotStarted { exit_code: 126, text: format!("cannot connect the command's input and output: {error}") }
 }
 
 fn file_type(fd: impl AsFd) -> io::Result<FileType> {
     Ok(FileType::from_raw_mode(fstat(fd)?.st_mode))
 }
 
-/// Stdin as the command inherits it. What it reads of a file shows in the position, which they share.
-fn uncopied_input() -> Input {
+/// The input of a command that inherits stdin. The command shares the position in a file with this program,
+/// and the position shows how much the command has read.
+fn inherited_input() -> Input {
     if !matches!(file_type(io::stdin()), Ok(FileType::RegularFile)) {
         return Input::Uncounted;
     }
-    let file = own(io::stdin().as_fd()).map(File::from);
+    let file = duplicate(io::stdin().as_fd()).map(File::from);
     let file = file.and_then(|mut file| Ok((file.stream_position()?, file)));
     file.map_or(Input::Uncounted, |(position, file)| Input::File(file, position))
 }
 
-/// As the event has it, and as this program's own exit status.
-fn described(status: ExitStatus) -> (String, u8) {
+/// The `status` of the event, and the exit status of this program.
+fn exit_status(status: ExitStatus) -> (String, u8) {
     match (status.code(), status.signal()) {
         (Some(code), _) => (code.to_string(), u8::try_from(code).unwrap_or(u8::MAX)),
         (None, Some(signal)) => (format!("signal:{signal}"), u8::try_from(128 + signal).unwrap_or(u8::MAX)),
@@ -260,8 +270,8 @@ fn described(status: ExitStatus) -> (String, u8) {
     }
 }
 
-/// Where the name of a command leads to.
-fn found(name: &OsStr) -> PathBuf {
+/// The path of the command, found as a shell does.
+fn path_of(name: &OsStr) -> PathBuf {
     if name.as_bytes().contains(&b'/') {
         return name.into();
     }

@@ -1,9 +1,11 @@
-//! Passing input on to the command, and counting what it takes of it.
+//! Passes input on to the command, and counts how much of it the command reads.
 //!
-//! A pipe may have other readers: in `producer | while read x; do audit exec -- command; done` they are the loop
-//! and what runs in it. So nothing may be taken out of it that the command does not read. Linux can lend: `tee`
-//! shows the command what is in the pipe, in a pipe that holds one piece, and once the command has read that,
-//! this program takes as much out of the original. Elsewhere, and from sockets, input is copied ahead.
+//! The input may be a pipe with other readers: in `producer | while read x; do audit exec -- command; done`,
+//! these are the loop and what else runs in it. So this program must not remove more from the pipe than the
+//! command reads. On Linux, `tee` copies a piece of the input into the command's pipe without removing it,
+//! and the command's pipe is so small that it holds one piece. Once the command has read the piece, this
+//! program removes it from the input. On other systems, and from sockets, input is copied ahead and may be
+//! removed without being read.
 
 use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::OwnedFd;
@@ -15,30 +17,31 @@ use rustix::io::{Errno, ioctl_fionread, read, write};
 
 use super::streams::{BUFFER, Copier, wait_for};
 
-/// Passes on what the command may read. `ended` is closed at the other end when the command has ended.
+/// Starts a thread that passes input on. The other end of `ended` is closed when the command has ended.
 pub(super) fn pass_on(from: OwnedFd, to: PipeWriter, ended: PipeReader) -> io::Result<Copier> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     if lending::prepare(&from, &to) {
         return Copier::start("stdin", move |count| lending::lend(&from, &to, &ended, count));
     }
-    // The command's end of the pipe is not affected.
+    // This does not affect the command's end of the pipe.
     let flags = fcntl_getfl(&to)?;
     fcntl_setfl(&to, flags | OFlags::NONBLOCK)?;
     Copier::start("stdin", move |count| copy(&from, &to, &ended, count))
 }
 
-/// What there is to do.
+/// What the thread can do next.
 #[derive(Clone, Copy)]
 struct Ready {
-    /// There is input, or its end.
+    /// There is input, or the end of the input.
     readable: bool,
     /// The command's pipe has room.
     writable: bool,
-    /// The command does not read on, or has ended.
-    over: bool,
+    /// The command has closed its input, or has ended.
+    closed: bool,
 }
 
-/// Waits until the command's pipe has room if `full`, else until there is input; or until it is over.
+/// Waits until the command's pipe has room, if it is `full`, or else until there is input. In both cases it
+/// also returns when the command has closed its input or has ended.
 fn ready(from: &OwnedFd, to: &PipeWriter, ended: &PipeReader, full: bool) -> io::Result<Ready> {
     let wanted = if full { PollFlags::OUT } else { PollFlags::empty() };
     let mut fds = vec![PollFd::new(ended, PollFlags::IN), PollFd::new(to, wanted)];
@@ -50,16 +53,17 @@ fn ready(from: &OwnedFd, to: &PipeWriter, ended: &PipeReader, full: bool) -> io:
     Ok(Ready {
         readable: !revents(2).is_empty(),
         writable: revents(1).intersects(PollFlags::OUT),
-        over: revents(1).intersects(PollFlags::ERR) || !revents(0).is_empty(),
+        closed: revents(1).intersects(PollFlags::ERR) || !revents(0).is_empty(),
     })
 }
 
+/// Copies input ahead of the command.
 fn copy(from: &OwnedFd, to: &PipeWriter, ended: &PipeReader, count: &AtomicU64) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     let mut waiting = 0..0;
     loop {
         let ready = ready(from, to, ended, !waiting.is_empty())?;
-        if ready.over {
+        if ready.closed {
             let unread = ioctl_fionread(to).unwrap_or(0);
             count.fetch_sub(unread.min(count.load(Ordering::Relaxed)), Ordering::Relaxed);
             return Ok(());
@@ -68,7 +72,7 @@ fn copy(from: &OwnedFd, to: &PipeWriter, ended: &PipeReader, count: &AtomicU64) 
             match read(from, &mut buffer[..]) {
                 Ok(0) => return Ok(()),
                 Ok(len) => waiting = 0..len,
-                // Somebody else read it first.
+                // AGAIN: another reader took the input first.
                 Err(Errno::INTR | Errno::AGAIN) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -89,18 +93,21 @@ fn copy(from: &OwnedFd, to: &PipeWriter, ended: &PipeReader, count: &AtomicU64) 
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod lending {
+    //! Shows input to the command with `tee`, and removes only what the command has read.
+
     use super::*;
     use rustix::event::{Timespec, poll};
     use rustix::fs::{FileType, fstat};
     use rustix::pipe::{SpliceFlags, fcntl_setpipe_size, tee};
 
-    /// Makes the command's pipe hold one piece, if the input is a pipe too.
+    /// Makes the command's pipe as small as possible. Returns false if that, or `tee`, is not possible.
     pub(super) fn prepare(from: &OwnedFd, to: &PipeWriter) -> bool {
         let is_pipe = fstat(from).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo);
-        // Less than a page is a page.
+        // The kernel rounds the size up to a page.
         is_pipe && fcntl_setpipe_size(to, 1).is_ok()
     }
 
+    /// Copies one piece at a time, and waits until the command has read it.
     pub(super) fn lend(
         from: &OwnedFd,
         to: &PipeWriter,
@@ -110,15 +117,15 @@ mod lending {
         let mut lent = 0;
         loop {
             let ready = ready(from, to, ended, lent > 0)?;
-            if lent > 0 && (ready.writable || ready.over) {
-                // There is room once all of the piece is read.
+            if lent > 0 && (ready.writable || ready.closed) {
+                // The pipe holds one piece, so it has room only once the command has read all of it.
                 let unread = if ready.writable { 0 } else { ioctl_fionread(to)? };
                 let taken = lent - unread.min(lent);
                 take(from, taken)?;
                 count.fetch_add(taken, Ordering::Relaxed);
                 lent = 0;
             }
-            if ready.over {
+            if ready.closed {
                 return Ok(());
             }
             if ready.readable {
@@ -133,7 +140,7 @@ mod lending {
         }
     }
 
-    /// Takes out what the command has read, unless another reader did.
+    /// Removes from the input what the command has read, unless another reader has removed it already.
     fn take(from: &OwnedFd, count: u64) -> io::Result<()> {
         let mut buffer = [0; 4096];
         let mut left = usize::try_from(count).unwrap_or(usize::MAX);

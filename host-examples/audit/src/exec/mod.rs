@@ -1,7 +1,8 @@
-//! `audit exec`: runs a command as a tool call, and records it when it ends.
+//! `audit exec`: runs a command as a tool call, and records the call when the command has ended.
 //!
-//! The command comes first: it is started before the component is loaded, unless there are options to try, and nothing
-//! is created in a folder that it may be about to fill before it has ended.
+//! The command starts before the component is loaded, so that it does not have to wait. Only options that the
+//! component has to check are checked first. Nothing is created in the folder before the command has ended,
+//! because the command may be the one to create or fill it.
 
 mod child;
 mod input;
@@ -23,17 +24,18 @@ use sha2::{Digest as _, Sha256};
 
 use self::child::{Ended, Running};
 use self::signals::Signals;
-use super::args::ExecArgs;
-use super::mask::masked;
-use super::{TROUBLE, say};
+use crate::args::ExecArgs;
+use crate::mask::masked;
+use crate::message::{TROUBLE, warn};
 
 pub(super) fn run(args: &ExecArgs, options: Options) -> ExitCode {
-    // A wrong option is refused before the command runs. What is wrong with the folder shows later.
+    // An invalid option is rejected before the command runs. The folder is checked only when the call is
+    // recorded.
     let tried = options.is_configured().then(|| Component::load(&options));
     if let Some(Ok(component)) = &tried {
         let trial = options.clone().read_only(true).warnings(|_| {});
         if let Err(Error::Config(text)) = Instance::start(component, &trial) {
-            say(text);
+            warn(text);
             return ExitCode::from(TROUBLE);
         }
     }
@@ -49,36 +51,40 @@ pub(super) fn run(args: &ExecArgs, options: Options) -> ExitCode {
             let ended = running.wait(signals);
             let loaded = loading.map_err(|error| Error::Start(error.to_string()));
             let component = loaded.and_then(|loading| {
-                loading.join().unwrap_or_else(|_| Err(Error::Start("it could not be loaded".into())))
+                loading
+                    .join()
+                    .unwrap_or_else(|_| Err(Error::Start("the thread that loads it panicked".into())))
             });
             (component, ended)
         }
-        Err(failed) => {
-            say(&failed.text);
-            (load(), Ended::never_ran(failed.status))
+        Err(not_started) => {
+            warn(&not_started.text);
+            (load(), Ended::never_ran(not_started.exit_code))
         }
     };
     for problem in &ended.problems {
-        say(problem);
+        warn(problem);
     }
     let event = event(args, started, &ended);
     if let Err(error) = component.and_then(|component| record(&component, &options, &event)) {
-        say(format_args!("the call was not recorded: {error}"));
+        warn(format_args!("the call was not recorded: {error}"));
     }
     if ended.by_ctrl_c {
         signals::end_by_ctrl_c();
     }
-    // Output that was lost on the way must not look like success.
+    // If output was lost, the exit status must not be that of a success.
     let lost = ended.exit_code == 0 && !ended.problems.is_empty();
     ExitCode::from(if lost { 1 } else { ended.exit_code })
 }
 
+/// Records the event, and closes the store.
 fn record(component: &Component, options: &Options, event: &Event) -> Result<(), Error> {
     let mut instance = Instance::start(component, options)?;
     instance.write_batch(std::slice::from_ref(event))?;
     instance.close()
 }
 
+/// The event of a call.
 fn event(args: &ExecArgs, started: SystemTime, ended: &Ended) -> Event {
     let mut event = event::Event {
         ts: Timestamp::from(started).to_string().into(),
@@ -91,14 +97,14 @@ fn event(args: &ExecArgs, started: SystemTime, ended: &Ended) -> Event {
         ..event::Event::default()
     };
     for (field, text) in &args.texts.0 {
-        // A text field takes any text.
+        // This cannot fail: a text field takes any text.
         let _ = event.set(*field, Json::Text(text.as_str().into()));
     }
     event.into()
 }
 
-/// The command's name without its folder, as text that an event may have. Where it is a URL by mistake, its password is
-/// not recorded.
+/// The command's name without its folder, with control characters replaced, which an event may not have. If
+/// somebody gave a URL in its place by mistake, the password is not recorded.
 fn default_tool(command: &[OsString]) -> String {
     let name = command.first().map(|name| masked(&name.to_string_lossy())).unwrap_or_default();
     let tool = Path::new(&name).file_name().and_then(OsStr::to_str).unwrap_or(&name);
@@ -120,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_arguments_are_hashed_so_that_their_borders_count() {
+    fn the_hash_depends_on_where_each_argument_ends() {
         // printf 'ls\0-l\0' | sha256sum
         let expected = "c4cda919c7c25a49afb34dd20298822f55d716b013a9ff65d3d43e4fd32dbac7";
         assert_eq!(input_hash(&["ls", "-l"]), expected);

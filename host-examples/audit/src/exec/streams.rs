@@ -1,7 +1,7 @@
-//! Copying what the command writes, and counting it.
+//! Copies the output of the command, and counts it.
 //!
-//! A copier ends with its source, with its destination, or a moment after the command ended: a background
-//! process of the command may hold a pipe open for as long as it likes.
+//! A copier ends when its source ends or its destination is closed, and at the latest a moment after the
+//! command has ended: a background process of the command may hold a pipe open for any time.
 
 use std::io::{self, PipeReader};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -14,13 +14,13 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionread, read, write};
 
-/// How much is copied at once: what a pipe holds on Linux.
+/// How many bytes are copied at once: the size of a pipe on Linux.
 pub(super) const BUFFER: usize = 64 * 1024;
 
-/// How long output may still come after the command ended, from processes that it left behind.
+/// For how long, after the command has ended, output of processes that it left behind is copied.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// A copier on its thread.
+/// A thread that copies a stream.
 pub(super) struct Copier {
     name: &'static str,
     count: Arc<AtomicU64>,
@@ -28,7 +28,7 @@ pub(super) struct Copier {
 }
 
 impl Copier {
-    /// Copies what the command writes. `ended` is closed at the other end when the command has ended.
+    /// Starts to copy output of the command. The other end of `ended` is closed when the command has ended.
     pub(super) fn output(
         name: &'static str,
         from: PipeReader,
@@ -38,6 +38,7 @@ impl Copier {
         Self::start(name, move |count| copy_output(&from, &to, &ended, count))
     }
 
+    /// Starts a thread that copies and adds to the count of bytes.
     pub(super) fn start(
         name: &'static str,
         copy: impl FnOnce(&AtomicU64) -> io::Result<()> + Send + 'static,
@@ -50,18 +51,19 @@ impl Copier {
         Ok(Self { name, count, done: wait })
     }
 
-    /// How many bytes have passed.
+    /// How many bytes were copied.
     pub(super) fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Waits for the end, until `enough` says that it is not worth it. Returns what went wrong.
-    pub(super) fn wait(&self, enough: impl Fn() -> bool) -> Option<String> {
+    /// Waits until the thread has ended, or until `give_up` returns true. Returns the error, if there was
+    /// one.
+    pub(super) fn wait(&self, give_up: impl Fn() -> bool) -> Option<String> {
         loop {
             match self.done.recv_timeout(Duration::from_millis(20)) {
                 Ok(Ok(())) | Err(RecvTimeoutError::Disconnected) => return None,
                 Ok(Err(error)) => return Some(format!("{}: {error}", self.name)),
-                Err(RecvTimeoutError::Timeout) if enough() => return None,
+                Err(RecvTimeoutError::Timeout) if give_up() => return None,
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
@@ -70,7 +72,7 @@ impl Copier {
 
 fn copy_output(from: &PipeReader, to: &OwnedFd, ended: &PipeReader, count: &AtomicU64) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
-    // When to stop, and how many bytes have to be copied all the same.
+    // Once the command has ended: when to stop, and how many bytes of its own output are still to be copied.
     let mut stop: Option<(Instant, u64)> = None;
     loop {
         let left = stop.map(|(at, _)| at.saturating_duration_since(Instant::now()));
@@ -84,7 +86,8 @@ fn copy_output(from: &PipeReader, to: &OwnedFd, ended: &PipeReader, count: &Atom
             (!revents(0).is_empty(), revents(1).intersects(PollFlags::ERR), !revents(2).is_empty())
         };
         if gone {
-            // Nobody reads on. Closing the pipe tells the command, as it would without this program.
+            // Nobody reads the output any more. Closing the pipe tells the command, as if this program were
+            // not there.
             return Ok(());
         }
         if over {
@@ -109,14 +112,14 @@ fn copy_output(from: &PipeReader, to: &OwnedFd, ended: &PipeReader, count: &Atom
     }
 }
 
-/// Writes all; false if nobody reads it.
+/// Writes all bytes. Returns false if nobody reads them.
 fn write_all(to: &OwnedFd, mut bytes: &[u8]) -> io::Result<bool> {
     while !bytes.is_empty() {
         match write(to, bytes) {
             Ok(len) => bytes = &bytes[len..],
             Err(Errno::PIPE) => return Ok(false),
             Err(Errno::INTR) => {}
-            // Whoever shares the stream made it so that writing does not wait.
+            // Another process that shares the stream has made it non-blocking.
             Err(Errno::AGAIN) => wait_for(&mut [PollFd::new(to, PollFlags::OUT)], None)?,
             Err(error) => return Err(error.into()),
         }
@@ -124,12 +127,13 @@ fn write_all(to: &OwnedFd, mut bytes: &[u8]) -> io::Result<bool> {
     Ok(true)
 }
 
+/// Waits until one of the descriptors is ready, or for `at_most`.
 pub(super) fn wait_for(fds: &mut [PollFd<'_>], at_most: Option<Duration>) -> io::Result<()> {
     let at_most = at_most.and_then(|time| Timespec::try_from(time).ok());
     match poll(fds, at_most.as_ref()) {
         Ok(_) => Ok(()),
         Err(Errno::INTR) => {
-            // As if the time were over: the caller looks again.
+            // A signal came. To the caller this looks like the end of the time, and it waits again.
             for fd in fds {
                 fd.clear_revents();
             }
@@ -139,6 +143,7 @@ pub(super) fn wait_for(fds: &mut [PollFd<'_>], at_most: Option<Duration>) -> io:
     }
 }
 
+/// Repeats a call that a signal has interrupted.
 fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> io::Result<T> {
     loop {
         match call() {
@@ -148,7 +153,7 @@ fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> io::Result<T> {
     }
 }
 
-/// A copy of one of this program's own streams.
-pub(super) fn own(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+/// Duplicates the descriptor of one of this program's streams.
+pub(super) fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     fd.as_fd().try_clone_to_owned()
 }

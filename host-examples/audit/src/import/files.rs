@@ -1,4 +1,4 @@
-//! The files of a folder that an import takes, in their order.
+//! The files of a folder that are imported, in their order.
 
 use std::fs;
 use std::io;
@@ -8,15 +8,17 @@ use audit_format::names;
 use audit_format::time::Day;
 use uuid::Uuid;
 
-/// What a file is. Daily files come first, by their day; then spools, by their chain, which has the time in it, and
-/// their number, so that the lines of a chain come in the order of their `seq`.
+/// The kind of a file. Daily files come first, ordered by their day. Spools come next, ordered by their
+/// chain, a UUIDv7 that begins with its time, and by their number, so that the lines of a chain come in the
+/// order of their `seq`.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+enum FileKind {
     Daily(Day),
     Spool(Uuid, u64),
 }
 
-impl Kind {
+impl FileKind {
+    /// The kind of the file with this name. `None` if it is no file of a store.
     fn of(name: &str) -> Option<Self> {
         let daily = names::day_of(name).map(Self::Daily);
         daily.or_else(|| names::spool_of(name).map(|(chain, number)| Self::Spool(chain, number)))
@@ -26,7 +28,8 @@ impl Kind {
 /// A file to import.
 pub(super) struct Source {
     pub(super) path: PathBuf,
-    /// Whether its owner may remove or rename it meanwhile, once its lines are in the database.
+    /// Whether this is a spool. The instance that owns it may remove or rename it while the import runs, once
+    /// its lines are in the database.
     pub(super) is_spool: bool,
 }
 
@@ -35,12 +38,12 @@ pub(super) fn of_folder(folder: &Path) -> io::Result<Vec<Source>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if let Some(kind) = entry.file_name().to_str().and_then(Kind::of) {
+        if let Some(kind) = entry.file_name().to_str().and_then(FileKind::of) {
             found.push((kind, entry.path()));
         }
     }
     found.sort();
-    let source = |(kind, path)| Source { path, is_spool: matches!(kind, Kind::Spool(..)) };
+    let source = |(kind, path)| Source { path, is_spool: matches!(kind, FileKind::Spool(..)) };
     Ok(found.into_iter().map(source).collect())
 }
 

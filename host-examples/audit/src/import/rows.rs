@@ -1,9 +1,9 @@
-//! From a line to the row that it becomes. A line of this store keeps what it has.
+//! Makes rows from lines. A line of this store keeps its `id`, `chain`, `seq` and `hash`.
 //!
-//! A line of another writer is stored under a UUIDv8 (RFC 9562, section 5.8) made of the first 16 bytes of
-//! SHA-256(line || 0x0A || n), where `line` is the line as this store would write its fifteen fields, and `n`, in
-//! decimal digits, is how many equal ones come before it in its file. So two equal lines stay two, and the same file
-//! gives the same identifiers again.
+//! A line of another writer gets a UUIDv8 (RFC 9562, section 5.8) as its key. It is made of the first 16
+//! bytes of SHA-256(line || 0x0A || n), where `line` is the line as this store would write its fifteen
+//! fields, and `n`, in decimal digits, is the number of equal lines before it in its file. Two equal lines
+//! are therefore stored as two rows, and a repeated import of the same file gives the same keys.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,22 +17,22 @@ use audit_host::ImportRow;
 use sha2::{Digest as _, Sha256};
 use uuid::{Builder, Uuid};
 
-/// Makes the rows of one file. It keeps about 20 bytes of each line of another writer.
+/// Makes the rows of one file. It keeps about 20 bytes of memory for each line of another writer.
 #[derive(Default)]
 pub(super) struct Rows {
-    /// The lines of other writers, by a part of their hash. Where two that differ have that in common, it takes them
-    /// for equal, in each import.
+    /// The first 8 bytes of the hash of each line of another writer. Two lines that differ and have these
+    /// bytes in common would count as equal, in each import.
     seen: HashSet<u64>,
-    /// How often those came again that did.
-    again: HashMap<u64, u64>,
+    /// How often the lines were repeated that came more than once.
+    repeated: HashMap<u64, u64>,
 }
 
 impl Rows {
-    /// The row of a line, or what is wrong with it.
+    /// The row of a line. The error says which field is invalid.
     pub(super) fn row(&mut self, line: &str) -> Result<ImportRow, Invalid> {
         let Parsed { event, stamp } = parse_stored(line)?;
         let at = Timestamp::parse(&event.ts).map_err(|error| Invalid::new("ts", error.to_string()))?;
-        // The same rule as for reading from files.
+        // A line counts as one of this store by the same rule as when files are read.
         if let Some(stamp) = stamp.filter(|_| is_stored_text(event.ts.as_bytes())) {
             let key = Key::of_entry(at, stamp.id);
             return Ok(ImportRow::Own((key, Parsed { event, stamp: Some(stamp) }).into()));
@@ -42,6 +42,7 @@ impl Rows {
         Ok(ImportRow::Foreign { event: dated.event().clone().into(), key })
     }
 
+    /// The key of a line of another writer.
     fn key(&mut self, event: &Event<'_>) -> Uuid {
         let mut text = Vec::new();
         put_event(event, &mut text);
@@ -50,9 +51,9 @@ impl Rows {
         let before = match self.seen.insert(mark) {
             true => 0,
             false => {
-                let again = self.again.entry(mark).or_default();
-                *again += 1;
-                *again
+                let repeated = self.repeated.entry(mark).or_default();
+                *repeated += 1;
+                *repeated
             }
         };
         let (first, second) = halves(hash.chain_update(format!("\n{before}")));
@@ -60,7 +61,7 @@ impl Rows {
     }
 }
 
-/// The first 16 bytes of the hash.
+/// The first 16 bytes of the hash, as two numbers.
 fn halves(hash: Sha256) -> (u64, u64) {
     let bytes = hash.finalize();
     let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_this_store_keeps_what_it_has() {
+    fn a_line_of_this_store_keeps_its_id_chain_seq_and_hash() {
         let Ok(ImportRow::Own(entry)) = Rows::default().row(OWN) else { panic!("it is one") };
         assert_eq!((entry.seq, entry.event.tool.as_str()), (7, "t"));
         assert_eq!(entry.id, "01934c5e-7b1a-7000-8000-00000000000a");
@@ -92,13 +93,13 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_read_as_another_writers_is_imported_as_one() {
+    fn a_line_that_lacks_a_mark_of_this_store_is_imported_as_another_writers() {
         key(&mut Rows::default(), &OWN.replace("\"seq\":7,", ""));
         key(&mut Rows::default(), &OWN.replace("06:30:00.123456Z", "06:30:00Z"));
     }
 
     #[test]
-    fn the_key_is_that_of_the_events_line_and_of_how_often_it_came_before() {
+    fn the_key_depends_on_the_events_line_and_the_number_of_equal_lines_before_it() {
         let mut rows = Rows::default();
         let first = key(&mut rows, r#"{"tool": "t", "ts": "2026-11-23T07:30:00+01:00"}"#);
         // printf '%s\n0' '{"ts":"2026-11-23T06:30:00.000000Z","req_id":"",...,"job_id":null}' | sha256sum
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_event_is_named() {
+    fn an_invalid_line_is_rejected_with_the_field() {
         for (line, field) in [
             ("garbage", "json"),
             (&OWN[..80], "json"),

@@ -1,32 +1,32 @@
-//! The input, cut into pieces of whole lines that are text.
+//! Splits the input into pieces, each of which has whole lines of valid UTF-8.
 
 use std::io::{self, Read};
 
 use memchr::{memchr, memchr_iter, memrchr};
 
-/// How much is read at once. A longer line is rejected: an event has at most 4096 bytes.
+/// How many bytes are read at once. A longer line is rejected; the line of an event has at most 4096 bytes.
 const PIECE: usize = 64 * 1024;
 
-/// What an editor may have put before the first line.
+/// The mark that an editor may have put in front of the first line.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// A part of the input. Lines are numbered from 1.
 #[derive(Debug)]
 pub(crate) enum Piece {
-    /// Whole lines; only the last of the input may lack its newline.
+    /// Whole lines. Only the last line of the input may lack its newline.
     Lines { text: String, first: u64 },
-    /// A line that cannot be an event.
-    Bad { line: u64, reason: String, bytes: u64 },
-    /// The input cannot be read on.
+    /// A line that is too long or not UTF-8.
+    Invalid { line: u64, reason: String, bytes: u64 },
+    /// The input cannot be read from this line on.
     Failed { line: u64, error: io::Error },
 }
 
-/// Reads to the end, or until `send` has had enough.
+/// Reads to the end of the input, or until `send` returns false.
 pub(super) fn split(mut input: impl Read, send: impl FnMut(Piece) -> bool) {
     let mut splitter = Splitter { send, line: 1 };
     let mut buffer = vec![0; PIECE];
     let mut filled = 0;
-    // There is no newline before this.
+    // The buffer has no newline before this position.
     let mut searched = 0;
     loop {
         let read = match input.read(&mut buffer[filled..]) {
@@ -38,7 +38,7 @@ pub(super) fn split(mut input: impl Read, send: impl FnMut(Piece) -> bool) {
             }
         };
         if splitter.line == 1 && filled < BYTE_ORDER_MARK.len() && filled + read >= BYTE_ORDER_MARK.len() {
-            // Not in the text, but still in the line.
+            // Replaced by spaces, so that the positions of bytes in the line stay the same.
             if buffer.starts_with(BYTE_ORDER_MARK) {
                 buffer[..BYTE_ORDER_MARK.len()].fill(b' ');
             }
@@ -73,11 +73,11 @@ struct Splitter<S> {
 }
 
 impl<S: FnMut(Piece) -> bool> Splitter<S> {
-    /// Passes whole lines on.
+    /// Sends whole lines on. Returns false if the receiver wants no more.
     fn lines(&mut self, bytes: &[u8]) -> bool {
         let mut rest = bytes;
         while !rest.is_empty() {
-            let (text, bad) = match std::str::from_utf8(rest) {
+            let (text, invalid) = match std::str::from_utf8(rest) {
                 Ok(text) => (text, None),
                 Err(error) => {
                     let valid = error.valid_up_to();
@@ -87,7 +87,7 @@ impl<S: FnMut(Piece) -> bool> Splitter<S> {
                         .map_or(0, |newline| newline + 1);
                     let end = rest[valid..].iter().position(|byte| *byte == b'\n');
                     let end = end.map_or(rest.len(), |newline| valid + newline + 1);
-                    // All up to `start` is valid.
+                    // Everything before `start` is valid UTF-8.
                     (
                         std::str::from_utf8(&rest[..start]).unwrap_or_default(),
                         Some((start..end, valid - start)),
@@ -101,9 +101,9 @@ impl<S: FnMut(Piece) -> bool> Splitter<S> {
                     return false;
                 }
             }
-            let Some((range, column)) = bad else { return true };
+            let Some((range, column)) = invalid else { return true };
             let reason = format!("not UTF-8 from byte {} on; accepted is a JSON object in UTF-8", column + 1);
-            if !self.bad(reason, range.len() as u64) {
+            if !self.invalid(reason, range.len() as u64) {
                 return false;
             }
             rest = &rest[range.end..];
@@ -111,14 +111,15 @@ impl<S: FnMut(Piece) -> bool> Splitter<S> {
         true
     }
 
-    fn bad(&mut self, reason: String, bytes: u64) -> bool {
+    /// Sends an invalid line on. Returns false if the receiver wants no more.
+    fn invalid(&mut self, reason: String, bytes: u64) -> bool {
         let line = self.line;
         self.line += 1;
-        (self.send)(Piece::Bad { line, reason, bytes })
+        (self.send)(Piece::Invalid { line, reason, bytes })
     }
 
-    /// Passes over a line of which the buffer is full. Returns how many bytes of the next lines are in the
-    /// buffer; none if there is nothing left to do.
+    /// Skips the rest of a line that is longer than the buffer. Returns how many bytes of the next lines are
+    /// in the buffer then. `None` if there is nothing left to do.
     fn too_long(&mut self, input: &mut impl Read, buffer: &mut [u8]) -> Option<usize> {
         let mut bytes = buffer.len() as u64;
         let reason = format!("longer than {} KiB; accepted are events of at most 4096 bytes", PIECE / 1024);
@@ -135,7 +136,7 @@ impl<S: FnMut(Piece) -> bool> Splitter<S> {
             let end = newline.map_or(read, |newline| newline + 1);
             bytes += end as u64;
             if newline.is_some() || read == 0 {
-                let more = self.bad(reason, bytes) && read > 0;
+                let more = self.invalid(reason, bytes) && read > 0;
                 buffer.copy_within(end..read, 0);
                 return more.then_some(read - end);
             }
@@ -151,7 +152,7 @@ pub(crate) fn count_lines(lines: &str) -> u64 {
 mod tests {
     use super::*;
 
-    /// Gives at most so many bytes at once.
+    /// Returns at most the given number of bytes from each read.
     struct Slow<'b>(&'b [u8], usize);
 
     impl Read for Slow<'_> {
@@ -164,7 +165,7 @@ mod tests {
         }
     }
 
-    /// The lines with their numbers; `None` for a bad one.
+    /// The lines with their numbers. `None` for an invalid one.
     fn lines(input: &[u8], at_once: usize) -> Vec<(u64, Option<String>)> {
         let mut lines = Vec::new();
         split(Slow(input, at_once), |piece| {
@@ -173,7 +174,7 @@ mod tests {
                     assert!(!text.is_empty());
                     lines.extend((first..).zip(text.lines().map(|line| Some(line.to_owned()))));
                 }
-                Piece::Bad { line, .. } => lines.push((line, None)),
+                Piece::Invalid { line, .. } => lines.push((line, None)),
                 Piece::Failed { error, .. } => panic!("{error}"),
             }
             true
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_numbered_however_they_come() {
+    fn lines_are_numbered_however_the_input_is_cut() {
         let all = [Some("a"), Some(""), Some("bc"), Some("d")];
         for at_once in [1, 2, 3, 1000] {
             assert_eq!(lines(b"a\n\nbc\nd", at_once), expected(&all));
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_not_utf8_does_not_cost_its_neighbours() {
+    fn a_line_that_is_not_utf8_does_not_affect_the_lines_around_it() {
         let input = b"a\nb\xFFc\nd\xFF\xFFe\n\nf\n\xC3";
         let all = [Some("a"), None, None, Some(""), Some("f"), None];
         for at_once in [1, 3, 1000] {
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_too_long_is_passed_over() {
+    fn a_line_that_is_too_long_is_skipped() {
         let long = "x".repeat(3 * PIECE + 7);
         let all = [Some("a"), None, Some("b"), None];
         for at_once in [1000, 100_000, PIECE, 10 * PIECE] {
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn it_stops_when_nobody_listens() {
+    fn reading_stops_when_the_receiver_wants_no_more() {
         let mut pieces = 0;
         split(Slow(b"a\nb\nc\n", 2), |_| {
             pieces += 1;

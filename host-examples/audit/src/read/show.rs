@@ -1,51 +1,93 @@
-//! How a page is shown.
+//! The formats in which a page is shown.
 
 use std::borrow::Cow;
 use std::io::{self, Write as _};
 
 use audit_format::event::{Event, Field, Kind, Value};
 use audit_format::line::STAMP_FIELDS;
-use audit_host::{Entry, Filter, Instance, PageRequest};
+use audit_host::{Entry, Error, Filter, Instance, PageRequest};
 use comfy_table::{CellAlignment, ContentArrangement, presets};
 
-use super::{Shown, Stop};
-
-pub(super) trait Show {
-    /// How many entries a page has.
-    fn page(&self) -> u32;
-
-    /// Reads the page and shows it.
-    fn next(&mut self, from: &mut Instance, filter: &Filter, request: &PageRequest) -> Result<Shown, Stop>;
+/// A page that was shown.
+pub(super) struct Shown {
+    pub(super) count: u64,
+    /// The cursor of the next page.
+    pub(super) next: Option<String>,
+    /// How many lines were skipped because they are not events.
+    pub(super) skipped: u64,
 }
 
-/// The lines as they are stored.
+/// Why a page was not shown.
+pub(super) enum Stop {
+    Store(Error),
+    Output(io::Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+/// A format in which pages are shown.
+pub(super) trait Show {
+    /// How many entries a page has at most.
+    fn page_size(&self) -> u32;
+
+    /// Reads a page and shows it.
+    fn show_page(
+        &mut self,
+        from: &mut Instance,
+        filter: &Filter,
+        request: &PageRequest,
+    ) -> Result<Shown, Stop>;
+}
+
+/// JSON lines as they are stored.
 pub(super) struct Jsonl;
 
 impl Show for Jsonl {
-    // Each page looks through the files again, and the component ends it at 32 MiB.
-    fn page(&self) -> u32 {
+    // A large page, because each page searches the files again. The component ends a page that takes more
+    // than 64 MiB of its memory.
+    fn page_size(&self) -> u32 {
         50_000
     }
 
-    fn next(&mut self, from: &mut Instance, filter: &Filter, request: &PageRequest) -> Result<Shown, Stop> {
+    fn show_page(
+        &mut self,
+        from: &mut Instance,
+        filter: &Filter,
+        request: &PageRequest,
+    ) -> Result<Shown, Stop> {
         let page = from.read_jsonl(filter, request)?;
         io::stdout().write_all(page.lines.as_bytes())?;
         Ok(Shown { count: page.count.into(), next: page.next, skipped: page.skipped })
     }
 }
 
-/// The nineteen fields of an entry, comma-separated (RFC 4180).
+/// The nineteen fields of each entry as comma-separated values (RFC 4180).
 #[derive(Default)]
 pub(super) struct Csv {
     has_header: bool,
 }
 
 impl Show for Csv {
-    fn page(&self) -> u32 {
+    fn page_size(&self) -> u32 {
         50_000
     }
 
-    fn next(&mut self, from: &mut Instance, filter: &Filter, request: &PageRequest) -> Result<Shown, Stop> {
+    fn show_page(
+        &mut self,
+        from: &mut Instance,
+        filter: &Filter,
+        request: &PageRequest,
+    ) -> Result<Shown, Stop> {
         let page = from.read(filter, request)?;
         let mut out = csv::Writer::from_writer(Vec::new());
         if !self.has_header {
@@ -69,7 +111,7 @@ impl Show for Csv {
     }
 }
 
-/// The value of a field; empty: it has none.
+/// The value of a field as text. Empty if there is no value.
 fn cell(value: Value<'_>) -> Cow<'_, str> {
     match value {
         Value::Text(text) => text.into(),
@@ -78,15 +120,15 @@ fn cell(value: Value<'_>) -> Cow<'_, str> {
     }
 }
 
-/// A table, without the columns that are empty. The columns are those of the first page.
+/// Tables without empty columns, each of a limited number of entries.
 pub(super) struct Table {
     width: u16,
 }
 
-/// The width where there is no terminal.
-const WIDTH: u16 = 120;
+/// The width in characters if the output is not a terminal.
+const DEFAULT_WIDTH: u16 = 120;
 
-/// Entries of one table: its columns are as wide as the widest of them needs.
+/// The most entries of one table. All of them are needed to know how wide the columns are.
 const ROWS: usize = 1000;
 
 /// The columns and their titles.
@@ -109,7 +151,7 @@ const COLUMNS: [(Field, &str); 14] = [
 
 impl Table {
     pub(super) fn new() -> Self {
-        let width = terminal_size::terminal_size().map_or(WIDTH, |(width, _)| width.0);
+        let width = terminal_size::terminal_size().map_or(DEFAULT_WIDTH, |(width, _)| width.0);
         Self { width: width.max(20) }
     }
 
@@ -135,11 +177,16 @@ impl Table {
 }
 
 impl Show for Table {
-    fn page(&self) -> u32 {
+    fn page_size(&self) -> u32 {
         10_000
     }
 
-    fn next(&mut self, from: &mut Instance, filter: &Filter, request: &PageRequest) -> Result<Shown, Stop> {
+    fn show_page(
+        &mut self,
+        from: &mut Instance,
+        filter: &Filter,
+        request: &PageRequest,
+    ) -> Result<Shown, Stop> {
         let page = from.read(filter, request)?;
         let events: Vec<Event<'_>> = page.entries.into_iter().map(|entry| entry.event.into()).collect();
         for events in events.chunks(ROWS) {
@@ -149,7 +196,7 @@ impl Show for Table {
     }
 }
 
-/// The value of a field as a table shows it.
+/// The value of a field as the table shows it.
 fn shown(event: &Event<'_>, field: Field) -> String {
     match event.get(field) {
         Value::Text(ts) if field == Field::Ts => time(ts),
@@ -157,7 +204,7 @@ fn shown(event: &Event<'_>, field: Field) -> String {
     }
 }
 
-/// To the millisecond, and without what each has.
+/// A time to the millisecond, without the `T` and the `Z`.
 fn time(ts: &str) -> String {
     match ts.get(..23) {
         Some(time) => plain(&time.replacen('T', " ", 1)),
@@ -165,12 +212,13 @@ fn time(ts: &str) -> String {
     }
 }
 
-/// Lines of other writers may have what would drive a terminal.
+/// Replaces characters that would control the terminal: lines of other writers may have them.
 fn plain(text: &str) -> String {
     text.replace(|c: char| c.is_control() || is_reordering(c), "\u{FFFD}")
 }
 
-/// Characters that make what follows look like something else (Unicode's bidirectional controls).
+/// Whether the character changes the order in which the characters behind it are shown (Unicode's
+/// bidirectional controls).
 fn is_reordering(c: char) -> bool {
     matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
@@ -178,8 +226,9 @@ fn is_reordering(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
     #[test]
-    fn empty_columns_are_not_shown_and_the_width_is_kept() {
+    fn a_table_has_no_empty_columns_and_keeps_its_width() {
         let ts = "2026-11-23T06:30:00.123456Z";
         let long =
             Event { ts: ts.into(), tool: "a tool with a long name ".repeat(9).into(), ..Event::default() };
@@ -191,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_cannot_drive_the_terminal() {
+    fn a_table_has_no_characters_that_control_the_terminal() {
         assert_eq!(plain("a\u{1b}[2Jb\rc\u{202E}d"), "a\u{FFFD}[2Jb\u{FFFD}c\u{FFFD}d");
         assert_eq!(time("2026-11-23T06:30:00.123456Z"), "2026-11-23 06:30:00.123");
         assert_eq!(time("ä\nb"), "ä\u{FFFD}b");

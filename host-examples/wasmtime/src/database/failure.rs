@@ -1,4 +1,5 @@
-//! Why a statement was not carried out, and what the store is told: later, never, or without some rows.
+//! Why a statement failed, and which error the component gets for it: one after which a retry may succeed, or
+//! one after which it would fail again.
 
 use std::error::Error as _;
 use std::io;
@@ -10,16 +11,16 @@ use tokio_postgres::error::{DbError, Severity};
 
 use crate::bindings::audit::store::postgres::SinkError;
 
-/// Why a statement was not carried out.
+/// Why a statement failed.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// There was no answer in this time.
+    /// There was no answer within this time.
     TimedOut(Duration),
-    /// There is no connection.
+    /// No connection could be made.
     Connection(Error),
-    /// The server said so, or the connection broke.
+    /// The server reported an error, or the connection broke.
     Statement(Error),
-    /// It is known already what the store is told.
+    /// The error that the component gets is already known.
     Known(SinkError),
 }
 
@@ -30,7 +31,7 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
-    /// What the server said; none: it said nothing.
+    /// The error that the server reported. `None` if it reported none.
     pub(super) fn server(&self) -> Option<ServerError<'_>> {
         match self {
             Self::Connection(error) | Self::Statement(error) => error.as_db_error().map(server_error),
@@ -38,7 +39,7 @@ impl Failure {
         }
     }
 
-    /// Whether the connection is of no use any more, though a new one may be.
+    /// Whether the connection cannot be used any more. A new one may work.
     pub(super) fn ends_connection(&self) -> bool {
         match self {
             Self::TimedOut(_) => true,
@@ -50,7 +51,7 @@ impl Failure {
         }
     }
 
-    /// What the store is told.
+    /// The error that the component gets.
     pub(super) fn sink_error(self, names: &Names) -> SinkError {
         match self {
             Self::Known(error) => error,
@@ -89,16 +90,16 @@ fn explained(error: &DbError, names: &Names) -> SinkError {
     }
 }
 
-/// Why there is no connection, where no server has said so. What the network reports may pass; what the certificate or
-/// the way to authenticate is reported for stays.
+/// The error for a connection that could not be made, if no server has reported one. Errors of the network
+/// may pass, so a retry may succeed. Errors about the certificate or the authentication would occur again.
 fn without_connection(error: &Error, names: &Names) -> SinkError {
     let Names { server, user, .. } = names;
     let cause = cause(error);
     match error.source().map(|cause| cause.downcast_ref::<io::Error>()) {
         Some(Some(io)) => match io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             Some(rustls::Error::InvalidCertificate(why)) => SinkError::Other(format!(
-                "the database's certificate is not trusted ({server}): {why}; check sslmode and sslrootcert in the \
-                 database URL"
+                "the database's certificate is not trusted ({server}): {why}; check sslmode and sslrootcert \
+                 in the database URL"
             )),
             Some(other) => {
                 SinkError::Other(format!("no encrypted connection to the database ({server}): {other}"))
@@ -106,15 +107,15 @@ fn without_connection(error: &Error, names: &Names) -> SinkError {
             None => SinkError::Unavailable(format!("cannot connect to the database ({server}): {cause}")),
         },
         Some(None) => SinkError::Other(format!(
-            "no connection to the database ({server}) as {user}: {cause}; check user, password and sslmode in the \
-             database URL"
+            "no connection to the database ({server}) as {user}: {cause}; check user, password and sslmode \
+             in the database URL"
         )),
         None => SinkError::Unavailable(format!("cannot connect to the database ({server}): {error}")),
     }
 }
 
-/// Why a statement was not carried out, where no server has said so: the connection broke, or the statement cannot be
-/// sent.
+/// The error for a statement that failed, if no server has reported one: the connection broke, or the
+/// statement cannot be sent.
 fn broken(error: &Error, names: &Names) -> SinkError {
     let server = &names.server;
     if error.is_closed() {

@@ -1,4 +1,4 @@
-//! Whether the database would take an event.
+//! Asks the database whether it would take an event.
 
 use audit_sql::health::{ASK, Health};
 use tokio::time::Instant;
@@ -10,7 +10,7 @@ use crate::database::link::Link;
 use crate::database::pools::{Lane, within};
 use crate::database::schema::inspect;
 
-/// What keeps the database from taking events; none: nothing that is known.
+/// What keeps the database from taking events. `None` if no obstacle is known.
 pub(super) async fn obstacle(link: &Link) -> Result<Option<String>, SinkError> {
     let asked = async {
         let pools = link.pools();

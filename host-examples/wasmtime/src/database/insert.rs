@@ -1,4 +1,4 @@
-//! Writing: one statement a batch. Where the database refuses a row of it, the batch is halved until that row is
+//! Inserts a batch with one statement. If the database refuses a row, the batch is halved until that row is
 //! found, and the others are stored.
 
 use audit_format::id;
@@ -16,16 +16,16 @@ use crate::database::pools::Lane;
 use crate::database::value::Time;
 use crate::types::{Entry, Event};
 
-/// A row to import.
+/// A row for [`Database::import`](crate::Database::import).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImportRow {
-    /// An entry of a store, which keeps its `id`, `chain`, `seq` and `hash`.
+    /// An entry of a store. It keeps its `id`, `chain`, `seq` and `hash`.
     Own(Entry),
-    /// An event of another writer: it is read as one that is in no chain.
+    /// An event of another writer. It is in no chain.
     Foreign {
-        /// The event; its `ts` is not empty.
+        /// The event. Its `ts` must not be empty.
         event: Event,
-        /// Under which the event is stored once, however often it is imported.
+        /// Identifies the event: an event with the same key is stored once, however often it is imported.
         key: Uuid,
     },
 }
@@ -39,26 +39,30 @@ impl ImportRow {
     }
 }
 
-/// What became of an import.
+/// The result of an import.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Imported {
-    /// How many rows are new; the others were there already, or were rejected.
+    /// How many rows were added. The others were stored already, or are in `rejected`.
     pub stored: u64,
-    /// The rows that the database refused, in their order.
+    /// The rows that are invalid or that the database refused, in their order.
     pub rejected: Vec<RejectedRow>,
 }
 
-/// The row of an entry, or what is wrong with it.
+/// The row of an entry. The error says which field is invalid.
 pub(super) fn own(entry: Entry) -> Result<Row<'static>, String> {
     let uuid = |field: &str, text: &str| {
-        id::parse(text).ok_or_else(|| format!("{field}: not a UUID; accepted is one as the store makes it"))
+        id::parse(text).ok_or_else(|| {
+            format!(
+                "{field}: not a UUID; accepted is a UUID as the store writes it, in lower case with hyphens"
+            )
+        })
     };
     let (id, chain) = (uuid("id", &entry.id)?, uuid("chain", &entry.chain)?);
     let stamp = Stamp { id, chain, seq: entry.seq, hash: entry.hash.into() };
     Row::of_entry(entry.event.into(), stamp)
 }
 
-/// Stores all rows but those that are invalid, or that the database refuses.
+/// Stores all rows except those that are invalid or that the database refuses.
 pub(super) async fn store(
     link: &Link,
     rows: impl Iterator<Item = Result<Row<'static>, String>>,
@@ -71,7 +75,7 @@ pub(super) async fn store(
             Err(reason) => imported.rejected.push(RejectedRow { index, reason }),
         }
     }
-    // The first half is on top, so that rows are numbered in their order.
+    // A stack: the first half goes on top, so that the rows are inserted in their order.
     let mut left = vec![good.as_slice()];
     while let Some(rows) = left.pop() {
         if rows.is_empty() {
@@ -99,7 +103,7 @@ struct Insert<'r> {
 }
 
 impl Statement for Insert<'_> {
-    /// How many rows are new.
+    /// How many rows were added.
     type Output = u64;
     const LANE: Lane = Lane::Writes;
 
@@ -121,7 +125,7 @@ impl Statement for Insert<'_> {
     }
 }
 
-/// The value of a parameter, and its type.
+/// The value and the type of a parameter.
 fn value<'r>(array: Array<'r>) -> (Box<dyn ToSql + Send + Sync + 'r>, Type) {
     match array {
         Array::Times(times) => {

@@ -1,5 +1,5 @@
-//! The way to the server: a statement with its time on one of the connections. What the server answers too late, or on a
-//! connection that broke, never meets the next statement.
+//! Runs a statement on a pooled connection, within its time. After a timeout or an error of the connection,
+//! the connection is closed, so that a late answer can never be taken for that of the next statement.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,19 +15,21 @@ use crate::database::failure::Failure;
 use crate::database::pools::{Lane, Pools, within};
 use crate::database::schema::Schema;
 
-/// A connection that was used so often keeps its statement prepared, which saves a sixth of the time of a small batch.
-/// Behind a pooler, which may put another session behind it each time, a program that ends soon leaves nothing there.
+/// After this many uses, a connection keeps its statement prepared, which saves a sixth of the time of a
+/// small batch. Not before, because a pooler may give the connection another session each time, in which a
+/// prepared statement stays behind. A program that ends soon leaves none.
 const PREPARES_AFTER: usize = 8;
 
-/// A statement on the table.
+/// A statement that uses the table.
 pub(super) trait Statement: Sync {
     type Output: Send;
     const LANE: Lane;
 
-    /// What it comes to where there is no table; none: one is created.
+    /// The output if there is no table. `None` if the table is to be created first.
     fn without_table(&self) -> Option<Self::Output>;
 
-    /// Carries it out, on a connection with the table; `prepares`: the session may keep what it is prepared as.
+    /// Runs the statement on a connection to a database that has the table. With `prepares`, the session may
+    /// keep it prepared.
     fn run(
         &self,
         client: &ClientWrapper,
@@ -35,11 +37,11 @@ pub(super) trait Statement: Sync {
     ) -> impl Future<Output = Result<Self::Output, Error>> + Send;
 }
 
-/// The way to the server.
+/// The connections to the server, and what is known about its table and its sessions.
 pub(super) struct Link {
     pools: Arc<Pools>,
     schema: Schema,
-    /// Whether other clients turned out to use the same sessions.
+    /// Whether the server turned out to be behind a pooler, whose sessions other clients use too.
     shares_sessions: AtomicBool,
 }
 
@@ -52,13 +54,13 @@ impl Link {
         &self.pools
     }
 
-    /// What the store is told of a failure.
+    /// The error that the component gets for a failure.
     pub(super) fn sink_error(&self, failure: Failure) -> SinkError {
         failure.sink_error(self.pools.names())
     }
 
-    /// Carries the statement out. What a restart of the server or a change of the table has spoilt is done once
-    /// more, within the same time.
+    /// Runs the statement. If a restart of the server has broken the connection, or the table has changed, it
+    /// is run once more within the same time.
     pub(super) async fn run<S: Statement>(&self, statement: &S) -> Result<S::Output, Failure> {
         let own = (S::LANE == Lane::Reads).then(|| self.pools.read_timeout());
         let mut time = Time::new(self.pools.timeout(), own);
@@ -103,11 +105,11 @@ impl Link {
     }
 }
 
-/// How an attempt ended.
+/// How an attempt failed.
 enum Attempt {
     Failed(Failure),
-    /// The connection had been used before, and is broken, because the server may have been started anew since, or is
-    /// not always to the same session.
+    /// The connection had worked before, so the failure may be due to its age: the server may have been
+    /// restarted since, or a pooler may have switched the session. A new connection may work.
     Stale(Failure),
 }
 
@@ -124,16 +126,17 @@ impl From<Failure> for Attempt {
     }
 }
 
-/// How long a call may take.
+/// The deadlines of a call.
 struct Time {
     connect_by: Instant,
     of_statement: Duration,
-    /// None: the statement's time begins once there is a connection.
+    /// `None` until there is a connection, if the time of the statement begins only then.
     statement_by: Option<Instant>,
 }
 
 impl Time {
-    /// `both` for a connection and a statement, or for the connection alone where the statement has its own.
+    /// `both` is the time for connecting and the statement together, or only for connecting if the statement
+    /// has a time of its `own`.
     fn new(both: Duration, own: Option<Duration>) -> Self {
         let connect_by = Instant::now() + both;
         let statement_by = own.is_none().then_some(connect_by);

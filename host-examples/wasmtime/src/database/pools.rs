@@ -1,4 +1,4 @@
-//! The connections to the server, pooled.
+//! The connection pools.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -17,18 +17,18 @@ use crate::database::hosts::InTurn;
 use crate::database::tls::Connector;
 use crate::database::url::Target;
 
-/// The most connections a lane has: several stores may share a database.
+/// The most connections of a pool. More than one, because several stores may share a database.
 const CONNECTIONS: usize = 4;
 
-/// The connections for writing and those for reading are not the same: the server ends statements of each after
-/// another time.
+/// Which pool a statement uses. Writes and reads have pools of their own, because the server ends their
+/// statements after different times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lane {
     Writes,
     Reads,
 }
 
-/// The connections.
+/// The two pools, and how long connecting and statements may take.
 pub(super) struct Pools {
     writes: Pool,
     reads: Pool,
@@ -44,7 +44,8 @@ impl Pools {
             pool(config.clone(), connector.clone(), time, recycling).map_err(|error| error.to_string())
         };
         let writes = lane(timeout, RecyclingMethod::Fast)?;
-        // A server that hangs does not get the longer time of a read: it has to answer something before.
+        // A read may take longer. So that a server that hangs does not get that longer time, the pool first
+        // verifies each connection, within the shorter one.
         let reads = lane(read_timeout, RecyclingMethod::Verified)?;
         Ok(Self { writes, reads, names, timeout, read_timeout })
     }
@@ -53,7 +54,7 @@ impl Pools {
         &self.names
     }
 
-    /// A pooled connection, else a new one.
+    /// An idle connection of the pool, or a new one.
     pub(super) async fn connection(&self, lane: Lane, by: Instant) -> Result<Object, Failure> {
         let connection = timeout_at(by, self.lane(lane).get()).await;
         connection.map_err(|_| Failure::TimedOut(self.timeout))?.map_err(|error| match error {
@@ -64,7 +65,7 @@ impl Pools {
         })
     }
 
-    /// Ends the idle connections of the lane.
+    /// Closes the idle connections of the pool.
     pub(super) fn clear(&self, lane: Lane) {
         self.lane(lane).retain(|_, _| false);
     }
@@ -76,7 +77,7 @@ impl Pools {
         }
     }
 
-    /// How long a connection may take, and a statement that writes.
+    /// How long connecting and a statement that writes may take together.
     pub(super) fn timeout(&self) -> Duration {
         self.timeout
     }
@@ -87,7 +88,7 @@ impl Pools {
     }
 }
 
-/// `work`, if it ends in time; `time` is how much it was given.
+/// Does `work` until the deadline `by`. `time` is the time it was given, for the error.
 pub(super) async fn within<T>(
     by: Instant,
     time: Duration,
@@ -108,7 +109,7 @@ fn pool(
     let manager = ManagerConfig { recycling_method };
     let manager = Manager::from_connect(config, InTurn::new(connector), manager);
     let millis = time.as_millis().clamp(1, i32::MAX as u128);
-    // A server that is only slow does not go on with what nobody waits for.
+    // The server itself ends statements that nobody waits for any more.
     let limits: Arc<str> = format!("SET statement_timeout = {millis}; SET lock_timeout = {millis}").into();
     let limit = Hook::async_fn(move |client: &mut ClientWrapper, _| {
         let limits = Arc::clone(&limits);

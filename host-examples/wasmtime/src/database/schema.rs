@@ -1,5 +1,6 @@
-//! The table is made ready once: looked at when the database is first used, and created or upgraded where it has to
-//! be. An upgrade may take long on a big table; it is a task of its own, and calls wait for it only so long.
+//! Prepares the table once: it is inspected when the database is first used, and created or upgraded if
+//! necessary. An upgrade may take long on a big table. It runs as a task of its own, and a call waits for it
+//! until its own deadline.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,7 +16,7 @@ use crate::bindings::audit::store::postgres::SinkError;
 use crate::database::failure::Failure;
 use crate::database::pools::{Lane, Pools, within};
 
-/// Whether the table is as the statements need it.
+/// What is known about the table.
 #[derive(Default)]
 pub(super) struct Schema(Arc<Mutex<Progress>>);
 
@@ -23,16 +24,18 @@ pub(super) struct Schema(Arc<Mutex<Progress>>);
 enum Progress {
     #[default]
     Unknown,
+    /// The table is as the statements need it.
     Ready,
     Upgrading(Upgrade),
 }
 
-/// Tells how it went, once it has ended.
+/// Receives the result of an upgrade once it has ended.
 type Upgrade = watch::Receiver<Option<Result<(), SinkError>>>;
 
 impl Schema {
-    /// Looks at the table if nobody has yet. Where it has to be changed, that is begun. False: there is none, and
-    /// `create`, which is for those who write, does not ask for one.
+    /// Inspects the table, unless it is known to be ready, and starts an upgrade if one is necessary.
+    /// `create` is set by statements that write: the table is then created if it does not exist. Returns
+    /// whether there is a table.
     pub(super) async fn ensure(
         &self,
         pools: &Arc<Pools>,
@@ -58,7 +61,7 @@ impl Schema {
         Ok(true)
     }
 
-    /// Waits for an upgrade, if there is one.
+    /// Waits until an upgrade that is running has ended.
     pub(super) async fn wait(&self, by: Instant) -> Result<(), Failure> {
         let upgrade = match &*self.state() {
             Progress::Upgrading(upgrade) => upgrade.clone(),
@@ -67,7 +70,7 @@ impl Schema {
         ended(upgrade, by).await
     }
 
-    /// Looks at the table again next time.
+    /// Has the table inspected again before the next statement.
     pub(super) fn forget(&self) {
         let mut state = self.state();
         if let Progress::Ready = *state {
@@ -75,7 +78,7 @@ impl Schema {
         }
     }
 
-    /// Begins an upgrade, unless there is one.
+    /// Starts an upgrade, unless one is running.
     fn begin(&self, pools: &Arc<Pools>) -> Upgrade {
         let mut state = self.state();
         if let Progress::Upgrading(upgrade) = &*state {
@@ -103,7 +106,7 @@ fn lock(progress: &Mutex<Progress>) -> MutexGuard<'_, Progress> {
     progress.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The table as it is.
+/// Inspects the table.
 pub(super) async fn inspect(client: &Client) -> Result<Table, Error> {
     let row = client.query_typed_one(INSPECT, &[]).await?;
     Ok(Table::new(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?))
@@ -116,9 +119,9 @@ async fn ended(mut upgrade: Upgrade, by: Instant) -> Result<(), Failure> {
             Some(Err(error)) => error.clone(),
             _ => return Ok(()),
         },
-        Ok(Err(_)) => SinkError::Unavailable(format!("the upgrade of the table {TABLE} was broken off")),
+        Ok(Err(_)) => SinkError::Unavailable(format!("the upgrade of the table {TABLE} was interrupted")),
         Err(_) => SinkError::Unavailable(format!(
-            "the table {TABLE} is being upgraded, which takes long where it has many rows"
+            "the table {TABLE} is being upgraded, which takes long for many rows; try again later"
         )),
     };
     Err(Failure::Known(error))
@@ -126,7 +129,7 @@ async fn ended(mut upgrade: Upgrade, by: Instant) -> Result<(), Failure> {
 
 async fn upgrade_table(pools: &Pools) -> Result<(), Failure> {
     let by = Instant::now() + pools.timeout();
-    // For good: a connection that is dropped takes its transaction with it.
+    // Taken out of the pool for good: dropping the connection then also ends its transaction.
     let client = Object::take(pools.connection(Lane::Writes, by).await?);
     client.batch_execute(&schema::begin()).await?;
     let table = inspect(&client).await?;

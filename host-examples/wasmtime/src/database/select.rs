@@ -1,4 +1,4 @@
-//! Reading a page.
+//! Reads a page.
 
 #[cfg(test)]
 mod tests;
@@ -21,19 +21,19 @@ use crate::database::pools::Lane;
 use crate::database::value::{self, Time};
 use crate::types::{Filter, Page, PageRequest};
 
-/// The most that the entries of a page may take in memory: well below what the component is given.
+/// The most bytes that the entries of a page may take in memory: well below the memory of the component.
 const PAGE_BYTES: usize = 24 << 20;
 
-/// A page of what matches.
+/// A page of the entries that match the filter.
 pub(super) async fn page(link: &Link, filter: Filter, request: &PageRequest) -> Result<Page, SinkError> {
     let query = Query::new(filter.into(), &request.into())
         .map_err(|invalid| SinkError::Other(invalid.to_string()))?;
-    let Some(select) = Select::new(&query) else { return Ok(nothing()) };
+    let Some(select) = Select::new(&query) else { return Ok(empty_page()) };
     let statement = Selecting { select, order: query.order, limit: query.limit };
     link.run(&statement).await.map_err(|failure| link.sink_error(failure))
 }
 
-fn nothing() -> Page {
+fn empty_page() -> Page {
     Page { entries: Vec::new(), next: None, skipped: 0 }
 }
 
@@ -49,17 +49,18 @@ impl Statement for Selecting {
     const LANE: Lane = Lane::Reads;
 
     fn without_table(&self) -> Option<Page> {
-        Some(nothing())
+        Some(empty_page())
     }
 
     async fn run(&self, client: &ClientWrapper, _prepares: bool) -> Result<Page, Error> {
         let page = self.page(client, false).await;
         let error = page.as_ref().err().and_then(Error::as_db_error).map(server_error);
         match error {
-            // A database without an encoding (SQL_ASCII) has a text that is not UTF-8.
+            // A database without an encoding (SQL_ASCII) may have texts that are not UTF-8. They are read as
+            // bytes.
             Some(error) if error.is_not_in_encoding() => self.page(client, true).await,
-            // No row of the database can have the text.
-            Some(error) if error.is_not_translatable() && self.select.is_beyond_ascii() => Ok(nothing()),
+            // The encoding of the database lacks a character of the filter, so no row can match.
+            Some(error) if error.is_not_translatable() && self.select.is_beyond_ascii() => Ok(empty_page()),
             _ => page,
         }
     }
@@ -68,7 +69,8 @@ impl Statement for Selecting {
 impl Selecting {
     async fn page(&self, client: &ClientWrapper, bytes: bool) -> Result<Page, Error> {
         let sql = self.select.sql(bytes);
-        // Planned for its values each time: with others another index may serve.
+        // Not prepared: the server plans the statement for its values, and other values may need another
+        // index.
         let rows = client.query_typed_raw(&sql, bound(self.select.values()));
         let page = async { self.collect(pin!(rows.await?)).await };
         let skipped = async {
@@ -84,7 +86,7 @@ impl Selecting {
     }
 
     async fn collect(&self, mut rows: impl Stream<Item = Result<Row, Error>> + Unpin) -> Result<Page, Error> {
-        let mut page = nothing();
+        let mut page = empty_page();
         let (mut seen, mut bytes) = (0, 0);
         let mut last = None;
         while let Some(row) = rows.next().await {
@@ -99,7 +101,7 @@ impl Selecting {
             let Some(Found { key, entry }) = found else { continue };
             last = Some(key);
             if size > PAGE_BYTES {
-                // Another writer's, and no event, which has at most 4096 bytes.
+                // A row of another writer. It is no event, because an event has at most 4096 bytes.
                 page.skipped += 1;
             } else {
                 bytes += size;
@@ -110,7 +112,7 @@ impl Selecting {
     }
 }
 
-/// The values, with their types.
+/// The values of the parameters, with their types.
 fn bound(values: &[Value]) -> Vec<(Box<dyn ToSql + Send + Sync + '_>, Type)> {
     values.iter().map(bound_one).collect()
 }

@@ -1,4 +1,4 @@
-//! Values as the driver sends and takes them.
+//! Converts values between the driver's types and those of the SQL layer.
 
 use std::error::Error;
 
@@ -30,7 +30,8 @@ impl<'a> FromSql<'a> for Time {
     accepts!(TIMESTAMPTZ);
 }
 
-/// A text as it is sent, or its bytes; what of them is not UTF-8 is replaced.
+/// A TEXT or BYTEA. Bytes that are not UTF-8 are replaced: a database without an encoding may have such
+/// texts.
 struct Text(String);
 
 impl<'a> FromSql<'a> for Text {
@@ -41,7 +42,7 @@ impl<'a> FromSql<'a> for Text {
     accepts!(TEXT, BYTEA);
 }
 
-/// A row that was found.
+/// A row of a result, whose cells the SQL layer reads.
 pub(super) struct Found<'r>(pub(super) &'r Row);
 
 impl Cells for Found<'_> {

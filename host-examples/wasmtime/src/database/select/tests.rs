@@ -1,4 +1,4 @@
-//! That a page costs what the page costs, however large the table is.
+//! The cost of a page does not depend on the size of the table.
 #![cfg(unix)]
 
 use std::time::Duration;
@@ -31,7 +31,7 @@ fn plan(client: &mut Client, filter: &Filter, page: &PageRequest) -> String {
     rows.iter().map(|row| row.get::<_, String>(0) + "\n").collect()
 }
 
-/// A few more than the page are looked at, not what lies before it or after it.
+/// Asserts that the plan reads little more than the rows of the page, and not those before or after it.
 #[track_caller]
 fn assert_few_rows(plan: &str) {
     let actual = plan.split("actual time=").skip(1).filter_map(|node| node.split("rows=").nth(1));
@@ -48,20 +48,20 @@ fn pages_are_found_by_an_index() {
     let cluster = Cluster::shared();
     let url = cluster.database();
     let database = Database::new(&url, Duration::from_secs(20), Duration::from_secs(20)).unwrap();
-    // The first row makes the table.
+    // The first row creates the table.
     let event = Event { ts: "2026-11-22T00:00:00Z".into(), ..Event::default() };
     database.import(&[ImportRow::Foreign { event, key: Uuid::from_u128(1) }]).unwrap();
     cluster.execute(
         &url,
         "INSERT INTO tool_audit_events (ts, tool, agent_id, workspace_id, event_id, chain, seq, hash)
-         SELECT timestamptz '2026-11-23Z' + n / 3 * interval '1 ms', 'tool ' || n % 1000, 'agent ' || n % 1000,
-                'workspace ' || n % 1000,
+         SELECT timestamptz '2026-11-23Z' + n / 3 * interval '1 ms', 'tool ' || n % 1000,
+                'agent ' || n % 1000, 'workspace ' || n % 1000,
                 CASE WHEN n % 10 > 0 THEN gen_random_uuid() END, gen_random_uuid(), n, ''
          FROM generate_series(1, 60000) n;
          ANALYZE tool_audit_events",
     );
     let mut client = Client::connect(&url, NoTls).unwrap();
-    // In which plans show times: the server's is that of the machine.
+    // Plans show times in this zone. The default is that of the machine.
     client.batch_execute("SET TimeZone = 'UTC'").unwrap();
     let some = |text: &str| Some(text.to_owned());
     let filters = [
@@ -76,7 +76,8 @@ fn pages_are_found_by_an_index() {
     for (filter, index) in &filters {
         for order in [Order::OldestFirst, Order::NewestFirst] {
             let mut page = PageRequest { limit: 10, order, cursor: None };
-            // Also in the middle of the table, after an entry and after another writer's row.
+            // The cursors lead to the middle of the table, behind an entry and behind a row of another
+            // writer.
             for _ in 0..3 {
                 let plan = plan(&mut client, filter, &page);
                 assert!(plan.contains(index), "{plan}");

@@ -21,7 +21,7 @@ use crate::state::HostState;
 /// The component, as this crate was built with it.
 static BYTES: &[u8] = include_bytes!(env!("AUDIT_STORE_WASM"));
 
-/// How many times the limit of a call is checked within that limit.
+/// How finely the time of a call is measured.
 const TICKS: u32 = 10;
 
 /// The compiled component. A clone is cheap. A program with several stores loads the component once: another

@@ -92,7 +92,7 @@ pub use types::{
     PageRequest, Receipt, Status,
 };
 
-/// Runs the examples of the README as tests.
+/// The examples of the README run as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;

@@ -20,7 +20,7 @@ use crate::sql::{self, Rows};
 use crate::watcher::Watcher;
 
 pub use faults::{DISK_FULL, REFUSAL, Stop};
-pub use table::{ORIGINAL_TABLE, ROLE_PASSWORD, TABLE, WRITE_AND_READ};
+pub use table::{DATABASE_BACKENDS, ORIGINAL_TABLE, ROLE_PASSWORD, TABLE, WRITE_AND_READ};
 
 /// These settings make the server small and quick. Without fsync, what was committed still outlives a killed server. It
 /// would be lost only if the whole machine went down.

@@ -32,7 +32,10 @@ mod url;
 mod wait;
 mod watcher;
 
-pub use cluster::{Cluster, DISK_FULL, ORIGINAL_TABLE, REFUSAL, ROLE_PASSWORD, Stop, TABLE, WRITE_AND_READ};
+pub use cluster::{
+    Cluster, DATABASE_BACKENDS, DISK_FULL, ORIGINAL_TABLE, REFUSAL, ROLE_PASSWORD, Stop, TABLE,
+    WRITE_AND_READ,
+};
 pub use files::{age_spools, files, refused, spools};
 pub use postgres;
 pub use proxy::Proxy;

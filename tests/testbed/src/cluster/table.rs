@@ -6,6 +6,9 @@ use crate::url;
 /// The name of the table.
 pub const TABLE: &str = "tool_audit_events";
 
+/// The backends that keep events in the table.
+pub const DATABASE_BACKENDS: [&str; 2] = ["postgres", "auto"];
+
 /// The statements with which the original program makes the table. It has fifteen columns and a number for each row.
 pub const ORIGINAL_TABLE: &str = "
     CREATE TABLE tool_audit_events (

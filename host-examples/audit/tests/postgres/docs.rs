@@ -12,7 +12,7 @@ fn commands() -> &'static str {
     let section = docs.split("\n## In short\n").nth(1).expect("the section is there");
     let section = section.split("\n## ").next().unwrap_or_default();
     let block = section.split("```sh\n").nth(1).and_then(|block| block.split("```").next());
-    block.expect("it has commands")
+    block.expect("the section has commands")
 }
 
 #[test]
@@ -25,15 +25,15 @@ fn the_commands_of_the_documentation_run() {
         false => format!("{line}\n"),
     };
     let script: String = commands().lines().map(with_url).collect();
-    // What a daily file has from before there was a database.
+    // A daily file has an event from before there was a database.
     let old = "{\"ts\":\"2026-11-22T06:30:00Z\",\"tool\":\"old\",\"agent_id\":\"planner\"}\n";
-    std::fs::create_dir_all(site.place.events_dir()).unwrap();
-    std::fs::write(site.place.events_dir().join("tool_audit_2026-11-22.jsonl"), old).unwrap();
+    std::fs::create_dir_all(site.workspace.events_dir()).unwrap();
+    std::fs::write(site.workspace.events_dir().join("tool_audit_2026-11-22.jsonl"), old).unwrap();
 
     let programs = [Path::new(AUDIT).parent().map(PathBuf::from), xtask::postgres::programs()];
     let path = env::var_os("PATH").unwrap_or_default();
     let path = env::join_paths(programs.into_iter().flatten().chain(env::split_paths(&path))).unwrap();
-    let mut command = site.place.command("sh");
+    let mut command = site.workspace.command("sh");
     command.args(["-eu", "-c", &script]).env("PATH", path);
     let output = run(command);
     assert_eq!(output.status.code(), Some(0), "{output:?}");

@@ -1,28 +1,28 @@
-//! While the server is down, and after it; and while nothing more is to be written.
+//! What is written while the server is down is stored later, and nothing waits for the next event.
 
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
-use audit_testbed::{Cluster, Proxy, Stop};
+use audit_testbed::{Cluster, DATABASE_BACKENDS, Proxy, Stop, files, spools, wait_until};
 use serde_json::Value;
 
-use crate::common::{Place, end_of, run, run_with_input, text, until};
-use crate::{Site, files, last_line, lines, rows, stored, tools};
+use crate::common::{Workspace, assert_accepted, end_of, lines, run, run_with_input, text};
+use crate::{Site, tools};
 
-/// What is in the folder, by name.
-fn contents(place: &Place) -> Vec<(String, Vec<u8>)> {
-    let read = |name: String| (name.clone(), fs::read(place.events_dir().join(name)).unwrap());
-    files(place).into_iter().map(read).collect()
+/// The paths and contents of the files with events.
+fn contents(workspace: &Workspace) -> Vec<(PathBuf, Vec<u8>)> {
+    let paths = files(&workspace.events_dir(), "").into_iter();
+    paths.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
 }
 
 #[test]
-fn what_is_written_while_the_server_is_down_is_in_the_database_later() {
-    let (cluster, place) = (Cluster::start(), Place::new());
+fn events_of_an_outage_are_stored_in_order_after_it() {
+    let (cluster, workspace) = (Cluster::start(), Workspace::new());
     let url = cluster.database();
     let audit = |line: &str| {
-        let mut command = place.audit(line.split(' '));
+        let mut command = workspace.audit(line.split(' '));
         command.env("DATABASE_URL", &url).env("AUDIT_BACKEND", "auto");
         command
     };
@@ -33,12 +33,11 @@ fn what_is_written_while_the_server_is_down_is_in_the_database_later() {
     assert_eq!(output.status.code(), Some(5), "{output:?}");
     assert!(text(&output.stderr).contains("events go to the spool in ./ops/audit"), "{output:?}");
     for _ in 0..2 {
-        let output = run_with_input(audit("write"), lines(0..300));
-        assert_eq!((last_line(&output), output.status.code()), ("300 accepted, 0 rejected", Some(0)));
+        assert_accepted(&run_with_input(audit("write"), lines(0..300)), 300, 0);
     }
-    assert_eq!(files(&place).iter().filter(|name| name.starts_with("spool_")).count(), 3);
+    assert_eq!(spools(&workspace.events_dir()).len(), 3);
 
-    let spooled = contents(&place);
+    let spooled = contents(&workspace);
     let status = run(audit("status"));
     let said = text(&status.stdout);
     assert!(
@@ -53,38 +52,29 @@ fn what_is_written_while_the_server_is_down_is_in_the_database_later() {
     assert_eq!((&status["backend"], &status["database"]["answers"]), (&"spool".into(), &false.into()));
     let read = run(audit("read"));
     assert_eq!((text(&read.stdout), read.status.code()), ("", Some(2)));
-    assert_eq!(contents(&place), spooled, "reading changes nothing");
+    assert_eq!(contents(&workspace), spooled, "a read has changed a file");
 
     cluster.launch();
-    // What is in the spools is read before it is drained, and that does not drain it.
+    // A read finds what is in the spool, and does not drain it.
     let read = run(audit("read"));
     assert_eq!((tools(&read.stdout).len(), text(&read.stderr)), (602, ""));
     assert!(text(&run(audit("status")).stdout).contains("database    answers\n"));
-    assert_eq!((contents(&place), stored(&cluster, &url)), (spooled, 1));
+    assert_eq!((contents(&workspace), cluster.stored(&url)), (spooled, 1));
 
     let output = run(audit("exec --tool after -- true"));
     assert_eq!((text(&output.stderr), output.status.code()), ("", Some(0)));
-    assert_eq!(stored(&cluster, &url), 603);
-    assert_in_order(&cluster, &url);
-    let order =
-        rows(&cluster, &url, "SELECT tool FROM tool_audit_events WHERE tool !~ '^t[0-9]' ORDER BY ts");
+    assert_eq!((cluster.stored(&url), cluster.out_of_order(&url)), (603, 0));
+    let order = "SELECT tool FROM tool_audit_events WHERE tool !~ '^t[0-9]' ORDER BY ts";
+    let order = cluster.column(&url, order);
     assert_eq!(order, ["before", "during", "after"]);
 
-    // A minute later the next one removes them; until then they are read once all the same.
-    let output = run(audit("write"));
-    assert_eq!((last_line(&output), output.status.code()), ("0 accepted, 0 rejected", Some(0)));
+    // The files of the spool are removed only after a minute. Until then their events are still read once.
+    assert_accepted(&run(audit("write")), 0, 0);
     assert_eq!(tools(&run(audit("read")).stdout).len(), 603);
-    assert_eq!(stored(&cluster, &url), 603);
+    assert_eq!(cluster.stored(&url), 603);
 }
 
-/// Each chain is complete from 0 on, and was inserted in its order.
-fn assert_in_order(cluster: &Cluster, url: &str) {
-    let gaps = "SELECT count(*) FROM (SELECT seq, row_number() OVER (PARTITION BY chain ORDER BY id) - 1 AS place \
-                FROM tool_audit_events) rows WHERE seq <> place";
-    assert_eq!(rows(cluster, url, gaps), ["0"]);
-}
-
-/// A `write` that has got one line, and waits for more.
+/// `audit write` that has got one line, and waits for more.
 struct Waiting {
     child: Child,
     said: PathBuf,
@@ -92,9 +82,9 @@ struct Waiting {
 
 impl Waiting {
     fn start(site: &Site, url: &str, backend: &str) -> Self {
-        let said = site.place.path().join("said");
-        let mut command = site.audit(["write", "--flush-interval-ms", "200", "--backend", backend]);
-        command.env("DATABASE_URL", url).stdin(Stdio::piped()).stderr(fs::File::create(&said).unwrap());
+        let said = site.workspace.path().join("said");
+        let mut command = site.audit_at(url, ["write", "--flush-interval-ms", "200", "--backend", backend]);
+        command.stdin(Stdio::piped()).stderr(fs::File::create(&said).unwrap());
         let mut child = command.spawn().unwrap();
         child.stdin.as_mut().unwrap().write_all(lines(0..1).as_bytes()).unwrap();
         Self { child, said }
@@ -104,7 +94,7 @@ impl Waiting {
         fs::read_to_string(&self.said).unwrap()
     }
 
-    /// Ends the input; what was said, and the exit status.
+    /// Ends the input. Returns what was said, and the exit status.
     fn end(mut self) -> (String, Option<i32>) {
         drop(self.child.stdin.take());
         let said = self.said.clone();
@@ -114,23 +104,26 @@ impl Waiting {
 }
 
 #[test]
-fn a_line_is_stored_without_another_one_behind_it() {
-    for backend in ["postgres", "auto"] {
+fn a_line_is_stored_without_another_one_after_it() {
+    for backend in DATABASE_BACKENDS {
         let site = Site::new();
         let write = Waiting::start(&site, &site.url, backend);
-        until(|| site.stored() == 1);
-        assert_eq!(write.end(), ("1 accepted, 0 rejected\n".into(), Some(0)));
-        assert_eq!((site.stored(), files(&site.place)), (1, Vec::new()));
+        wait_until("the line is stored", || site.stored() == 1);
+        let (said, status) = write.end();
+        assert!(said.starts_with("1 accepted, 0 rejected") && said.lines().count() == 1, "{said}");
+        assert_eq!((status, site.stored(), site.workspace.file_names()), (Some(0), 1, Vec::new()));
     }
 }
 
 #[test]
-fn a_line_that_waits_is_spooled_while_the_database_is_away() {
+fn a_line_is_spooled_while_the_database_is_away_and_stored_afterwards() {
     let site = Site::new();
     let proxy = Proxy::to(site.cluster.port());
     proxy.refuse();
     let write = Waiting::start(&site, &proxy.url(&site.url), "auto");
-    until(|| run(site.audit(["status", "--backend", "auto"])).stdout.ends_with(b"waits for the database\n"));
+    wait_until("the line is in the spool", || {
+        run(site.audit(["status", "--backend", "auto"])).stdout.ends_with(b"waits for the database\n")
+    });
     proxy.pass();
     let (said, status) = write.end();
     assert!(said.ends_with("\n1 accepted, 0 rejected\n"), "{said}");
@@ -138,16 +131,16 @@ fn a_line_that_waits_is_spooled_while_the_database_is_away() {
 }
 
 #[test]
-fn a_line_that_the_database_does_not_take_is_offered_again() {
+fn a_line_that_the_database_does_not_take_is_sent_again() {
     for comes_back in [true, false] {
         let site = Site::new();
         let proxy = Proxy::to(site.cluster.port());
         proxy.refuse();
         let write = Waiting::start(&site, &proxy.url(&site.url), "postgres");
-        until(|| write.said().starts_with("audit-store: "));
+        wait_until("the failure is told", || write.said().starts_with("audit-store: "));
         if comes_back {
             proxy.pass();
-            until(|| site.stored() == 1);
+            wait_until("the line is stored", || site.stored() == 1);
         }
         let (said, status) = write.end();
         let stored = site.stored();

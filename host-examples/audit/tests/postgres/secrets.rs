@@ -1,7 +1,9 @@
-//! The password is in no output.
+//! No output shows the password of the database.
+
+use std::process::Command;
 
 use crate::Site;
-use crate::common::{run, run_with_input, text};
+use crate::common::{lines, run, run_with_input, text};
 
 const HELP: [&str; 7] =
     ["--help", "help", "exec --help", "write --help", "import --help", "read --help", "status --help"];
@@ -9,28 +11,30 @@ const HELP: [&str; 7] =
 const COMMANDS: [&str; 7] =
     ["exec -- echo hi", "write", "read", "status --json", "status", "import", "import -"];
 
-/// All that the commands say, whether the URL is an option or in a variable.
+/// Everything that a command says when it gets two lines as its input.
+fn said(command: Command) -> String {
+    let output = run_with_input(command, lines(0..2));
+    text(&output.stdout).to_owned() + text(&output.stderr)
+}
+
+/// Everything that the commands say, with the URL in a variable and as an option.
 fn everything_said(site: &Site, url: &str, commands: impl IntoIterator<Item = &'static str>) -> String {
-    let mut said = String::new();
+    let mut everything = String::new();
     for command in commands {
         for (backend, variable) in [("postgres", "DATABASE_URL"), ("auto", "POSTGRES_DSN")] {
-            let mut audit = site.place.audit(command.split(' '));
+            let mut audit = site.workspace.audit(command.split(' '));
             audit.env("AUDIT_BACKEND", backend).env(variable, url);
-            let output = run_with_input(audit, crate::lines(0..2));
-            said += text(&output.stdout);
-            said += text(&output.stderr);
+            everything += &said(audit);
         }
-        let mut audit = site.place.audit(["--backend", "auto", "--database-url", url]);
+        let mut audit = site.workspace.audit(["--backend", "auto", "--database-url", url]);
         audit.args(command.split(' '));
-        let output = run_with_input(audit, crate::lines(0..2));
-        said += text(&output.stdout);
-        said += text(&output.stderr);
+        everything += &said(audit);
     }
-    said
+    everything
 }
 
 #[test]
-fn the_password_is_in_no_output() {
+fn no_output_shows_the_password() {
     let site = Site::new();
     let said = everything_said(&site, &site.url, HELP.into_iter().chain(COMMANDS));
     assert!(!said.contains(site.cluster.password()), "{said}");
@@ -43,7 +47,7 @@ fn the_password_is_in_no_output() {
 }
 
 #[test]
-fn nor_is_it_where_the_url_cannot_be_read() {
+fn no_output_shows_the_password_of_a_url_that_cannot_be_read() {
     let site = Site::new();
     for url in [
         "postgres://audit:hunter2@@localhost/audit",
@@ -65,31 +69,31 @@ fn nor_is_it_where_the_url_cannot_be_read() {
 }
 
 #[test]
-fn a_url_that_cannot_be_read_is_refused_as_an_option_and_a_warning_as_a_variable() {
+fn a_url_that_cannot_be_read_is_an_error_as_an_option_and_a_warning_as_a_variable() {
     let site = Site::new();
     let output = run(site.audit("exec --backend auto --database-url hunter2 -- touch ran".split(' ')));
     assert_eq!(output.status.code(), Some(2));
-    let mut command = site.place.audit(["exec", "--database-url", "hunter2", "--", "touch", "ran"]);
+    let mut command = site.workspace.audit(["exec", "--database-url", "hunter2", "--", "touch", "ran"]);
     command.env("AUDIT_BACKEND", "auto");
     assert_eq!(run(command).status.code(), Some(2));
-    assert!(!site.place.path().join("ran").exists());
+    assert!(!site.workspace.path().join("ran").exists());
 
-    let mut command = site.place.audit(["exec", "--", "touch", "ran"]);
+    let mut command = site.workspace.audit(["exec", "--", "touch", "ran"]);
     command.env("AUDIT_BACKEND", "auto").env("DATABASE_URL", "hunter2");
     let output = run(command);
     assert_eq!(output.status.code(), Some(0));
     assert!(text(&output.stderr).contains("DATABASE_URL: "), "{output:?}");
-    assert!(site.place.path().join("ran").exists());
-    assert_eq!(site.place.event()["tool"], "touch", "it is in the daily file");
+    assert!(site.workspace.path().join("ran").exists());
+    assert_eq!(site.workspace.event()["tool"], "touch", "the call is not in the daily file");
 }
 
 #[test]
-fn nor_where_it_is_given_in_the_wrong_place() {
+fn no_output_shows_the_password_of_a_url_in_the_wrong_place() {
     let site = Site::new();
     for url in
         ["postgres://u:hunter2@h/d", "postgres://u:hun ter2@hunter2@h/d", "host=h password=hunter2 user=u"]
     {
-        let mut said = String::new();
+        let mut everything = String::new();
         let options = "backend dir durability memory-limit database-timeout-ms batch-size flush-interval-ms queue-limit \
                        recovery-interval-s from to limit cursor format";
         let options =
@@ -98,9 +102,7 @@ fn nor_where_it_is_given_in_the_wrong_place() {
         let commands =
             commands.map(|line| line.split(' ').map(str::to_owned).chain([url.to_owned()]).collect());
         for arguments in options.chain(commands).chain([vec![url.to_owned()]]) {
-            let output = run(site.audit(arguments));
-            said += text(&output.stdout);
-            said += text(&output.stderr);
+            everything += &said(site.audit(arguments));
         }
         let variables = "BACKEND JSONL_DIR DURABILITY MEMORY_LIMIT DATABASE_TIMEOUT_MS BATCH_SIZE FLUSH_INTERVAL_MS \
                          QUEUE_LIMIT RECOVERY_INTERVAL_S";
@@ -108,16 +110,14 @@ fn nor_where_it_is_given_in_the_wrong_place() {
             for command in ["status", "status --json", "read", "write", "exec -- true"] {
                 let mut audit = site.audit(command.split(' '));
                 audit.env("AUDIT_BACKEND", "auto").env(format!("AUDIT_{variable}"), url);
-                let output = run(audit);
-                said += text(&output.stdout);
-                said += text(&output.stderr);
+                everything += &said(audit);
             }
         }
-        assert!(!said.contains("hunter2"), "{url}: {said}");
+        assert!(!everything.contains("hunter2"), "{url}: {everything}");
         let masked = if url.contains("://") { "postgres://…@h" } else { "password=…" };
-        assert!(said.contains(masked), "{said}");
+        assert!(everything.contains(masked), "{everything}");
     }
-    // The folder of one of those names is there now.
+    // A command above has made a folder with the name of the URL, so that this needs a new site.
     let output = run(Site::new().audit(["import", "postgres://u:hunter2@h/d"]));
     let said = text(&output.stderr);
     assert!(

@@ -28,8 +28,8 @@ const IMPORTS: [&str; 9] = [
 /// The limit on the size of an artifact, in bytes.
 fn max_size(world: World) -> u64 {
     match world {
-        World::Full => 512_000,
-        World::Local => 384_000,
+        World::Full => 512 << 10,
+        World::Local => 384 << 10,
     }
 }
 

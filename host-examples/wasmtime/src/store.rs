@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use std::vec;
 
 use audit_format::time::Timestamp;
@@ -297,7 +297,8 @@ impl Handle {
         let filter = filter.clone();
         let read = move |instance: &mut Instance| read(instance, &filter, &page);
         // The worker first passes on what was written before, so that the reader's instance can see it.
-        match self.ask(Worker::prepare_read)?? {
+        let asked = Instant::now();
+        match self.ask(move |worker| worker.prepare_read(asked))?? {
             ReadVia::Reader => self.reader.ask(read),
             ReadVia::Worker => self.ask(move |worker| worker.read(read))?,
         }

@@ -47,6 +47,8 @@ pub(crate) struct Worker {
     read_only: bool,
     /// When the component next drains what is in the spool, and tries a database again that did not answer.
     probe_at: Instant,
+    /// When the database last left a read of this instance without an answer, and the error.
+    unanswered: Option<(Instant, Error)>,
     /// How many events the full queue had dropped at the last warning of that.
     warned_full: u64,
 }
@@ -82,6 +84,7 @@ impl Worker {
             recovery_interval: options.recovery_interval_or_default(),
             read_only: options.read_only,
             probe_at: Instant::now(),
+            unanswered: None,
             warned_full: 0,
         })
     }

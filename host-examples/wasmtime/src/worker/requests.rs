@@ -75,22 +75,23 @@ impl Worker {
     }
 
     /// Passes on what was written before, so that another instance can read it, and says which instance can.
-    pub(crate) fn prepare_read(&mut self) -> Result<ReadVia, Error> {
+    /// Of several reads at once, only the first waits for a database that does not answer: the others, which
+    /// were asked for before it had its error, get the same one.
+    pub(crate) fn prepare_read(&mut self, asked: Instant) -> Result<ReadVia, Error> {
         if self.last_status.backend == Active::Memory {
             return Ok(ReadVia::Worker);
         }
         if self.last_status.counts.pending == 0 {
             return Ok(ReadVia::Reader);
         }
-        let flushed = self.flush_instance();
-        match (flushed, self.last_status.counts.pending) {
-            (_, 0) => Ok(ReadVia::Reader),
-            // The events are neither in the database nor in a file. Even the worker's instance could read
-            // them only together with the database.
-            (Err(error), _) if self.last_status.backend == Active::Postgres => Err(error),
-            // The events wait for the disk in the memory of the worker's instance.
-            _ => Ok(ReadVia::Worker),
+        if let Some((at, error)) = &self.unanswered
+            && asked < *at
+        {
+            return Err(error.clone());
         }
+        // An error is why events stay in the memory of the worker's instance, which alone can read them then.
+        let _ = self.flush_instance();
+        Ok(if self.last_status.counts.pending == 0 { ReadVia::Reader } else { ReadVia::Worker })
     }
 
     /// Reads with the instance that events are written to.
@@ -100,8 +101,10 @@ impl Worker {
             Err(Error::Access(_)) if self.follow_folder(0) => read(&mut self.instance),
             answer => answer,
         };
-        if let Err(Error::Trap(reason)) = &answer {
-            self.recover(reason, &mut Vec::new());
+        match &answer {
+            Err(Error::Trap(reason)) => self.recover(reason, &mut Vec::new()),
+            Err(error @ Error::Unavailable(_)) => self.unanswered = Some((Instant::now(), error.clone())),
+            _ => {}
         }
         answer
     }

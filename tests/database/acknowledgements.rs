@@ -8,6 +8,7 @@ use audit_testbed::{ANSWER, Cluster, DATABASE_BACKENDS, NEVER, Proxy, Rng, seed,
 
 use crate::client::{Client, WAYS, Way};
 
+/// `cargo xtask test --fast` leaves these tests out.
 mod slow {
     use super::*;
 

@@ -16,21 +16,22 @@ const ROUNDS: u64 = 12;
 /// How many events are in the spool before it is drained. Draining so many takes a while.
 const SPOOLED: u64 = 2_000;
 
+#[test]
+fn what_was_flushed_before_a_kill_in_an_outage_is_stored_once_and_in_order() {
+    let mut rng = Rng::with_seed(seed());
+    for _ in 0..ROUNDS {
+        let (before, within) = (rng.u64(..300), rng.u64(..150));
+        round(|writer, proxy, _| {
+            writer.wait_for(before);
+            proxy.disconnect();
+            thread::sleep(Duration::from_millis(within));
+        });
+    }
+}
+
+/// `cargo xtask test --fast` leaves these tests out.
 mod slow {
     use super::*;
-
-    #[test]
-    fn what_was_flushed_before_a_kill_in_an_outage_is_stored_once_and_in_order() {
-        let mut rng = Rng::with_seed(seed());
-        for _ in 0..ROUNDS {
-            let (before, within) = (rng.u64(..300), rng.u64(..150));
-            round(|writer, proxy, _| {
-                writer.wait_for(before);
-                proxy.disconnect();
-                thread::sleep(Duration::from_millis(within));
-            });
-        }
-    }
 
     #[test]
     fn what_was_flushed_before_a_kill_during_a_drain_is_stored_once_and_in_order() {

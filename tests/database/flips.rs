@@ -154,6 +154,7 @@ impl Writer {
     }
 }
 
+/// `cargo xtask test --fast` leaves these tests out.
 mod slow {
     use super::*;
 

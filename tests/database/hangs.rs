@@ -135,6 +135,7 @@ fn a_hung_server_fills_the_queues_of_postgres_only_up_to_their_limits() {
     assert_eq!(rows.len() as u64, after.stored);
 }
 
+/// `cargo xtask test --fast` leaves these tests out.
 mod slow {
     use super::*;
 

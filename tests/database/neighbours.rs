@@ -94,6 +94,7 @@ impl Sharer {
     }
 }
 
+/// `cargo xtask test --fast` leaves these tests out.
 mod slow {
     use super::*;
 

@@ -56,52 +56,48 @@ fn assert_reads(reader: &mut Instance, order: Order, limit: u32, events: &[Event
     assert_same_events(&entries, events);
 }
 
-mod slow {
-    use super::*;
-
-    #[test]
-    fn a_read_gives_each_event_once_while_others_drain_the_spool() {
-        let (cluster, folder) = (Cluster::shared(), tempfile::tempdir().unwrap());
-        let url = database_with_table(cluster);
-        // The reader has a proxy of its own, so that only the drain is slow.
-        let (proxy, other) = (Proxy::to(cluster.port()), Proxy::to(cluster.port()));
-        let options = |proxy: &Proxy| options(folder.path(), &proxy.url(&url)).recovery_interval(INTERVAL);
-        proxy.refuse();
-        let events = all_numbered("read", 0..EVENTS as u64);
-        let mut writers: Vec<Instance> = Vec::new();
-        for part in events.chunks(EVENTS / INSTANCES) {
-            let mut writer = start(&options(&proxy).batch_size(25));
-            writer.write_batch(part).unwrap();
-            writers.push(writer);
-        }
-        writers.truncate(INSTANCES - ENDED);
-        thread::sleep(INTERVAL);
-        age_spools(folder.path());
-
-        let mut reader = start(&options(&other));
-        let drained = AtomicBool::new(false);
-        let mut in_between = 0;
-        thread::scope(|scope| {
-            let (drained, proxy, folder) = (&drained, &proxy, folder.path());
-            scope.spawn(move || {
-                let _drained = SetOnDrop(drained);
-                proxy.pass();
-                proxy.delay(Duration::from_millis(10));
-                drain(writers, folder);
-            });
-            let orders = [Order::OldestFirst, Order::NewestFirst].into_iter().cycle();
-            for (order, limit) in orders.zip([0, 400, 170].into_iter().cycle()) {
-                let last = drained.load(Ordering::Relaxed);
-                let before = cluster.stored(&url);
-                assert_reads(&mut reader, order, limit, &events);
-                in_between += u32::from((1..EVENTS as u64).contains(&before));
-                if last {
-                    break;
-                }
-            }
-        });
-        println!("{in_between} reads were in the middle of the drain");
-        assert!(in_between > 0, "no read was in the middle of the drain");
-        assert_eq!(spools(folder.path()).len(), 0);
+#[test]
+fn a_read_gives_each_event_once_while_others_drain_the_spool() {
+    let (cluster, folder) = (Cluster::shared(), tempfile::tempdir().unwrap());
+    let url = database_with_table(cluster);
+    // The reader has a proxy of its own, so that only the drain is slow.
+    let (proxy, other) = (Proxy::to(cluster.port()), Proxy::to(cluster.port()));
+    let options = |proxy: &Proxy| options(folder.path(), &proxy.url(&url)).recovery_interval(INTERVAL);
+    proxy.refuse();
+    let events = all_numbered("read", 0..EVENTS as u64);
+    let mut writers: Vec<Instance> = Vec::new();
+    for part in events.chunks(EVENTS / INSTANCES) {
+        let mut writer = start(&options(&proxy).batch_size(25));
+        writer.write_batch(part).unwrap();
+        writers.push(writer);
     }
+    writers.truncate(INSTANCES - ENDED);
+    thread::sleep(INTERVAL);
+    age_spools(folder.path());
+
+    let mut reader = start(&options(&other));
+    let drained = AtomicBool::new(false);
+    let mut in_between = 0;
+    thread::scope(|scope| {
+        let (drained, proxy, folder) = (&drained, &proxy, folder.path());
+        scope.spawn(move || {
+            let _drained = SetOnDrop(drained);
+            proxy.pass();
+            proxy.delay(Duration::from_millis(10));
+            drain(writers, folder);
+        });
+        let orders = [Order::OldestFirst, Order::NewestFirst].into_iter().cycle();
+        for (order, limit) in orders.zip([0, 400, 170].into_iter().cycle()) {
+            let last = drained.load(Ordering::Relaxed);
+            let before = cluster.stored(&url);
+            assert_reads(&mut reader, order, limit, &events);
+            in_between += u32::from((1..EVENTS as u64).contains(&before));
+            if last {
+                break;
+            }
+        }
+    });
+    println!("{in_between} reads were in the middle of the drain");
+    assert!(in_between > 0, "no read was in the middle of the drain");
+    assert_eq!(spools(folder.path()).len(), 0);
 }

@@ -13,6 +13,31 @@ use audit_testbed::{Cluster, DATABASE_BACKENDS, NEVER, Proxy, age_spools};
 use crate::client::{Client, WAYS};
 use crate::hangs::write;
 
+#[test]
+fn a_slow_server_gets_every_event() {
+    for backend in DATABASE_BACKENDS {
+        for way in WAYS {
+            let (cluster, folder) = (Cluster::shared(), tempfile::tempdir().unwrap());
+            let url = database_with_table(cluster);
+            let proxy = Proxy::to(cluster.port());
+            let options = database_options(backend, folder.path(), proxy.url(&url));
+            let mut client = Client::open(way, options.flush_interval(NEVER));
+            proxy.delay(Duration::from_millis(50));
+            let events = all_numbered("slow", 0..400);
+            for batch in events.chunks(37) {
+                client.write_batch(batch).unwrap();
+                assert_eq!(client.status().counts.spooled, 0, "a server that is slow is not away");
+            }
+            client.flush().unwrap();
+            assert_eq!(client.status().counts.stored, 400);
+            let rows = rows(cluster, &url);
+            assert_chains(&rows, &[]);
+            assert_same_events(&rows, &events);
+        }
+    }
+}
+
+/// `cargo xtask test --fast` leaves these tests out.
 mod slow {
     use super::*;
 
@@ -94,29 +119,5 @@ mod slow {
             before = left.unwrap_or_else(|| panic!("{before} files are left"));
         }
         assert_same_events(&rows(cluster, &url), &all);
-    }
-
-    #[test]
-    fn a_slow_server_gets_every_event() {
-        for backend in DATABASE_BACKENDS {
-            for way in WAYS {
-                let (cluster, folder) = (Cluster::shared(), tempfile::tempdir().unwrap());
-                let url = database_with_table(cluster);
-                let proxy = Proxy::to(cluster.port());
-                let options = database_options(backend, folder.path(), proxy.url(&url));
-                let mut client = Client::open(way, options.flush_interval(NEVER));
-                proxy.delay(Duration::from_millis(50));
-                let events = all_numbered("slow", 0..400);
-                for batch in events.chunks(37) {
-                    client.write_batch(batch).unwrap();
-                    assert_eq!(client.status().counts.spooled, 0, "a server that is slow is not away");
-                }
-                client.flush().unwrap();
-                assert_eq!(client.status().counts.stored, 400);
-                let rows = rows(cluster, &url);
-                assert_chains(&rows, &[]);
-                assert_same_events(&rows, &events);
-            }
-        }
     }
 }

@@ -1,17 +1,25 @@
-//! The program against loops in Python that do the same, in turn, as whole processes.
+//! How fast the program and the component are: one table, in which the program stands beside loops in Python that do the
+//! same, and beside another build of it.
 
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use xtask::components::{self, World};
 
 use crate::{Workspace, setup};
 
 const EVENTS: u64 = 200_000;
+
+/// How often the events are written and read.
 const ROUNDS: usize = 5;
+
+/// How often the program is started.
+const STARTS: usize = 50;
 
 /// Parses each line, dumps it, and writes it to a line-buffered file.
 const WRITE: &str = "\
@@ -30,81 +38,150 @@ for line in open(sys.argv[1]):
         sys.stdout.write(line)
 ";
 
-/// Runs `audit-host`'s example of this name for release, with a server of its own.
+/// Runs `audit-host`'s example `bench_postgres` for release, with a server of its own.
 pub fn postgres(workspace: &Workspace) -> Result<()> {
     setup::run(workspace)?;
     setup::postgres()?;
-    let run = ["run", "--release", "--package", "audit-host", "--example", "bench_postgres"];
-    let run = workspace.cargo().env_remove("CARGO_BUILD_TARGET").args(run).status();
-    if !run.context("cannot run cargo")?.success() {
-        bail!("the benchmark failed");
-    }
-    Ok(())
+    release(workspace, &["run", "--package", "audit-host", "--example", "bench_postgres"])
 }
 
-/// Builds the program for release and prints times and ratios.
-pub fn run(workspace: &Workspace) -> Result<()> {
+/// Builds the program and the example `bench_store` for release, and prints the table. The arguments may name another
+/// build of the program.
+pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    let other = match arguments {
+        [] => None,
+        [option, path] if option == "--against" => {
+            Some(fs::canonicalize(path).with_context(|| format!("cannot find the program {path}"))?)
+        }
+        _ => bail!("`bench` takes `--against AUDIT` and nothing else: see `cargo xtask help`"),
+    };
     setup::run(workspace)?;
-    let build = ["build", "--release", "--package", "audit-cli", "--bin", "audit"];
-    let built = workspace.cargo().env_remove("CARGO_BUILD_TARGET").args(build).status();
-    if !built.context("cannot run cargo")?.success() {
-        bail!("the program `audit` was not built");
-    }
-    let program = workspace.target_dir.join("release").join(format!("audit{}", env::consts::EXE_SUFFIX));
+    let targets =
+        ["--package", "audit-cli", "--bin", "audit", "--package", "audit-host", "--example", "bench_store"];
+    release(workspace, &[&["build"], &targets[..]].concat())?;
+    let built = workspace.target_dir.join("release");
+    let audit = built.join(format!("audit{}", env::consts::EXE_SUFFIX));
+    let programs: Vec<&Path> =
+        [Some(&audit), other.as_ref()].into_iter().flatten().map(PathBuf::as_path).collect();
+
+    println!("{:<50} {:>12} {:<9} ratio to audit", "", "median", "");
     let folder = workspace.target_dir.join("bench");
-    let (input, record, output) =
-        (folder.join("events.jsonl"), folder.join("record"), folder.join("python.jsonl"));
-    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    write_and_read(&folder, &programs)?;
+    start(&folder.join("empty"), &programs)?;
+    for world in World::ALL {
+        let size = fs::metadata(components::artifact(&workspace.root, &workspace.target_dir, world)?)?.len();
+        row(&format!("the component of the world `{}`", world.name()), &size.to_string(), "bytes", None);
+    }
+    let store = built.join("examples").join(format!("bench_store{}", env::consts::EXE_SUFFIX));
+    succeed(&mut Command::new(store))
+}
+
+/// Runs this command of cargo for release.
+fn release(workspace: &Workspace, arguments: &[&str]) -> Result<()> {
+    let (command, options) = arguments.split_at(1);
+    succeed(workspace.cargo().env_remove("CARGO_BUILD_TARGET").args(command).arg("--release").args(options))
+}
+
+/// Writes the events into a new record, and reads a part of them.
+fn write_and_read(folder: &Path, programs: &[&Path]) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let input = folder.join("events.jsonl");
     fs::write(&input, events()).with_context(|| format!("cannot write {}", input.display()))?;
+    let records: Vec<PathBuf> = (0..programs.len()).map(|n| folder.join(format!("record-{n}"))).collect();
 
-    compare("write", || {
-        // A record that is not there yet, as for the other loop.
-        let _ = fs::remove_dir_all(&record);
-        let ours = time(Command::new(&program).arg("write").arg("--dir").arg(&record).arg(&input))?;
-        Ok((ours, time(python(WRITE).arg(&input).arg(&output))?))
-    })?;
-    let day = record.join("tool_audit_2026-11-23.jsonl");
-    compare("read", || {
-        let filters = ["--tool", "search", "--agent", "planner"];
-        let ours = time(Command::new(&program).arg("read").arg("--dir").arg(&record).args(filters))?;
-        Ok((ours, time(python(READ).arg(&day))?))
-    })
+    let write = |(program, record): (&&Path, &PathBuf)| {
+        let mut write = audit(program, "write", record);
+        write.command.arg(&input);
+        Timed { emptied: Some(record.clone()), ..write }
+    };
+    let mut writes: Vec<Timed> = programs.iter().zip(&records).map(write).collect();
+    writes.push(python(WRITE, &[&input, &folder.join("python.jsonl")]));
+    compare(&format!("audit write, {EVENTS} events"), ROUNDS, &mut writes)?;
+
+    let read = |program: &&Path| {
+        let mut read = audit(program, "read", &records[0]);
+        read.command.args(["--tool", "search", "--agent", "planner"]);
+        read
+    };
+    let mut reads: Vec<Timed> = programs.iter().map(read).collect();
+    reads.push(python(READ, &[&records[0].join("tool_audit_2026-11-23.jsonl")]));
+    compare(&format!("audit read, 1 of 40 of {EVENTS} events"), ROUNDS, &mut reads)
 }
 
-fn python(program: &str) -> Command {
+/// Starts the program where it has nothing to do. Its compiled component is in the cache after the first start.
+fn start(empty: &Path, programs: &[&Path]) -> Result<()> {
+    fs::create_dir_all(empty).with_context(|| format!("cannot create {}", empty.display()))?;
+    let mut starts: Vec<Timed> = programs.iter().map(|program| audit(program, "read", empty)).collect();
+    compare("audit read, an empty folder", STARTS, &mut starts)
+}
+
+/// A command that is timed as a whole process.
+struct Timed {
+    name: String,
+    command: Command,
+    /// The folder that is removed before each run.
+    emptied: Option<PathBuf>,
+}
+
+impl Timed {
+    fn seconds(&mut self) -> Result<f64> {
+        if let Some(folder) = &self.emptied {
+            let _ = fs::remove_dir_all(folder);
+        }
+        self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let start = Instant::now();
+        succeed(&mut self.command)?;
+        Ok(start.elapsed().as_secs_f64())
+    }
+}
+
+/// A command of `audit`, with its events as files in a folder.
+fn audit(program: &Path, command: &str, folder: &Path) -> Timed {
+    let mut audit = Command::new(program);
+    audit.args([command, "--backend", "jsonl", "--dir"]).arg(folder);
+    Timed { name: program.display().to_string(), command: audit, emptied: None }
+}
+
+fn python(program: &str, arguments: &[&Path]) -> Timed {
     let mut python = Command::new("python3");
-    python.args(["-c", program]);
-    python
+    python.args(["-c", program]).args(arguments);
+    Timed { name: "the same in Python".into(), command: python, emptied: None }
 }
 
-fn time(command: &mut Command) -> Result<Duration> {
-    let start = Instant::now();
-    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    let status = status.with_context(|| format!("cannot run {command:?}"))?;
-    let taken = start.elapsed();
+/// Runs a command, which has to succeed.
+fn succeed(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
     if !status.success() {
         bail!("{command:?} ended with {status}");
     }
-    Ok(taken)
+    Ok(())
 }
 
-/// Prints the medians, after a round that does not count.
-fn compare(what: &str, mut round: impl FnMut() -> Result<(Duration, Duration)>) -> Result<()> {
+/// Runs the commands in turn, after a round that does not count. Prints the median of each, and the median of its ratios
+/// to the first one.
+fn compare(what: &str, rounds: usize, timed: &mut [Timed]) -> Result<()> {
+    let mut round = || timed.iter_mut().map(Timed::seconds).collect::<Result<Vec<f64>>>();
     round()?;
-    let rounds = (0..ROUNDS).map(|_| round()).collect::<Result<Vec<_>>>()?;
-    let median = |mut values: Vec<f64>| {
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
-    let ours = median(rounds.iter().map(|(ours, _)| ours.as_secs_f64()).collect());
-    let python = median(rounds.iter().map(|(_, python)| python.as_secs_f64()).collect());
-    let ratio =
-        median(rounds.iter().map(|(ours, python)| ours.as_secs_f64() / python.as_secs_f64()).collect());
-    println!(
-        "{what:5} of {EVENTS} events: audit {ours:.3} s, Python {python:.3} s, ratio {ratio:.3} \
-         (medians of {ROUNDS} rounds)"
-    );
+    let rounds = (0..rounds).map(|_| round()).collect::<Result<Vec<_>>>()?;
+    for (n, Timed { name, .. }) in timed.iter().enumerate() {
+        let seconds = median(rounds.iter().map(|round| round[n]).collect());
+        let (figure, unit) = if seconds < 0.1 { (1000.0 * seconds, "ms") } else { (seconds, "s") };
+        let ratio = (n > 0).then(|| median(rounds.iter().map(|round| round[n] / round[0]).collect()));
+        let name = if n == 0 { what } else { &format!("  {name}") };
+        row(name, &format!("{figure:.3}"), unit, ratio);
+    }
     Ok(())
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Prints a row of the table. The example `bench_store` prints its rows in the same way.
+fn row(what: &str, figure: &str, unit: &str, ratio: Option<f64>) {
+    let ratio = ratio.map(|ratio| format!("{ratio:.3}")).unwrap_or_default();
+    println!("{}", format!("{what:<50} {figure:>12} {unit:<9} {ratio}").trim_end());
 }
 
 /// Events of one day, as another program would send them.

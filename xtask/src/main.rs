@@ -5,6 +5,7 @@ mod demo;
 mod package;
 mod setup;
 mod system;
+mod test;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,9 +27,15 @@ Commands:
                    audit_store.wasm        for hosts that provide a database
                    audit_store_local.wasm  for hosts that have none
   demo           Record a few commands through the `audit` program, and read the record
-  test [ARG]...  Build the components and run `cargo test --workspace ARG...`. The tests start servers of
-                 their own with PostgreSQL's programs: where there are none, Debian's are installed (apt-get)
-  bench          Time `audit write` and `audit read` (release) against loops in Python that do the same
+  test [--fast] [ARG]...
+                 Build the components and run `cargo test --workspace ARG...`. The tests start servers of
+                 their own with PostgreSQL's programs: where there are none, Debian's are installed (apt-get).
+                 --fast leaves out the slow tests, and takes less than three minutes once all is built
+  bench [--against AUDIT]
+                 Build for release, and print one table: `audit write` and `audit read` beside loops in Python
+                 that do the same, the start of `audit read`, the size of both components, and how fast the
+                 component writes and reads in the host. --against times another build of the program `audit`
+                 in turn with this one
   bench-postgres Time rows on their way into PostgreSQL (release): through the component in batches of 50,
                  500 and 5 000, by COPY, by a prepared INSERT; and `write` while the database hangs
   package        Run `cargo package` for the crates that are published, the component included, and compile
@@ -55,7 +62,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         [] => ("help", arguments),
         [command, rest @ ..] => (command.as_str(), rest),
     };
-    if !rest.is_empty() && command != "test" {
+    if !rest.is_empty() && !["bench", "test"].contains(&command) {
         bail!("`{command}` takes no arguments: see `cargo xtask help`");
     }
     let workspace = Workspace::find()?;
@@ -63,10 +70,10 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         "setup" => setup::run(&workspace)?,
         "components" => workspace.components()?,
         "demo" => demo::run(&workspace)?,
-        "bench" => bench::run(&workspace)?,
+        "bench" => bench::run(&workspace, rest)?,
         "bench-postgres" => bench::postgres(&workspace)?,
         "package" => package::run(&workspace)?,
-        "test" => return workspace.test(rest),
+        "test" => return test::run(&workspace, rest),
         "help" | "--help" | "-h" => print!("{HELP}"),
         other => bail!("there is no command `{other}`: see `cargo xtask help`"),
     }
@@ -96,16 +103,6 @@ impl Workspace {
             println!("{} ({size} bytes)", path.display());
         }
         Ok(())
-    }
-
-    fn test(&self, arguments: &[String]) -> Result<ExitCode> {
-        setup::run(self)?;
-        setup::postgres()?;
-        self.components()?;
-        let status = self.cargo().args(["test", "--workspace"]).args(arguments).status();
-        let status = status.context("cannot run cargo")?;
-        let code = status.code().and_then(|code| u8::try_from(code).ok());
-        Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
     }
 
     /// A cargo for the host's programs, in the root.

@@ -82,19 +82,7 @@ fn nothing_is_left_of(folder: &Path) {
     });
 }
 
-#[test]
-fn nothing_is_left_of_a_dropped_cluster() {
-    for stop in [None, Some(Stop::Fast), Some(Stop::Kill)] {
-        let cluster = Cluster::start();
-        let folder = cluster.folder().to_owned();
-        if let Some(how) = stop {
-            cluster.stop(how);
-        }
-        drop(cluster);
-        assert!(!folder.exists() && processes(&folder) == 0, "{stop:?}");
-    }
-}
-
+/// `cargo xtask test --fast` leaves these tests out.
 mod slow {
     use super::*;
 
@@ -123,6 +111,19 @@ mod slow {
             child.kill().expect("it runs");
             assert_eq!(child.wait().expect("it is a child").signal(), Some(9));
             nothing_is_left_of(&folder);
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_dropped_cluster() {
+        for stop in [None, Some(Stop::Fast), Some(Stop::Kill)] {
+            let cluster = Cluster::start();
+            let folder = cluster.folder().to_owned();
+            if let Some(how) = stop {
+                cluster.stop(how);
+            }
+            drop(cluster);
+            assert!(!folder.exists() && processes(&folder) == 0, "{stop:?}");
         }
     }
 }

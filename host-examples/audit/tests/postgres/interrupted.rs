@@ -58,6 +58,7 @@ fn an_import_goes_on_when_the_database_comes_back() {
     assert_complete(&site);
 }
 
+/// `cargo xtask test --fast` leaves these tests out.
 mod slow {
     use super::*;
 

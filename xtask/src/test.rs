@@ -1,0 +1,55 @@
+//! The tests of the workspace: all of them, or the fast ones.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use crate::{Workspace, setup};
+
+/// The tests in modules of this name take several seconds each, because they wait for timeouts or go through many
+/// random faults.
+const SLOW: &str = "slow::";
+
+/// Builds the components, makes PostgreSQL available, and runs `cargo test` with these arguments. With `--fast` among
+/// them, the slow tests are left out.
+pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
+    setup::run(workspace)?;
+    setup::postgres()?;
+    workspace.components()?;
+    let status = workspace.cargo().args(cargo_arguments(arguments)).status().context("cannot run cargo")?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// The arguments of cargo. Those behind `--` are for the test programs.
+fn cargo_arguments(arguments: &[String]) -> Vec<&str> {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let end = arguments.iter().position(|argument| *argument == "--").unwrap_or(arguments.len());
+    let (mut cargo, programs) = (arguments[..end].to_vec(), &arguments[end..]);
+    let all = cargo.len();
+    cargo.retain(|argument| *argument != "--fast");
+    let fast = cargo.len() < all;
+    let separator: &[&str] = if fast && programs.is_empty() { &["--"] } else { &[] };
+    let skip: &[&str] = if fast { &["--skip", SLOW] } else { &[] };
+    [&["test", "--workspace"], &cargo[..], separator, programs, skip].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cargo_arguments;
+
+    fn assert_cargo(arguments: &str, expected: &str) {
+        let arguments: Vec<String> = arguments.split_whitespace().map(String::from).collect();
+        assert_eq!(cargo_arguments(&arguments).join(" "), expected);
+    }
+
+    #[test]
+    fn only_a_fast_run_skips_the_slow_tests() {
+        assert_cargo("", "test --workspace");
+        assert_cargo("--no-fail-fast -- a", "test --workspace --no-fail-fast -- a");
+        assert_cargo("--fast", "test --workspace -- --skip slow::");
+        assert_cargo("--fast --no-fail-fast", "test --workspace --no-fail-fast -- --skip slow::");
+        assert_cargo("-p a --fast -- b --exact", "test --workspace -p a -- b --exact --skip slow::");
+        assert_cargo("-- --fast", "test --workspace -- --fast");
+    }
+}

@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod package;
 mod setup;
 mod system;
 
@@ -30,6 +31,8 @@ Commands:
   bench          Time `audit write` and `audit read` (release) against loops in Python that do the same
   bench-postgres Time rows on their way into PostgreSQL (release): through the component in batches of 50,
                  500 and 5 000, by COPY, by a prepared INSERT; and `write` while the database hangs
+  package        Run `cargo package` for the crates that are published, the component included, and compile
+                 each from its package. They are left in target/package; uncommitted changes are packed too
   help           Print this
 
 `demo`, `test` and the benchmarks do what they need of the first two themselves.
@@ -62,6 +65,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         "demo" => demo::run(&workspace)?,
         "bench" => bench::run(&workspace)?,
         "bench-postgres" => bench::postgres(&workspace)?,
+        "package" => package::run(&workspace)?,
         "test" => return workspace.test(rest),
         "help" | "--help" | "-h" => print!("{HELP}"),
         other => bail!("there is no command `{other}`: see `cargo xtask help`"),
@@ -72,6 +76,8 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
 struct Workspace {
     root: PathBuf,
     target_dir: PathBuf,
+    /// As `cargo metadata` describes them.
+    packages: Vec<Value>,
 }
 
 impl Workspace {
@@ -79,7 +85,8 @@ impl Workspace {
         let root = xtask::root();
         let metadata = metadata(root).context("cannot read the workspace")?;
         let target_dir = metadata["target_directory"].as_str().context("it has no target folder")?;
-        Ok(Self { root: root.to_owned(), target_dir: target_dir.into() })
+        let packages = metadata["packages"].as_array().context("it has no packages")?;
+        Ok(Self { root: root.to_owned(), target_dir: target_dir.into(), packages: packages.clone() })
     }
 
     fn components(&self) -> Result<()> {

@@ -1,29 +1,21 @@
-//! The component: meets the WIT, and nothing else.
+//! The component: implements the exports of the WIT with one [`Store`].
 
-use crate::error::{Error, Invalid};
-use crate::event::{Event, TextField};
-use crate::query::{Filter, Order, PageRequest};
+use crate::accounting::{Counts, Dropped};
+use crate::bindings::exports::audit::store::{control, reader, writer};
+use crate::bindings::{export, types};
+use crate::error::Error;
 use crate::settings::Config;
-use crate::store::{self, Receipt, Store};
+use crate::sink::{Found, JsonLines, Sink};
+use crate::store::{Receipt, Status, Store};
 use crate::wasi::{Wasi, warn};
-use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use audit_format::Invalid;
+use audit_format::cursor::Order;
+use audit_format::event::Event;
+use audit_format::query::PageRequest;
 use core::cell::RefCell;
-use exports::audit::store::{control, reader, writer};
-
-#[cfg(feature = "postgres")]
-wit_bindgen::generate!({ path: "wit", world: "full" });
-#[cfg(not(feature = "postgres"))]
-wit_bindgen::generate!({ path: "wit", world: "local" });
-
-use audit::store::types;
-
-#[cfg(feature = "postgres")]
-mod database;
-#[cfg(feature = "postgres")]
-pub use database::{insert, select};
 
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
@@ -34,7 +26,7 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
 /// The one store of this instance.
 struct Instance(RefCell<Option<Store<Wasi>>>);
 
-// SAFETY: an instance has one thread, and is not entered again before a call returns.
+// SAFETY: a component instance has one thread, and the host does not enter it again before a call returns.
 unsafe impl Sync for Instance {}
 
 static STORE: Instance = Instance(RefCell::new(None));
@@ -46,7 +38,7 @@ fn with_store<T>(call: impl FnOnce(&mut Store<Wasi>) -> T) -> T {
 
 struct Component;
 
-export!(Component);
+export!(Component with_types_in crate::bindings);
 
 impl writer::Guest for Component {
     fn write(event: types::Event) {
@@ -69,20 +61,31 @@ impl writer::Guest for Component {
 
 impl reader::Guest for Component {
     fn read(filter: types::Filter, page: types::PageRequest) -> Result<types::Page, types::Error> {
-        let page = with_store(|store| store.read(filter.into(), &page.into()))?;
-        let entries = page.entries.iter().map(|kept| Ok(kept.entry()?.into()));
-        let entries = entries.collect::<Result<_, Invalid>>().map_err(Error::from)?;
-        Ok(types::Page { entries, next: page.next, skipped: page.skipped })
+        let request = PageRequest::from(page);
+        let mut entries = Entries::default();
+        let end = with_store(|store| store.read(filter.into(), &request, &mut entries))?;
+        let next = end.next.map(|key| key.to_cursor(request.order));
+        Ok(types::Page { entries: entries.0, next, skipped: end.skipped })
     }
 
     fn read_jsonl(filter: types::Filter, page: types::PageRequest) -> Result<types::JsonlPage, types::Error> {
-        let page = with_store(|store| store.read(filter.into(), &page.into()))?;
-        Ok(types::JsonlPage {
-            lines: page.jsonl(),
-            count: u32::try_from(page.entries.len()).unwrap_or(u32::MAX),
-            next: page.next,
-            skipped: page.skipped,
-        })
+        let request = PageRequest::from(page);
+        let mut lines = JsonLines::default();
+        let end = with_store(|store| store.read(filter.into(), &request, &mut lines))?;
+        let next = end.next.map(|key| key.to_cursor(request.order));
+        let (lines, count) = lines.into_parts();
+        Ok(types::JsonlPage { lines, count, next, skipped: end.skipped })
+    }
+}
+
+/// The entries of a page as records.
+#[derive(Default)]
+struct Entries(Vec<types::Entry>);
+
+impl Sink for Entries {
+    fn take(&mut self, entry: Found<'_>) {
+        // A line of a page was parsed when it was selected, so this does not fail.
+        self.0.extend(entry.parsed().map(types::Entry::from));
     }
 }
 
@@ -97,85 +100,6 @@ impl control::Guest for Component {
 
     fn close() -> Result<(), types::Error> {
         Ok(with_store(Store::close)?)
-    }
-}
-
-impl From<types::Event> for Event<'static> {
-    fn from(event: types::Event) -> Self {
-        Self {
-            ts: Cow::Owned(event.ts),
-            req_id: Cow::Owned(event.req_id),
-            workspace_id: Cow::Owned(event.workspace_id),
-            user_id: Cow::Owned(event.user_id),
-            agent_id: Cow::Owned(event.agent_id),
-            tool: Cow::Owned(event.tool),
-            action: Cow::Owned(event.action),
-            status: Cow::Owned(event.status),
-            duration_ms: event.duration_ms,
-            in_size: event.in_size,
-            out_size: event.out_size,
-            input_hash: Cow::Owned(event.input_hash),
-            graph_run_id: event.graph_run_id.map(Cow::Owned),
-            graph_node: event.graph_node.map(Cow::Owned),
-            job_id: event.job_id.map(Cow::Owned),
-        }
-    }
-}
-
-impl From<Event<'_>> for types::Event {
-    fn from(event: Event<'_>) -> Self {
-        Self {
-            ts: event.ts.into(),
-            req_id: event.req_id.into(),
-            workspace_id: event.workspace_id.into(),
-            user_id: event.user_id.into(),
-            agent_id: event.agent_id.into(),
-            tool: event.tool.into(),
-            action: event.action.into(),
-            status: event.status.into(),
-            duration_ms: event.duration_ms,
-            in_size: event.in_size,
-            out_size: event.out_size,
-            input_hash: event.input_hash.into(),
-            graph_run_id: event.graph_run_id.map(Cow::into_owned),
-            graph_node: event.graph_node.map(Cow::into_owned),
-            job_id: event.job_id.map(Cow::into_owned),
-        }
-    }
-}
-
-impl From<crate::line::Parsed<'_>> for types::Entry {
-    fn from(parsed: crate::line::Parsed<'_>) -> Self {
-        let event = parsed.event.into();
-        match parsed.stamp {
-            Some(stamp) => Self {
-                event,
-                id: stamp.id.to_string(),
-                chain: stamp.chain.to_string(),
-                seq: stamp.seq,
-                hash: stamp.hash.into(),
-            },
-            None => Self { event, id: String::new(), chain: String::new(), seq: 0, hash: String::new() },
-        }
-    }
-}
-
-impl From<types::Filter> for Filter {
-    fn from(filter: types::Filter) -> Self {
-        let texts = [
-            (TextField::Tool, filter.tool),
-            (TextField::AgentId, filter.agent_id),
-            (TextField::WorkspaceId, filter.workspace_id),
-            (TextField::UserId, filter.user_id),
-            (TextField::Action, filter.action),
-            (TextField::Status, filter.status),
-            (TextField::ReqId, filter.req_id),
-            (TextField::GraphRunId, filter.graph_run_id),
-            (TextField::GraphNode, filter.graph_node),
-            (TextField::JobId, filter.job_id),
-        ];
-        let texts = texts.into_iter().filter_map(|(field, text)| Some((field, text?))).collect();
-        Self { from_ts: filter.from_ts, to_ts: filter.to_ts, texts }
     }
 }
 
@@ -210,10 +134,10 @@ impl From<Receipt> for types::Receipt {
     }
 }
 
-impl From<store::Status<'_>> for control::StoreStatus {
-    fn from(status: store::Status<'_>) -> Self {
-        let store::Counts { received, stored, spooled, pending, rejected, dropped } = status.counts;
-        let store::Dropped { invalid, queue_full, unwritable } = dropped;
+impl From<Status<'_>> for control::StoreStatus {
+    fn from(status: Status<'_>) -> Self {
+        let Counts { received, stored, spooled, pending, rejected, dropped } = status.counts;
+        let Dropped { invalid, queue_full, unwritable } = dropped;
         let dropped = control::Dropped { invalid, queue_full, unwritable };
         let settings = status.settings;
         Self {

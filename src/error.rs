@@ -1,46 +1,55 @@
-//! Why a call is refused; the same cases as the WIT variant `error`.
+//! Why a call fails: the cases of the WIT variant `error`.
 
+use crate::accounting::events;
+use alloc::format;
 use alloc::string::String;
-pub use audit_format::Invalid;
+use audit_format::Invalid;
 
-/// Why a call is refused.
+/// Why a call fails.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The value at a position of the batch is not as it has to be; nothing of the batch was taken.
+    /// A value of the batch is invalid; nothing of the batch was accepted.
     #[error("{index}: {invalid}")]
     Invalid {
-        /// The position in the batch, from 0.
+        /// The position in the batch, from 0; 0 where there is no batch.
         index: u64,
-        /// What is wrong there.
+        /// The field, and what is wrong with it.
         invalid: Invalid,
     },
-    /// The configuration is not as it has to be.
+    /// A setting is invalid; the settings stay as they were.
     #[error("{0}")]
     Config(String),
     /// A file or folder cannot be read or written; the text names it.
     #[error("{0}")]
     Access(String),
-    /// Not now; maybe later.
+    /// The store or its database cannot do it now; it may later.
     #[error("{0}")]
     Unavailable(String),
-    /// Anything else.
+    /// Any other failure.
     #[error("{0}")]
     Other(String),
 }
 
 impl From<Invalid> for Error {
-    /// For values that are not in a batch.
+    /// The error for a value that is not in a batch.
     fn from(invalid: Invalid) -> Self {
         Self::Invalid { index: 0, invalid }
     }
 }
 
-/// Names in a message: `a, b, c`.
-pub fn listed(names: &[&str]) -> String {
-    let mut list = String::new();
-    for name in names {
-        list += if list.is_empty() { "" } else { ", " };
-        list += name;
+impl Error {
+    /// The same error, which also says how many events are not stored because of it.
+    pub fn with_unstored(self, count: usize) -> Self {
+        let unstored = match count {
+            0 => return self,
+            1 => format!("{} is not stored", events(count)),
+            _ => format!("{} are not stored", events(count)),
+        };
+        match self {
+            Self::Access(text) => Self::Access(format!("{text}; {unstored}")),
+            Self::Unavailable(text) => Self::Unavailable(format!("{text}; {unstored}")),
+            Self::Other(text) => Self::Other(format!("{text}; {unstored}")),
+            error => error,
+        }
     }
-    list
 }

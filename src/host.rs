@@ -1,15 +1,15 @@
-//! What the store needs from outside, as small traits: the component gets it from WASI, the unit tests from
-//! memory.
+//! What the store needs from outside, as small traits. The component implements them with WASI, the unit
+//! tests in memory.
 
-use crate::line::Parsed;
-use crate::query::Query;
-use crate::time::Timestamp;
 use alloc::string::String;
 use alloc::vec::Vec;
+use audit_format::line::Parsed;
+use audit_format::query::Query;
+use audit_format::time::Timestamp;
 
-/// The surroundings of a store.
+/// The environment that a store runs in.
 pub trait Host {
-    /// The folder of the daily files.
+    /// A folder for daily files and spool files.
     type Folder: Folder;
 
     /// The current time.
@@ -18,42 +18,43 @@ pub trait Host {
     /// 128 random bits.
     fn random(&self) -> u128;
 
-    /// Shows a line to whoever runs the host.
+    /// Writes a line to stderr.
     fn warn(&self, line: &str);
 
-    /// An environment variable.
+    /// The value of an environment variable.
     fn variable(&self, name: &str) -> Option<String>;
 
-    /// The folder at `path`. Nothing is opened or created before it is used.
+    /// The folder at `path`. It is opened or created when it is first used.
     fn folder(&self, path: &str) -> Self::Folder;
 
-    /// Whether the host keeps a database for the store. It is not called for that.
+    /// Whether the host has a database for the store. The database is not called for that.
     fn has_database(&self) -> bool;
 
-    /// Stores rows in the database, all of which have their stamp, and returns once they are committed: all but
-    /// those that it refuses. Rows that are stored already are left as they are.
-    fn insert(&self, rows: Vec<Parsed<'_>>) -> Result<Vec<RefusedRow>, SinkError>;
+    /// Inserts rows, each of which has a stamp, and returns once they are committed. If the database refuses
+    /// some of them, those are returned and the others are stored. Rows that are stored already stay as they
+    /// are, so that rows may be sent again.
+    fn insert(&self, rows: Vec<Parsed<'_>>) -> Result<Vec<RefusedRow>, DatabaseError>;
 
-    /// The rows of a page.
-    fn select(&self, query: &Query) -> Result<Rows, SinkError>;
+    /// The rows of the page that `query` asks for.
+    fn select(&self, query: &Query) -> Result<Rows, DatabaseError>;
 }
 
 /// A row that the database refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedRow {
-    /// Which of the rows, from 0.
+    /// Its index in the rows that were to be inserted, from 0.
     pub index: usize,
-    /// Why, without the values of the row.
+    /// The database's reason, without the values of the row.
     pub reason: String,
 }
 
-/// Why the database did nothing.
+/// Why a call to the database failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SinkError {
-    /// The host has none.
+pub enum DatabaseError {
+    /// The host has no database.
     #[error("the host has no database")]
     NotConfigured,
-    /// It does not answer, or may not have stored the rows.
+    /// The database does not answer, or may not have stored the rows. The same call may succeed later.
     #[error("{0}")]
     Unavailable(String),
     /// The same call would fail again.
@@ -61,84 +62,86 @@ pub enum SinkError {
     Other(String),
 }
 
-/// Rows that match a query, in its order.
+/// The rows of a page, in the order of its query.
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
     /// The rows.
     pub rows: Vec<Row>,
-    /// The cursor of the last one, if there are more.
+    /// The host's cursor for the next page; none: there are no more rows.
     pub next: Option<String>,
-    /// How many rows were passed over because they are not events.
+    /// How many rows were skipped because they are not events.
     pub skipped: u64,
 }
 
 /// A row of the database.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// The event, with the stamp if this store wrote it.
+    /// The event, with its stamp if a store wrote the row.
     pub entry: Parsed<'static>,
-    /// Orders the rows of other writers.
+    /// Orders rows of other writers that have the same `ts`.
     pub position: u64,
 }
 
-/// A file or folder could not be used.
+/// Why a file or folder could not be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FileError {
-    /// There is none of this name.
+    /// No file or folder has this name.
     #[error("it does not exist")]
     NotFound,
-    /// Anything else, in words.
+    /// Any other reason, in words.
     #[error("{0}")]
     Other(String),
 }
 
-/// A folder of files.
+/// A folder.
 pub trait Folder {
-    /// A file in it.
+    /// A file in the folder.
     type File: File;
 
-    /// Its path, for messages.
+    /// The path of the folder, for messages.
     fn path(&self) -> &str;
 
-    /// The names in it, in no order, each with whether it is a regular file. A folder that does not exist is
-    /// empty.
+    /// The names in the folder, in any order, each with whether it is a regular file. A folder that does not
+    /// exist is empty.
     fn list(&mut self) -> Result<Vec<(String, bool)>, FileError>;
 
-    /// Opens a file to read. Links are not followed.
+    /// Opens a file for reading. Symbolic links are not followed.
     fn open(&mut self, name: &str) -> Result<Self::File, FileError>;
 
-    /// Whether `name` still leads to `file`: it may have been deleted or renamed since it was opened.
+    /// Whether `name` still refers to `file`, which may have been deleted or renamed since it was opened.
+    /// True where the host cannot tell.
     fn holds(&mut self, name: &str, file: &Self::File) -> bool;
 
-    /// Opens a file to append to; creates it, and the folder, if need be. Links are not followed.
+    /// Opens a file for appending. A file or folder that does not exist is created. Symbolic links are not
+    /// followed.
     fn append(&mut self, name: &str) -> Result<Self::File, FileError>;
 
-    /// Gives a file another name, which none has; whoever has it open goes on with it.
+    /// Renames a file to a name that no file has. Open handles of the file stay valid.
     fn rename(&mut self, from: &str, to: &str) -> Result<(), FileError>;
 
-    /// Removes a file; whoever has it open goes on with it.
+    /// Removes a file. Open handles of the file stay valid.
     fn remove(&mut self, name: &str) -> Result<(), FileError>;
 
-    /// Makes created names survive a crash of the machine.
+    /// Makes the names of new files survive a crash of the machine.
     fn sync(&mut self) -> Result<(), FileError>;
 }
 
 /// An open file.
 pub trait File {
-    /// Its size now, in bytes.
+    /// Its current size, in bytes.
     fn size(&self) -> Result<u64, FileError>;
 
     /// When it was last written to; none where the host cannot tell.
     fn modified(&self) -> Option<Timestamp>;
 
-    /// At most `len` bytes from `offset`; fewer where the file ends, or at the host's convenience. Empty only
-    /// at the end.
+    /// At most `len` bytes from `offset`. The host may return fewer, but none only at the end of the file.
     fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, FileError>;
 
-    /// Appends at most `line::MAX_LEN` bytes, whole in one place. After an error some of them may be there.
+    /// Appends at most `line::MAX_LEN` bytes, with no bytes of others in between. After an error some of them
+    /// may be in the file.
     fn append(&mut self, bytes: &[u8]) -> Result<(), FileError>;
 
-    /// Cuts the file off at `size`.
+    /// Truncates the file to `size` bytes.
     fn truncate(&mut self, size: u64) -> Result<(), FileError>;
 
     /// Makes the contents survive a crash of the machine.

@@ -1,6 +1,7 @@
 //! audit-store: the audit trail of AI agents' tool calls, as a WebAssembly component.
 //!
-//! Everything but the `component` module is plain logic that also compiles, and is tested, natively.
+//! The modules `bindings`, `component`, `database`, `runtime` and `wasi` exist only in the component. All
+//! others are plain logic that also compiles natively, where the unit tests run.
 #![no_std]
 #![deny(missing_docs)]
 
@@ -8,23 +9,26 @@ extern crate alloc;
 #[cfg(not(target_family = "wasm"))]
 extern crate std;
 
-pub use audit_format::{event, id, leaf, line, time};
-
+pub mod accounting;
+pub mod backend;
 pub mod backends;
+pub mod batch;
 pub mod error;
-mod find;
 pub mod host;
-pub mod names;
-pub mod page;
-pub mod parse;
-pub mod query;
+mod scan;
+pub mod selection;
 pub mod settings;
+pub mod sink;
 pub mod store;
 pub mod warnings;
 
 #[cfg(target_family = "wasm")]
 #[allow(missing_docs)]
+mod bindings;
+#[cfg(target_family = "wasm")]
 mod component;
+#[cfg(target_family = "wasm")]
+mod database;
 #[cfg(target_family = "wasm")]
 mod runtime;
 #[cfg(target_family = "wasm")]

@@ -1,16 +1,16 @@
-//! What wasi-libc would bring and a component without `std` has to have itself: the allocator's door to the
-//! host, and `memcmp`. (`memcpy` and its like are instructions of WebAssembly.)
+//! What a component without `std` and wasi-libc has to define itself: the allocator, the function through
+//! which the host allocates, and `memcmp`. (`memcpy` and the like are instructions of WebAssembly.)
 
 use core::alloc::Layout;
 
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
-/// How the host asks for memory (the canonical ABI).
+/// Allocates memory for the host, as the component model's canonical ABI demands.
 #[unsafe(export_name = "cabi_realloc")]
 unsafe extern "C" fn cabi_realloc(old: *mut u8, old_len: usize, align: usize, len: usize) -> *mut u8 {
-    // SAFETY: the canonical ABI asks with an alignment that is a power of two and a length that fits, and for
-    // `old` with what it was given before.
+    // SAFETY: the canonical ABI passes an alignment that is a power of two and a length that fits a `Layout`.
+    // `old` is a block of `old_len` bytes that this function returned before.
     let block = unsafe {
         if len == 0 {
             return core::ptr::without_provenance_mut(align);
@@ -32,7 +32,7 @@ unsafe extern "C" fn cabi_realloc(old: *mut u8, old_len: usize, align: usize, le
 unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, len: usize) -> i32 {
     const WORD: usize = size_of::<u64>();
     let mut at = 0;
-    // SAFETY: the caller vouches for `len` bytes behind both pointers, and every access is within them.
+    // SAFETY: the caller guarantees `len` bytes behind both pointers, and every access is within them.
     unsafe {
         while at + WORD <= len {
             let word = |p: *const u8| p.add(at).cast::<u64>().read_unaligned();

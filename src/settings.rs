@@ -1,13 +1,12 @@
-//! The configuration: what the host sets, what the environment says, and the defaults.
+//! The settings: those of the host's configuration, else those of environment variables, else the defaults.
 
-use crate::backends::Kind;
-use crate::error::listed;
-use crate::time::quoted;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use audit_format::listed;
+use audit_format::time::quoted;
 
-/// Settings as the host gives them; the WIT record `config`.
+/// The configuration that the host passes to `configure`: the WIT record `config`.
 #[derive(Clone, Debug, Default)]
 #[allow(missing_docs)]
 pub struct Config {
@@ -21,14 +20,66 @@ pub struct Config {
     pub recovery_interval_s: Option<u64>,
 }
 
+/// The kinds of backends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackendKind {
+    /// The newest events, in memory.
+    Memory,
+    /// Daily files of JSON lines.
+    Jsonl,
+    /// The host's database.
+    Postgres,
+    /// The host's database while it answers, else a spool on disk.
+    Auto,
+    /// Events are not kept.
+    Null,
+}
+
+impl BackendKind {
+    /// All kinds. The contract tests run on each.
+    pub const ALL: [Self; 5] = [Self::Memory, Self::Jsonl, Self::Postgres, Self::Auto, Self::Null];
+
+    /// The name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Jsonl => "jsonl",
+            Self::Postgres => "postgres",
+            Self::Auto => "auto",
+            Self::Null => "null",
+        }
+    }
+
+    /// Whether it stores events in a database.
+    pub fn needs_database(self) -> bool {
+        matches!(self, Self::Postgres | Self::Auto)
+    }
+
+    /// Whether it stores events in files.
+    pub fn has_files(self) -> bool {
+        matches!(self, Self::Jsonl | Self::Auto)
+    }
+
+    /// The backend of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// The names of the backends that can be used with or without a database, for a message.
+    fn names(has_database: bool) -> String {
+        let usable = Self::ALL.into_iter().filter(|kind| has_database || !kind.needs_database());
+        listed(&usable.map(Self::name).collect::<Vec<_>>())
+    }
+}
+
 /// When an event counts as stored in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
     /// Once it is flushed from memory.
     Buffered,
-    /// Once the operating system has it.
+    /// Once the operating system has accepted it.
     Written,
-    /// Once the disk has it.
+    /// Once it is synced to the disk.
     Synced,
 }
 
@@ -49,32 +100,32 @@ impl Durability {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The backend in use.
-    pub backend: Kind,
-    /// The backend that was asked for.
+    pub backend: BackendKind,
+    /// The backend that was requested; another one is in use if this one cannot be used.
     pub requested: String,
-    /// The folder of the daily files.
+    /// The folder of the daily files and the spool.
     pub jsonl_dir: String,
     /// When an event counts as stored in a file.
     pub durability: Durability,
-    /// How many events `memory` keeps.
+    /// How many events the backend `memory` keeps.
     pub memory_limit: usize,
-    /// How many events go to the database at once.
+    /// How many events are sent to the database at once.
     pub batch_size: usize,
     /// How long an event may wait in memory, in milliseconds.
     pub flush_interval_ms: u64,
     /// How many events may wait in memory.
     pub queue_limit: usize,
-    /// How long until a database that failed is tried again, in seconds.
+    /// How long after a failure a write tries the database again, in seconds.
     pub recovery_interval_s: u64,
-    /// What is wrong with the environment, and what is done instead.
+    /// What is wrong with environment variables, and what is used instead.
     pub warnings: Vec<String>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            backend: Kind::Jsonl,
-            requested: Kind::Jsonl.name().into(),
+            backend: BackendKind::Jsonl,
+            requested: BackendKind::Jsonl.name().into(),
             jsonl_dir: "./ops/audit".into(),
             durability: Durability::Written,
             memory_limit: 100_000,
@@ -88,7 +139,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The settings that the environment and the defaults give.
+    /// The settings of the environment and the defaults.
     pub fn from_environment(
         variable: &dyn Fn(&str) -> Option<String>,
         has_database: &dyn Fn() -> bool,
@@ -97,23 +148,27 @@ impl Settings {
             .unwrap_or_else(|warning| Self { warnings: [warning].into(), ..Self::default() })
     }
 
-    /// The settings that `config`, then the environment, then the defaults give. What is wrong in `config` is
-    /// an error; what is wrong in the environment is a warning, and the default holds.
+    /// The settings of `config`, else of the environment, else the defaults. `variable` looks up an
+    /// environment variable; an empty one counts as unset.
+    ///
+    /// # Errors
+    /// If a setting in `config` is invalid. An invalid environment variable is a warning, and the default is
+    /// used.
     pub fn resolve(
         config: &Config,
         variable: &dyn Fn(&str) -> Option<String>,
         has_database: &dyn Fn() -> bool,
     ) -> Result<Self, String> {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let mut resolving = Resolving { variable: &variable, warnings: Vec::new() };
+        let mut resolver = Resolver { variable: &variable, warnings: Vec::new() };
         let default = Self::default();
-        let (requested, backend) = resolving.backend(config, has_database)?;
+        let (requested, backend) = resolver.backend(config, has_database)?;
         let jsonl_dir = config.jsonl_dir.clone().filter(|dir| !dir.is_empty());
         let jsonl_dir = jsonl_dir.or_else(|| variable("AUDIT_JSONL_DIR")).unwrap_or_else(|| {
             let root = variable("REPO_ROOT").unwrap_or_else(|| ".".into());
             format!("{}/ops/audit", root.trim_end_matches('/'))
         });
-        let durability = resolving.text("durability", &config.durability, |name| {
+        let durability = resolver.text("durability", &config.durability, |name| {
             let found = Durability::ALL.into_iter().find(|durability| durability.name() == name);
             found.ok_or_else(|| format!("one of {}", listed(&Durability::ALL.map(Durability::name))))
         })?;
@@ -122,68 +177,65 @@ impl Settings {
             requested,
             jsonl_dir,
             durability: durability.unwrap_or(default.durability),
-            memory_limit: resolving.count("memory_limit", config.memory_limit, default.memory_limit)?,
-            batch_size: resolving.count("batch_size", config.batch_size, default.batch_size)?,
-            flush_interval_ms: resolving
+            memory_limit: resolver.count("memory_limit", config.memory_limit, default.memory_limit)?,
+            batch_size: resolver.count("batch_size", config.batch_size, default.batch_size)?,
+            flush_interval_ms: resolver
                 .number("flush_interval_ms", config.flush_interval_ms, 0)?
                 .unwrap_or(default.flush_interval_ms),
-            queue_limit: resolving.count("queue_limit", config.queue_limit, default.queue_limit)?,
-            recovery_interval_s: resolving
+            queue_limit: resolver.count("queue_limit", config.queue_limit, default.queue_limit)?,
+            recovery_interval_s: resolver
                 .number("recovery_interval_s", config.recovery_interval_s, 1)?
                 .unwrap_or(default.recovery_interval_s),
-            warnings: resolving.warnings,
+            warnings: resolver.warnings,
         })
     }
 }
 
-/// Looks a setting up in the configuration, then in the variable `AUDIT_` and its name in capitals.
-struct Resolving<'v> {
+/// Looks up settings: in the configuration, else in the variable `AUDIT_` followed by the name in capitals.
+struct Resolver<'v> {
     variable: &'v dyn Fn(&str) -> Option<String>,
     warnings: Vec<String>,
 }
 
-impl Resolving<'_> {
-    /// The name of the backend that was asked for, and the backend.
+impl Resolver<'_> {
+    /// The name of the backend that was requested, and the kind to use.
     fn backend(
         &mut self,
         config: &Config,
         has_database: &dyn Fn() -> bool,
-    ) -> Result<(String, Kind), String> {
-        let found = self.text("backend", &config.backend, |name| match Kind::named(name) {
+    ) -> Result<(String, BackendKind), String> {
+        let found = self.text("backend", &config.backend, |name| match BackendKind::named(name) {
             Some(kind) if kind.needs_database() && !has_database() => {
-                Err(format!("one of {}: the host has no database", Kind::WITHOUT_DATABASE))
+                Err(format!("one of {}: the host has no database", BackendKind::names(false)))
             }
             Some(kind) => Ok((name.to_string(), kind)),
-            None if matches!(name, "postgres" | "auto") => {
-                Err(format!("one of {}: this build has no database", Kind::WITHOUT_DATABASE))
-            }
-            None => Err(format!("one of {}", Kind::NAMES)),
+            None => Err(format!("one of {}", BackendKind::names(has_database()))),
         })?;
         Ok(found.unwrap_or_else(|| {
             let requested = (self.variable)("AUDIT_BACKEND");
-            (requested.unwrap_or_else(|| Kind::Jsonl.name().into()), Kind::Jsonl)
+            (requested.unwrap_or_else(|| BackendKind::Jsonl.name().into()), BackendKind::Jsonl)
         }))
     }
 
-    /// The value that `read` makes of the setting's text; `None`: nothing usable was given. `read` fails with
-    /// what is accepted.
+    /// The setting's value, parsed from its text; none: it is not set, or is invalid in the environment.
+    /// `parse` fails with what is accepted.
     fn text<T>(
         &mut self,
         name: &str,
         given: &Option<String>,
-        read: impl Fn(&str) -> Result<T, String>,
+        parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<Option<T>, String> {
-        let Some((place, text)) = self.find(name, given) else { return Ok(None) };
-        match read(&text) {
+        let Some((source, text)) = self.find(name, given) else { return Ok(None) };
+        match parse(&text) {
             Ok(value) => Ok(Some(value)),
             Err(accepted) => {
-                let wrong = format!("{place}: {}; accepted is {accepted}", quoted(&text));
-                self.refuse(name, given.is_some(), wrong).map(|()| None)
+                let problem = format!("{source}: {}; accepted is {accepted}", quoted(&text));
+                self.reject(name, given.is_some(), problem).map(|()| None)
             }
         }
     }
 
-    /// What the setting says, behind the name under which it does.
+    /// Where the setting is set, as named in messages, and its text.
     fn find(&self, name: &str, given: &Option<String>) -> Option<(String, String)> {
         match given {
             Some(text) => Some((name.into(), text.clone())),
@@ -195,16 +247,17 @@ impl Resolving<'_> {
         }
     }
 
-    /// An error for who set it; what the environment sets is a warning.
-    fn refuse(&mut self, name: &str, is_given: bool, wrong: String) -> Result<(), String> {
+    /// An invalid setting is an error if it was given in the configuration, else a warning.
+    fn reject(&mut self, name: &str, is_given: bool, problem: String) -> Result<(), String> {
         if is_given {
-            return Err(wrong);
+            return Err(problem);
         }
-        let default = if name == "backend" { Kind::Jsonl.name() } else { "the default" };
-        self.warnings.push(format!("{wrong}; {default} is used"));
+        let default = if name == "backend" { BackendKind::Jsonl.name() } else { "the default" };
+        self.warnings.push(format!("{problem}; {default} is used"));
         Ok(())
     }
 
+    /// A whole number, `least` or more.
     fn number(&mut self, name: &str, given: Option<u64>, least: u64) -> Result<Option<u64>, String> {
         let given = given.map(|number| number.to_string());
         self.text(name, &given, |text| match text.parse() {
@@ -213,7 +266,7 @@ impl Resolving<'_> {
         })
     }
 
-    /// How many there may be of something, from 1.
+    /// A whole number from 1, as a size in memory.
     fn count(&mut self, name: &str, given: Option<u64>, default: usize) -> Result<usize, String> {
         let number = self.number(name, given, 1)?;
         Ok(number.map_or(default, |number| usize::try_from(number).unwrap_or(usize::MAX)))

@@ -1,9 +1,11 @@
-//! Warnings on stderr: each topic at most once a minute, and what was held back counted in the next.
+//! The rate limit of the warnings on stderr: each topic is shown at most once a minute, and the next warning
+//! says how many were held back.
 
-use crate::time::Timestamp;
+use crate::accounting::DropReason;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use audit_format::time::Timestamp;
 
 const INTERVAL_MICROS: u64 = 60_000_000;
 
@@ -11,45 +13,46 @@ const INTERVAL_MICROS: u64 = 60_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic {
     /// Events were dropped for this reason.
-    Dropped(crate::backends::Reason),
-    /// What is buffered cannot be written; it is kept.
+    Dropped(DropReason),
+    /// Buffered events cannot be written now; they stay buffered.
     Flush,
     /// A file cannot be read.
     Read,
-    /// The database does not take anything; nothing is lost.
+    /// The database takes no events; nothing is lost.
     Database,
-    /// It takes events again.
+    /// The database takes events again.
     Recovered,
 }
 
-/// Which warnings were given when.
+/// Which warnings were shown, and when.
 #[derive(Debug, Default)]
 pub struct Warnings {
-    given: Vec<Given>,
+    shown: Vec<Shown>,
 }
 
 #[derive(Debug)]
-struct Given {
+struct Shown {
     topic: Topic,
     at: Timestamp,
-    since: u64,
+    /// How many were held back since then.
+    held_back: u64,
 }
 
 impl Warnings {
-    /// The line to show now, if it is time for one on this topic.
+    /// The line to show; none: a warning on this topic was shown less than a minute ago.
     pub fn line(&mut self, topic: Topic, text: &str, now: Timestamp) -> Option<String> {
         let mut more = String::new();
-        if let Some(given) = self.given.iter_mut().find(|given| given.topic == topic) {
-            if now.micros().abs_diff(given.at.micros()) < INTERVAL_MICROS {
-                given.since += 1;
+        if let Some(shown) = self.shown.iter_mut().find(|shown| shown.topic == topic) {
+            if now.micros().abs_diff(shown.at.micros()) < INTERVAL_MICROS {
+                shown.held_back += 1;
                 return None;
             }
-            if given.since > 0 {
-                more = format!(" ({} more since the last warning)", given.since);
+            if shown.held_back > 0 {
+                more = format!(" ({} more since the last warning)", shown.held_back);
             }
-            (given.at, given.since) = (now, 0);
+            (shown.at, shown.held_back) = (now, 0);
         } else {
-            self.given.push(Given { topic, at: now, since: 0 });
+            self.shown.push(Shown { topic, at: now, held_back: 0 });
         }
         Some(format!("audit-store: {text}{more}"))
     }
@@ -58,13 +61,12 @@ impl Warnings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backends::Reason;
 
     #[test]
     fn a_topic_warns_once_a_minute_and_counts_the_rest() {
         let mut warnings = Warnings::default();
         let mut line = |second: i64, topic| warnings.line(topic, "x", Timestamp::clamped(second * 1_000_000));
-        let topic = Topic::Dropped(Reason::Invalid);
+        let topic = Topic::Dropped(DropReason::Invalid);
         let shown: Vec<_> = [0, 1, 59, 60, 61, 121].map(|second| line(second, topic)).into();
         let expected = [
             Some("audit-store: x"),

@@ -1,12 +1,12 @@
-//! The artifacts themselves: what they import, how large they are, and that the lines they write carry the
-//! leaf hashes that RFC 6962 says.
+//! The artifacts themselves: what they import, how large they are, and that the lines they write carry the leaf hashes
+//! of RFC 6962.
 
 mod common;
 
-use audit_host::{Error, Event, Instance, Options};
-use audit_store::backends::Kind;
-use common::{artifact, component, everything, local_component, open};
-use sha2::{Digest, Sha256};
+use audit_fixtures::{assert_leaf_hash, component, event, everything, open};
+use audit_host::{Backend, Error, Event, Instance, Options};
+use audit_testbed::DATABASE_BACKENDS;
+use common::{artifact, local_component};
 use std::collections::BTreeSet;
 use std::fs;
 use wasmtime::Engine;
@@ -28,8 +28,8 @@ const IMPORTS: [&str; 9] = [
 /// The limit on the size of an artifact, in bytes.
 fn max_size(world: World) -> u64 {
     match world {
-        World::Full => 512_000,
-        World::Local => 384_000,
+        World::Full => 512 << 10,
+        World::Local => 384 << 10,
     }
 }
 
@@ -42,12 +42,12 @@ fn imports(world: World) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_local_artifact_imports_the_interfaces_that_it_uses_and_nothing_else() {
+fn the_local_artifact_imports_only_the_interfaces_that_it_uses() {
     assert_eq!(imports(World::Local), IMPORTS.map(String::from).into());
 }
 
 #[test]
-fn the_full_artifact_imports_the_postgres_interface_besides() {
+fn the_full_artifact_imports_the_postgres_interface_too() {
     let mut expected: BTreeSet<_> = IMPORTS.map(String::from).into();
     expected.insert("audit:store/postgres".into());
     assert_eq!(imports(World::Full), expected);
@@ -63,48 +63,39 @@ fn each_artifact_is_small() {
 }
 
 #[test]
-fn the_files_hold_lines_with_their_leaf_hashes() {
+fn every_line_of_a_file_ends_with_its_leaf_hash() {
     let folder = tempfile::tempdir().unwrap();
-    let mut store = open(Kind::Jsonl, folder.path());
+    let mut store = open(Backend::Jsonl, folder.path());
+    let of_tool = |tool: String| Event { ts: event(0).ts, tool, ..Event::default() };
     for tool in ["a", "\"quoted\" \\", "検索"] {
-        store
-            .write(&Event { tool: tool.into(), ts: "2026-11-23T12:00:00Z".into(), ..Event::default() })
-            .unwrap();
+        store.write(&of_tool(tool.into())).unwrap();
     }
-    // Batches are hashed four at a time: all remainders, and lengths on all sides of the blocks of the hash.
+    // The lines of a batch are hashed four at a time. These batches leave every remainder of four, and their lines end
+    // before, in and after every block of the hash.
     for size in 1..=9 {
         let lengths = (0..size).map(|n| if n == 1 { 3_600 } else { 13 * n + 7 * size });
-        let sized =
-            |len| Event { tool: "x".repeat(len), ts: "2026-11-23T12:00:00Z".into(), ..Event::default() };
-        store.write_batch(&lengths.map(sized).collect::<Vec<_>>()).unwrap();
+        store.write_batch(&lengths.map(|len| of_tool("x".repeat(len))).collect::<Vec<_>>()).unwrap();
     }
     let file = fs::read_to_string(folder.path().join("tool_audit_2026-11-23.jsonl")).unwrap();
     assert!(file.ends_with('\n'));
     let (entries, _) = everything(&mut store);
     assert_eq!(entries.len(), 3 + 45);
     for (seq, (line, entry)) in file.lines().zip(&entries).enumerate() {
-        let (body, tail) = line.split_once(",\"hash\":\"").unwrap();
-        let mut leaf = vec![0];
-        leaf.extend_from_slice(body.as_bytes());
-        leaf.push(b'}');
-        let hash: String = Sha256::digest(&leaf).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(tail, format!("{hash}\"}}"));
-        assert_eq!((entry.seq, &entry.hash, &entry.chain), (seq as u64, &hash, &entries[0].chain));
+        let hash = assert_leaf_hash(line);
+        assert_eq!((entry.seq, entry.hash.as_str(), &entry.chain), (seq as u64, hash, &entries[0].chain));
     }
     assert!(entries.windows(2).all(|pair| pair[0].id < pair[1].id));
     assert_eq!(store.status().unwrap().chain, entries[0].chain);
 }
 
 #[test]
-fn a_database_is_a_configuration_error_where_there_is_none() {
-    for (component, why) in
-        [(component(), "the host has no database"), (local_component(), "this build has no")]
-    {
-        for backend in ["postgres", "auto"] {
+fn a_backend_that_needs_a_database_is_a_configuration_error_in_a_host_without_one() {
+    for component in [component(), local_component()] {
+        for backend in DATABASE_BACKENDS {
             let folder = tempfile::tempdir().unwrap();
             let options = Options::new().backend(backend).dir(folder.path());
             match Instance::start(component, &options) {
-                Err(Error::Config(text)) => assert!(text.contains(why), "{text}"),
+                Err(Error::Config(text)) => assert!(text.contains("the host has no database"), "{text}"),
                 Err(error) => panic!("{error}"),
                 Ok(_) => panic!("{backend} was accepted"),
             }

@@ -1,14 +1,18 @@
-//! The contract, as data: the cases in `tests/contract/` run on every backend of the built component, however
-//! the events are written and read.
+//! The contract, as data: the cases in `tests/contract/` hold on every backend of the built component, however the
+//! events are written and read.
 
 mod common;
 
-use audit_host::{Error, Instance, Options, Order, PageRequest};
-use audit_store::backends::Kind;
-use audit_testbed::Cluster;
-use common::{component, event, filter, identity_holds, local_component, open, read_all, req_ids};
+use audit_fixtures::{
+    assert_balanced, component, event_from_json, everything, filter_from_json, open, read_all, req_ids,
+    stored,
+};
+use audit_format::time::Timestamp;
+use audit_host::{Backend, Error, Filter, Instance, Options, Order, PageRequest};
+use audit_testbed::{ANSWER, Cluster};
+use common::local_component;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::SystemTime;
 
 fn cases(text: &str) -> Vec<Value> {
     serde_json::from_str(text).expect("the cases are JSON")
@@ -24,8 +28,8 @@ enum Way {
 
 fn write(store: &mut Instance, events: &[Value], way: Way) -> Result<(), Error> {
     match way {
-        Way::Each => events.iter().try_for_each(|one| store.write(&event(one))),
-        Way::Batch => store.write_batch(&events.iter().map(event).collect::<Vec<_>>()).map(drop),
+        Way::Each => events.iter().try_for_each(|one| store.write(&event_from_json(one))),
+        Way::Batch => store.write_batch(&events.iter().map(event_from_json).collect::<Vec<_>>()).map(drop),
         Way::Jsonl => {
             let lines: String = events.iter().map(|one| format!("{one}\n")).collect();
             store.write_jsonl(&lines).map(drop)
@@ -33,32 +37,32 @@ fn write(store: &mut Instance, events: &[Value], way: Way) -> Result<(), Error> 
     }
 }
 
-fn each_store(mut run: impl FnMut(Kind, Way, &mut Instance)) {
-    // One for all of them: each would take some megabytes of the temporary folder.
+/// Runs a test on a store of every backend, for every way to write, in both components.
+fn each_store(mut run: impl FnMut(Backend, Way, &mut Instance)) {
+    // All stores share one database, because each database takes some megabytes of the temporary folder.
     let database = Cluster::shared().database();
-    for kind in Kind::ALL.iter().copied() {
+    for kind in Backend::ALL {
         for way in [Way::Each, Way::Batch, Way::Jsonl] {
             for component in [component(), local_component()] {
                 let folder = tempfile::tempdir().unwrap();
-                let mut options = Options::new().backend(kind.name()).dir(folder.path());
+                let mut options = Options::new().backend(kind.name()).dir(folder.path()).warnings(|_| ());
                 if kind.needs_database() {
                     if std::ptr::eq(component, local_component()) {
                         continue;
                     }
-                    // A busy machine's may take long.
-                    options = options.database_timeout(Duration::from_secs(20));
-                    options = options.database_url(&database);
+                    options = options.database_url(&database).database_timeout(ANSWER);
                     Cluster::shared().execute(&database, "DROP TABLE IF EXISTS tool_audit_events");
                 }
                 let mut store = Instance::start(component, &options).unwrap();
                 run(kind, way, &mut store);
-                identity_holds(&mut store);
+                assert_balanced(&store.status().unwrap().counts);
             }
         }
     }
 }
 
-fn reads_hold(text: &str) {
+/// Checks the reads of each case.
+fn assert_reads(text: &str) {
     for case in cases(text) {
         let name = case["name"].as_str().unwrap();
         each_store(|kind, way, store| {
@@ -74,25 +78,24 @@ fn reads_hold(text: &str) {
                     _ => Order::OldestFirst,
                 };
                 let limit = read["limit"].as_u64().unwrap_or(0) as u32;
-                let (entries, skipped) = read_all(store, &filter(&read["filter"]), order, limit);
+                let selected = filter_from_json(&read["filter"]);
+                let (entries, skipped) = read_all(store, &selected, order, limit);
                 let expected: Vec<_> = match kind {
-                    Kind::Null => Vec::new(),
+                    Backend::Null => Vec::new(),
                     _ => read["expect"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect(),
                 };
                 assert_eq!(req_ids(&entries), expected, "{context}");
                 assert_eq!(skipped, 0, "{context}");
                 for entry in &entries {
                     let sent = events.iter().find(|one| one["req_id"] == entry.event.req_id).unwrap();
-                    let mut sent = event(sent);
-                    if !sent.ts.is_empty() {
-                        let at = audit_store::time::Timestamp::parse(&sent.ts).unwrap();
-                        assert_eq!(entry.event.ts, at.to_string(), "{context}");
+                    let mut sent = event_from_json(sent);
+                    if sent.ts.is_empty() {
+                        sent.ts.clone_from(&entry.event.ts);
                     }
-                    sent.ts.clone_from(&entry.event.ts);
-                    assert_eq!(format!("{:?}", entry.event), format!("{sent:?}"), "{context}");
+                    assert_eq!(entry.event, stored(&sent), "{context}");
                 }
                 let request = PageRequest { order, limit: 0, cursor: None };
-                let lines = store.read_jsonl(&filter(&read["filter"]), &request).unwrap();
+                let lines = store.read_jsonl(&selected, &request).unwrap();
                 let ids: Vec<String> = lines.lines.lines().map(req_id).collect();
                 assert_eq!(ids, expected, "{context}");
                 assert_eq!((lines.count as usize, lines.next), (expected.len(), None), "{context}");
@@ -107,23 +110,23 @@ fn req_id(line: &str) -> String {
 }
 
 #[test]
-fn order() {
-    reads_hold(include_str!("contract/order.json"));
+fn entries_are_read_in_the_order_of_their_times() {
+    assert_reads(include_str!("contract/order.json"));
 }
 
 #[test]
-fn filters() {
-    reads_hold(include_str!("contract/filters.json"));
+fn a_filter_selects_the_entries_that_match_all_of_it() {
+    assert_reads(include_str!("contract/filters.json"));
 }
 
 #[test]
-fn what_is_invalid_is_named_and_nothing_of_its_batch_is_stored() {
+fn an_invalid_field_is_named_and_nothing_of_its_batch_is_stored() {
     for case in cases(include_str!("contract/invalid.json")) {
         let context = &case["name"];
         each_store(|kind, way, store| {
             let events = case["write"].as_array().unwrap();
             let result = match case.get("read") {
-                Some(wrong) => store.read(&filter(wrong), &PageRequest::default()).map(drop),
+                Some(wrong) => store.read(&filter_from_json(wrong), &PageRequest::default()).map(drop),
                 None => write(store, events, way),
             };
             let field = case["invalid"].as_str().unwrap();
@@ -143,7 +146,7 @@ fn what_is_invalid_is_named_and_nothing_of_its_batch_is_stored() {
                         "{context}, {kind:?}"
                     );
                     assert!(invalid.reason.contains("accepted is"), "{context}: {}", invalid.reason);
-                    let (entries, _) = common::everything(store);
+                    let (entries, _) = everything(store);
                     assert!(entries.is_empty(), "{context}, {kind:?}");
                 }
                 (result, _) => panic!("{context}, {kind:?}, {way:?}: {result:?}"),
@@ -153,13 +156,13 @@ fn what_is_invalid_is_named_and_nothing_of_its_batch_is_stored() {
 }
 
 #[test]
-fn lines_of_4095_and_4096_bytes_are_kept_and_4097_is_refused() {
+fn a_line_of_4096_bytes_is_kept_and_a_longer_one_is_refused() {
     each_store(|kind, way, store| {
         let shortest = {
             let folder = tempfile::tempdir().unwrap();
-            let mut other = open(Kind::Memory, folder.path());
+            let mut other = open(Backend::Memory, folder.path());
             write(&mut other, &[json!({"ts": "2026-11-23T12:00:00Z"})], Way::Batch).unwrap();
-            other.read_jsonl(&filter(&json!({})), &PageRequest::default()).unwrap().lines.len()
+            other.read_jsonl(&Filter::default(), &PageRequest::default()).unwrap().lines.len()
         };
         let sized = |len: usize| json!({"ts": "2026-11-23T12:00:00Z", "graph_node": "x".repeat(len - shortest + 4 - 2)});
         for len in [4095, 4096, 4097] {
@@ -174,26 +177,22 @@ fn lines_of_4095_and_4096_bytes_are_kept_and_4097_is_refused() {
                 (result, _) => panic!("{len}, {kind:?}, {way:?}: {result:?}"),
             }
         }
-        let lines = store.read_jsonl(&filter(&json!({})), &PageRequest::default()).unwrap().lines;
+        let lines = store.read_jsonl(&Filter::default(), &PageRequest::default()).unwrap().lines;
         let lengths: Vec<_> = lines.split_inclusive('\n').map(str::len).collect();
-        assert_eq!(lengths, if kind == Kind::Null { vec![] } else { vec![4095, 4096] });
+        assert_eq!(lengths, if kind == Backend::Null { vec![] } else { vec![4095, 4096] });
     });
 }
 
 #[test]
-fn an_event_without_a_ts_gets_the_clock() {
+fn an_event_without_a_ts_gets_the_current_time() {
     each_store(|kind, way, store| {
-        let now = || {
-            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-            audit_store::time::Timestamp::clamped(since.as_micros() as i64)
-        };
-        let before = now();
+        let before = Timestamp::from(SystemTime::now());
         write(store, &[json!({"req_id": "now"})], way).unwrap();
-        let after = now();
-        let (entries, _) = common::everything(store);
-        assert_eq!(entries.len(), usize::from(kind != Kind::Null));
+        let after = Timestamp::from(SystemTime::now());
+        let (entries, _) = everything(store);
+        assert_eq!(entries.len(), usize::from(kind != Backend::Null));
         for entry in entries {
-            let at = audit_store::time::Timestamp::parse(&entry.event.ts).unwrap();
+            let at = Timestamp::parse(&entry.event.ts).unwrap();
             assert!((before..=after).contains(&at), "{} is not now", entry.event.ts);
         }
     });

@@ -1,109 +1,77 @@
-//! What goes wrong outside: killed writers, torn and foreign lines, full disks, folders that are not there.
-
-mod common;
+//! What goes wrong outside of the component: writers are killed, lines are torn or come from other programs, disks are
+//! full, folders are missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{BufRead, BufReader, Lines, Write as _};
-use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
-use audit_host::{Error, Event, Filter, Options, Order, PageRequest};
-use audit_store::backends::Kind;
-use common::{everything, identity_holds, open, read_all, req_ids, start};
-use sha2::{Digest, Sha256};
+use audit_fixtures::{
+    Writer, acknowledge, assert_balanced, assert_leaf_hash, event, everything, open, read_all, req_ids, start,
+};
+use audit_host::{Backend, Error, Event, Filter, Options, Order, PageRequest};
 
 const DIR: &str = "TEST_WRITER_DIR";
 const NAME: &str = "TEST_WRITER_NAME";
 const COUNT: &str = "TEST_WRITER_COUNT";
 const BATCH: &str = "TEST_WRITER_BATCH";
+
+/// Begins the line with which a writer process says why it stops.
+const ERROR: &str = "ERROR ";
+
 const TS: &str = "2026-11-23T12:00:00Z";
 
 fn named(req_id: impl Into<String>) -> Event {
-    Event { req_id: req_id.into(), ts: TS.into(), tool: "t".repeat(50), ..Event::default() }
+    Event { req_id: req_id.into(), ts: TS.into(), ..event(0) }
 }
 
-/// Not a test: what the other tests run as a process of its own. It acknowledges on stdout each batch that
-/// the store has accepted, as `ACK` with the number of events so far.
+/// The daily file of [`TS`].
+fn daily_file(folder: &Path) -> PathBuf {
+    folder.join("tool_audit_2026-11-23.jsonl")
+}
+
+/// This is no test: the tests run it as a process of its own. It writes batches, and acknowledges each one that the
+/// store has accepted.
 #[test]
 fn writer_process() {
     let Ok(dir) = std::env::var(DIR) else { return };
     let number = |name: &str| std::env::var(name).expect(name).parse::<usize>().expect(name);
     let (name, count, batch) = (std::env::var(NAME).expect(NAME), number(COUNT), number(BATCH));
-    let mut store = open(Kind::Jsonl, Path::new(&dir));
+    let mut store = open(Backend::Jsonl, Path::new(&dir));
     let mut done = 0;
     while done < count {
         let events: Vec<_> = (done..count.min(done + batch)).map(|n| named(format!("{name}-{n}"))).collect();
         match store.write_batch(&events) {
             Ok(_) => done += events.len(),
-            Err(error) => {
-                println!("ERROR {error}");
-                return;
-            }
+            Err(error) => return println!("{ERROR}{error}"),
         }
-        println!("ACK {done}");
+        acknowledge(done as u64);
     }
 }
 
+/// The command of a process that writes `count` events.
 fn writer(dir: &Path, name: &str, count: usize, batch: usize) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "writer_process", "--nocapture"]);
+    let mut command = Writer::command("writer_process");
     command.env(DIR, dir).env(NAME, name).env(COUNT, count.to_string()).env(BATCH, batch.to_string());
-    command.stdout(Stdio::piped()).stderr(Stdio::null());
     command
 }
 
-/// What a writer says.
-struct Said {
-    lines: Lines<BufReader<ChildStdout>>,
-    /// How many events it has acknowledged so far.
-    acknowledged: usize,
-    error: Option<String>,
-}
-
-impl Said {
-    fn by(child: &mut Child) -> Self {
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { lines, acknowledged: 0, error: None }
-    }
-
-    /// Reads on until it has acknowledged so many, or ends.
-    fn until(&mut self, acknowledged: usize) {
-        while self.acknowledged < acknowledged {
-            let Some(Ok(line)) = self.lines.next() else { return };
-            if let Some((_, count)) = line.split_once("ACK ") {
-                self.acknowledged = count.parse().unwrap_or(self.acknowledged);
-            }
-            if let Some((_, text)) = line.split_once("ERROR ") {
-                self.error = Some(text.to_string());
-            }
-        }
-    }
-}
-
-/// Reads what the writer says until it ends: how many events were acknowledged, and its error.
-fn acknowledged(child: &mut Child) -> (usize, Option<String>) {
-    let mut said = Said::by(child);
-    said.until(usize::MAX);
-    child.wait().unwrap();
-    (said.acknowledged, said.error)
-}
-
 #[test]
-fn two_processes_append_10_000_events_each_and_no_line_is_lost_or_mixed() {
+fn two_processes_that_append_to_one_file_lose_and_mix_no_line() {
     append_together([1, 7]);
     append_together([90, 1_000]);
 }
 
 fn append_together(batches: [usize; 2]) {
     let folder = tempfile::tempdir().unwrap();
-    let start = |batch| writer(folder.path(), &format!("w{batch}"), 10_000, batch).spawn().unwrap();
-    let mut writers = batches.map(start);
-    for child in &mut writers {
-        assert_eq!(acknowledged(child), (10_000, None));
+    let start = |batch| Writer::spawn(&mut writer(folder.path(), &format!("w{batch}"), 10_000, batch));
+    for writer in batches.map(start) {
+        let (acknowledged, others) = writer.end();
+        assert_eq!(acknowledged, 10_000, "{others:?}");
     }
-    let (entries, skipped) = everything(&mut open(Kind::Jsonl, folder.path()));
+    let (entries, skipped) = everything(&mut open(Backend::Jsonl, folder.path()));
     assert_eq!((entries.len(), skipped), (20_000, 0));
     let mut chains: BTreeMap<&str, Vec<_>> = BTreeMap::new();
     for entry in &entries {
@@ -117,45 +85,39 @@ fn append_together(batches: [usize; 2]) {
             assert_eq!((*seq, *req_id), (n as u64, format!("{name}-{n}").as_str()));
         }
     }
-    let file = fs::read(folder.path().join("tool_audit_2026-11-23.jsonl")).unwrap();
-    for line in file.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        let line = std::str::from_utf8(line).unwrap();
-        let (body, hash) = line.split_once(",\"hash\":\"").unwrap();
-        let digest = Sha256::digest(format!("\0{body}}}"));
-        assert_eq!(hash[..64], digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    let file = fs::read_to_string(daily_file(folder.path())).unwrap();
+    for line in file.lines().filter(|line| !line.is_empty()) {
+        assert_leaf_hash(line);
     }
 }
 
 #[test]
-fn what_was_acknowledged_before_a_kill_is_there_once_and_the_file_works_on() {
+fn what_was_acknowledged_before_a_kill_is_stored_once_and_the_file_can_be_appended_to() {
     let folder = tempfile::tempdir().unwrap();
     let mut expected = BTreeSet::new();
     let mut survivors = 0;
     for round in 0..40_u64 {
         let batch = [1, 3, 40][round as usize % 3];
         let name = format!("r{round}");
-        let mut child = writer(folder.path(), &name, 100_000, batch).spawn().unwrap();
-        let mut said = Said::by(&mut child);
-        // Each other round hits the writing, however long the start takes; the others may hit the start.
-        said.until((round % 2) as usize);
+        let writer = Writer::spawn(&mut writer(folder.path(), &name, 100_000, batch));
+        // Every other round kills the process while it writes, however long its start takes. The others may kill it while
+        // it starts.
+        writer.wait_for(round % 2);
         std::thread::sleep(Duration::from_micros(round * 1_700));
-        child.kill().unwrap();
-        said.until(usize::MAX);
-        child.wait().unwrap();
-        let count = said.acknowledged;
+        let count = writer.kill();
         expected.extend((0..count).map(|n| format!("{name}-{n}")));
         survivors += usize::from(count > 0);
 
-        let mut store = open(Kind::Jsonl, folder.path());
+        let mut store = open(Backend::Jsonl, folder.path());
         let after = format!("after-{round}");
         store.write_batch(&[named(&after)]).unwrap();
         expected.insert(after);
     }
     assert!(survivors > 10, "only {survivors} writers were killed in the middle of writing");
-    let (entries, skipped) = everything(&mut open(Kind::Jsonl, folder.path()));
+    let (entries, skipped) = everything(&mut open(Backend::Jsonl, folder.path()));
     let found = req_ids(&entries);
     let unique: BTreeSet<String> = found.iter().map(|id| id.to_string()).collect();
-    assert_eq!(unique.len(), found.len(), "an event is there twice");
+    assert_eq!(unique.len(), found.len(), "an event is stored twice");
     assert!(expected.is_subset(&unique), "lost: {:?}", expected.difference(&unique).next());
     assert!(skipped <= 40, "{skipped} torn lines");
 }
@@ -164,29 +126,29 @@ fn what_was_acknowledged_before_a_kill_is_there_once_and_the_file_works_on() {
 fn a_file_size_limit_refuses_whole_batches_and_names_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let inner = writer(folder.path(), "full", 100_000, 40);
-    // Blocks of 1024 bytes; a process that ignores the signal gets EFBIG.
+    // The limit is in blocks of 1024 bytes. A process that ignores the signal gets EFBIG.
     let mut limited = Command::new("sh");
     limited.args(["-c", "trap '' XFSZ; ulimit -f 200; exec \"$0\" \"$@\""]);
     limited.arg(inner.get_program()).args(inner.get_args());
     limited.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let mut child = limited.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let (count, error) = acknowledged(&mut child);
-    let error = error.expect("the limit is reached");
-    let file = folder.path().join("tool_audit_2026-11-23.jsonl");
+    let (count, others) = Writer::spawn(&mut limited).end();
+    let error = others.iter().find_map(|line| line.split_once(ERROR)).expect("the limit is reached").1;
+    let file = daily_file(folder.path());
     assert!(error.contains(&file.display().to_string()) && error.contains("limit on file sizes"), "{error}");
-    let mut store = open(Kind::Jsonl, folder.path());
+    let mut store = open(Backend::Jsonl, folder.path());
     let (entries, skipped) = everything(&mut store);
-    assert_eq!((entries.len(), skipped), (count, 0), "a part of the refused batch is there");
+    assert_eq!((entries.len() as u64, skipped), (count, 0), "a part of the refused batch is stored");
     store.write_batch(&[named("after")]).unwrap();
-    assert_eq!(everything(&mut store).0.len(), count + 1);
+    assert_eq!(everything(&mut store).0.len() as u64, count + 1);
 }
 
 fn is_access(error: &Error, path: &Path) -> bool {
     matches!(error, Error::Access(text) if text.contains(&path.display().to_string()))
 }
 
-/// `write` counts, the others answer `access` with the path.
-fn refuses(options: &Options, path: &Path, reads: bool) {
+/// Checks that a store cannot write, and whether it can read. `write` only counts the event as lost. The other calls
+/// return an access error with the path.
+fn assert_refuses(options: &Options, path: &Path, reads: bool) {
     let mut store = start(options);
     store.write(&named("a")).unwrap();
     let error = store.write_batch(&[named("b"), named("c")]).unwrap_err();
@@ -196,33 +158,33 @@ fn refuses(options: &Options, path: &Path, reads: bool) {
     let counts = store.status().unwrap().counts;
     assert_eq!((counts.dropped.unwritable, counts.rejected, counts.stored), (1, 2, 0));
     assert!(store.status().unwrap().last_error.is_some());
-    identity_holds(&mut store);
+    assert_balanced(&counts);
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_created() {
+fn a_folder_that_does_not_exist_is_created() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("a/b/c");
-    open(Kind::Jsonl, &dir).write_batch(&[named("a")]).unwrap();
-    assert!(dir.join("tool_audit_2026-11-23.jsonl").is_file());
+    open(Backend::Jsonl, &dir).write_batch(&[named("a")]).unwrap();
+    assert!(daily_file(&dir).is_file());
 }
 
 #[test]
-fn a_folder_that_cannot_be_opened_a_read_only_one_and_a_file_in_its_place_are_access_errors() {
+fn a_folder_that_is_missing_read_only_or_a_file_is_an_access_error() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
     let quiet = || Options::new().warnings(|_| ());
-    refuses(&quiet().dir(&file), &file, false);
-    refuses(&quiet().dir(folder.path()).read_only(true), folder.path(), true);
+    assert_refuses(&quiet().dir(&file), &file, false);
+    assert_refuses(&quiet().dir(folder.path()).read_only(true), folder.path(), true);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     let missing = folder.path().join("missing");
-    refuses(&quiet().dir(&missing).read_only(true), &missing, false);
+    assert_refuses(&quiet().dir(&missing).read_only(true), &missing, false);
     assert!(!missing.exists());
 }
 
 #[test]
-fn a_warning_is_given_once_a_minute_and_reason() {
+fn each_reason_for_a_warning_is_given_once_a_minute() {
     let folder = tempfile::tempdir().unwrap();
     let (sink, lines) = std::sync::mpsc::channel();
     let options = Options::new().dir(folder.path()).read_only(true);
@@ -237,7 +199,7 @@ fn a_warning_is_given_once_a_minute_and_reason() {
 }
 
 #[test]
-fn lines_of_other_writers_garbage_and_other_files_are_met_as_the_format_says() {
+fn lines_of_other_programs_are_read_and_garbage_is_skipped() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
     write("tool_audit_2026-11-21.jsonl", b"");
@@ -288,12 +250,12 @@ fn lines_of_other_writers_garbage_and_other_files_are_met_as_the_format_says() {
 }
 
 #[test]
-fn a_torn_tail_of_another_process_costs_that_line_alone() {
+fn a_torn_line_of_another_process_costs_that_line_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let mut store = open(Kind::Jsonl, folder.path());
+    let mut store = open(Backend::Jsonl, folder.path());
     for round in 0..3 {
         store.write_batch(&[named(format!("{round}"))]).unwrap();
-        let path = folder.path().join("tool_audit_2026-11-23.jsonl");
+        let path = daily_file(folder.path());
         let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
         file.write_all(b"{\"ts\":\"2026-11-23T12:00:00.0").unwrap();
     }
@@ -302,8 +264,8 @@ fn a_torn_tail_of_another_process_costs_that_line_alone() {
 }
 
 #[test]
-fn cursors_give_what_was_there_before_the_first_page_once_while_others_write() {
-    for kind in [Kind::Memory, Kind::Jsonl] {
+fn cursors_give_each_entry_from_before_the_first_page_once_while_others_write() {
+    for kind in [Backend::Memory, Backend::Jsonl] {
         for order in [Order::OldestFirst, Order::NewestFirst] {
             let folder = tempfile::tempdir().unwrap();
             let mut store = open(kind, folder.path());
@@ -335,7 +297,7 @@ fn cursors_give_what_was_there_before_the_first_page_once_while_others_write() {
             let all = found.len();
             found.sort();
             found.dedup();
-            assert_eq!(found.len(), all, "an entry came twice");
+            assert_eq!(found.len(), all, "an entry was read twice");
         }
     }
 }

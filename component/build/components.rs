@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use crate::toolchain::{TARGET, Toolchain};
 
 /// What a component is made from, as paths in the workspace: a build script that calls [`build`] watches them.
-pub const SOURCES: [&str; 5] = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml", "src", "wit"];
+pub const SOURCES: [&str; 6] = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml", "format", "src", "wit"];
 
 const PROFILE: &str = "component";
 

@@ -1,13 +1,16 @@
-//! The newest events, in memory. They end with the instance.
+//! The newest events, in memory. They are gone when the instance ends.
 
-use super::{Backend, Batch, Refused};
+use crate::backend::{Backend, Rejected};
+use crate::batch::Batch;
 use crate::error::Error;
-use crate::page::{Collector, Page, Place};
-use crate::query::Query;
+use crate::selection::Selection;
+use crate::sink::{End, Sink};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use audit_format::cursor::Position;
+use audit_format::query::Query;
 
-/// The most bytes of lines that are kept: what the guest's memory is sized for.
+/// The most bytes of lines that are kept: the guest's memory is sized for this.
 const MAX_BYTES: usize = 96 << 20;
 
 pub struct Memory {
@@ -17,14 +20,15 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Keeps the `limit` events that were written last, or as many as there is room for.
+    /// Keeps the `limit` events that were written last, or fewer if their lines are larger than
+    /// [`MAX_BYTES`].
     pub fn new(limit: usize) -> Self {
         Self { limit, bytes: 0, lines: VecDeque::new() }
     }
 }
 
 impl Backend for Memory {
-    fn append(&mut self, batch: &Batch) -> Result<(), Refused> {
+    fn append(&mut self, batch: &Batch) -> Result<(), Rejected> {
         for (_, line) in batch.lines() {
             self.bytes += line.len();
             self.lines.push_back(line.into());
@@ -35,11 +39,11 @@ impl Backend for Memory {
         Ok(())
     }
 
-    fn read(&mut self, query: Query) -> Result<Page, Error> {
-        let mut page = Collector::new(&query);
+    fn read(&mut self, query: &Query, sink: &mut dyn Sink) -> Result<End, Error> {
+        let mut page = Selection::new(query);
         for line in &self.lines {
-            page.offer(line, Place::default());
+            page.offer(line, Position::default());
         }
-        Ok(page.finish())
+        Ok(page.finish(sink).1)
     }
 }

@@ -1,18 +1,19 @@
-//! Auditing is off: events are checked and counted, and not kept.
+//! Auditing is off: events are checked and counted, but not kept.
 
-use super::{Backend, Batch, Refused};
+use crate::backend::{Backend, Rejected};
+use crate::batch::Batch;
 use crate::error::Error;
-use crate::page::Page;
-use crate::query::Query;
+use crate::sink::{End, Sink};
+use audit_format::query::Query;
 
 pub struct Null;
 
 impl Backend for Null {
-    fn append(&mut self, _: &Batch) -> Result<(), Refused> {
+    fn append(&mut self, _: &Batch) -> Result<(), Rejected> {
         Ok(())
     }
 
-    fn read(&mut self, _: Query) -> Result<Page, Error> {
-        Ok(Page::default())
+    fn read(&mut self, _: &Query, _: &mut dyn Sink) -> Result<End, Error> {
+        Ok(End::default())
     }
 }

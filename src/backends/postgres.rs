@@ -1,25 +1,28 @@
-//! The host's database, in batches. A batch waits in memory until the host has acknowledged it.
+//! The host's database. Events are sent in batches, and wait in memory until the host acknowledges their
+//! batch.
 
-use super::database::{self, Refusal};
-use super::{Backend, Batch, Notice, Reason, Refused, State};
+use super::rows::{self, Refusal};
+use crate::accounting::{DropReason, events};
+use crate::backend::{Backend, Holdings, Notice, Rejected};
+use crate::batch::Batch;
 use crate::error::Error;
 use crate::host::Host;
-use crate::page::Page;
-use crate::query::Query;
 use crate::settings::Settings;
+use crate::sink::{End, Sink};
 use crate::warnings::Topic;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use audit_format::query::Query;
 
 pub struct Postgres<H> {
     host: Rc<H>,
     batch_size: usize,
     queue_limit: usize,
     waiting: Batch,
-    /// Why the last batch was not stored. Until the next flush none is sent: each could cost the time that a
-    /// database has to answer.
+    /// Why the last batch was not stored. No other is sent before the next flush, because each could take as
+    /// long as the database has for an answer.
     failed: Option<String>,
     notices: Vec<Notice>,
 }
@@ -36,62 +39,55 @@ impl<H: Host> Postgres<H> {
         }
     }
 
-    /// Sends what waits, as long as there are at least `least` lines.
+    /// Sends waiting lines in batches, as long as at least `least` of them wait.
     fn send(&mut self, least: usize) -> Result<(), Error> {
         let notices = &mut self.notices;
-        let mut refused = |refusal: &Refusal<'_>| {
+        let mut on_refusal = |refusal: &Refusal<'_>| {
             let text = format!("the database refuses an event, which is dropped: {}", refusal.reason);
             notices.push(Notice { topic: Refusal::TOPIC, text, lost: 1 });
         };
-        let sent = database::send(&*self.host, &mut self.waiting, self.batch_size, least, &mut refused);
+        let sent = rows::send(&*self.host, &mut self.waiting, self.batch_size, least, &mut on_refusal);
         self.failed = sent.as_ref().err().map(|error| error.to_string());
         Ok(sent?)
     }
 }
 
 impl<H: Host> Backend for Postgres<H> {
-    fn append(&mut self, batch: &Batch) -> Result<(), Refused> {
+    fn append(&mut self, batch: &Batch) -> Result<(), Rejected> {
         if self.waiting.is_full_for(batch, self.queue_limit) && self.failed.is_none() {
             let _ = self.send(1);
         }
         if self.waiting.is_full_for(batch, self.queue_limit) {
             let why = self.failed.as_deref().unwrap_or_default();
-            let error =
-                Error::Unavailable(format!("the queue of {} events is full: {why}", self.queue_limit));
-            return Err(Refused { stored: 0, reason: Reason::QueueFull, error });
+            let text = format!("the queue of {} is full: {why}", events(self.queue_limit));
+            let error = Error::Unavailable(text);
+            return Err(Rejected { stored: 0, reason: DropReason::QueueFull, error });
         }
         self.waiting.extend(batch);
         if self.failed.is_none()
             && let Err(error) = self.send(self.batch_size)
         {
-            // The lines are taken all the same.
+            // The lines wait in memory, so the batch is accepted.
             self.notices.push(Notice { topic: Topic::Database, text: error.to_string(), lost: 0 });
         }
         Ok(())
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        self.send(1).map_err(|error| {
-            let waiting = |text| format!("{text}; {} events wait in memory", self.waiting.len());
-            match error {
-                Error::Unavailable(text) => Error::Unavailable(waiting(text)),
-                Error::Other(text) => Error::Other(waiting(text)),
-                error => error,
-            }
-        })
+        self.send(1).map_err(|error| error.with_unstored(self.waiting.len()))
     }
 
-    fn state(&self) -> State {
-        State { pending: self.waiting.len() as u64, ..State::default() }
+    fn holdings(&self) -> Holdings {
+        Holdings { pending: self.waiting.len() as u64, ..Holdings::default() }
     }
 
     fn notices(&mut self) -> Vec<Notice> {
         core::mem::take(&mut self.notices)
     }
 
-    fn read(&mut self, query: Query) -> Result<Page, Error> {
+    fn read(&mut self, query: &Query, sink: &mut dyn Sink) -> Result<End, Error> {
         let waiting = &self.waiting;
-        database::read(&*self.host, query, &mut |page| {
+        rows::read(&*self.host, query, sink, &mut |page| {
             waiting.offer_to(page);
             Ok(())
         })

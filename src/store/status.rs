@@ -1,53 +1,22 @@
-//! The state of a store, and what became of each event.
+//! What a store returns to its callers: the receipt of a batch, and the status.
 
-use crate::backends::Reason;
+use crate::accounting::Counts;
 use crate::settings::Settings;
-use crate::time::Timestamp;
+use audit_format::time::Timestamp;
 use uuid::Uuid;
 
-/// What became of the events; the WIT record `counts`. `received` is always the sum of the others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct Counts {
-    pub received: u64,
-    pub stored: u64,
-    pub spooled: u64,
-    pub pending: u64,
-    pub rejected: u64,
-    pub dropped: Dropped,
-}
-
-/// Events that did not get into the record, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct Dropped {
-    pub invalid: u64,
-    pub queue_full: u64,
-    pub unwritable: u64,
-}
-
-impl Dropped {
-    pub(super) fn add(&mut self, reason: Reason) {
-        match reason {
-            Reason::Invalid => self.invalid += 1,
-            Reason::QueueFull => self.queue_full += 1,
-            Reason::Unwritable => self.unwritable += 1,
-        }
-    }
-}
-
-/// What an accepted batch got.
+/// The receipt of an accepted batch: the WIT record `receipt`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// How many events there were.
+    /// How many events were accepted: all of the batch.
     pub accepted: u64,
-    /// The chain that they belong to.
+    /// The chain of the instance that accepted them.
     pub chain: Uuid,
-    /// The `seq` of the first.
+    /// The `seq` of the first event. The others follow without a gap.
     pub first_seq: u64,
 }
 
-/// The state of a store.
+/// The state of a store: the WIT record `store-status`.
 #[derive(Clone, Debug)]
 pub struct Status<'s> {
     /// The settings in use.
@@ -60,7 +29,7 @@ pub struct Status<'s> {
     pub chain: Uuid,
     /// What became of the events.
     pub counts: Counts,
-    /// How many bytes of other instances wait on disk for the database.
+    /// How many bytes of other instances' lines wait on disk for the database.
     pub spooled_by_others: u64,
     /// The last thing that went wrong, with its time.
     pub last_error: Option<&'s str>,

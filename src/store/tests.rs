@@ -1,40 +1,24 @@
 use super::*;
-use crate::backends::Kind;
-use crate::event::TextField;
-use crate::query::Order;
-use crate::testing::TestHost;
+use crate::settings::BackendKind;
+use crate::testing::{NOON, TestHost, assert_balanced, event_at, read_page, read_tools};
 use alloc::collections::BTreeSet;
+use audit_format::cursor::Order;
+use audit_format::event::{Event, Field};
 use proptest::prelude::*;
 
-const NOON: &str = "2026-11-23T12:00:00Z";
-
-fn open(host: &TestHost, kind: Kind) -> Store<TestHost> {
+fn open(host: &TestHost, kind: BackendKind) -> Store<TestHost> {
     let mut store = Store::new(host.clone());
     store.configure(&Config { backend: Some(kind.name().into()), ..Config::default() }).unwrap();
     store
 }
 
-/// Every backend of this build.
-fn all() -> impl Iterator<Item = Kind> {
-    Kind::ALL.iter().copied()
-}
-
-/// What such a backend needs.
-fn host_for(kind: Kind) -> TestHost {
+/// A host with what the backend needs.
+fn host_for(kind: BackendKind) -> TestHost {
     if kind.needs_database() { TestHost::with_database(NOON) } else { TestHost::at(NOON) }
 }
 
-fn event(ts: &str, tool: &str) -> Event<'static> {
-    Event { ts: ts.to_string().into(), tool: tool.to_string().into(), ..Event::default() }
-}
-
-fn sum(counts: Counts) -> u64 {
-    let Counts { stored, spooled, pending, rejected, dropped, .. } = counts;
-    stored + spooled + pending + rejected + dropped.invalid + dropped.queue_full + dropped.unwritable
-}
-
 #[test]
-fn the_environment_sets_up_and_what_is_wrong_in_it_is_a_warning() {
+fn the_environment_chooses_the_backend_and_an_invalid_value_is_a_warning() {
     for (value, backend, warnings) in
         [("memory", "memory", 0), ("", "jsonl", 0), ("Postgres!", "jsonl", 1), ("auto", "jsonl", 1)]
     {
@@ -58,10 +42,10 @@ fn the_default_folder_is_in_the_repository() {
 }
 
 #[test]
-fn a_wrong_configuration_names_the_setting_and_changes_nothing() {
+fn an_invalid_configuration_names_the_setting_and_changes_nothing() {
     let host = TestHost::at(NOON);
-    let mut store = open(&host, Kind::Memory);
-    store.write(event("", "kept"));
+    let mut store = open(&host, BackendKind::Memory);
+    store.write(event_at("", "kept"));
     for (config, name) in [
         (Config { backend: Some("oracle".into()), ..Config::default() }, "backend"),
         (Config { backend: Some("auto".into()), ..Config::default() }, "backend"),
@@ -73,7 +57,7 @@ fn a_wrong_configuration_names_the_setting_and_changes_nothing() {
         let Err(Error::Config(text)) = store.configure(&config) else { panic!("{name} was accepted") };
         assert!(text.starts_with(name) && text.contains("accepted is"), "{text}");
     }
-    assert_eq!(store.read(Filter::default(), &PageRequest::default()).unwrap().entries.len(), 1);
+    assert_eq!(read_tools(&mut store, Order::OldestFirst, 0), ["kept"]);
 }
 
 #[test]
@@ -83,46 +67,43 @@ fn memory_keeps_the_newest() {
     host.set_variable("AUDIT_MEMORY_LIMIT", "3");
     let mut store = Store::new(host);
     for tool in ["1", "2", "3", "4", "5"] {
-        store.write(event("", tool));
+        store.write(event_at("", tool));
     }
-    let page = store.read(Filter::default(), &PageRequest::default()).unwrap();
-    let tools: Vec<_> =
-        page.entries.iter().map(|kept| kept.entry().unwrap().event.tool.into_owned()).collect();
-    assert_eq!(tools, ["3", "4", "5"]);
+    assert_eq!(read_tools(&mut store, Order::OldestFirst, 0), ["3", "4", "5"]);
     assert_eq!(store.status().counts.stored, 5);
 }
 
 #[test]
-fn a_closed_store_counts_refuses_and_opens_again() {
-    for kind in all() {
+fn a_closed_store_drops_and_rejects_events_until_it_is_configured_again() {
+    for kind in BackendKind::ALL {
         let mut store = open(&host_for(kind), kind);
-        store.write(event("", "a"));
+        store.write(event_at("", "a"));
         store.close().unwrap();
-        store.write(event("", "b"));
-        assert!(matches!(store.write_batch([event("", "c")].into()), Err(Error::Unavailable(_))));
-        let read = store.read(Filter::default(), &PageRequest::default());
+        store.write(event_at("", "b"));
+        assert!(matches!(store.write_batch([event_at("", "c")].into()), Err(Error::Unavailable(_))));
+        let read = read_page(&mut store, Filter::default(), &PageRequest::default());
         assert!(matches!(read, Err(Error::Unavailable(_))));
         let counts = store.status().counts;
         assert_eq!((counts.stored, counts.dropped.unwritable, counts.rejected), (1, 1, 1));
         store.configure(&Config { backend: Some(kind.name().into()), ..Config::default() }).unwrap();
-        store.write(event("", "d"));
+        store.write(event_at("", "d"));
         store.flush().unwrap();
         assert_eq!(store.status().counts.stored, 2);
-        assert_eq!(sum(store.status().counts), 4);
+        assert_eq!(assert_balanced(&store).received, 4);
     }
 }
 
 #[test]
-fn a_batch_is_taken_whole_or_not_at_all() {
-    for kind in all() {
+fn a_batch_is_accepted_or_rejected_as_a_whole() {
+    for kind in BackendKind::ALL {
         let mut store = open(&host_for(kind), kind);
-        let batch = [event("", "a"), event("tomorrow", "b"), event("", "c")];
+        let batch = [event_at("", "a"), event_at("tomorrow", "b"), event_at("", "c")];
         let Err(Error::Invalid { index, invalid }) = store.write_batch(batch.into()) else { panic!() };
         assert_eq!((index, invalid.field.as_str()), (1, "ts"));
         let lines = "\n{\"tool\":\"a\"}\r\n\n{\"tool\":7}\n";
         let Err(Error::Invalid { index, invalid }) = store.write_jsonl(lines) else { panic!() };
         assert_eq!((index, invalid.field.as_str()), (3, "tool"));
-        assert!(store.read(Filter::default(), &PageRequest::default()).unwrap().entries.is_empty());
+        assert!(read_tools(&mut store, Order::OldestFirst, 0).is_empty());
         let receipt = store.write_jsonl("{\"tool\":\"a\"}\n\n{\"tool\":\"b\"}").unwrap();
         assert_eq!((receipt.accepted, receipt.first_seq), (2, 0));
         assert_eq!(store.write_batch(Vec::new()).unwrap().accepted, 0);
@@ -133,30 +114,33 @@ fn a_batch_is_taken_whole_or_not_at_all() {
 }
 
 #[test]
-fn a_cursor_of_another_order_or_none_at_all_is_refused() {
-    let mut store = open(&TestHost::at(NOON), Kind::Memory);
+fn a_cursor_of_another_order_and_invalid_cursors_and_bounds_are_rejected() {
+    let mut store = open(&TestHost::at(NOON), BackendKind::Memory);
     for tool in ["a", "b"] {
-        store.write(event("", tool));
+        store.write(event_at("", tool));
     }
     let newest = PageRequest { order: Order::NewestFirst, limit: 1, cursor: None };
-    let next = store.read(Filter::default(), &newest).unwrap().next;
+    let next = read_page(&mut store, Filter::default(), &newest).unwrap().next;
     assert!(next.is_some());
     for cursor in [next, Some("".into()), Some("o1.2.3".into()), Some("o1.x.0.0".into())] {
         let request = PageRequest { cursor, ..PageRequest::default() };
-        let Err(Error::Invalid { invalid, .. }) = store.read(Filter::default(), &request) else { panic!() };
+        let Err(Error::Invalid { invalid, .. }) = read_page(&mut store, Filter::default(), &request) else {
+            panic!()
+        };
         assert_eq!(invalid.field, "cursor");
     }
     for (from_ts, to_ts, field) in [(Some("soon"), None, "from_ts"), (None, Some("2026-13-01"), "to_ts")] {
         let filter =
             Filter { from_ts: from_ts.map(String::from), to_ts: to_ts.map(String::from), texts: Vec::new() };
-        let Err(Error::Invalid { invalid, .. }) = store.read(filter, &PageRequest::default()) else {
+        let Err(Error::Invalid { invalid, .. }) = read_page(&mut store, filter, &PageRequest::default())
+        else {
             panic!()
         };
         assert_eq!(invalid.field, field);
     }
 }
 
-/// Instants around a midnight, so that days, ties and late events are common.
+/// Instants around a midnight, so that several days, equal instants and late events are common.
 fn instants() -> impl Strategy<Value = String> {
     (-3_i64..=3, 0_i64..3, -2_i64..=2).prop_map(|(day, micros, hours)| {
         let midnight = Timestamp::parse("2028-02-29T00:00:00Z").unwrap().micros();
@@ -168,10 +152,10 @@ fn instants() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// The same events in every backend that keeps them, read in pages of any size, are what a plain list
-    /// says; lines of another writer among them.
+    /// All backends that keep events return the same entries as a filtered and sorted list does, in pages of
+    /// any size. The daily files also have lines of another writer.
     #[test]
-    fn reads_are_what_a_plain_list_says(
+    fn reads_return_what_a_filtered_and_sorted_list_has(
         events in proptest::collection::vec((instants(), 0..3_usize, 0..3_usize), 0..40),
         foreign in proptest::collection::vec((instants(), 0..3_usize), 0..6),
         from in proptest::option::of(instants()),
@@ -182,15 +166,16 @@ proptest! {
         limit in 1..9_u32,
     ) {
         const NAMES: [&str; 3] = ["sh", "s\"h", "é"];
-        for kind in all().filter(|kind| *kind != Kind::Null) {
+        for kind in BackendKind::ALL.into_iter().filter(|kind| *kind != BackendKind::Null) {
             let host = host_for(kind);
             let mut expected: Vec<(Timestamp, u8, String, usize, usize)> = Vec::new();
-            if kind == Kind::Jsonl {
+            if kind == BackendKind::Jsonl {
                 for (n, (ts, tool)) in foreign.iter().enumerate() {
                     let local_day = &ts[..10];
                     let req_id = format!("foreign{n}");
                     let line = format!(
-                        "{{ \"req_id\" : \"{req_id}\", \"ts\":\"{ts}\", \"tool\": {}, \"agent_id\":\"sh\"}}\n",
+                        "{{ \"req_id\" : \"{req_id}\", \"ts\":\"{ts}\", \"tool\": {}, \
+                         \"agent_id\":\"sh\"}}\n",
                         serde_json::to_string(NAMES[*tool]).unwrap().replace('é', "\\u00e9"),
                     );
                     host.append(&format!("tool_audit_{local_day}.jsonl"), line.as_bytes());
@@ -202,7 +187,7 @@ proptest! {
                 store.write(Event {
                     req_id: format!("{n:03}").into(),
                     agent_id: NAMES[*agent].into(),
-                    ..event(ts, NAMES[*tool])
+                    ..event_at(ts, NAMES[*tool])
                 });
                 expected.push((Timestamp::parse(ts).unwrap(), 1, format!("{n:03}"), *tool, *agent));
             }
@@ -217,27 +202,25 @@ proptest! {
             if newest {
                 expected.reverse();
             }
-            let texts = [(TextField::Tool, tool), (TextField::AgentId, agent)];
+            let texts = [(Field::Tool, tool), (Field::AgentId, agent)];
             let texts = texts.into_iter().filter_map(|(field, name)| Some((field, NAMES[name?].into())));
             let filter = Filter { from_ts: from.clone(), to_ts: to.clone(), texts: texts.collect() };
             let order = if newest { Order::NewestFirst } else { Order::OldestFirst };
             let mut request = PageRequest { order, limit, cursor: None };
             let mut found = Vec::new();
             loop {
-                let page = store.read(filter.clone(), &request).unwrap();
+                let page = read_page(&mut store, filter.clone(), &request).unwrap();
                 prop_assert_eq!(page.skipped, 0);
-                prop_assert!(page.entries.len() <= limit as usize);
-                for kept in &page.entries {
-                    let parsed = kept.entry().unwrap();
-                    found.push((parsed.event.ts.into_owned(), parsed.event.req_id.into_owned()));
-                }
+                prop_assert!(page.events.len() <= limit as usize);
+                let ids = |event: Event<'_>| (event.ts.into_owned(), event.req_id.into_owned());
+                found.extend(page.events.into_iter().map(ids));
                 request.cursor = page.next;
                 if request.cursor.is_none() {
                     break;
                 }
             }
-            // Lines of other writers with one `ts` come in the order of their place, which the list does not
-            // know: their names are compared as a set.
+            // Lines of other writers with the same `ts` come in the order of their position, which the list
+            // does not have. So their names are only compared as a set.
             let own = |name: &str| if name.starts_with("foreign") { String::new() } else { name.to_string() };
             let found_in_order: Vec<_> = found.iter().map(|(ts, name)| (ts.clone(), own(name))).collect();
             let expected_in_order: Vec<_> =
@@ -253,12 +236,12 @@ proptest! {
     fn every_event_is_accounted_for(
         calls in proptest::collection::vec((0..4_u8, 0..5_usize, any::<bool>(), 0..3_000_usize), 0..30),
     ) {
-        for kind in all() {
+        for kind in BackendKind::ALL {
             let host = host_for(kind);
             let mut store = open(&host, kind);
             let mut sent = 0;
             for (call, count, valid, capacity) in &calls {
-                let one = || event(if *valid { "" } else { "never" }, "t");
+                let one = || event_at(if *valid { "" } else { "never" }, "t");
                 host.0.borrow_mut().capacity = Some(*capacity);
                 match call {
                     0 => {
@@ -275,12 +258,11 @@ proptest! {
                     }
                     _ => drop(store.flush()),
                 }
-                let counts = store.status().counts;
+                let counts = assert_balanced(&store);
                 prop_assert_eq!(counts.received, sent);
-                prop_assert_eq!(sum(counts), sent);
-                if kind == Kind::Jsonl {
-                    let page = store.read(Filter::default(), &PageRequest::default()).unwrap();
-                    prop_assert_eq!(page.entries.len() as u64, counts.stored);
+                if kind == BackendKind::Jsonl {
+                    let page = read_page(&mut store, Filter::default(), &PageRequest::default()).unwrap();
+                    prop_assert_eq!(page.events.len() as u64, counts.stored);
                     prop_assert_eq!(page.skipped, 0);
                 }
             }

@@ -1,5 +1,5 @@
-//! The server and the way to it fail and recover at random, while four stores write: both backends, on an `Instance`
-//! and on an `AuditStore`.
+//! The server and the way to it fail and recover at random while four stores write: both backends, on an `Instance` and
+//! on an `AuditStore`.
 
 mod fault;
 
@@ -7,71 +7,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use audit_host::{Error, Event, Options};
-use audit_testbed::{Cluster, Proxy, Rng, seed};
+use audit_fixtures::{
+    assert_chains, assert_same_events, database_options, database_with_table, random_event, rows,
+};
+use audit_host::{Error, Event};
+use audit_testbed::{Cluster, DATABASE_BACKENDS, Proxy, Rng, seed, spools};
 use tempfile::TempDir;
 
-use crate::client::{BACKENDS, Client, WAYS, Way, database, spools};
-use crate::events::event;
-use crate::table::{assert_same, assert_sound, rows};
-use fault::Bed;
+use crate::SetOnDrop;
+use crate::client::{Client, WAYS, Way};
+use fault::Faults;
 
+/// How many faults there are.
 const FLIPS: usize = 60;
 
-/// The most events of a store: beyond, the checks would take longer than the faults.
+/// The most events of a store. With more of them, the checks would take longer than the faults.
 const EVENTS: usize = 20_000;
 
-#[test]
-fn the_table_is_what_was_accepted_however_often_the_server_fails() {
-    let seed = seed();
-    println!("seed {seed}");
-    let cluster = Cluster::start();
-    let proxy = Proxy::to(cluster.port());
-    let mut writers: Vec<Writer> = Vec::new();
-    for backend in BACKENDS {
-        for way in WAYS {
-            writers.push(Writer::new(&cluster, &proxy, backend, way, seed ^ writers.len() as u64));
-        }
-    }
-    let databases = writers.iter().map(|writer| writer.url.clone()).collect();
-    let mut bed = Bed::new(&cluster, &proxy, databases, Rng::with_seed(seed));
-    let ended = Ended(AtomicBool::new(false));
-    thread::scope(|scope| {
-        for writer in &mut writers {
-            let ended = &ended;
-            scope.spawn(move || {
-                // A writer that fails ends the others too.
-                let _ended = End(ended);
-                while !ended.0.load(Ordering::Relaxed) {
-                    writer.step();
-                }
-            });
-        }
-        let _ended = End(&ended);
-        let mut flips = 0;
-        while flips < FLIPS && !ended.0.load(Ordering::Relaxed) {
-            flips += 1;
-            bed.flip();
-        }
-    });
-    bed.heal();
-    println!("{}", bed.report());
-    for writer in writers {
-        writer.check(&cluster);
-    }
-}
-
-struct Ended(AtomicBool);
-
-/// Ends all with one thread, also where it panics.
-struct End<'e>(&'e Ended);
-
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        self.0.0.store(true, Ordering::Relaxed);
-    }
-}
-
+/// A store, and everything that is known of what was written to it.
 struct Writer {
     name: String,
     backend: &'static str,
@@ -80,23 +33,23 @@ struct Writer {
     url: String,
     rng: Rng,
     sent: usize,
-    /// What the store said that it took.
+    /// The events that the store said it took.
     accepted: Vec<Event>,
-    /// What it took or counted as refused because it was full: whoever writes through a handle is not told.
+    /// The events that the store took, or refused because it was full. Whoever writes through a handle is not told which.
     told_nothing: Vec<Event>,
     rejected: u64,
-    /// Single events that were seen to be refused.
+    /// How many single events were seen to be refused.
     seen_full: u64,
-    /// How often it was seen with something in the spool, and how often with something in memory.
+    /// How often the store was seen with something in the spool, and how often with something in memory.
     seen_waiting: [u32; 2],
 }
 
 impl Writer {
     fn new(cluster: &Cluster, proxy: &Proxy, backend: &'static str, way: Way, seed: u64) -> Self {
-        let (folder, url) = (tempfile::tempdir().unwrap(), database(cluster));
-        let options = Options::new().backend(backend).dir(folder.path()).database_url(proxy.url(&url));
+        let (folder, url) = (tempfile::tempdir().unwrap(), database_with_table(cluster));
+        let options = database_options(backend, folder.path(), proxy.url(&url));
         let options = options.database_timeout(Duration::from_millis(300)).batch_size(20).queue_limit(600);
-        let options = options.flush_interval(Duration::from_millis(100)).warnings(|_| ());
+        let options = options.flush_interval(Duration::from_millis(100));
         let mut options = options.recovery_interval(Duration::from_secs(1));
         if backend == "postgres" {
             options = options.queue(100, 1 << 20);
@@ -123,7 +76,7 @@ impl Writer {
         match kind {
             0..5 => self.write_batch(),
             5..8 => self.write_each(),
-            // Why something has to wait shows in the status.
+            // The status shows why something has to wait.
             8 => drop(self.client.flush()),
             _ => thread::sleep(Duration::from_millis(5)),
         }
@@ -136,7 +89,7 @@ impl Writer {
     fn events(&mut self, most: usize) -> Vec<Event> {
         let range = self.sent..self.sent + self.rng.usize(1..=most);
         self.sent = range.end;
-        range.map(|n| event(&mut self.rng, n.to_string())).collect()
+        range.map(|n| random_event(&mut self.rng, n.to_string())).collect()
     }
 
     fn write_batch(&mut self) {
@@ -162,7 +115,7 @@ impl Writer {
                     self.told_nothing.push(event);
                 }
                 Client::Instance(instance) => {
-                    instance.write(&event).expect("it goes on");
+                    instance.write(&event).expect("an instance takes single events");
                     let full = self.client.status().counts.dropped.queue_full;
                     if full == self.seen_full {
                         self.accepted.push(event);
@@ -173,7 +126,7 @@ impl Writer {
         }
     }
 
-    /// All that fails now is a loss: the server is well.
+    /// Checks what the store has stored. The server is well again, so that anything that fails now is a loss.
     fn check(mut self, cluster: &Cluster) {
         let counts = self.client.settle();
         let rows = rows(cluster, &self.url);
@@ -181,12 +134,12 @@ impl Writer {
             "{}: {} events; {} rejected, {} refused; {:?} times in spool and memory",
             self.name, self.sent, counts.rejected, counts.dropped.queue_full, self.seen_waiting
         );
-        assert_sound(&rows, &[]);
+        assert_chains(&rows, &[]);
         let stored: std::collections::BTreeSet<&str> =
             rows.iter().map(|row| row.event.req_id.as_str()).collect();
         let told_nothing = self.told_nothing.len();
         self.told_nothing.retain(|event| stored.contains(event.req_id.as_str()));
-        assert_same(&rows, self.accepted.iter().chain(&self.told_nothing));
+        assert_same_events(&rows, self.accepted.iter().chain(&self.told_nothing));
 
         let refused = self.seen_full + (told_nothing - self.told_nothing.len()) as u64;
         assert_eq!(counts.dropped.queue_full, refused, "{}", self.name);
@@ -198,5 +151,48 @@ impl Writer {
             assert!(self.seen_waiting[0] > 0, "{} has never used its spool", self.name);
         }
         assert_eq!(spools(self.folder.path()).len(), 0, "{}", self.name);
+    }
+}
+
+mod slow {
+    use super::*;
+
+    #[test]
+    fn the_table_is_what_was_accepted_however_often_the_server_fails() {
+        let seed = seed();
+        let cluster = Cluster::start();
+        let proxy = Proxy::to(cluster.port());
+        let mut writers: Vec<Writer> = Vec::new();
+        for backend in DATABASE_BACKENDS {
+            for way in WAYS {
+                writers.push(Writer::new(&cluster, &proxy, backend, way, seed ^ writers.len() as u64));
+            }
+        }
+        let databases = writers.iter().map(|writer| writer.url.clone()).collect();
+        let mut faults = Faults::new(&cluster, &proxy, databases, Rng::with_seed(seed));
+        let ended = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for writer in &mut writers {
+                let ended = &ended;
+                scope.spawn(move || {
+                    // A writer that fails ends the others too.
+                    let _ended = SetOnDrop(ended);
+                    while !ended.load(Ordering::Relaxed) {
+                        writer.step();
+                    }
+                });
+            }
+            let _ended = SetOnDrop(&ended);
+            let mut flips = 0;
+            while flips < FLIPS && !ended.load(Ordering::Relaxed) {
+                flips += 1;
+                faults.flip();
+            }
+        });
+        faults.heal();
+        println!("{}", faults.report());
+        for writer in writers {
+            writer.check(&cluster);
+        }
     }
 }

@@ -1,17 +1,13 @@
 //! The backends `postgres` and `auto` of the built component, on a real PostgreSQL that is stopped, crashes, hangs,
-//! refuses and loses its answers: what was accepted is in the table once, in order, and everything is counted.
+//! refuses rows and loses its answers. What was accepted is stored once and in order, and everything is counted.
 //!
-//! Schedules are random. A test that fails prints its seed; `AUDIT_TESTBED_SEED` sets it.
+//! Some schedules of faults are random. A test that fails shows its seed, and `AUDIT_TESTBED_SEED` sets it again.
 
 #![cfg(unix)]
-
-#[path = "../common/mod.rs"]
-mod common;
 
 mod acknowledgements;
 mod client;
 mod crashes;
-mod events;
 mod flips;
 mod hangs;
 mod limits;
@@ -19,6 +15,16 @@ mod neighbours;
 mod original;
 mod reads;
 mod refusals;
-mod slow;
-mod table;
+mod slow_server;
 mod writer;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Sets a flag when it is dropped, also where its thread panics, so that no other thread waits for it in vain.
+struct SetOnDrop<'f>(&'f AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

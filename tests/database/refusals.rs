@@ -1,17 +1,19 @@
-//! A row that the database refuses: it alone is not stored.
+//! Of a batch with a row that the database refuses, only that row is not stored.
 
 use std::fs;
 use std::sync::{Arc, Mutex};
 
-use audit_host::{Event, Options};
-use audit_testbed::{Cluster, Proxy};
+use audit_fixtures::{
+    all_numbered, assert_balanced, assert_chains, assert_same_events, database_options, database_with_table,
+    rows, start,
+};
+use audit_host::Event;
+use audit_testbed::{ANSWER, Cluster, NEVER, Proxy, age_spools, refused, spools};
 
-use crate::client::{ANSWER, Client, NEVER, WAYS, Way, age, assert_balanced, database, files, spools};
-use crate::common::start;
-use crate::events::all_numbered;
-use crate::table::{TABLE, assert_same, assert_sound, count, rows};
+use crate::client::{Client, WAYS, Way};
 use crate::writer::options;
 
+/// The event that the database refuses, of 400.
 const POISONED: usize = 237;
 
 fn events() -> Vec<Event> {
@@ -27,14 +29,14 @@ struct Case {
 }
 
 #[test]
-fn one_row_of_400_that_the_database_refuses_is_dropped_alone_with_a_warning() {
+fn under_postgres_a_refused_row_alone_is_dropped_with_a_warning() {
     for way in WAYS {
         run(&Case { backend: "postgres", way, spooled: false });
     }
 }
 
 #[test]
-fn under_auto_it_is_kept_aside_whether_it_was_in_the_spool_or_not() {
+fn under_auto_a_refused_row_is_kept_in_a_file_whether_it_was_in_the_spool_or_not() {
     for way in WAYS {
         for spooled in [false, true] {
             run(&Case { backend: "auto", way, spooled });
@@ -45,12 +47,12 @@ fn under_auto_it_is_kept_aside_whether_it_was_in_the_spool_or_not() {
 fn run(Case { backend, way, spooled }: &Case) {
     let context = format!("{backend}, {way:?}, spooled: {spooled}");
     let (cluster, folder) = (Cluster::shared(), tempfile::tempdir().unwrap());
-    let url = database(cluster);
-    cluster.execute(&url, &format!("ALTER TABLE {TABLE} ADD CHECK (tool <> 'poison')"));
+    let url = database_with_table(cluster);
+    cluster.refuse_tool(&url, "poison");
     let proxy = Proxy::to(cluster.port());
     let warnings = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&warnings);
-    let options = Options::new().backend(*backend).dir(folder.path()).database_url(proxy.url(&url));
+    let options = database_options(backend, folder.path(), proxy.url(&url));
     let options = options.flush_interval(NEVER).database_timeout(ANSWER);
     let mut client =
         Client::open(*way, options.warnings(move |line| sink.lock().unwrap().push(line.to_owned())));
@@ -69,18 +71,18 @@ fn run(Case { backend, way, spooled }: &Case) {
 
     let poisoned = events.remove(POISONED);
     let rows = rows(cluster, &url);
-    assert_sound(&rows, &[POISONED as u64]);
-    assert_same(&rows, &events);
+    assert_chains(&rows, &[POISONED as u64]);
+    assert_same_events(&rows, &events);
     let refusals = warnings.lock().unwrap().iter().filter(|line| line.contains("refuses an event")).count();
     assert_eq!(refusals, 1, "{context}: {warnings:?}");
 
-    let refused = files(folder.path(), "refused_");
+    let refused = refused(folder.path());
     assert_eq!(refused.len(), usize::from(*backend == "auto"), "{context}");
     if let [path] = &refused[..] {
         let chain = client.status().chain;
         assert!(path.ends_with(format!("refused_{chain}.jsonl")), "{path:?}");
         let text = fs::read_to_string(path).unwrap();
-        let line: serde_json::Value = serde_json::from_str(&text).expect("it is one line");
+        let line: serde_json::Value = serde_json::from_str(&text).expect("the file has one line");
         assert_eq!((line["req_id"].as_str(), line["seq"].as_u64()), (Some(&*poisoned.req_id), Some(237)));
         assert!(!text.contains("poison-236") && text.ends_with("\"}\n"), "{text}");
     }
@@ -88,25 +90,25 @@ fn run(Case { backend, way, spooled }: &Case) {
 }
 
 #[test]
-fn one_that_ends_a_file_which_another_instance_takes_over_is_the_only_one_that_counts_as_lost() {
+fn a_refused_row_at_the_end_of_a_file_that_another_instance_takes_over_is_the_only_one_counted_as_lost() {
     let (cluster, folder) = (Cluster::shared(), tempfile::tempdir().unwrap());
-    let url = database(cluster);
-    cluster.execute(&url, &format!("ALTER TABLE {TABLE} ADD CHECK (tool <> 'poison')"));
+    let url = database_with_table(cluster);
+    cluster.refuse_tool(&url, "poison");
     let proxy = Proxy::to(cluster.port());
     let mut owner = start(&options(folder.path(), &proxy.url(&url)));
     let mut other = start(&options(folder.path(), &url));
     proxy.refuse();
     owner.write_batch(&events()[..=POISONED]).unwrap();
     owner.flush().unwrap();
-    age(&spools(folder.path()));
+    age_spools(folder.path());
     other.flush().unwrap();
     assert_eq!(spools(folder.path()).len(), 0);
-    assert_eq!(files(folder.path(), "refused_").len(), 1);
+    assert_eq!(refused(folder.path()).len(), 1);
 
     proxy.pass();
     owner.flush().unwrap();
     let counts = owner.status().unwrap().counts;
     assert_balanced(&counts);
-    assert_eq!(count(cluster, &url), POISONED as u64);
+    assert_eq!(cluster.stored(&url), POISONED as u64);
     assert_eq!((counts.stored, counts.dropped.unwritable), (POISONED as u64, 1));
 }

@@ -45,7 +45,7 @@ pub fn postgres(workspace: &Workspace) -> Result<()> {
 /// Builds the program for release and prints times and ratios.
 pub fn run(workspace: &Workspace) -> Result<()> {
     setup::run(workspace)?;
-    let build = ["build", "--release", "--package", "audit-host", "--bin", "audit"];
+    let build = ["build", "--release", "--package", "audit-cli", "--bin", "audit"];
     let built = workspace.cargo().env_remove("CARGO_BUILD_TARGET").args(build).status();
     if !built.context("cannot run cargo")?.success() {
         bail!("the program `audit` was not built");

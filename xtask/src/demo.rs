@@ -46,7 +46,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     let built = workspace
         .cargo()
         .env_remove("CARGO_BUILD_TARGET")
-        .args(["build", "--package", "audit-host", "--bin", "audit"])
+        .args(["build", "--package", "audit-cli", "--bin", "audit"])
         .status()
         .context("cannot run cargo")?;
     if !built.success() {

@@ -1,4 +1,5 @@
-//! What `bindgen!` makes of the WIT package: the world `full`, called synchronously.
+//! The types and functions that `bindgen!` generates from the WIT package, for synchronous calls to the world
+//! `full`.
 #![allow(missing_docs)]
 
 wasmtime::component::bindgen!({

@@ -15,19 +15,33 @@ use wasmtime_wasi::{
 
 use crate::bindings::{FullPre, audit};
 use crate::error::Error;
-use crate::instance::State;
 use crate::options::Options;
+use crate::state::HostState;
 
-/// How finely the time of a call is measured.
+/// How many times the limit of a call is checked within that limit.
 const TICKS: u32 = 10;
 
-/// The compiled component. Programs with several stores load it once: a clone is cheap, and a store of it starts
-/// in less than a millisecond.
+/// The compiled component. A clone is cheap. A program with several stores loads the component once: another
+/// store then starts in less than a millisecond.
+///
+/// ```
+/// use audit_host::{AuditStore, Component, Options};
+///
+/// # fn main() -> Result<(), audit_host::Error> {
+/// # let folder = tempfile::tempdir().expect("a folder");
+/// let component = Component::load(&Options::new())?;
+/// let files = AuditStore::open_with(&component, Options::new().dir(folder.path()))?;
+/// let memory = AuditStore::open_with(&component, Options::new().backend("memory"))?;
+/// # files.close()?;
+/// # memory.close()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Component {
     pub(crate) engine: wasmtime::Engine,
-    pub(crate) linked: FullPre<State>,
-    /// None: calls have no limit.
+    pub(crate) linked: FullPre<HostState>,
+    /// `None` if calls have no limit.
     clock: Option<Arc<Clock>>,
 }
 
@@ -38,33 +52,34 @@ impl fmt::Debug for Component {
 }
 
 impl Component {
-    /// Loads the component from the cache, else compiles it. Of the options, [`Options::cache`] counts, and
-    /// [`Options::call_limit`]: a tenth of it is how finely the time of a call is measured, for all of the stores.
-    /// With [`Options::no_call_limit`] no store has a limit.
+    /// Loads the component from the cache, or compiles it. Blocks until that is done.
+    ///
+    /// Two of the options count: [`Options::cache`], and [`Options::call_limit`], a tenth of which is how
+    /// precisely the time of a call is measured in all stores of this component. With
+    /// [`Options::no_call_limit`], none of them has a limit.
     ///
     /// # Errors
-    /// [`Error::Config`] for an option that is not as it has to be, [`Error::Start`] where the component
-    /// cannot be compiled.
+    /// [`Error::Config`] for an invalid option; [`Error::Start`] if the component cannot be compiled.
     pub fn load(options: &Options) -> Result<Self, Error> {
         Self::compile(audit_component::FULL, options)
     }
 
-    /// [`Component::load`] for another build of the component, such as that of the world `local`.
+    /// Like [`Component::load`], for another build of the component, such as that of the world `local`.
     ///
     /// # Errors
-    /// As [`Component::load`], and [`Error::Start`] where `binary` is no such component.
+    /// As for [`Component::load`]; [`Error::Start`] also if `binary` is not such a component.
     pub fn compile(binary: &[u8], options: &Options) -> Result<Self, Error> {
         options.check()?;
         let mut config = Config::new();
-        // A call costs a third of what it does with the machinery for concurrent calls.
+        // Without support for concurrent calls, a call takes a third of the time.
         config.concurrency_support(false);
         config.epoch_interruption(options.call_limit.is_some());
         if address_space_is_limited() {
-            // Not 4 GiB for a memory that may grow to that size, as is fastest.
+            // By default, wasmtime reserves 4 GiB of addresses for each memory, because that is fastest.
             config.memory_reservation(0).memory_reservation_for_growth(0).memory_guard_size(0);
         }
         if options.cache {
-            // Without a home, or with one that cannot be written, each start compiles.
+            // Without a home folder that can be written there is no cache, and each start compiles.
             config.cache(Cache::new(CacheConfig::new()).ok());
         }
         let engine = wasmtime::Engine::new(&config).map_err(Error::start)?;
@@ -75,15 +90,15 @@ impl Component {
         Ok(Self { engine, linked, clock })
     }
 
-    /// How many epochs from now on a call of this length has to end; none if it may go on.
+    /// The number of epochs from now after which a call with this limit has to end. `None` for no limit.
     pub(crate) fn epochs(&self, call_limit: Option<Duration>) -> Option<u64> {
         let ticks = call_limit?.as_nanos().div_ceil(self.clock.as_ref()?.tick.as_nanos());
-        // One more, because the current one has begun before.
+        // One more, because a part of the current epoch has passed.
         Some(u64::try_from(ticks).unwrap_or(u64::MAX / 2) + 1)
     }
 }
 
-/// Whether this process may use less address space than is at hand (`ulimit -v`).
+/// Whether the address space of this process is limited (`ulimit -v`).
 #[cfg(unix)]
 fn address_space_is_limited() -> bool {
     use rustix::process::{Resource, getrlimit};
@@ -95,10 +110,10 @@ fn address_space_is_limited() -> bool {
     false
 }
 
-/// Provides the interfaces that the component is known to need, and no other: one that asked for a socket
-/// would not start.
-fn link(engine: &wasmtime::Engine, component: &component::Component) -> wasmtime::Result<FullPre<State>> {
-    let mut linker = Linker::<State>::new(engine);
+/// Provides the interfaces that the component needs, and no others: a component that imported sockets would
+/// not start.
+fn link(engine: &wasmtime::Engine, component: &component::Component) -> wasmtime::Result<FullPre<HostState>> {
+    let mut linker = Linker::<HostState>::new(engine);
     let l = &mut linker;
     cli::environment::add_to_linker::<_, wasi_cli::WasiCli>(l, wasi_cli::WasiCliView::cli)?;
     cli::stderr::add_to_linker::<_, wasi_cli::WasiCli>(l, wasi_cli::WasiCliView::cli)?;
@@ -107,21 +122,21 @@ fn link(engine: &wasmtime::Engine, component: &component::Component) -> wasmtime
     let files = wasi_filesystem::WasiFilesystemView::filesystem;
     filesystem::preopens::add_to_linker::<_, wasi_filesystem::WasiFilesystem>(l, files)?;
     sync::filesystem::types::add_to_linker::<_, wasi_filesystem::WasiFilesystem>(l, files)?;
-    sync::io::error::add_to_linker::<_, Resources>(l, State::resources)?;
-    sync::io::streams::add_to_linker::<_, Resources>(l, State::resources)?;
-    audit::store::types::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
-    audit::store::postgres::add_to_linker::<_, HasSelf<State>>(l, |state| state)?;
+    sync::io::error::add_to_linker::<_, Resources>(l, HostState::resources)?;
+    sync::io::streams::add_to_linker::<_, Resources>(l, HostState::resources)?;
+    audit::store::types::add_to_linker::<_, HasSelf<HostState>>(l, |state| state)?;
+    audit::store::postgres::add_to_linker::<_, HasSelf<HostState>>(l, |state| state)?;
     FullPre::new(linker.instantiate_pre(component)?)
 }
 
-/// The part of the state that `wasi:io` works on.
+/// Gives the interfaces of `wasi:io` the resources, which are the part of the state that they use.
 struct Resources;
 
 impl HasData for Resources {
     type Data<'a> = &'a mut ResourceTable;
 }
 
-/// A thread that advances the engine's epoch, until this is dropped.
+/// A thread that advances the engine's epoch at each tick, until this value is dropped.
 struct Clock {
     tick: Duration,
     _running: Sender<()>,

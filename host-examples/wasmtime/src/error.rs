@@ -1,28 +1,29 @@
-//! Why a call failed.
+//! The error of a call to a store.
 
 use crate::bindings::audit::store::types;
 use crate::types::InvalidValue;
 
-/// Why a call failed. The first five are the component's answers, as in the WIT; the others are the host's.
+/// Why a call failed. The first five cases are the component's answers, as in the WIT; the others are the
+/// host's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An event, a filter or a page request is not as it has to be. Nothing of the batch was taken.
+    /// An event, a filter or a page request is invalid. No event of the batch was accepted.
     #[error("{}: {}", .0.field, .0.reason)]
     Invalid(InvalidValue),
-    /// A setting is not as it has to be.
+    /// An option is invalid; the text says which value is accepted.
     #[error("{0}")]
     Config(String),
     /// A file or folder cannot be read or written; the text names it.
     #[error("{0}")]
     Access(String),
-    /// The store or its database cannot take or give anything now; later it may.
+    /// The store or its database cannot answer now. The same call may succeed later.
     #[error("{0}")]
     Unavailable(String),
-    /// Anything else that the component said.
+    /// Any other error of the component.
     #[error("{0}")]
     Other(String),
-    /// The component stopped in the middle of the call: it needed too much time or memory, or has a fault.
+    /// The component stopped during the call: it needed more time or memory than it may use, or has a bug.
     #[error("the component stopped: {0}")]
     Trap(String),
     /// The component cannot be started.

@@ -1,4 +1,4 @@
-//! One instance of the component, called on the current thread.
+//! An instance of the component, called on the current thread.
 
 mod folder;
 
@@ -7,100 +7,82 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use wasmtime::component::ResourceTable;
-use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap, UpdateDeadline};
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime::{Store, Trap, UpdateDeadline};
+use wasmtime_wasi::WasiCtxBuilder;
 
 use crate::bindings::Full;
-use crate::bindings::audit::store::postgres::SinkError;
 use crate::bindings::audit::store::types;
 use crate::component::Component;
-use crate::database::Database;
 use crate::error::Error;
+#[cfg(test)]
+use crate::faults::Fault;
 use crate::options::Options;
-use crate::types::{Event, Filter, JsonlPage, Page, PageRequest, Receipt, Status};
+use crate::state::{CallTime, HostState, MemoryLimit};
+use crate::types::{Active, Event, Filter, JsonlPage, Page, PageRequest, Receipt, Status};
 use folder::{FolderId, NoFolder, folder_id, preopen};
 
-/// A database that did not answer so shortly before the end is not asked again.
-const JUST_NOW: Duration = Duration::from_secs(10);
+/// When an instance is closed, a database that has left an insert unanswered within this time is not asked
+/// again.
+const RECENT: Duration = Duration::from_secs(10);
 
-/// What the host keeps for an instance.
-pub(crate) struct State {
-    wasi: WasiCtx,
-    table: ResourceTable,
-    limits: StoreLimits,
-    /// None: the component is told that there is none.
-    pub(crate) database: Option<Database>,
-    pub(crate) read_only: bool,
-    pub(crate) time: CallTime,
-    /// From when on nothing more is inserted, so that the component goes on without; none: ever.
-    pub(crate) hurry_at: Option<Instant>,
-    /// Whether something was not inserted because of that.
-    pub(crate) hurried: bool,
-    /// When an insert last waited in vain, and the error.
-    pub(crate) unanswered: Option<(Instant, SinkError)>,
-}
-
-/// How a call spends its time.
-pub(crate) struct CallTime {
-    began: Instant,
-    /// For the database.
-    pub(crate) waited: Duration,
-}
-
-impl CallTime {
-    fn start() -> Self {
-        Self { began: Instant::now(), waited: Duration::ZERO }
-    }
-
-    /// What is left to a call that may last so long without the database, and has come to the end of that.
-    fn left(&self, limit: Duration) -> Option<Duration> {
-        let left = (limit + self.waited).saturating_sub(self.began.elapsed());
-        (!self.waited.is_zero() && !left.is_zero()).then_some(left)
-    }
-}
-
-impl State {
-    pub(crate) fn resources(&mut self) -> &mut ResourceTable {
-        &mut self.table
-    }
-}
-
-impl WasiView for State {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
-    }
-}
-
-impl types::Host for State {}
-
-/// One instance of the component: one store, called on the current thread.
+/// An instance of the component: a store that is called on the current thread.
 ///
-/// This is the lower layer, for programs that do nothing else, such as a bulk import. It does not queue,
-/// flush by itself or recover: after [`Error::Trap`] each call fails, and a new one has to be opened. Call it
-/// outside of asynchronous tasks. [`AuditStore`](crate::AuditStore) does all of that.
+/// This is the lower layer, for programs that do nothing else meanwhile, such as a bulk import. It has no
+/// queue, does not flush by itself and does not recover. After [`Error::Trap`], all calls fail, and a new
+/// instance has to be opened. [`AuditStore`](crate::AuditStore) does all of that.
+///
+/// All calls block, and may write files or wait for the database. Call them outside of asynchronous tasks.
+///
+/// ```
+/// use audit_host::{Error, Filter, Instance, Options, PageRequest};
+///
+/// # fn main() -> Result<(), Error> {
+/// # let folder = tempfile::tempdir().expect("a folder");
+/// let mut instance = Instance::open(&Options::new().dir(folder.path()))?;
+/// let lines = "{\"tool\":\"search\"}\n{\"tool\":\"fetch\"}\n";
+/// assert_eq!(instance.write_jsonl(lines)?.accepted, 2);
+///
+/// // A batch is recorded as a whole or not at all; the error names the invalid event.
+/// match instance.write_jsonl("{\"tool\":\"list\"}\n{\"in_size\":-1}\n") {
+///     Err(Error::Invalid(value)) => assert_eq!((value.index, value.field.as_str()), (1, "in_size")),
+///     answer => panic!("{answer:?}"),
+/// }
+///
+/// let page = instance.read(&Filter::default(), &PageRequest::default())?;
+/// assert_eq!(page.entries.len(), 2);
+/// instance.close()?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Instance {
     component: Component,
     options: Options,
-    store: Store<State>,
+    store: Store<HostState>,
     exports: Full,
-    /// How long a call may last, in epochs; none: as long as it takes.
+    /// The limit of a call, in epochs of the engine. `None` for no limit.
     epochs: Option<u64>,
-    /// The folder of the daily files, or why it could not be opened; none where the backend has none.
+    /// The folder of the daily files or of the spool, or why it could not be opened. `None` if the backend
+    /// keeps no files.
     folder: Option<Result<FolderId, NoFolder>>,
+    /// Whether a trap has ended the instance.
     stopped: bool,
 }
 
 impl Instance {
-    /// Loads the component, and starts an instance of it.
+    /// Loads the component and starts an instance of it.
     ///
-    /// A folder that cannot be created or opened is no error here: each call that needs it fails with
-    /// [`Error::Access`].
+    /// It is no error if the folder cannot be created or opened. Each call that needs the folder then fails
+    /// with [`Error::Access`].
     ///
     /// # Errors
-    /// [`Error::Config`] for an option that is not as it has to be, [`Error::Start`] where the component
-    /// cannot be started.
+    /// [`Error::Config`] for an invalid option; [`Error::Start`] if the component cannot be started.
     pub fn open(options: &Options) -> Result<Self, Error> {
         Self::start(&Component::load(options)?, options)
+    }
+
+    /// The component of this instance.
+    pub(crate) fn component(&self) -> &Component {
+        &self.component
     }
 
     /// Another instance of the same component with the same options.
@@ -111,30 +93,29 @@ impl Instance {
     /// Starts an instance of the component.
     ///
     /// # Errors
-    /// As [`Instance::open`].
+    /// As for [`Instance::open`].
     pub fn start(component: &Component, options: &Options) -> Result<Self, Error> {
         options.check()?;
         let mut wasi = WasiCtxBuilder::new();
-        // A file operation costs a sixth of what it does through a pool of threads.
+        // File operations on the current thread take a sixth of the time that they take on a thread pool.
         wasi.allow_blocking_current_thread(true).stderr(options.warnings.clone());
         for (name, value) in options.guest_environment() {
             wasi.env(name, value);
         }
         let folder = options.folder().map(|path| preopen(&mut wasi, &path, options.read_only));
-        let limits = StoreLimitsBuilder::new().memory_size(options.guest_memory).trap_on_grow_failure(true);
-        let state = State {
+        let state = HostState {
             wasi: wasi.build(),
             table: ResourceTable::new(),
-            limits: limits.build(),
+            memory: MemoryLimit { bytes: options.guest_memory, exceeded: false },
             database: options.database()?,
             read_only: options.read_only,
             time: CallTime::start(),
-            hurry_at: None,
-            hurried: false,
+            insert_deadline: None,
+            insert_deadline_missed: false,
             unanswered: None,
         };
         let mut store = Store::new(&component.engine, state);
-        store.limiter(|state| &mut state.limits);
+        store.limiter(|state| &mut state.memory);
         if let Some(limit) = options.call_limit {
             let clock = component.clone();
             store.epoch_deadline_callback(move |store| {
@@ -153,98 +134,112 @@ impl Instance {
         Ok(instance)
     }
 
-    /// `writer.write`: records one event. What cannot be kept is counted in [`Instance::status`].
+    /// Records one event (`writer.write`). An event that cannot be kept is counted in [`Instance::status`] by
+    /// its reason.
     ///
     /// # Errors
-    /// [`Error::Trap`].
+    /// [`Error::Trap`] if the component stopped.
     pub fn write(&mut self, event: &Event) -> Result<(), Error> {
-        self.fault(|instance| {
+        self.with_fault(|instance| {
             instance.call(|exports, store| Ok(Ok(exports.audit_store_writer().call_write(store, event)?)))
         })
     }
 
-    /// `writer.write-batch`: records all of the events, in their order, or none.
+    /// Records all of the events, in their order, or none of them (`writer.write-batch`).
     ///
     /// # Errors
-    /// As in the WIT, and [`Error::Trap`].
+    /// - [`Error::Invalid`] names the first invalid event by its position.
+    /// - [`Error::Access`]: a file cannot be written. Nothing is stored, unless the text says otherwise.
+    /// - [`Error::Unavailable`]: the store or its database takes no events now; they may be written again
+    ///   later.
+    /// - [`Error::Trap`]: the component stopped, and may have stored some of the events.
     pub fn write_batch(&mut self, events: &[Event]) -> Result<Receipt, Error> {
-        self.fault(|instance| {
+        self.with_fault(|instance| {
             instance.call(|exports, store| exports.audit_store_writer().call_write_batch(store, events))
         })
     }
 
-    /// `writer.write-jsonl`: records all of the lines' events, in their order, or none.
+    /// Records the events of all lines, in their order, or none of them (`writer.write-jsonl`). Each line is
+    /// a JSON object with the field names of the stored lines. Empty lines are skipped.
     ///
     /// # Errors
-    /// As in the WIT, and [`Error::Trap`].
+    /// As for [`Instance::write_batch`]. The position of an invalid event is that of its line, counted from
+    /// 0.
     pub fn write_jsonl(&mut self, lines: &str) -> Result<Receipt, Error> {
         self.call(|exports, store| exports.audit_store_writer().call_write_jsonl(store, lines))
     }
 
-    /// `writer.flush`: hands on what is buffered.
+    /// Passes on the events that the component has buffered, and drains a part of the spool (`writer.flush`).
     ///
     /// # Errors
-    /// As in the WIT, and [`Error::Trap`].
+    /// [`Error::Access`] or [`Error::Unavailable`] says why some events still have to wait. [`Error::Trap`]
+    /// if the component stopped.
     pub fn flush(&mut self) -> Result<(), Error> {
-        self.hurry(None);
+        self.set_insert_deadline(None);
         self.call(|exports, store| exports.audit_store_writer().call_flush(store))
     }
 
-    /// `reader.read`: a page of the entries that match.
+    /// Reads a page of the entries that match the filter (`reader.read`).
     ///
     /// # Errors
-    /// As in the WIT, and [`Error::Trap`].
+    /// - [`Error::Invalid`]: a time or the cursor is invalid.
+    /// - [`Error::Access`]: the folder cannot be read.
+    /// - [`Error::Unavailable`]: the database does not answer.
+    /// - [`Error::Trap`]: the component stopped.
     pub fn read(&mut self, filter: &Filter, page: &PageRequest) -> Result<Page, Error> {
         self.call(|exports, store| exports.audit_store_reader().call_read(store, filter, page))
     }
 
-    /// `reader.read-jsonl`: the same as JSON lines in one string.
+    /// Like [`Instance::read`], with the entries as JSON lines in one string (`reader.read-jsonl`).
     ///
     /// # Errors
-    /// As in the WIT, and [`Error::Trap`].
+    /// As for [`Instance::read`].
     pub fn read_jsonl(&mut self, filter: &Filter, page: &PageRequest) -> Result<JsonlPage, Error> {
         self.call(|exports, store| exports.audit_store_reader().call_read_jsonl(store, filter, page))
     }
 
-    /// `control.status`: how this instance is doing.
+    /// The state of this instance (`control.status`).
     ///
     /// # Errors
-    /// [`Error::Trap`].
+    /// [`Error::Trap`] if the component stopped.
     pub fn status(&mut self) -> Result<Status, Error> {
         let status =
             self.call(|exports, store| Ok(Ok(exports.audit_store_control().call_status(store)?)))?;
         Ok(status.into())
     }
 
-    /// `control.close`: flushes and closes.
+    /// Flushes and closes the store (`control.close`).
     ///
     /// # Errors
-    /// As in the WIT, and [`Error::Trap`].
+    /// [`Error::Access`] or [`Error::Unavailable`] says why some events could not be passed on. The store
+    /// then stays open, and has them in memory. [`Error::Trap`] if the component stopped.
     pub fn close(&mut self) -> Result<(), Error> {
-        // What is in the spool is not worth another timeout.
-        let unanswered = self.store.data().unanswered.as_ref().is_some_and(|(at, _)| at.elapsed() < JUST_NOW);
-        let spooled = |status: Status| status.backend == "spool" && status.counts.pending == 0;
-        let passes_over = unanswered && self.status().is_ok_and(spooled);
-        self.hurry(passes_over.then(Instant::now));
+        // Nothing is in memory, and the spool keeps what it has. To try to drain it would cost another
+        // timeout of a database that has just left an insert unanswered.
+        let unanswered = self.store.data().unanswered.as_ref().is_some_and(|(at, _)| at.elapsed() < RECENT);
+        let all_spooled = |status: Status| status.backend == Active::Spool && status.counts.pending == 0;
+        let skip_database = unanswered && self.status().is_ok_and(all_spooled);
+        self.set_insert_deadline(skip_database.then(Instant::now));
         let closed = self.call(|exports, store| exports.audit_store_control().call_close(store));
-        self.hurry(None);
+        self.set_insert_deadline(None);
         closed
     }
 
-    /// Whether there was no folder when the instance was started, of those that do not create it
-    /// ([`Options::read_only`]): nothing was recorded in it then, and the instance cannot read what is since.
+    /// Whether the folder did not exist when the instance was started with [`Options::read_only`], which does
+    /// not create it. There was nothing to read in the folder then. The instance cannot read what others have
+    /// recorded in it since.
     #[must_use]
     pub fn found_no_folder(&self) -> bool {
         matches!(&self.folder, Some(Err(NoFolder { missing: true, .. })))
     }
 
-    /// The folder of the daily files, or of the spool.
+    /// The folder of the daily files or of the spool.
     pub(crate) fn folder_path(&self) -> Option<PathBuf> {
         self.options.folder()
     }
 
-    /// Whether the path of the folder leads to another one now than when the instance was started: that one was
-    /// removed or replaced, or could not be opened then. Creates it if need be.
+    /// Whether the path of the folder leads to another folder than when the instance was started: the folder
+    /// was removed or replaced since, or could not be opened then. Creates the folder if it does not exist.
     pub(crate) fn folder_has_moved(&self) -> bool {
         let Some(path) = self.options.folder() else { return false };
         if !self.options.read_only {
@@ -253,15 +248,15 @@ impl Instance {
         folder_id(&path).is_ok_and(|now| !matches!(&self.folder, Some(Ok(then)) if *then == now))
     }
 
-    /// From `at` on, the database takes nothing more from the component, until it is flushed; none: it does again.
-    pub(crate) fn hurry(&mut self, at: Option<Instant>) {
+    /// Makes inserts into the database fail from `deadline` on, until the next flush. `None` for no deadline.
+    pub(crate) fn set_insert_deadline(&mut self, deadline: Option<Instant>) {
         let state = self.store.data_mut();
-        (state.hurry_at, state.hurried) = (at, false);
+        (state.insert_deadline, state.insert_deadline_missed) = (deadline, false);
     }
 
-    /// Whether the component was refused something since it was told to hurry.
-    pub(crate) fn hurried(&self) -> bool {
-        self.store.data().hurried
+    /// Whether an insert has failed because of the deadline since it was set.
+    pub(crate) fn missed_insert_deadline(&self) -> bool {
+        self.store.data().insert_deadline_missed
     }
 
     /// Whether a trap has ended this instance.
@@ -269,12 +264,13 @@ impl Instance {
         self.stopped
     }
 
+    /// Calls an export, within the limit of a call. A trap ends the instance.
     fn call<T>(
         &mut self,
-        call: impl FnOnce(&Full, &mut Store<State>) -> wasmtime::Result<Result<T, types::Error>>,
+        call: impl FnOnce(&Full, &mut Store<HostState>) -> wasmtime::Result<Result<T, types::Error>>,
     ) -> Result<T, Error> {
         if self.stopped {
-            return Err(Error::Trap("it was stopped by an earlier call".into()));
+            return Err(Error::Trap("an earlier call stopped it; open a new instance".into()));
         }
         self.store.data_mut().time = CallTime::start();
         set_deadline(&mut self.store, self.epochs);
@@ -287,18 +283,19 @@ impl Instance {
             }),
             Err(trap) => {
                 self.stopped = true;
-                Err(Error::Trap(reason(&trap, &self.options)))
+                Err(Error::Trap(reason(&trap, self.store.data(), &self.options)))
             }
         }
     }
 
     #[cfg(not(test))]
-    fn fault<T>(&mut self, call: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+    fn with_fault<T>(&mut self, call: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
         call(self)
     }
 
+    /// Makes the call with the next fault that a test has injected.
     #[cfg(test)]
-    fn fault<T>(&mut self, call: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+    fn with_fault<T>(&mut self, call: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
         let fault = self.options.faults.lock().expect("no test panics with it").pop_front();
         if fault == Some(Fault::Before) {
             self.stopped = true;
@@ -306,51 +303,41 @@ impl Instance {
         let answer = call(self);
         if fault == Some(Fault::After) {
             self.stopped = true;
-            return Err(Error::Trap("a fault of the test".into()));
+            return Err(Error::Trap("a fault that the test injected".into()));
         }
         answer
     }
 }
 
-fn set_deadline(store: &mut Store<State>, epochs: Option<u64>) {
-    // An engine that counts no epochs has no use for it, and one that does starts with none left.
+fn set_deadline(store: &mut Store<HostState>, epochs: Option<u64>) {
+    // A new store has no epochs left, so it needs a deadline even without a limit. Half of the range is far
+    // enough and cannot overflow.
     store.set_epoch_deadline(epochs.unwrap_or(u64::MAX / 2));
 }
 
-/// Where a test stops an instance: before or after the component has done its work.
-#[cfg(test)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    No,
-    Before,
-    After,
-}
-
-/// One for each write to come, of whatever instance.
-#[cfg(test)]
-pub(crate) type Faults = std::sync::Arc<std::sync::Mutex<std::collections::VecDeque<Fault>>>;
-
-/// Why the component stopped, in terms of the options.
-fn reason(trap: &wasmtime::Error, options: &Options) -> String {
+/// Why the component stopped. The text names the option whose limit was reached.
+fn reason(trap: &wasmtime::Error, state: &HostState, options: &Options) -> String {
     if let (Some(Trap::Interrupt), Some(limit)) = (trap.downcast_ref(), options.call_limit) {
-        return format!("the call took longer than its limit of {limit:?}");
+        return format!("the call took longer than its limit of {limit:?} (the option call_limit)");
     }
-    let root = trap.root_cause().to_string();
-    if root.contains("growing memory") {
-        return format!("it needs more memory than its limit of {} bytes", options.guest_memory);
+    if state.memory.exceeded {
+        return format!(
+            "it needs more memory than its limit of {} bytes (the option guest_memory)",
+            state.memory.bytes
+        );
     }
-    root
+    trap.root_cause().to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A call that takes the component some hundredths of a second, of which the database is said to have taken so
-    /// long.
+    /// Makes a call that takes the component some hundredths of a second, under a limit of 1 ms. `waited` is
+    /// how long the call is said to have waited for the database.
     fn write(waited: Duration) -> Result<Receipt, Error> {
         let options = Options::new().backend("null").call_limit(Duration::from_millis(1)).warnings(|_| {});
-        // On a busy machine the start alone can take longer than the limit.
+        // On a busy machine, the start itself can take longer than the limit.
         let mut instance = (0..100).find_map(|_| Instance::open(&options).ok()).expect("it starts");
         let lines = "{\"tool\":\"search\",\"status\":\"ok\"}\n".repeat(20_000);
         instance.call(|exports, store| {
@@ -360,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_comes_after_the_start_was_not_there() {
+    fn a_folder_that_is_created_after_the_start_counts_as_not_found() {
         let place = tempfile::tempdir().expect("a folder");
         let options = Options::new().dir(place.path().join("audit")).read_only(true);
         let instance = Instance::open(&options).expect("it starts");
@@ -370,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_of_the_database_is_not_the_components() {
+    fn waiting_for_the_database_does_not_count_towards_the_limit_of_a_call() {
         assert!(write(Duration::from_secs(60)).is_ok());
         for waited in [Duration::ZERO, Duration::from_millis(2)] {
             let answer = write(waited);

@@ -1,50 +1,52 @@
-//! What became of each event that was handed to a store, over all of its instances.
+//! The counts of a store over all of its instances: each event is counted once.
 //!
-//! The component counts for itself: each call with `n` events adds `n` to its `received`, also where it refuses
-//! them. The host hands an event over more than once when a batch was refused or an instance stopped, so it
-//! keeps what has to be taken off:
+//! An instance of the component counts for itself. Each call with `n` events adds `n` to its `received`, even
+//! if the component rejects them. The host may pass the same event to the component more than once, because a
+//! batch was rejected or an instance stopped. The ledger corrects the counts for that:
 //!
-//! - `withdrawn`: events that this instance counts as received and rejected, but that the host kept, and hands
-//!   over again.
-//! - When an instance stops, its last known counts are carried over. What was pending in it is taken off
-//!   `received` if the host still has it (it will be handed over, and counted, again), else it is lost and
-//!   counted as `unwritable`. What it had spooled is on disk, and stored once the next one has drained it.
+//! - Events that an instance has counted as received and rejected, but that the host kept and passes on
+//!   again, are `withdrawn`: they are subtracted from both counts.
+//! - When an instance stops, its last known counts are carried over. Events that were pending in it are
+//!   subtracted from `received` if the host still has them, because they will be written and counted once
+//!   more. The others are lost and counted as `unwritable`. Events that the instance had spooled are on disk;
+//!   they count as stored once the next instance has drained them.
 
 use std::collections::VecDeque;
 
 use crate::types::{Counts, Event, Status};
 
-/// The counts of a store, and the events that its instance has in memory.
+/// The counts of a store, and copies of the events that only the memory of its instance has.
 #[derive(Default)]
 pub(crate) struct Ledger {
-    /// Of the instances that are gone.
+    /// The sum over the instances that have ended.
     carried: Counts,
-    /// Of the instance in use, as last seen.
+    /// The last known counts of the instance in use.
     current: Counts,
+    /// Events that the instance in use counts as rejected, and that are passed on again.
     withdrawn: u64,
-    /// Accepted, and possibly still in the memory of the instance; the oldest first.
-    unflushed: VecDeque<Sent>,
-    /// The `seq` of the next event that the instance accepts.
+    /// The accepted batches that the instance may still have in memory, the oldest first.
+    unflushed: VecDeque<AcceptedBatch>,
+    /// The `seq` that the next accepted event gets.
     next_seq: u64,
 }
 
-struct Sent {
+struct AcceptedBatch {
     first_seq: u64,
     count: u64,
-    /// None: the host has no copy.
+    /// `None` if the host has no copy of the events.
     events: Option<Vec<Event>>,
 }
 
-/// What a call changed.
+/// How a call changed the counts of the instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
-    /// So many events were accepted.
+    /// How many events the component accepted.
     pub(crate) taken: u64,
-    /// So many events were refused.
+    /// How many events the component rejected with an error.
     pub(crate) rejected: u64,
 }
 
-/// An event that was accepted, or that an instance was busy with, and its place in the chain.
+/// An event with its place in the chain of an instance, which accepted it or stopped while it wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Placed {
     pub(crate) seq: u64,
@@ -52,15 +54,18 @@ pub(crate) struct Placed {
 }
 
 impl Ledger {
-    /// Takes over the counts of the instance after a call.
+    /// Takes over the counts of the instance after a call, and returns what the call changed.
     pub(crate) fn observe(&mut self, status: &Status) -> Change {
         let (now, before) = (&status.counts, &self.current);
         let since = |count: fn(&Counts) -> u64| count(now).saturating_sub(count(before));
         let rejected = since(|counts| counts.rejected);
-        // Not what the counts of those taken grew by: rows that the database refuses are taken off them.
-        let refused = rejected + since(|counts| counts.dropped.invalid + counts.dropped.queue_full);
-        let taken = since(|counts| counts.received).saturating_sub(refused);
-        if status.requested == "auto" && status.spooled_by_others == 0 {
+        // Taken events cannot be counted by the growth of `stored`, `spooled` and `pending`: these also
+        // shrink, by each row that the database refuses.
+        let not_taken = rejected + since(|counts| counts.dropped.invalid + counts.dropped.queue_full);
+        let taken = since(|counts| counts.received).saturating_sub(not_taken);
+        // Nothing of others is left in the spool: this instance has drained what its predecessors had
+        // spooled.
+        if status.has_spool() && status.spooled_by_others == 0 {
             self.carried.stored += std::mem::take(&mut self.carried.spooled);
         }
         self.current = *now;
@@ -72,68 +77,70 @@ impl Ledger {
         Change { taken, rejected }
     }
 
-    /// The last `count` events that were accepted; `events` are kept as long as the instance has them in
-    /// memory only. To be called after [`Ledger::observe`].
+    /// Keeps `events`, copies of the last `count` events that were accepted, for as long as only the
+    /// instance's memory has them. To be called after [`Ledger::observe`].
     pub(crate) fn accepted(&mut self, count: u64, events: Option<Vec<Event>>) {
         if self.current.pending > 0 && count > 0 {
-            self.unflushed.push_back(Sent { first_seq: self.next_seq.saturating_sub(count), count, events });
+            let first_seq = self.next_seq.saturating_sub(count);
+            self.unflushed.push_back(AcceptedBatch { first_seq, count, events });
         }
     }
 
-    /// So many events that the instance counts as rejected are handed over again.
+    /// Withdraws `count` events that the instance has counted as rejected and that are passed on again.
     pub(crate) fn withdraw(&mut self, count: u64) {
         self.withdrawn += count;
     }
 
-    /// So many events that no instance has counted could not be kept.
+    /// Counts `count` events as lost. No instance has counted them.
     pub(crate) fn lost(&mut self, count: u64) {
         self.carried.received += count;
         self.carried.dropped.unwritable += count;
     }
 
-    /// The spool of the instances that are gone is gone too. Returns how many events were in it.
+    /// Counts the events in the spool of ended instances as lost, and returns how many there were.
     pub(crate) fn lose_spool(&mut self) -> u64 {
         let spooled = std::mem::take(&mut self.carried.spooled);
         self.carried.dropped.unwritable += spooled;
         spooled
     }
 
-    /// So many events that no instance has counted turned out to be stored, or spooled.
+    /// Counts events that a stopped instance turned out to have stored or spooled. No instance has counted
+    /// them.
     pub(crate) fn found(&mut self, stored: u64, spooled: u64) {
         self.carried.received += stored + spooled;
         self.carried.stored += stored;
         self.carried.spooled += spooled;
     }
 
-    /// So many events that no instance has counted were refused to the caller.
-    pub(crate) fn refused(&mut self, count: u64) {
+    /// Counts `count` events as rejected. No instance has counted them.
+    pub(crate) fn rejected(&mut self, count: u64) {
         self.carried.received += count;
         self.carried.rejected += count;
     }
 
-    /// The `seq` of the next event that the instance accepts.
+    /// The `seq` that the next accepted event gets.
     pub(crate) fn next_seq(&self) -> u64 {
         self.next_seq
     }
 
-    /// The instance is gone. Returns what it had in memory, and is to be handed over again; the second is how
-    /// many more it had, which are lost.
-    pub(crate) fn fold(&mut self) -> (Vec<Placed>, u64) {
+    /// Carries over the counts of the instance, which has ended. Returns the events that were in its memory
+    /// and have to be written again, and how many others were in its memory, which are lost.
+    pub(crate) fn carry_over(&mut self) -> (Vec<Placed>, u64) {
         let pending = self.current.pending;
-        let mut again = Vec::new();
-        // Of the oldest some may have been flushed: the memory holds the youngest `pending`.
+        let mut unwritten = Vec::new();
+        // The memory has the newest `pending` events. Older ones that are still kept here were flushed.
         let mut flushed = self.unflushed_count().saturating_sub(pending);
-        for sent in self.unflushed.drain(..) {
-            let skipped = flushed.min(sent.count);
+        for batch in self.unflushed.drain(..) {
+            let skipped = flushed.min(batch.count);
             flushed -= skipped;
-            let placed = (sent.first_seq..).zip(sent.events.into_iter().flatten());
-            again.extend(
+            let placed = (batch.first_seq..).zip(batch.events.into_iter().flatten());
+            unwritten.extend(
                 placed
                     .skip(usize::try_from(skipped).unwrap_or(usize::MAX))
                     .map(|(seq, event)| Placed { seq, event }),
             );
         }
-        let lost = pending.saturating_sub(again.len() as u64);
+        let lost = pending.saturating_sub(unwritten.len() as u64);
         let gone = std::mem::take(&mut self.current);
         let withdrawn = std::mem::take(&mut self.withdrawn);
         self.next_seq = 0;
@@ -144,10 +151,10 @@ impl Ledger {
         self.carried.dropped.invalid += gone.dropped.invalid;
         self.carried.dropped.queue_full += gone.dropped.queue_full;
         self.carried.dropped.unwritable += gone.dropped.unwritable + lost;
-        (again, lost)
+        (unwritten, lost)
     }
 
-    /// The counts of the store, without what waits in the host's queue and what that did not let in.
+    /// The counts of the store, without the events that wait in the host's queue or were not queued.
     pub(crate) fn counts(&self) -> Counts {
         let (carried, current) = (&self.carried, &self.current);
         let mut counts = *current;
@@ -162,19 +169,19 @@ impl Ledger {
     }
 
     fn unflushed_count(&self) -> u64 {
-        self.unflushed.iter().map(|sent| sent.count).sum()
+        self.unflushed.iter().map(|batch| batch.count).sum()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::Dropped;
+    use crate::types::{Active, Dropped};
 
     fn status(counts: Counts) -> Status {
         let text = String::new;
         Status {
-            backend: text(),
+            backend: Active::Postgres,
             since: text(),
             requested: "auto".into(),
             jsonl_dir: text(),
@@ -203,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_refused_and_kept_counts_once() {
+    fn events_that_are_rejected_and_passed_on_again_count_once() {
         let mut ledger = Ledger::default();
         let change = ledger.observe(&status(Counts { received: 10, rejected: 10, ..Counts::default() }));
         assert_eq!(change, Change { taken: 0, rejected: 10 });
@@ -217,46 +224,46 @@ mod tests {
     }
 
     #[test]
-    fn what_an_instance_had_in_memory_is_handed_over_again() {
+    fn events_in_the_memory_of_an_ended_instance_are_returned() {
         let mut ledger = Ledger::default();
         ledger.observe(&status(Counts { received: 4, pending: 4, ..Counts::default() }));
         ledger.accepted(4, Some(events(0..4)));
-        // Three of seven are flushed: of the first batch one is still in memory.
+        // Three of seven are flushed, so one event of the first batch is still in memory.
         ledger.observe(&status(Counts { received: 7, stored: 3, pending: 4, ..Counts::default() }));
         ledger.accepted(3, Some(events(4..7)));
-        let (again, lost) = ledger.fold();
+        let (unwritten, lost) = ledger.carry_over();
         assert_eq!(lost, 0);
-        assert_eq!(again.iter().map(|placed| placed.seq).collect::<Vec<_>>(), [3, 4, 5, 6]);
-        assert!(again.iter().all(|placed| placed.event == event(placed.seq)));
+        assert_eq!(unwritten.iter().map(|placed| placed.seq).collect::<Vec<_>>(), [3, 4, 5, 6]);
+        assert!(unwritten.iter().all(|placed| placed.event == event(placed.seq)));
         let counts = ledger.counts();
         assert_eq!((counts.received, counts.stored, counts.pending), (3, 3, 0));
         assert!(balanced(&counts));
     }
 
     #[test]
-    fn what_is_flushed_is_not_kept() {
+    fn events_that_are_flushed_are_not_kept() {
         let mut ledger = Ledger::default();
         ledger.observe(&status(Counts { received: 2, pending: 2, ..Counts::default() }));
         ledger.accepted(2, Some(events(0..2)));
         ledger.observe(&status(Counts { received: 2, stored: 2, ..Counts::default() }));
         assert_eq!(ledger.unflushed_count(), 0);
         ledger.accepted(0, Some(Vec::new()));
-        assert_eq!(ledger.fold(), (Vec::new(), 0));
+        assert_eq!(ledger.carry_over(), (Vec::new(), 0));
     }
 
     #[test]
-    fn what_nobody_has_a_copy_of_is_lost_and_counted() {
+    fn events_without_a_copy_are_lost_and_counted() {
         let mut ledger = Ledger::default();
         ledger.observe(&status(Counts { received: 5, pending: 5, ..Counts::default() }));
         ledger.accepted(5, None);
-        assert_eq!(ledger.fold(), (Vec::new(), 5));
+        assert_eq!(ledger.carry_over(), (Vec::new(), 5));
         let counts = ledger.counts();
         assert_eq!((counts.received, counts.dropped.unwritable), (5, 5));
         assert!(balanced(&counts));
     }
 
     #[test]
-    fn what_the_database_refuses_later_was_taken_all_the_same() {
+    fn events_that_the_database_refuses_later_count_as_taken() {
         let mut ledger = Ledger::default();
         let change = ledger.observe(&status(Counts { received: 10, pending: 10, ..Counts::default() }));
         assert_eq!(change, Change { taken: 10, rejected: 0 });
@@ -267,10 +274,10 @@ mod tests {
     }
 
     #[test]
-    fn what_an_instance_had_spooled_is_stored_once_the_next_has_drained_it() {
+    fn spooled_events_of_an_ended_instance_count_as_stored_once_they_are_drained() {
         let mut ledger = Ledger::default();
         ledger.observe(&status(Counts { received: 4, spooled: 4, ..Counts::default() }));
-        assert_eq!(ledger.fold(), (Vec::new(), 0));
+        assert_eq!(ledger.carry_over(), (Vec::new(), 0));
         ledger.observe(&Status { spooled_by_others: 900, ..status(Counts::default()) });
         assert_eq!(ledger.counts().spooled, 4);
         ledger.observe(&status(Counts::default()));

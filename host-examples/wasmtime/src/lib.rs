@@ -1,5 +1,7 @@
-//! Keeps the audit trail of AI agents' tool calls: who called which tool, when, with what outcome, how long and
-//! how large. The store is a WebAssembly component, which is built into this crate and runs in wasmtime.
+//! Keeps an audit trail of AI agents' tool calls: who called which tool, when, with what outcome, how long
+//! the call took and how large its input and output were.
+//!
+//! The store is a WebAssembly component. It is embedded in this crate and runs in wasmtime.
 //!
 //! ```
 //! use audit_host::{AuditStore, Event, Filter, Options, Order};
@@ -33,37 +35,46 @@
 //! # }
 //! ```
 //!
-//! [`Options::from_env`] takes the settings from the environment instead. The host owns what needs trust: the
-//! component reaches the one folder that it is given, the clock, random numbers and stderr, and nothing else. The
-//! PostgreSQL database of [`Options::database_url`] is the host's too: the component hands it entries and asks for
-//! pages, and sees neither the URL nor a connection.
+//! [`Options::from_env`] reads the settings from environment variables instead.
 //!
-//! # What becomes of an event
-//! [`Handle::write`] puts it into a bounded queue, from which a worker hands it to the component in batches.
-//! - An event that is not as it has to be is counted as `invalid`; its neighbours are stored.
-//! - While the disk is full or the folder cannot be written, events wait in the queue. When that is full, the
-//!   newest are refused, and counted as `queue_full`.
-//! - With the backend `postgres`, events wait in the component until the database has acknowledged them; with `auto`,
-//!   they go to a spool in the folder while it does not, and from there into the database once it does. A database
-//!   that hangs holds up the worker for one timeout, and never a caller of [`Handle::write`].
-//! - If the component needs too much time or memory, it is replaced, and what it had not stored is written
-//!   again. What it had stored is looked up before, so that it is not recorded twice.
-//! - [`AuditStore::close`] drains the queue. What cannot be stored then is counted as `unwritable`.
+//! # What the component can reach
+//! The component can reach one folder, the clock, random numbers and stderr, and nothing else. The PostgreSQL
+//! database of [`Options::database_url`] belongs to the host: the component sends entries to it and asks it
+//! for pages, but sees neither the URL nor a connection.
 //!
-//! [`Status::counts`] has each event once: `received` is the sum of the others at every moment.
+//! # What happens to an event
+//! [`Handle::write`] puts an event into a bounded queue. A worker thread takes events from the queue and
+//! passes them to the component in batches.
+//! - An invalid event is counted as `invalid`. The other events of its batch are stored.
+//! - While the disk is full or the folder cannot be written, events wait in the queue. When the queue is
+//!   full, further events are dropped and counted as `queue_full`.
+//! - With the backend `postgres`, events wait in the component's memory until the database has acknowledged
+//!   them. With `auto`, they go to a spool in the folder while the database does not acknowledge them, and
+//!   the spool is drained into the database once it does. A database that hangs holds up the worker for one
+//!   timeout. It never holds up a caller of [`Handle::write`].
+//! - If a call needs more time or memory than the limits allow, a new instance replaces the component. Events
+//!   that the old instance had not stored are written again. The worker first looks up which events it had
+//!   stored, so that none is recorded twice.
+//! - [`AuditStore::close`] drains the queue. Events that still cannot be stored are counted as `unwritable`.
+//!
+//! [`Status::counts`] counts each event exactly once: `received` is the sum of the other counts at every
+//! moment.
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
 mod bindings;
-mod clock;
 mod component;
 mod database;
 mod error;
+#[cfg(test)]
+mod faults;
 mod instance;
 mod ledger;
 mod options;
 mod postgres;
 mod queue;
+mod reader;
+mod state;
 mod store;
 mod types;
 mod warnings;
@@ -77,10 +88,20 @@ pub use options::Options;
 pub use postgres::{RejectedRow, SinkError};
 pub use store::{AuditStore, Entries, Handle};
 pub use types::{
-    Counts, Dropped, Entry, Event, Filter, InvalidValue, JsonlPage, Order, Page, PageRequest, Receipt, Status,
+    Active, Backend, Counts, Dropped, Entry, Event, Filter, InvalidValue, JsonlPage, Order, Page,
+    PageRequest, Receipt, Status,
 };
 
 /// The examples of the README run as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// So do those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/postgresql.md")]
+struct Postgresql;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/settings.md")]
+struct Settings;

@@ -1,31 +1,31 @@
-//! The import `audit:store/postgres`: the host's database, if it has one.
+//! The interface `audit:store/postgres` that the component imports: the host's database, if it has one.
 
 use std::time::{Duration, Instant};
 
 use crate::bindings::audit::store::postgres::Host;
 pub use crate::bindings::audit::store::postgres::{RejectedRow, SinkError};
 use crate::database::Database;
-use crate::instance::State;
+use crate::state::HostState;
 use crate::types::{Entry, Filter, Page, PageRequest};
 
-/// An error that took so long was waited for.
-const LONG: Duration = Duration::from_millis(100);
+/// An insert that fails after this time counts as one that has waited for the database.
+const LONG_WAIT: Duration = Duration::from_millis(100);
 
-impl Host for State {
+impl Host for HostState {
     fn insert_batch(&mut self, entries: Vec<Entry>) -> Result<Vec<RejectedRow>, SinkError> {
         if self.read_only && !entries.is_empty() {
-            return Err(SinkError::Other("the store is opened for reading only".into()));
+            return Err(SinkError::Other("the store is open for reading only (the option read_only)".into()));
         }
-        if self.hurry_at.is_some_and(|at| Instant::now() >= at) {
-            self.hurried = true;
+        if self.insert_deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            self.insert_deadline_missed = true;
             let text = "the database does not take events as fast as they come";
             let unanswered = self.unanswered.as_ref().map(|(_, error)| error.clone());
             return Err(unanswered.unwrap_or_else(|| SinkError::Unavailable(text.into())));
         }
         let asked = Instant::now();
         let answer = self.ask(|database| database.insert(entries));
-        let in_vain = answer.as_ref().err().filter(|_| asked.elapsed() >= LONG);
-        self.unanswered = in_vain.map(|error| (Instant::now(), error.clone()));
+        let waited = answer.as_ref().err().filter(|_| asked.elapsed() >= LONG_WAIT);
+        self.unanswered = waited.map(|error| (Instant::now(), error.clone()));
         answer
     }
 
@@ -34,8 +34,8 @@ impl Host for State {
     }
 }
 
-impl State {
-    /// Asks the database. The component's time does not run meanwhile.
+impl HostState {
+    /// Asks the database. The time that this takes does not count towards the limit of the call.
     fn ask<T>(&mut self, question: impl FnOnce(&Database) -> Result<T, SinkError>) -> Result<T, SinkError> {
         let database = self.database.as_ref().ok_or(SinkError::NotConfigured)?;
         let asked = Instant::now();

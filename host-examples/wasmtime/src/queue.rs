@@ -1,73 +1,80 @@
-//! What waits between the callers and the worker: events, bounded, and requests.
+//! The queue between the callers and the worker: a bounded number of events, and requests.
 //!
-//! Nothing here waits for the component. The lock is held for moving values only, and the worker alone prints
-//! warnings, so that a caller is not held up by a slow stderr.
+//! Nothing here waits for the component. The lock is held only while values are moved, and only the worker
+//! prints warnings, so that a slow stderr does not hold up a caller.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::types::{Event, Status};
-use crate::worker::Worker;
 
-/// What a caller wants from the worker, answer included.
-pub(crate) type Request = Box<dyn FnOnce(&mut Worker) + Send>;
-
-pub(crate) struct Queue {
+/// Events and requests that wait for the worker. `R` is a request, which carries the way to answer it.
+pub(crate) struct Queue<R> {
     max_events: usize,
     max_bytes: usize,
-    inner: Mutex<Inner>,
+    inner: Mutex<Inner<R>>,
     wake: Condvar,
 }
 
-#[derive(Default)]
-struct Inner {
+struct Inner<R> {
     events: VecDeque<Event>,
     bytes: usize,
-    /// What the worker has taken, but still keeps.
+    /// Events that the worker has taken and not passed on yet. They still count towards the limits.
     held: usize,
     held_bytes: usize,
-    requests: Vec<Request>,
-    /// Events that found the queue full, and events that came after it was closed.
-    refused: Refused,
+    requests: Vec<R>,
+    not_queued: NotQueued,
     worker_waits: bool,
     closed: bool,
-    /// What the worker last said, without what is counted here.
+    /// The status that the worker last published, without the events that are counted here.
     status: Option<Status>,
 }
 
-/// How many events were not let in, by reason.
+/// How many events were not put into the queue, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Refused {
+pub(crate) struct NotQueued {
+    /// The queue was full.
     pub(crate) full: u64,
+    /// The queue was closed.
     pub(crate) closed: u64,
 }
 
-/// What the worker takes at once.
-#[derive(Default)]
-pub(crate) struct Taken {
+/// All that the worker takes from the queue at once.
+pub(crate) struct Taken<R> {
     pub(crate) events: VecDeque<Event>,
     pub(crate) bytes: usize,
-    pub(crate) requests: Vec<Request>,
-    pub(crate) refused: Refused,
+    pub(crate) requests: Vec<R>,
+    pub(crate) not_queued: NotQueued,
     pub(crate) closed: bool,
 }
 
-impl Queue {
+impl<R> Queue<R> {
     pub(crate) fn new(max_events: usize, max_bytes: usize) -> Self {
-        Self { max_events, max_bytes, inner: Mutex::default(), wake: Condvar::new() }
+        let inner = Inner {
+            events: VecDeque::new(),
+            bytes: 0,
+            held: 0,
+            held_bytes: 0,
+            requests: Vec::new(),
+            not_queued: NotQueued::default(),
+            worker_waits: false,
+            closed: false,
+            status: None,
+        };
+        Self { max_events, max_bytes, inner: Mutex::new(inner), wake: Condvar::new() }
     }
 
-    /// Lets an event in, if there is room.
+    /// Adds an event, or counts it as not queued. Never blocks.
     pub(crate) fn push(&self, event: Event) {
         let size = event.size();
         let mut inner = self.lock();
         if inner.closed {
-            inner.refused.closed += 1;
+            inner.not_queued.closed += 1;
         } else if inner.events.len() + inner.held >= self.max_events
             || inner.bytes + inner.held_bytes + size > self.max_bytes
         {
-            inner.refused.full += 1;
+            inner.not_queued.full += 1;
         } else {
             inner.events.push_back(event);
             inner.bytes += size;
@@ -75,8 +82,8 @@ impl Queue {
         }
     }
 
-    /// Gives the request back where nobody is there to answer it.
-    pub(crate) fn ask(&self, request: Request) -> Result<(), Request> {
+    /// Adds a request. If the queue is closed, nobody can answer it, and it is returned.
+    pub(crate) fn ask(&self, request: R) -> Result<(), R> {
         let mut inner = self.lock();
         if inner.closed {
             return Err(request);
@@ -86,16 +93,16 @@ impl Queue {
         Ok(())
     }
 
-    /// Lets nothing in any more.
+    /// Closes the queue: it takes no more events and requests.
     pub(crate) fn close(&self) {
         let mut inner = self.lock();
         inner.closed = true;
         self.wake(inner);
     }
 
-    /// Waits for something to do, until `deadline` at most, and takes all of it. The events stay counted as
-    /// held, until [`Queue::publish`] says otherwise.
-    pub(crate) fn take(&self, deadline: Instant) -> Taken {
+    /// Waits for events, requests or the close, until `deadline` at most, and takes everything. The events
+    /// count as held until the next [`Queue::publish`].
+    pub(crate) fn take(&self, deadline: Instant) -> Taken<R> {
         let mut inner = self.lock();
         loop {
             let now = Instant::now();
@@ -112,10 +119,10 @@ impl Queue {
         inner.held += events.len();
         inner.held_bytes += bytes;
         let requests = std::mem::take(&mut inner.requests);
-        Taken { events, bytes, requests, refused: inner.refused, closed: inner.closed }
+        Taken { events, bytes, requests, not_queued: inner.not_queued, closed: inner.closed }
     }
 
-    /// The worker keeps so much of what it took, and this became of the rest.
+    /// Publishes the worker's status, and how many events and bytes it still holds.
     pub(crate) fn publish(&self, status: Status, events: usize, bytes: usize) {
         let mut inner = self.lock();
         inner.status = Some(status);
@@ -123,46 +130,47 @@ impl Queue {
         inner.held_bytes = bytes;
     }
 
-    /// The status as it was last published, with what waits here and what was not let in. None: the worker ended
-    /// before its time.
+    /// The status that was last published, with the events that wait here and those that were not queued.
+    /// `None` if the worker ended by a panic.
     pub(crate) fn status(&self) -> Option<Status> {
         let inner = self.lock();
-        let (waiting, refused) = ((inner.events.len() + inner.held) as u64, inner.refused);
+        let (waiting, not_queued) = ((inner.events.len() + inner.held) as u64, inner.not_queued);
         let mut status = inner.status.clone()?;
         let counts = &mut status.counts;
-        counts.received += waiting + refused.full + refused.closed;
+        counts.received += waiting + not_queued.full + not_queued.closed;
         counts.pending += waiting;
-        counts.dropped.queue_full += refused.full;
-        counts.dropped.unwritable += refused.closed;
+        counts.dropped.queue_full += not_queued.full;
+        counts.dropped.unwritable += not_queued.closed;
         Some(status)
     }
 
-    /// Whether half of the room is taken.
+    /// Whether the events, or their bytes, take at least half of the limit.
     pub(crate) fn is_half_full(&self) -> bool {
         let inner = self.lock();
         2 * (inner.events.len() + inner.held) >= self.max_events
             || 2 * (inner.bytes + inner.held_bytes) >= self.max_bytes
     }
 
-    /// The worker ends, and there is no status where it does so before its time.
-    pub(crate) fn end(&self, well: bool) {
+    /// Closes the queue when the worker ends, and drops the requests that wait. After a panic of the worker,
+    /// no status is returned any more.
+    pub(crate) fn end(&self, panicked: bool) {
         let mut inner = self.lock();
         inner.closed = true;
         inner.requests.clear();
-        if !well {
+        if panicked {
             inner.status = None;
         }
     }
 
-    fn wake(&self, mut inner: MutexGuard<'_, Inner>) {
-        // Waking costs a system call, even where nobody waits.
+    fn wake(&self, mut inner: MutexGuard<'_, Inner<R>>) {
+        // Waking costs a system call, even if the worker does not wait.
         if std::mem::take(&mut inner.worker_waits) {
             drop(inner);
             self.wake.notify_one();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, Inner<R>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

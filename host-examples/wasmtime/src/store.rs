@@ -1,29 +1,44 @@
-//! A store that a program embeds: one worker thread, and handles to it.
+//! The store that a program embeds: a worker thread, a reader thread, and the handles that reach both.
 
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use std::vec;
 
-use crate::clock;
+use audit_format::time::Timestamp;
+
 use crate::component::Component;
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::options::Options;
 use crate::queue::Queue;
+use crate::reader::Reader;
 use crate::types::{Entry, Event, Filter, JsonlPage, Order, Page, PageRequest, Receipt, Status};
-use crate::worker::Worker;
+use crate::worker::{ReadVia, Request, Worker};
 
-/// How long a status waits for a busy worker: longer than one timeout of the database, by default.
+/// How long [`Handle::status`] waits for a busy worker. By default this is longer than one database timeout.
 const STATUS_WAIT: Duration = Duration::from_secs(3);
 
-/// A store in use: the component, on a thread of its own. It is used through its [`Handle`].
+/// An open store. It runs the component on a worker thread, and is used through its [`Handle`].
 ///
-/// [`AuditStore::close`] hands over what is queued and closes the component; dropping it does the same, but
-/// cannot say how it went.
+/// [`AuditStore::close`] drains the queue, closes the component and reports how that went. Dropping the store
+/// does the same without a report. Both block until the worker has ended.
+///
+/// ```
+/// use audit_host::{AuditStore, Event, Options};
+///
+/// # fn main() -> Result<(), audit_host::Error> {
+/// # let folder = tempfile::tempdir().expect("a folder");
+/// let store = AuditStore::open(Options::new().dir(folder.path()))?;
+/// store.write(Event { tool: "search".into(), ..Event::default() });
+/// let status = store.close()?;
+/// assert_eq!((status.counts.stored, status.counts.dropped.unwritable), (1, 0));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct AuditStore {
     handle: Handle,
@@ -31,54 +46,58 @@ pub struct AuditStore {
 }
 
 impl AuditStore {
-    /// Loads the component, and starts it.
+    /// Loads the component and starts the worker. Blocks until the component runs.
     ///
-    /// A folder that cannot be created is no error here: what is written waits in the queue until it can be
-    /// stored, and [`Handle::status`] says why it is not.
+    /// It is no error if the folder cannot be created. Events then wait in the queue until they can be
+    /// stored, and [`Handle::status`] says why they cannot.
     ///
     /// # Errors
-    /// [`Error::Config`] for an option that is not as it has to be, [`Error::Start`] where the component
-    /// cannot be started.
+    /// [`Error::Config`] for an invalid option; [`Error::Start`] if the component cannot be started.
     pub fn open(options: Options) -> Result<Self, Error> {
         Self::run(None, options)
     }
 
-    /// [`AuditStore::open`] with a component that is loaded already, for a program with several stores.
+    /// Like [`AuditStore::open`], with a component that is already loaded, for programs with several stores.
     ///
     /// # Errors
-    /// As [`AuditStore::open`].
+    /// As for [`AuditStore::open`].
     pub fn open_with(component: &Component, options: Options) -> Result<Self, Error> {
         Self::run(Some(component.clone()), options)
     }
 
     fn run(component: Option<Component>, options: Options) -> Result<Self, Error> {
         let queue = Arc::new(Queue::new(options.queue_events, options.queue_bytes));
-        let handle = Handle { queue: Arc::clone(&queue) };
         let (opened, opening) = mpsc::sync_channel(1);
-        // Started over there, because WASI's file functions must not be called from an asynchronous task.
-        let run = move || match Worker::open(component.as_ref(), &options, queue) {
+        let (worker_queue, worker_options) = (Arc::clone(&queue), options.clone());
+        // The component starts on the worker's thread, because WASI's file functions must not be called from
+        // an asynchronous task and the caller may be one.
+        let run = move || match Worker::open(component.as_ref(), &worker_options, worker_queue) {
             Ok(worker) => {
-                drop(opened.send(Ok(())));
+                drop(opened.send(Ok(worker.component().clone())));
                 worker.run();
             }
             Err(error) => drop(opened.send(Err(error))),
         };
         let worker = thread::Builder::new().name("audit-store".into()).spawn(run).map_err(Error::start)?;
-        opening.recv().unwrap_or_else(|_| Err(Error::Start("its thread ended".into())))?;
+        let component =
+            opening.recv().unwrap_or_else(|_| Err(Error::Start("the worker thread ended".into())))?;
+        let handle = Handle { queue, reader: Arc::new(Reader::new(component, options)) };
         Ok(Self { handle, worker: Some(worker) })
     }
 
-    /// A handle for another part of the program. After [`AuditStore::close`] its writes are counted as
-    /// `unwritable`, and its other calls are [`Error::Closed`].
+    /// A handle for another part of the program.
+    ///
+    /// After [`AuditStore::close`], events passed to [`Handle::write`] are counted as `unwritable`,
+    /// [`Handle::status`] returns the last status, and all other calls fail with [`Error::Closed`].
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
 
-    /// Lets nothing in any more, hands over what is queued, closes the component, and returns the last status.
-    /// What could not be stored until then is lost, and counted as `unwritable`.
+    /// Accepts no more events, drains the queue, closes the component and returns the last status. Blocks
+    /// until all of that is done. Events that cannot be stored are lost, and counted as `unwritable`.
     ///
     /// # Errors
-    /// [`Error::Closed`] if the worker ended before.
+    /// [`Error::Closed`] if the worker had ended before, by a panic.
     pub fn close(mut self) -> Result<Status, Error> {
         self.end();
         self.handle.queue.status().ok_or(Error::Closed)
@@ -86,8 +105,9 @@ impl AuditStore {
 
     fn end(&mut self) {
         self.handle.queue.close();
+        self.handle.reader.end();
         if let Some(worker) = self.worker.take() {
-            // A panic of the worker was printed when it happened, and leaves no status.
+            // A panic of the worker has already been printed. It leaves no status, which `close` reports.
             let _ = worker.join();
         }
     }
@@ -107,13 +127,34 @@ impl Drop for AuditStore {
     }
 }
 
-/// What a program writes to and reads from. A clone is cheap; all clones are the same store.
+/// Writes to a store and reads from it. A clone is cheap, and all clones use the same store.
 ///
-/// [`Handle::write`] never waits. The other calls wait for the worker: they see what was written before them,
-/// and in an asynchronous program they belong into a thread that may block.
+/// [`Handle::write`] never blocks. All other calls block until they are answered, so an asynchronous program
+/// makes them on a thread that may block. They see the events that were written before them. Reads run on a
+/// thread and an instance of the component of their own, and do not hold up writes.
+///
+/// ```
+/// use audit_host::{AuditStore, Event, Filter, Options, Order};
+///
+/// # fn main() -> Result<(), audit_host::Error> {
+/// let store = AuditStore::open(Options::new().backend("memory"))?;
+/// let handle = store.handle();
+/// let tool = std::thread::spawn(move || {
+///     handle.write(Event { tool: "search".into(), ..Event::default() });
+/// });
+/// # tool.join().expect("it does not panic");
+/// store.write_jsonl(r#"{"tool":"fetch","status":"ok","duration_ms":45}"#)?;
+///
+/// let fetched = Filter { tool: Some("fetch".into()), ..Filter::default() };
+/// let entries = store.entries(fetched, Order::NewestFirst).collect::<Result<Vec<_>, _>>()?;
+/// assert_eq!(entries[0].event.duration_ms, 45);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Handle {
-    queue: Arc<Queue>,
+    queue: Arc<Queue<Request>>,
+    reader: Arc<Reader>,
 }
 
 impl fmt::Debug for Handle {
@@ -123,43 +164,51 @@ impl fmt::Debug for Handle {
 }
 
 impl Handle {
-    /// Records one event. It never waits and never fails the caller: what cannot be kept is counted in
-    /// [`Handle::status`] under its reason, and a warning goes to stderr once per reason and minute.
+    /// Records one event. This never blocks and never fails. An event that cannot be kept is counted in
+    /// [`Handle::status`] by its reason, and a warning goes to stderr at most once a minute for each reason.
     ///
     /// An event without a `ts` gets the time of this call.
     pub fn write(&self, event: Event) {
         self.queue.push(stamped(event));
     }
 
-    /// Records all of the events, in their order, or none, and waits until it is known.
+    /// Records all of the events, in their order, or none of them. Blocks until the component has answered.
     ///
     /// # Errors
-    /// [`Error::Invalid`] names the event; after [`Error::Access`] nothing is stored, except as the text says.
-    /// After [`Error::Trap`] some of the events may be stored; the text says how many.
+    /// - [`Error::Invalid`] names the first invalid event by its position.
+    /// - [`Error::Access`]: nothing is stored, unless the text says otherwise.
+    /// - [`Error::Trap`]: some of the events may be stored; the text says how many.
+    /// - [`Error::Unavailable`]: the component's memory or its database takes no events now; they may be
+    ///   written again later.
+    /// - [`Error::Start`]: there is no component, because the last one stopped and no new one can be started.
+    /// - [`Error::Closed`]: the store is closed.
     pub fn write_batch(&self, events: Vec<Event>) -> Result<Receipt, Error> {
         let events = events.into_iter().map(stamped).collect();
         self.ask(|worker| worker.write_batch(events))?
     }
 
-    /// [`Handle::write_batch`] for events as JSON objects, one a line, with the field names of the stored
-    /// lines.
+    /// Like [`Handle::write_batch`], for events as JSON objects, one on each line, with the field names of
+    /// the stored lines. Empty lines are skipped.
     ///
     /// # Errors
-    /// As [`Handle::write_batch`].
+    /// As for [`Handle::write_batch`]. After [`Error::Trap`] it is not known how many events are stored.
     pub fn write_jsonl(&self, lines: impl Into<String>) -> Result<Receipt, Error> {
         let lines = lines.into();
         self.ask(move |worker| worker.write_jsonl(&lines))?
     }
 
-    /// Hands over all that was written before, down to what the component has buffered. Under `auto` the database
-    /// is tried again, and what is in the spool goes into it, as far as it takes it.
+    /// Passes on all events that were written before, including those that the component has buffered. Under
+    /// `auto` the component also tries the database again and drains the spool as far as the database takes
+    /// it. Blocks until that is done.
     ///
     /// # Errors
-    /// Why something still has to wait; nothing is lost by it.
+    /// Says why some events still have to wait. None of them is lost, except after [`Error::Trap`]: events of
+    /// [`Handle::write_jsonl`] that the component had buffered are then counted as `unwritable`.
     pub fn flush(&self) -> Result<(), Error> {
         let mut left = None;
-        // A call for each part, so that events are taken from the queue meanwhile. Where they come faster than the
-        // database takes them, this would never end.
+        // Each call drains a part of the spool, so that the worker can take events from the queue in between.
+        // The loop ends once the spool no longer shrinks: events may arrive faster than the database takes
+        // them.
         while let Some(now) = self.ask(Worker::flush)?? {
             if left.is_some_and(|left| now >= left) {
                 break;
@@ -169,37 +218,65 @@ impl Handle {
         Ok(())
     }
 
-    /// A page of the entries that match.
+    /// Reads a page of the entries that match the filter. Blocks until the page is read.
+    ///
+    /// ```
+    /// use audit_host::{AuditStore, Event, Filter, Options, PageRequest};
+    ///
+    /// # fn main() -> Result<(), audit_host::Error> {
+    /// let store = AuditStore::open(Options::new().backend("memory"))?;
+    /// store.write_batch(vec![Event { tool: "search".into(), ..Event::default() }; 5])?;
+    ///
+    /// let filter = Filter { tool: Some("search".into()), ..Filter::default() };
+    /// let mut request = PageRequest { limit: 2, ..PageRequest::default() };
+    /// let mut sizes = Vec::new();
+    /// loop {
+    ///     let page = store.read(&filter, request.clone())?;
+    ///     sizes.push(page.entries.len());
+    ///     // A page may end before its limit. Nothing is left only if there is no next cursor.
+    ///     request.cursor = page.next;
+    ///     if request.cursor.is_none() {
+    ///         break;
+    ///     }
+    /// }
+    /// assert_eq!(sizes, [2, 2, 1]);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a time or a cursor that is not as it has to be; [`Error::Access`] where the
-    /// folder cannot be read.
+    /// - [`Error::Invalid`]: a time or the cursor is invalid.
+    /// - [`Error::Access`]: the folder cannot be read.
+    /// - [`Error::Unavailable`]: the database does not answer.
+    /// - [`Error::Trap`]: the read needed too much time or memory; narrow the filter or ask for a smaller
+    ///   page.
+    /// - [`Error::Closed`]: the store is closed.
     pub fn read(&self, filter: &Filter, page: PageRequest) -> Result<Page, Error> {
         self.ask_to_read(filter, page, Instance::read)
     }
 
-    /// [`Handle::read`] with the entries as JSON lines in one string.
+    /// Like [`Handle::read`], with the entries as JSON lines in one string.
     ///
     /// # Errors
-    /// As [`Handle::read`].
+    /// As for [`Handle::read`].
     pub fn read_jsonl(&self, filter: &Filter, page: PageRequest) -> Result<JsonlPage, Error> {
         self.ask_to_read(filter, page, Instance::read_jsonl)
     }
 
-    /// All entries that match, a page at a time: each that was stored before the first page is given once,
-    /// while others write.
+    /// Iterates over all entries that match the filter, and reads them a page at a time. Each matching entry
+    /// that was stored before the first page is returned exactly once, also while others write.
     pub fn entries(&self, filter: Filter, order: Order) -> Entries {
         let request = PageRequest { order, limit: Entries::PAGE, cursor: None };
         Entries { handle: self.clone(), filter, request: Some(request), page: Vec::new().into_iter() }
     }
 
-    /// How the store is doing, once what was written before was handed over, or after three seconds. After the store
-    /// was closed: how it ended.
+    /// The state of the store. Blocks until the worker has passed on the events that were written before, but
+    /// for three seconds at most. After the store is closed, this is its last state.
     ///
     /// # Errors
-    /// [`Error::Closed`] where the worker ended without a status.
+    /// [`Error::Closed`] if the worker ended by a panic, and left no status.
     pub fn status(&self) -> Result<Status, Error> {
-        // Closed, or busy for longer: what it last said.
+        // If the worker has ended, or is busy for longer, the status that it last published is returned.
         if let Ok(refreshed) = self.request(Worker::refresh) {
             let _ = refreshed.recv_timeout(STATUS_WAIT);
         }
@@ -207,7 +284,7 @@ impl Handle {
     }
 
     #[cfg(test)]
-    pub(crate) fn queue(&self) -> &Queue {
+    pub(crate) fn queue(&self) -> &Queue<Request> {
         &self.queue
     }
 
@@ -217,11 +294,17 @@ impl Handle {
         page: PageRequest,
         read: fn(&mut Instance, &Filter, &PageRequest) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let (filter, asked) = (filter.clone(), Instant::now());
-        self.ask(move |worker| worker.read(asked, |instance| read(instance, &filter, &page)))?
+        let filter = filter.clone();
+        let read = move |instance: &mut Instance| read(instance, &filter, &page);
+        // The worker first passes on what was written before, so that the reader's instance can see it.
+        let asked = Instant::now();
+        match self.ask(move |worker| worker.prepare_read(asked))?? {
+            ReadVia::Reader => self.reader.ask(read),
+            ReadVia::Worker => self.ask(move |worker| worker.read(read))?,
+        }
     }
 
-    /// Has the worker do something, and waits for the answer.
+    /// Has the worker do something, and blocks until it has answered.
     fn ask<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Worker) -> T + Send + 'static,
@@ -229,7 +312,7 @@ impl Handle {
         self.request(work)?.recv().map_err(|_| Error::Closed)
     }
 
-    /// Has the worker do something; the answer comes when it is done.
+    /// Has the worker do something. The receiver gets the answer.
     fn request<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Worker) -> T + Send + 'static,
@@ -243,12 +326,12 @@ impl Handle {
 
 fn stamped(mut event: Event) -> Event {
     if event.ts.is_empty() {
-        event.ts = clock::now();
+        event.ts = Timestamp::from(SystemTime::now()).to_string();
     }
     event
 }
 
-/// The entries that match a filter; see [`Handle::entries`]. It ends after an error.
+/// Iterates over the entries that match a filter; see [`Handle::entries`]. It ends after the first error.
 #[derive(Debug)]
 pub struct Entries {
     handle: Handle,
@@ -258,7 +341,7 @@ pub struct Entries {
 }
 
 impl Entries {
-    /// Few enough that a page is small beside the component's memory.
+    /// Entries of a page: few enough that a page is small compared with the component's memory.
     const PAGE: u32 = 1000;
 }
 

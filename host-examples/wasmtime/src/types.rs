@@ -1,6 +1,12 @@
-//! The data that crosses the boundary. Records are the WIT's own, so that nothing is copied from one shape
-//! into another.
+//! The data that crosses the boundary between host and component. The records are those that are generated
+//! from the WIT, so that nothing is copied from one type into another.
 
+use std::fmt;
+
+use audit_format::cursor::{self, Key};
+use audit_format::event_fields;
+use audit_format::line::Parsed;
+use audit_format::query;
 use serde::Serialize;
 
 pub use crate::bindings::audit::store::types::{
@@ -10,46 +16,154 @@ pub use crate::bindings::exports::audit::store::control::{Counts, Dropped};
 
 use crate::bindings::exports::audit::store::control::StoreStatus;
 
-/// The state of a store. [`AuditStore`](crate::AuditStore) counts each event that was handed to it once,
-/// wherever it is: in the host's queue (`pending`), in the component, in a component that was replaced since.
+audit_format::event_record!(Event);
+audit_format::filter_record!(Filter);
+
+/// The backend that a store is asked to use, which says where events are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// `memory`: the newest events, in the component's memory. They end with the store.
+    Memory,
+    /// `jsonl`: daily files of JSON lines.
+    Jsonl,
+    /// `postgres`: the database alone.
+    Postgres,
+    /// `auto`: the database while it answers, else a spool on disk that is drained into it later.
+    Auto,
+    /// `null`: events are discarded, because auditing is off.
+    Null,
+}
+
+impl Backend {
+    /// All backends.
+    pub const ALL: [Self; 5] = [Self::Memory, Self::Jsonl, Self::Postgres, Self::Auto, Self::Null];
+
+    /// The name of the backend in the options and in `AUDIT_BACKEND`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Jsonl => "jsonl",
+            Self::Postgres => "postgres",
+            Self::Auto => "auto",
+            Self::Null => "null",
+        }
+    }
+
+    /// The backend with this name. `None` if there is none.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|backend| backend.name() == name)
+    }
+
+    /// Whether the backend needs a database.
+    pub fn needs_database(self) -> bool {
+        matches!(self, Self::Postgres | Self::Auto)
+    }
+}
+
+/// What a store uses at the moment. This differs from the requested [`Backend`] under [`Backend::Auto`], and
+/// where the requested one cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Active {
+    /// The component's memory, which keeps the newest events.
+    Memory,
+    /// Daily files of JSON lines.
+    Jsonl,
+    /// The database.
+    Postgres,
+    /// Under [`Backend::Auto`]: a spool on disk, while the database does not answer.
+    Spool,
+    /// Nothing: events are discarded, because auditing is off.
+    Null,
+}
+
+impl Active {
+    const ALL: [Self; 5] = [Self::Memory, Self::Jsonl, Self::Postgres, Self::Spool, Self::Null];
+
+    /// The name that the status and JSON have.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Jsonl => "jsonl",
+            Self::Postgres => "postgres",
+            Self::Spool => "spool",
+            Self::Null => "null",
+        }
+    }
+}
+
+impl fmt::Display for Active {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The state of a store. An [`AuditStore`](crate::AuditStore) counts each event that was passed to it once,
+/// wherever it is: in the host's queue (as `pending`), in the component, or in a component that was replaced.
+///
+/// ```
+/// use audit_host::{Active, AuditStore, Event, Options, Status};
+///
+/// # fn main() -> Result<(), audit_host::Error> {
+/// let store = AuditStore::open(Options::new().backend("memory"))?;
+/// store.write(Event { tool: "search".into(), ..Event::default() });
+/// store.write(Event { tool: "no\nline breaks".into(), ..Event::default() });
+///
+/// let Status { backend, counts, .. } = store.status()?;
+/// assert_eq!(backend, Active::Memory);
+/// assert_eq!((counts.received, counts.stored, counts.dropped.invalid), (2, 1, 1));
+/// let parts = counts.stored + counts.spooled + counts.pending + counts.rejected;
+/// let dropped = counts.dropped.invalid + counts.dropped.queue_full + counts.dropped.unwritable;
+/// assert_eq!(counts.received, parts + dropped);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Status {
-    /// The backend in use. Under `auto`: `postgres`, or `spool` while the database does not answer.
-    pub backend: String,
-    /// Since when it is in use: RFC 3339 in UTC.
+    /// What the store uses now. Under `auto`: the database, or the spool while the database does not answer.
+    pub backend: Active,
+    /// Since when it uses that: RFC 3339 in UTC.
     pub since: String,
-    /// The backend that was asked for, where another is in use; else the same.
+    /// The name of the backend that was asked for, by the option, else by the variable, else by default. A
+    /// variable may have a name that is unknown; the store then uses `jsonl`.
     pub requested: String,
-    /// The folder of the daily files, or of the spool; empty where the backend has none.
+    /// The folder of the daily files or of the spool. Empty if the backend keeps no files.
     pub jsonl_dir: String,
-    /// `buffered`, `written` or `synced`.
+    /// When an event counts as stored in a file: `buffered`, `written` or `synced`.
     pub durability: String,
-    /// The chain of the instance in use, a UUIDv7.
+    /// The chain of the instance in use: a UUIDv7.
     pub chain: String,
     /// What became of the events. At every moment `received` is the sum of the others.
     pub counts: Counts,
-    /// Under `auto`: how many bytes other instances, that ended or use the same folder, have left in spool files
-    /// and this one has not handed to the database yet.
+    /// Under `auto`: the bytes that this instance has still to drain from spool files of other instances,
+    /// which have ended or use the same folder.
     pub spooled_by_others: u64,
-    /// The last thing that went wrong, with its time.
+    /// The last error: its time as RFC 3339 in UTC, a space, and the text.
     pub last_error: Option<String>,
-    /// What is wrong with the configuration, and what is done instead.
+    /// What is invalid in the configuration, and what is used instead.
     pub warnings: Vec<String>,
-    /// How often the component was replaced by a new instance, because it stopped or its folder was gone.
+    /// How often a new instance has replaced the component, because it stopped or its folder was gone.
     pub restarts: u64,
 }
 
-/// How much is in the spool.
+/// How much there is to drain. Values compare by what the instance in use has, then by what others have left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Spooled {
-    /// Events of the instance in use.
+    /// Events that the instance in use has spooled.
     events: u64,
-    /// Bytes of other instances, whose turn is later.
+    /// Bytes that other instances have spooled. They are drained after the own events.
     bytes_of_others: u64,
 }
 
 impl Status {
+    /// Whether the backend is [`Backend::Auto`] with a database, so that events may go to a spool.
+    pub(crate) fn has_spool(&self) -> bool {
+        let in_use = matches!(self.backend, Active::Postgres | Active::Spool);
+        in_use && Backend::named(&self.requested) == Some(Backend::Auto)
+    }
+
     pub(crate) fn spooled(&self) -> Spooled {
         Spooled { events: self.counts.spooled, bytes_of_others: self.spooled_by_others }
     }
@@ -57,8 +171,10 @@ impl Status {
 
 impl From<StoreStatus> for Status {
     fn from(status: StoreStatus) -> Self {
+        let backend = Active::ALL.into_iter().find(|active| active.name() == status.backend);
         Self {
-            backend: status.backend,
+            // The component is built from the same sources and sends no other name.
+            backend: backend.unwrap_or(Active::Null),
             since: status.since,
             requested: status.requested,
             jsonl_dir: status.jsonl_dir,
@@ -73,79 +189,44 @@ impl From<StoreStatus> for Status {
     }
 }
 
-impl Default for Event {
-    /// An event without a value in any field; the store gives it the current time.
-    fn default() -> Self {
-        Self {
-            ts: String::new(),
-            req_id: String::new(),
-            workspace_id: String::new(),
-            user_id: String::new(),
-            agent_id: String::new(),
-            tool: String::new(),
-            action: String::new(),
-            status: String::new(),
-            duration_ms: 0,
-            in_size: 0,
-            out_size: 0,
-            input_hash: String::new(),
-            graph_run_id: None,
-            graph_node: None,
-            job_id: None,
+macro_rules! implement {
+    ($(($field:ident $name:ident $kind:ident $filtered:ident $older:tt $about:literal))*) => {
+        impl Default for Event {
+            /// An event with no value in any field. The store sets its `ts` to the current time.
+            fn default() -> Self {
+                Self { $($field: Default::default(),)* }
+            }
         }
-    }
+
+        impl Event {
+            /// Roughly how much memory the event takes, in bytes.
+            pub(crate) fn size(&self) -> usize {
+                let values = [$(audit_format::event::Value::from(&self.$field)),*];
+                let texts: usize = values.iter().filter_map(|value| value.text()).map(str::len).sum();
+                size_of::<Self>() + texts
+            }
+        }
+    };
 }
 
-impl Event {
-    /// About how much memory the event takes, in bytes.
-    pub(crate) fn size(&self) -> usize {
-        let texts = [
-            &self.ts,
-            &self.req_id,
-            &self.workspace_id,
-            &self.user_id,
-            &self.agent_id,
-            &self.tool,
-            &self.action,
-            &self.status,
-            &self.input_hash,
-        ];
-        let options = [&self.graph_run_id, &self.graph_node, &self.job_id];
-        let texts: usize = texts.iter().map(|text| text.len()).sum();
-        let options: usize = options.iter().filter_map(|text| text.as_ref()).map(String::len).sum();
-        size_of::<Self>() + texts + options
-    }
-}
+event_fields!([implement]);
 
 impl Default for Filter {
-    /// A filter that every event matches.
+    /// A filter that matches every event.
     fn default() -> Self {
-        Self {
-            from_ts: None,
-            to_ts: None,
-            tool: None,
-            agent_id: None,
-            workspace_id: None,
-            user_id: None,
-            action: None,
-            status: None,
-            req_id: None,
-            graph_run_id: None,
-            graph_node: None,
-            job_id: None,
-        }
+        query::Filter::default().into()
     }
 }
 
 impl Default for PageRequest {
-    /// The first page of the store's default size, oldest first.
+    /// The first page, of up to 50 000 entries, the oldest first.
     fn default() -> Self {
         Self { order: Order::OldestFirst, limit: 0, cursor: None }
     }
 }
 
 impl Default for Dropped {
-    /// None.
+    /// All zero.
     fn default() -> Self {
         Self { invalid: 0, queue_full: 0, unwritable: 0 }
     }
@@ -155,5 +236,44 @@ impl Default for Counts {
     /// All zero.
     fn default() -> Self {
         Self { received: 0, stored: 0, spooled: 0, pending: 0, rejected: 0, dropped: Dropped::default() }
+    }
+}
+
+impl From<Order> for cursor::Order {
+    fn from(order: Order) -> Self {
+        match order {
+            Order::OldestFirst => Self::OldestFirst,
+            Order::NewestFirst => Self::NewestFirst,
+        }
+    }
+}
+
+impl From<&PageRequest> for query::PageRequest {
+    fn from(request: &PageRequest) -> Self {
+        Self { order: request.order.into(), limit: request.limit, cursor: request.cursor.clone() }
+    }
+}
+
+impl From<(Key, Parsed<'_>)> for Entry {
+    /// The entry of a row. A row of another writer has no `seq`, so the entry gets the row's position
+    /// instead.
+    fn from((key, Parsed { event, stamp }): (Key, Parsed<'_>)) -> Self {
+        let event = event.into();
+        match stamp {
+            Some(stamp) => Self {
+                event,
+                id: stamp.id.to_string(),
+                chain: stamp.chain.to_string(),
+                seq: stamp.seq,
+                hash: stamp.hash.into_owned(),
+            },
+            None => Self {
+                event,
+                id: String::new(),
+                chain: String::new(),
+                seq: key.position.offset,
+                hash: String::new(),
+            },
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Where warnings go: the component's, which it writes to its stderr, and the host's own.
+//! Warnings: those that the component writes to its stderr, and the host's own.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,15 +13,15 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-/// How long a reason stays silent after a warning.
-const QUIET: Duration = Duration::from_secs(60);
+/// For how long after a warning further ones with the same reason are suppressed.
+const INTERVAL: Duration = Duration::from_secs(60);
 
-/// The most bytes of an unfinished line that are kept.
+/// The most bytes that are kept of a line without an end.
 const MAX_LINE: usize = 16 * 1024;
 
 type Sink = dyn Fn(&str) + Send + Sync;
 
-/// Takes lines, without their newline. By default it writes them to stderr.
+/// Passes each warning on, as a line without its newline. By default they go to stderr.
 #[derive(Clone)]
 pub(crate) struct Warnings {
     sink: Arc<Sink>,
@@ -30,7 +30,7 @@ pub(crate) struct Warnings {
 
 impl Default for Warnings {
     fn default() -> Self {
-        // A stderr that cannot be written must not stop the audit.
+        // Events are recorded even if stderr cannot be written.
         Self::new(|line| drop(writeln!(std::io::stderr(), "{line}")))
     }
 }
@@ -46,12 +46,17 @@ impl Warnings {
         Self { sink: Arc::new(sink), last: Arc::default() }
     }
 
-    /// Warns once per reason and minute.
+    /// Passes a line on as it is.
+    pub(crate) fn warn_line(&self, line: &str) {
+        (self.sink)(line);
+    }
+
+    /// Warns, at most once a minute for each reason.
     pub(crate) fn warn(&self, reason: &'static str, text: &str) {
         let now = Instant::now();
         {
             let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-            if last.get(reason).is_some_and(|at| now.duration_since(*at) < QUIET) {
+            if last.get(reason).is_some_and(|at| now.duration_since(*at) < INTERVAL) {
                 return;
             }
             last.insert(reason, now);
@@ -71,13 +76,13 @@ impl StdoutStream for Warnings {
         Box::new(Lines { sink: Arc::clone(&self.sink), unfinished: Vec::new() })
     }
 
-    // Only hosts of WASI 0.3 components ask for this one.
+    // Only components of WASI 0.3 use this one.
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
         Box::new(wasmtime_wasi::cli::stderr())
     }
 }
 
-/// The component's stderr, cut into lines.
+/// The component's stderr, split into lines.
 struct Lines {
     sink: Arc<Sink>,
     unfinished: Vec<u8>,
@@ -118,5 +123,13 @@ impl Pollable for Lines {
         Self: 'b,
     {
         Box::pin(std::future::ready(()))
+    }
+}
+
+/// A number of events in words: `1 event was`, `2 events were`.
+pub(crate) fn events_were(count: u64) -> String {
+    match count {
+        1 => "1 event was".into(),
+        count => format!("{count} events were"),
     }
 }

@@ -1,319 +1,167 @@
-//! The thread that owns the instance: it hands over what is queued, answers requests, flushes from time to
-//! time, and ends with a drained queue and a closed component.
+//! The thread that owns the instance. It passes queued events to the component, answers requests and flushes
+//! from time to time. When the queue is closed it drains it, closes the component and ends.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use crate::clock;
+use audit_format::time::Timestamp;
+
 use crate::component::Component;
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::ledger::{Change, Ledger};
 use crate::options::Options;
-use crate::queue::{Queue, Request, Taken};
-use crate::types::{Event, Receipt, Spooled, Status};
-use crate::warnings::Warnings;
+use crate::queue::{Queue, Taken};
+use crate::types::{Active, Status};
+use crate::warnings::{Warnings, events_were};
 use crate::worker::backlog::Backlog;
 
 mod backlog;
 mod deliver;
+mod flush;
 mod recover;
+mod requests;
 #[cfg(test)]
 mod tests;
 
+/// What a caller wants from the worker. The function also sends the answer.
+pub(crate) type Request = Box<dyn FnOnce(&mut Worker) + Send>;
+
 pub(crate) struct Worker {
-    queue: Arc<Queue>,
+    queue: Arc<Queue<Request>>,
     warnings: Warnings,
     instance: Instance,
-    /// The instance's status after its last call.
-    seen: Status,
+    /// The status of the instance after its last call.
+    last_status: Status,
     ledger: Ledger,
     backlog: Backlog,
-    /// Why the backlog was not taken; it waits for the next tick.
+    /// Why the component did not take the backlog, which then waits for the next flush.
     stalled: Option<Error>,
     restarts: u64,
-    /// The host's own last error, with its time.
+    /// The last error that the host itself noted, with its time.
     last_error: Option<String>,
-    tick: Duration,
+    flush_interval: Duration,
     recovery_interval: Duration,
     read_only: bool,
-    /// When the component is to look for spools, and to try a database again that did not answer.
+    /// When the component next drains what is in the spool, and tries a database again that did not answer.
     probe_at: Instant,
-    /// When the database last left a read without an answer, and the error.
+    /// When the database last left a read of this instance without an answer, and the error.
     unanswered: Option<(Instant, Error)>,
-    /// What has to be handed over is not kept back by a database that has just left a read without an answer.
-    passes_over: bool,
-    full: u64,
+    /// How many events the full queue had dropped at the last warning of that.
+    warned_full: u64,
 }
 
-/// How long what goes to the database may hold up all else, where the spool can take the rest.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long inserts into the database may hold up the worker while a spool can take the events instead.
+const INSERT_TIME: Duration = Duration::from_secs(1);
 
-/// A request that took longer lets what was written meanwhile be handed over before the next.
-const BRIEF: Duration = Duration::from_millis(100);
+/// After a request that took longer, the worker passes on queued events before it answers the next request.
+const SHORT_REQUEST: Duration = Duration::from_millis(100);
 
 impl Worker {
     pub(crate) fn open(
         component: Option<&Component>,
         options: &Options,
-        queue: Arc<Queue>,
+        queue: Arc<Queue<Request>>,
     ) -> Result<Self, Error> {
         let mut instance = match component {
             Some(component) => Instance::start(component, options)?,
             None => Instance::open(options)?,
         };
-        let seen = instance.status()?;
+        let last_status = instance.status()?;
         Ok(Self {
             queue,
             warnings: options.warnings.clone(),
             instance,
-            seen,
+            last_status,
             ledger: Ledger::default(),
             backlog: Backlog::default(),
             stalled: None,
             restarts: 0,
             last_error: None,
-            tick: options.tick(),
+            flush_interval: options.flush_interval_or_default(),
             recovery_interval: options.recovery_interval_or_default(),
             read_only: options.read_only,
             probe_at: Instant::now(),
             unanswered: None,
-            passes_over: false,
-            full: 0,
+            warned_full: 0,
         })
     }
 
-    /// Works until the queue is closed.
+    /// Works until the queue is closed and drained.
     pub(crate) fn run(mut self) {
-        let _end = End(Arc::clone(&self.queue));
+        let _end = EndQueue(Arc::clone(&self.queue));
         self.publish();
-        let mut next_tick = Instant::now() + self.tick;
-        let mut asked = VecDeque::new();
+        let mut next_flush = Instant::now() + self.flush_interval;
+        let mut requests = VecDeque::new();
         loop {
-            let wait_until = if asked.is_empty() { self.due(next_tick) } else { Instant::now() };
-            let Taken { events, bytes, requests, refused, closed } = self.queue.take(wait_until);
+            let wait_until = if requests.is_empty() { self.chores_at(next_flush) } else { Instant::now() };
+            let Taken { events, bytes, requests: new_requests, not_queued, closed } =
+                self.queue.take(wait_until);
             self.backlog.append(events, bytes);
-            asked.extend(requests);
-            if refused.full > self.full {
-                self.full = refused.full;
-                let text = format!("the queue is full; {} events were not recorded so far", refused.full);
-                self.warnings.warn("queue-full", &text);
+            requests.extend(new_requests);
+            if not_queued.full > self.warned_full {
+                self.warned_full = not_queued.full;
+                let dropped = events_were(not_queued.full);
+                self.warnings.warn("queue-full", &format!("the queue is full; {dropped} dropped so far"));
             }
-            if Instant::now() >= self.due(next_tick) {
+            if Instant::now() >= self.chores_at(next_flush) {
                 self.stalled = None;
                 self.deliver();
-                let more = self.chores();
+                let more_to_drain = self.do_chores();
                 self.publish();
-                // What a full queue had kept out fits now.
+                // The flush may have emptied the component's own queue, for which the backlog had to wait.
                 self.stalled = None;
-                next_tick = Instant::now() + if more { Duration::ZERO } else { self.tick };
+                next_flush =
+                    Instant::now() + if more_to_drain { Duration::ZERO } else { self.flush_interval };
             }
             self.deliver();
-            self.answer(&mut asked);
-            if closed && asked.is_empty() {
+            self.answer(&mut requests);
+            if closed && requests.is_empty() {
                 break;
             }
         }
         self.finish();
     }
 
-    /// Does what was asked for, until something took long.
-    fn answer(&mut self, asked: &mut VecDeque<Request>) {
-        while let Some(request) = asked.pop_front() {
+    /// Answers requests until one of them takes long.
+    fn answer(&mut self, requests: &mut VecDeque<Request>) {
+        while let Some(request) = requests.pop_front() {
             let began = Instant::now();
             request(self);
             self.publish();
-            if began.elapsed() > BRIEF {
+            if began.elapsed() > SHORT_REQUEST {
                 break;
             }
         }
     }
 
-    /// Where the spool can take what the database does not, the component is not to wait for that any longer than
-    /// until `at`: at once where the queue fills up or the database has just not answered.
-    fn hurry(&mut self, at: Instant) {
-        let now = self.passes_over || self.queue.is_half_full();
-        let at = if now { Instant::now() } else { at };
-        self.instance.hurry(self.spools().then_some(at));
+    /// The component that the worker runs.
+    pub(crate) fn component(&self) -> &Component {
+        self.instance.component()
     }
 
-    pub(crate) fn write_batch(&mut self, mut events: Vec<Event>) -> Result<Receipt, Error> {
-        let count = events.len();
-        if let Err(error) = self.ensure_started() {
-            self.ledger.refused(count as u64);
-            return Err(error);
-        }
-        match self.written(|instance| instance.write_batch(&events)) {
-            Ok((answer, change)) => {
-                events.truncate(usize::try_from(change.taken).unwrap_or(usize::MAX));
-                self.ledger.accepted(change.taken, Some(events));
-                answer
-            }
-            Err(reason) => {
-                self.recover(&reason, &mut events);
-                self.ledger.refused(events.len() as u64);
-                let stored = count - events.len();
-                Err(Error::Trap(format!("{reason}; of {count} events {stored} are stored")))
-            }
-        }
-    }
-
-    pub(crate) fn write_jsonl(&mut self, lines: &str) -> Result<Receipt, Error> {
-        let count = || lines.lines().filter(|line| !line.trim().is_empty()).count() as u64;
-        if let Err(error) = self.ensure_started() {
-            self.ledger.refused(count());
-            return Err(error);
-        }
-        match self.written(|instance| instance.write_jsonl(lines)) {
-            Ok((answer, change)) => {
-                self.ledger.accepted(change.taken, None);
-                answer
-            }
-            Err(reason) => {
-                self.recover(&reason, &mut Vec::new());
-                self.ledger.refused(count());
-                Err(Error::Trap(format!("{reason}; some of the events may be stored")))
-            }
-        }
-    }
-
-    /// Calls the instance to write, once more where its folder has moved. An error is why it stopped.
-    fn written(
-        &mut self,
-        write: impl Fn(&mut Instance) -> Result<Receipt, Error>,
-    ) -> Result<(Result<Receipt, Error>, Change), String> {
-        self.hurry(Instant::now() + PATIENCE);
-        match self.counted(&write)? {
-            (Err(Error::Access(_)), Change { taken: 0, rejected }) if self.follow_folder(rejected) => {
-                self.hurry(Instant::now() + PATIENCE);
-                self.counted(write)
-            }
-            outcome => Ok(outcome),
-        }
-    }
-
-    /// Reads, for somebody who asked for it then.
-    pub(crate) fn read<T>(
-        &mut self,
-        asked: Instant,
-        read: impl Fn(&mut Instance) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        if let Some((at, error)) = &self.unanswered
-            && asked < *at
-        {
-            // Those who ask at the same time wait for one timeout, not each for another.
-            return Err(error.clone());
-        }
-        self.ensure_started()?;
-        let answer = match read(&mut self.instance) {
-            Err(Error::Access(_)) if self.follow_folder(0) => read(&mut self.instance),
-            answer => answer,
-        };
-        match &answer {
-            Err(Error::Trap(reason)) => self.recover(reason, &mut Vec::new()),
-            Err(error @ Error::Unavailable(_)) => {
-                self.unanswered = Some((Instant::now(), error.clone()));
-                self.passes_over = true;
-            }
-            _ => {}
-        }
-        answer
-    }
-
-    /// Hands everything over, and drains a part of the spool; what is left of it, if it becomes smaller.
-    pub(crate) fn flush(&mut self) -> Result<Option<Spooled>, Error> {
-        self.deliver_all()?;
-        self.flush_instance()
-    }
-
-    /// Hands the backlog over, also where the component's own queue was full: a flush empties that.
-    fn deliver_all(&mut self) -> Result<(), Error> {
-        self.stalled = None;
-        self.deliver();
-        if let Some(Error::Unavailable(_)) = self.stalled {
-            // Why it was not emptied is why the backlog has to wait.
-            let _ = self.flush_instance();
-            self.stalled = None;
-            self.deliver();
-        }
-        self.stalled.clone().map_or(Ok(()), Err)
-    }
-
-    /// Flushes the component, which drains a part of the spool; what is left of it, if it becomes smaller.
-    fn flush_instance(&mut self) -> Result<Option<Spooled>, Error> {
-        let before = self.seen.spooled();
-        let mut flushed = self.counted(Instance::flush);
-        if let Ok((Err(Error::Access(_)), _)) = flushed
-            && self.follow_folder(0)
-        {
-            // With what the instance before had in memory.
-            self.stalled = None;
-            self.deliver();
-            flushed = self.counted(Instance::flush);
-        }
-        match flushed {
-            Ok((answer, _)) => answer.map(|()| self.drains(before)),
-            Err(reason) => {
-                self.recover(&reason, &mut Vec::new());
-                Err(Error::Trap(reason))
-            }
-        }
-    }
-
-    /// What has to be done from time to time: flushes what waits in the component, and has it try the database
-    /// again that did not answer. True: there is more to drain, now.
-    fn chores(&mut self) -> bool {
-        let spools = self.spools();
-        let probes = spools && Instant::now() >= self.probe_at;
-        if self.seen.counts.pending == 0 && !probes {
-            return false;
-        }
-        // What it cannot hand on stays pending, and shows in the status.
-        let left = self.flush_instance();
-        let more = spools && matches!(left, Ok(Some(_)));
-        if !more {
-            self.probe_at = Instant::now() + self.recovery_interval;
-        }
-        more
-    }
-
-    /// When there are chores next.
-    fn due(&self, next_tick: Instant) -> Instant {
-        if self.spools() { next_tick.min(self.probe_at) } else { next_tick }
-    }
-
-    fn spools(&self) -> bool {
-        !self.read_only && self.seen.requested == "auto" && self.seen.backend != "jsonl"
-    }
-
-    /// What is left of the spool, if it becomes smaller.
-    fn drains(&self, before: Spooled) -> Option<Spooled> {
-        let now = self.seen.spooled();
-        (now != Spooled::default() && now < before).then_some(now)
-    }
-
-    /// Asks the instance for its status.
+    /// Gets the status of the instance, and publishes it.
     pub(crate) fn refresh(&mut self) {
-        if let Err(reason) = self.counted(|_| Ok(())) {
+        if let Err(reason) = self.call(|_| Ok(())) {
             self.recover(&reason, &mut Vec::new());
         }
         self.publish();
     }
 
-    /// Shows the instance's status with the counts of the whole store.
+    /// Publishes the status of the instance with the counts of the whole store.
     fn publish(&self) {
-        let mut status = self.seen.clone();
+        let mut status = self.last_status.clone();
         status.counts = self.ledger.counts();
         status.restarts = self.restarts;
-        // Both begin with their time.
+        // Both texts begin with their time in the same format, so that the greater one is the later one.
         status.last_error = status.last_error.max(self.last_error.clone());
         self.queue.publish(status, self.backlog.len(), self.backlog.bytes());
     }
 
-    /// Calls the instance and takes over its counts. An error is why it stopped.
-    fn counted<T>(
+    /// Calls the instance, and takes over its counts. The outer error says why the instance stopped.
+    fn call<T>(
         &mut self,
         call: impl FnOnce(&mut Instance) -> Result<T, Error>,
     ) -> Result<(Result<T, Error>, Change), String> {
@@ -324,12 +172,13 @@ impl Worker {
         match self.instance.status() {
             Ok(status) => {
                 let change = self.ledger.observe(&status);
-                if status.backend == "spool" && self.seen.backend != "spool" {
-                    // One that was only too slow is not waited for.
-                    let wait = if self.instance.hurried() { Duration::ZERO } else { self.recovery_interval };
+                if status.backend == Active::Spool && self.last_status.backend != Active::Spool {
+                    // A database that was only too slow for the deadline is tried again at once.
+                    let slow = self.instance.missed_insert_deadline();
+                    let wait = if slow { Duration::ZERO } else { self.recovery_interval };
                     self.probe_at = Instant::now() + wait;
                 }
-                self.seen = status;
+                self.last_status = status;
                 Ok((answer, change))
             }
             Err(error) => Err(match error {
@@ -341,47 +190,57 @@ impl Worker {
 
     /// Drains the queue and closes the component.
     fn finish(&mut self) {
-        // Twice, because a component that stops here leaves events to hand over to the next.
+        // A second round passes the events of a component that stops here to the one that replaces it.
         for _ in 0..2 {
-            // Why not all of it was taken is kept.
+            // If the backlog is not taken, `stalled` keeps the reason.
             let _ = self.deliver_all();
-            let (backend, since) = (self.seen.backend.clone(), self.seen.since.clone());
-            match self.counted(Instance::close) {
+            let (backend, since) = (self.last_status.backend, self.last_status.since.clone());
+            match self.call(Instance::close) {
                 Ok((Ok(()), _)) => {
-                    // A closed component has none in use.
-                    (self.seen.backend, self.seen.since) = (backend, since);
+                    // A closed component reports no backend. The last status shows the one that was in use.
+                    (self.last_status.backend, self.last_status.since) = (backend, since);
                     break;
                 }
                 Ok((Err(error), _)) => {
-                    self.note(&format!("the store was not closed well: {error}"));
+                    self.note(&format!("the store could not be closed: {error}"));
                     break;
                 }
                 Err(reason) => self.recover(&reason, &mut Vec::new()),
             }
         }
-        let (again, _) = if self.seen.counts.pending > 0 { self.ledger.fold() } else { Default::default() };
-        let lost = (self.backlog.len() + again.len()) as u64;
+        let pending = self.last_status.counts.pending > 0;
+        let (unwritten, _) = if pending { self.ledger.carry_over() } else { Default::default() };
+        let lost = (self.backlog.len() + unwritten.len()) as u64;
         if lost > 0 {
             let why = self.stalled.take().map(|error| format!(": {error}")).unwrap_or_default();
-            self.note(&format!("{lost} events were not recorded when the store was closed{why}"));
+            self.note(&format!("{} not recorded when the store was closed{why}", events_were(lost)));
             self.ledger.lost(lost);
             self.backlog = Backlog::default();
         }
         self.publish();
     }
 
-    /// Keeps an error for the status, and warns.
+    /// Notes an error for the status, and warns.
     fn note(&mut self, text: &str) {
-        self.last_error = Some(format!("{} {text}", clock::now()));
+        self.last_error = Some(format!("{} {text}", Timestamp::from(SystemTime::now())));
         self.warnings.warn("host", text);
     }
 }
 
-/// Ends the queue with the worker, also where it panics: nobody waits for an answer then.
-struct End(Arc<Queue>);
+/// The instance that can read all that was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReadVia {
+    /// The reader's instance.
+    Reader,
+    /// The worker's instance, because some of the events are in its memory alone.
+    Worker,
+}
 
-impl Drop for End {
+/// Ends the queue with the worker, also if it panics, so that nobody waits for an answer.
+struct EndQueue(Arc<Queue<Request>>);
+
+impl Drop for EndQueue {
     fn drop(&mut self) {
-        self.0.end(!thread::panicking());
+        self.0.end(thread::panicking());
     }
 }

@@ -1,185 +1,191 @@
-//! From the spool into the database, and what a read sees of the spool.
+//! Draining: lines of the spool are inserted into the database, and drained files are removed.
 
-use super::spool::{FileOf, Other, Spool, TAKEN_MICROS};
-use crate::backends::database::{self, Refusal};
-use crate::backends::scan::{Zones, scan_file};
-use crate::backends::{Notice, SpoolFile};
+use super::spool::{FileOf, OtherFile, Spool, TAKEOVER_MICROS};
+use crate::accounting::events;
+use crate::backend::{Notice, SpoolFile};
+use crate::backends::rows::{self, Refusal};
 use crate::error::Error;
-use crate::host::{File, FileError, Folder, Host, SinkError};
-use crate::line::MAX_LEN;
-use crate::names;
-use crate::page::Collector;
-use crate::query::Query;
-use crate::time::Timestamp;
+use crate::host::{DatabaseError, File, FileError, Folder, Host};
 use crate::warnings::Topic;
-use alloc::collections::BinaryHeap;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use audit_format::line::MAX_LEN;
+use audit_format::names;
+use audit_format::query::Query;
+use audit_format::time::Timestamp;
 use memchr::{memchr, memrchr};
 
-/// How much of a file is read at once.
-const PART: usize = if cfg!(test) { 1_000 } else { 256 << 10 };
-
-/// How often the folder is listed again because a file was taken over in the middle of a read.
-const TRIES: u32 = 5;
+/// How much of a file is read at once, in bytes.
+const READ_BYTES: usize = if cfg!(test) { 1_000 } else { 256 << 10 };
 
 /// How much a call may drain.
 #[derive(Clone, Copy)]
 pub struct Budget {
-    /// How many lines, at least about.
+    /// How many lines. The last batch may exceed this.
     pub lines: usize,
     /// Until when.
     pub until: Timestamp,
-    /// Whether something was drained: one batch always is, however long it took to find it.
-    pub begun: bool,
+    /// Whether a batch was drained. Each call drains one, however long it took to find it.
+    pub started: bool,
 }
 
 /// How far a file was drained.
 enum Drained {
     /// To its end.
     Whole,
-    /// As far as the budget went.
+    /// As far as the budget allowed.
     Part,
-    /// It is not there any more: another instance has taken it over, or removed it.
+    /// Not at all: another instance has taken it over, or it was removed.
     Gone,
 }
 
 impl<H: Host> Spool<H> {
-    /// Drains this instance's files, in their order; false: there is more. An error is why there is more.
+    /// Drains the files of this instance, in their order. False: the budget is used up, and more is left.
     pub fn drain(&mut self, mut budget: Budget) -> Result<bool, Error> {
         while let Some(mut own) = self.own.pop_front() {
             let name = names::spool(self.chain, own.number);
-            match self.drain_file(&name, &mut own, true, &mut budget) {
+            let drained = self.drain_file(&name, &mut own, true, &mut budget);
+            let finished = match drained {
                 Ok(Drained::Whole) => {
                     self.close(own.number);
-                    // A file that stays is drained, without effect, and removed by a later instance.
-                    if let Err(error) = self.folder.remove(&name)
-                        && error != FileError::NotFound
-                    {
-                        let text = self.access("remove a drained file of the spool", &error).to_string();
-                        self.notices.push(Notice { topic: Topic::Read, text, lost: 0 });
-                    }
+                    self.remove_drained(&name);
+                    Ok(true)
                 }
                 Ok(Drained::Gone) => {
                     self.close(own.number);
-                    match self.stored_of(&own) {
-                        // Another instance has taken it over.
-                        Ok(stored) if stored == own.lines => {}
-                        Ok(stored) => {
-                            let (path, lost) = (self.folder.path(), own.lines - stored);
-                            let text = format!("{path}/{name} is gone, and {lost} events with it");
-                            self.notices.push(Notice { topic: Refusal::TOPIC, text, lost });
-                        }
-                        Err(error) => {
-                            self.own.push_front(own);
-                            return Err(error.into());
-                        }
-                    }
+                    self.count_lost(&name, &own).map(|()| true)
                 }
-                Ok(Drained::Part) => {
-                    self.own.push_front(own);
-                    return Ok(false);
-                }
-                Err(error) => {
-                    self.own.push_front(own);
-                    return Err(error);
-                }
+                Ok(Drained::Part) => Ok(false),
+                Err(error) => Err(error),
+            };
+            if !matches!(finished, Ok(true)) {
+                self.own.push_front(own);
+                return finished;
             }
         }
         Ok(true)
     }
 
-    /// How many of the lines that still count the database has.
-    fn stored_of(&self, own: &SpoolFile) -> Result<u64, SinkError> {
+    /// Removes a drained file. If that fails, a later instance drains it again, without effect, and removes
+    /// it.
+    fn remove_drained(&mut self, name: &str) {
+        if let Err(error) = self.folder.remove(name)
+            && error != FileError::NotFound
+        {
+            let text = self.access("remove a drained file of the spool", &error).to_string();
+            self.notices.push(Notice { topic: Topic::Read, text, lost: 0 });
+        }
+    }
+
+    /// Counts the lines of a file that is gone as lost, unless the database has them: then another instance
+    /// has taken the file over.
+    fn count_lost(&mut self, name: &str, own: &SpoolFile) -> Result<(), Error> {
+        let lost = own.counted - self.count_stored(own)?;
+        if lost > 0 {
+            let (path, gone) = (self.folder.path(), events(lost as usize));
+            let text = format!("{path}/{name} is gone, and {gone} with it");
+            self.notices.push(Notice { topic: Refusal::TOPIC, text, lost });
+        }
+        Ok(())
+    }
+
+    /// How many of the counted lines of a file the database has.
+    fn count_stored(&self, own: &SpoolFile) -> Result<u64, DatabaseError> {
         let mut stored = 0;
-        if own.lines == 0 {
+        if own.counted == 0 {
             return Ok(stored);
         }
-        let seqs = own.last_seq + 1 - own.lines..=own.last_seq;
+        let seqs = own.last_seq + 1 - own.counted..=own.last_seq;
         let mut query = Query::between(own.span.0, own.span.1);
         loop {
             let page = self.host.select(&query)?;
             let stamps = page.rows.iter().filter_map(|row| row.entry.stamp.as_ref());
             let found = stamps.filter(|stamp| stamp.chain == self.chain && seqs.contains(&stamp.seq));
             stored += found.count() as u64;
-            query.after = database::key_of(page.next, query.order)?;
-            if query.after.is_none() || stored >= own.lines {
-                return Ok(stored.min(own.lines));
+            query.after = rows::key_of(page.next, query.order)?;
+            if query.after.is_none() || stored >= own.counted {
+                return Ok(stored.min(own.counted));
             }
         }
     }
 
-    /// Drains the files of other instances, and takes over those that are old.
+    /// Drains the files of other instances, and takes over those that nobody has written to for a while.
     pub fn drain_others(&mut self, mut budget: Budget) -> Result<(), Error> {
-        self.look()?;
-        let mut later = Vec::new();
-        let mut stuck = None;
+        self.list_others()?;
+        let mut remaining = Vec::new();
+        // The chain of a file that could not be drained: its later files must wait.
+        let mut blocked = None;
         let mut others = core::mem::take(&mut self.others).into_iter();
         let mut result = Ok(());
         for other in others.by_ref() {
-            let Other { chain, number, offset, .. } = other;
-            if stuck == Some(chain) {
-                later.push(other);
+            let OtherFile { chain, number, offset, .. } = other;
+            if blocked == Some(chain) {
+                remaining.push(other);
                 continue;
             }
             let name = names::spool(chain, number);
             let mut file = SpoolFile::new(number, offset);
-            match self.drain_file(&name, &mut file, false, &mut budget) {
-                Ok(Drained::Gone) => continue,
+            let drained = self.drain_file(&name, &mut file, false, &mut budget);
+            let rest = OtherFile { offset: file.offset, ..other };
+            match drained {
+                Ok(Drained::Gone) => {}
                 Ok(Drained::Whole) => match self.take_over(&name, file.offset) {
                     Ok(true) => {}
-                    Ok(false) => later.push(Other { offset: file.offset, size: file.offset, ..other }),
+                    Ok(false) => remaining.push(OtherFile { size: file.offset, ..rest }),
                     Err(error) => result = Err(error),
                 },
                 Ok(Drained::Part) => {
-                    later.push(Other { offset: file.offset, ..other });
+                    remaining.push(rest);
                     break;
                 }
                 Err(error) => {
-                    later.push(Other { offset: file.offset, ..other });
-                    let goes_on = matches!(error, Error::Access(_));
+                    remaining.push(rest);
+                    let is_file_error = matches!(error, Error::Access(_));
                     result = Err(error);
-                    stuck = Some(chain);
-                    // A file that cannot be read holds up no other chain; a database that does not answer does.
-                    if !goes_on {
+                    // A file that cannot be read only holds up its chain. A database that fails holds up all.
+                    if !is_file_error {
                         break;
                     }
+                    blocked = Some(chain);
                 }
             }
         }
-        later.extend(others);
-        self.others = later;
+        remaining.extend(others);
+        self.others = remaining;
         let drained = self.drain(budget);
         result.and(drained.map(drop))
     }
 
-    /// Makes another's file, which is drained up to `offset`, one of this instance's; false: it is too young.
+    /// Renames another instance's file, of which the database has `offset` bytes, to one of this instance.
+    /// False: its last append is too recent.
     fn take_over(&mut self, from: &str, offset: u64) -> Result<bool, Error> {
         let modified = self.folder.open(from).ok().and_then(|file| file.modified());
-        // Where the clock was set back, it was written to in the future.
+        // If the clock was set back, the last append is in the future.
         let age = modified.map_or(0, |modified| self.host.now().micros().abs_diff(modified.micros()));
-        if age < TAKEN_MICROS {
+        if age < TAKEOVER_MICROS {
             return Ok(false);
         }
-        let number = self.next;
-        self.next += 1;
+        let number = self.next_number;
+        self.next_number += 1;
         match self.folder.rename(from, &names::spool(self.chain, number)) {
             Ok(()) => {
                 self.own.push_back(SpoolFile::new(number, offset));
                 Ok(true)
             }
+            // Another instance was faster.
             Err(FileError::NotFound) => Ok(true),
             Err(error) => Err(self.access("take over the spool of another instance", &error)),
         }
     }
 
-    /// Inserts the lines of a file from its offset on, which goes with what the database has acknowledged.
-    /// `to_end`: a last line without its newline counts too, as nobody will finish it.
+    /// Inserts the lines of a file from its offset on, and moves the offset past each batch that the database
+    /// has acknowledged. With `to_end`, a last line without a newline is inserted too, because nobody will
+    /// complete it.
     fn drain_file(
         &mut self,
         name: &str,
-        own: &mut SpoolFile,
+        progress: &mut SpoolFile,
         to_end: bool,
         budget: &mut Budget,
     ) -> Result<Drained, Error> {
@@ -189,14 +195,14 @@ impl<H: Host> Spool<H> {
             Err(error) => return Err(self.access(&format!("read {name}"), &error)),
         };
         loop {
-            let part = read_part::<H>(&file, own.offset, to_end);
+            let part = read_part::<H>(&file, progress.offset, to_end);
             let part = part.map_err(|error| self.access(&format!("read {name}"), &error))?;
             if part.is_empty() {
                 return Ok(Drained::Whole);
             }
             let mut rest = &part[..];
             while !rest.is_empty() {
-                if budget.begun && (budget.lines == 0 || self.host.now() >= budget.until) {
+                if budget.started && (budget.lines == 0 || self.host.now() >= budget.until) {
                     return Ok(Drained::Part);
                 }
                 let mut lines = Vec::new();
@@ -206,121 +212,48 @@ impl<H: Host> Spool<H> {
                     lines.push(line);
                     rest = after;
                 }
-                budget.begun = true;
-                for refusal in database::insert(&*self.host, &lines)? {
-                    let mut notice = self.set_aside(&refusal);
-                    // What is drained again was counted then, and what a failed append left behind will be.
-                    let mut counted = lines.iter().take(own.lines as usize);
-                    if !counted.any(|line| core::ptr::eq(*line, refusal.line)) {
-                        notice.lost = 0;
-                    }
-                    self.notices.push(notice);
-                }
-                own.offset += lines.iter().map(|line| line.len() as u64).sum::<u64>();
-                own.lines = own.lines.saturating_sub(lines.len() as u64);
+                budget.started = true;
+                self.insert_lines(&lines, progress)?;
                 budget.lines = budget.lines.saturating_sub(lines.len());
             }
         }
     }
 
-    /// Keeps a line that the database refuses in `refused_<chain>.jsonl`.
-    pub fn set_aside(&mut self, refusal: &Refusal<'_>) -> Notice {
-        let name = format!("refused_{}.jsonl", self.chain);
-        let mut line = refusal.line.trim_ascii_end().to_vec();
-        line.push(b'\n');
-        let kept = self.folder.append(&name).and_then(|mut file| {
-            let size = file.size()?;
-            if size > 0 && file.read(size - 1, 1)? != b"\n" {
-                file.append(b"\n")?;
+    /// Inserts the next lines of a file, and sets those aside that the database refuses.
+    fn insert_lines(&mut self, lines: &[&[u8]], progress: &mut SpoolFile) -> Result<(), Error> {
+        for refusal in rows::insert(&*self.host, lines)? {
+            let mut notice = self.set_aside(&refusal);
+            // Only counted lines are lost. The others were counted when the file was drained before, or will
+            // be where they are appended again after a failed append.
+            let mut counted = lines.iter().take(progress.counted as usize);
+            if !counted.any(|line| core::ptr::eq(*line, refusal.line)) {
+                notice.lost = 0;
             }
-            line.chunks(MAX_LEN).try_for_each(|piece| file.append(piece))
-        });
-        let path = self.folder.path();
-        let reason = &refusal.reason;
-        let what = match refusal.chain {
-            Some(_) => "the database refuses an event",
-            None => "a line of the spool is no event",
-        };
-        let text = match kept {
-            Ok(()) => format!("{what}; it is kept in {path}/{name}: {reason}"),
-            Err(error) => {
-                format!("{what}; it is lost, as {path}/{name} cannot be written ({error}): {reason}")
-            }
-        };
-        Notice { topic: Refusal::TOPIC, text, lost: u64::from(refusal.chain == Some(self.chain)) }
-    }
-
-    /// Looks for files of other instances.
-    pub(super) fn look(&mut self) -> Result<(), Error> {
-        let names = self.folder.list().map_err(|error| self.access("list the spool", &error))?;
-        let mut others = BinaryHeap::new();
-        for (file, is_file) in names {
-            let Some((chain, number)) = names::spool_of(&file).filter(|_| is_file) else { continue };
-            if chain == self.chain && self.own.iter().any(|own| own.number == number) {
-                continue;
-            }
-            let size = match self.folder.open(&file).and_then(|file| file.size()) {
-                Ok(size) => size,
-                Err(FileError::NotFound) => continue,
-                // Draining it tells why.
-                Err(_) => 0,
-            };
-            let known = self.others.iter().find(|other| other.chain == chain && other.number == number);
-            others.push(Other { chain, number, offset: known.map_or(0, |known| known.offset), size });
+            self.notices.push(notice);
         }
-        // A heap, because pages are sorted by one too: another kind of sort would be a fiftieth of the component.
-        self.others = others.into_sorted_vec();
-        Ok(())
-    }
-
-    /// Offers a page every line in the spool, of whatever instance.
-    pub fn scan(&mut self, page: &mut Collector<'_>) -> Result<(), Error> {
-        let skipped = page.skipped();
-        for _ in 0..TRIES {
-            page.skipped_before(skipped);
-            let names = self.folder.list().map_err(|error| self.access("list the spool", &error))?;
-            let mut gone = false;
-            for (name, _) in
-                names.iter().filter(|(name, is_file)| *is_file && names::spool_of(name).is_some())
-            {
-                let (mut zones, before) = (Zones::new(Timestamp::MIN.day()), page.skipped());
-                let scanned = self.folder.open(name).and_then(|file| scan_file(&file, &mut zones, page));
-                match scanned {
-                    // Lines are counted with the first page.
-                    Ok(()) if page.goes_on() => page.skipped_before(before),
-                    Ok(()) => {}
-                    // It has another name now, or is in the database.
-                    Err(FileError::NotFound) => gone = true,
-                    Err(error) => {
-                        page.unreadable(format!("cannot read {}/{name}: {error}", self.folder.path()));
-                    }
-                }
-            }
-            if !gone {
-                break;
-            }
-        }
+        progress.offset += lines.iter().map(|line| line.len() as u64).sum::<u64>();
+        progress.counted = progress.counted.saturating_sub(lines.len() as u64);
         Ok(())
     }
 }
 
-/// Whole lines from `offset` on, and with `to_end` the last one too where it has no newline; empty: there are none.
-/// What is far too long for a line comes in parts.
+/// Complete lines from `offset` on, and with `to_end` also a last line without a newline; empty: there are
+/// none. What is much longer than a line comes in several parts.
 fn read_part<H: Host>(file: &FileOf<H>, offset: u64, to_end: bool) -> Result<Vec<u8>, FileError> {
     let mut part = Vec::new();
     loop {
-        let read = file.read(offset + part.len() as u64, PART)?;
-        let ends = read.is_empty();
+        let read = file.read(offset + part.len() as u64, READ_BYTES)?;
+        let is_end = read.is_empty();
         part.extend_from_slice(&read);
-        let whole = memrchr(b'\n', &part).map_or(0, |newline| newline + 1);
-        if ends && to_end {
+        let complete = memrchr(b'\n', &part).map_or(0, |newline| newline + 1);
+        if is_end && to_end {
             return Ok(part);
         }
-        if part.len() >= PART.max(2 * MAX_LEN) && whole == 0 {
+        if part.len() >= READ_BYTES.max(2 * MAX_LEN) && complete == 0 {
             return Ok(part);
         }
-        if ends || (whole > 0 && part.len() >= PART) {
-            part.truncate(whole);
+        if is_end || (complete > 0 && part.len() >= READ_BYTES) {
+            part.truncate(complete);
             return Ok(part);
         }
     }

@@ -1,30 +1,34 @@
-//! The host's database while it answers, else a spool on disk. What is in the spool goes into the database before
-//! anything newer, so that the rows of a chain are inserted in the order of their `seq`.
+//! The host's database while it answers, else a spool on disk. Spooled events are inserted before newer ones,
+//! so that the rows of a chain are inserted in the order of their `seq`.
 
 mod drain;
+mod refused;
+mod scan;
 mod spool;
 
-use super::database::{self, Refusal};
-use super::{Backend, Batch, Left, Notice, Reason, Refused, State};
+use super::rows::{self, Refusal};
+use crate::accounting::{DropReason, events};
+use crate::backend::{Backend, Holdings, Leftover, Notice, Rejected};
+use crate::batch::Batch;
 use crate::error::Error;
 use crate::host::Host;
-use crate::page::Page;
-use crate::query::Query;
 use crate::settings::Settings;
-use crate::time::Timestamp;
+use crate::sink::{End, Sink};
 use crate::warnings::Topic;
 use alloc::format;
 use alloc::rc::Rc;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use audit_format::query::Query;
+use audit_format::time::Timestamp;
 use drain::Budget;
 use spool::Spool;
 use uuid::Uuid;
 
-/// How long one call may drain, in microseconds: its caller has other things to do.
+/// How long one call may drain the spool, in microseconds: its caller waits.
 const DRAIN_MICROS: i64 = 1_000_000;
 
-/// How many lines a write drains at least, once it is time.
+/// How many lines a write drains besides twice its own, once the database is tried again.
 const DRAIN_LINES: usize = 1_000;
 
 pub struct Auto<H: Host> {
@@ -32,80 +36,88 @@ pub struct Auto<H: Host> {
     batch_size: usize,
     queue_limit: usize,
     recovery_micros: u64,
-    /// What waits in memory: for a batch to be full, or while neither database nor disk take anything.
+    /// The lines that wait in memory: until a batch is full, or while neither the database nor the spool
+    /// takes them.
     waiting: Batch,
     spool: Spool<H>,
-    /// Whether the database is passed over.
+    /// Whether events go to the spool, and not to the database.
     spooling: bool,
+    /// When `spooling` last changed.
     since: Timestamp,
-    /// When the database was last tried in vain, and how many microseconds off it is tried again: not a time to
-    /// wait for, as the clock can be set back.
-    tried: (Timestamp, u64),
+    /// When the database was last tried.
+    tried_at: Timestamp,
+    /// How far the clock has to be from `tried_at` before a write tries the database again. It may be set
+    /// back, so a time to wait for would not do.
+    retry_micros: u64,
     notices: Vec<Notice>,
 }
 
 impl<H: Host> Auto<H> {
-    pub fn new(host: Rc<H>, chain: Uuid, settings: &Settings, left: &mut Vec<Left>) -> Self {
+    pub fn new(host: Rc<H>, chain: Uuid, settings: &Settings, leftovers: &mut Vec<Leftover>) -> Self {
         let now = host.now();
-        let spool = Spool::new(Rc::clone(&host), chain, settings, left);
+        let spool = Spool::new(Rc::clone(&host), chain, settings, leftovers);
         Self {
             host,
             batch_size: settings.batch_size,
             queue_limit: settings.queue_limit,
             recovery_micros: settings.recovery_interval_s.saturating_mul(1_000_000),
             waiting: Batch::default(),
-            // What was left goes first.
+            // What an earlier backend has left is inserted first.
             spooling: !spool.is_empty(),
             spool,
             since: now,
-            tried: (now, 0),
+            tried_at: now,
+            retry_micros: 0,
             notices: Vec::new(),
         }
     }
 
-    /// Sends what waits, as long as there are at least `least` lines, and falls back to the spool.
+    /// Sends waiting lines in batches, as long as at least `least` of them wait. If the database fails, the
+    /// lines go to the spool.
     fn send(&mut self, least: usize) {
         let (spool, notices) = (&mut self.spool, &mut self.notices);
-        let mut refused = |refusal: &Refusal<'_>| notices.push(spool.set_aside(refusal));
-        let sent = database::send(&*self.host, &mut self.waiting, self.batch_size, least, &mut refused);
+        let mut on_refusal = |refusal: &Refusal<'_>| notices.push(spool.set_aside(refusal));
+        let sent = rows::send(&*self.host, &mut self.waiting, self.batch_size, least, &mut on_refusal);
         if let Err(error) = sent {
-            self.tell(Topic::Database, format!("{error}; events go to the spool in {}", self.spool.path()));
+            self.note(Topic::Database, format!("{error}; events go to the spool in {}", self.spool.path()));
             self.set_spooling(true);
             self.spool_waiting();
         }
     }
 
-    /// Moves what waits to the spool. What cannot be written goes on waiting.
+    /// Moves the waiting lines to the spool. If it cannot be written, they keep waiting.
     fn spool_waiting(&mut self) {
         if self.waiting.is_empty() {
             return;
         }
         match self.spool.append(&self.waiting) {
             Ok(()) => self.waiting.clear(),
-            Err(error) => self.tell(Topic::Flush, error.to_string()),
+            Err(error) => self.note(Topic::Flush, error.to_string()),
         }
     }
 
-    /// Tries the database again, with what is in the spool.
+    /// Tries the database again, by draining the spool.
     fn recover(&mut self, budget: Budget) {
-        self.tried.1 = 0;
-        let probes = !self.spool.is_empty();
+        // The next write goes on draining.
+        self.retry_micros = 0;
+        let asks_database = !self.spool.is_empty();
         match self.spool.drain(budget) {
             Ok(true) => {
                 self.set_spooling(false);
-                // Else it has not been asked: the next batch will tell.
-                if probes {
-                    self.tell(
+                // With an empty spool the database was not asked: the next batch shows whether it answers.
+                if asks_database {
+                    self.note(
                         Topic::Recovered,
                         "the database answers again; the spool is drained".to_string(),
                     );
                 }
             }
-            // The rest is drained by the next call.
+            // The budget is used up.
             Ok(false) => {}
             Err(error) => {
-                self.tried = (self.host.now(), self.recovery_micros);
-                self.tell(Topic::Database, format!("{error}; events stay in the spool"));
+                self.tried_at = self.host.now();
+                self.retry_micros = self.recovery_micros;
+                self.note(Topic::Database, format!("{error}; events stay in the spool"));
             }
         }
     }
@@ -113,37 +125,40 @@ impl<H: Host> Auto<H> {
     fn set_spooling(&mut self, spooling: bool) {
         self.spooling = spooling;
         self.since = self.host.now();
-        self.tried = (self.since, self.recovery_micros);
+        self.tried_at = self.since;
+        self.retry_micros = self.recovery_micros;
     }
 
-    /// Whether the database is to be tried again.
+    /// Whether a write should try the database again.
     fn is_due(&self) -> bool {
-        let (tried, pause) = self.tried;
-        self.host.now().micros().abs_diff(tried.micros()) >= pause
+        self.host.now().micros().abs_diff(self.tried_at.micros()) >= self.retry_micros
     }
 
-    fn tell(&mut self, topic: Topic, text: alloc::string::String) {
+    /// Keeps a message for the store.
+    fn note(&mut self, topic: Topic, text: String) {
         self.notices.push(Notice { topic, text, lost: 0 });
     }
 
+    /// A budget of this many lines, and of the time that one call may drain.
     fn budget(&self, lines: usize) -> Budget {
         let until = self.host.now().micros().saturating_add(DRAIN_MICROS);
-        Budget { lines, until: Timestamp::clamped(until), begun: false }
+        Budget { lines, until: Timestamp::clamped(until), started: false }
     }
 }
 
 impl<H: Host> Backend for Auto<H> {
-    fn append(&mut self, batch: &Batch) -> Result<(), Refused> {
+    fn append(&mut self, batch: &Batch) -> Result<(), Rejected> {
         if self.waiting.is_full_for(batch, self.queue_limit) {
-            // Which falls back to the spool.
+            // `send` goes to the spool if the database fails.
             if self.spooling { self.spool_waiting() } else { self.send(1) }
         }
         if self.waiting.is_full_for(batch, self.queue_limit) {
-            let error = format!(
-                "neither the database nor the spool takes anything, and the queue of {} events is full",
-                self.queue_limit
+            let text = format!(
+                "neither the database nor the spool takes events, and the queue of {} is full",
+                events(self.queue_limit)
             );
-            return Err(Refused { stored: 0, reason: Reason::QueueFull, error: Error::Unavailable(error) });
+            let error = Error::Unavailable(text);
+            return Err(Rejected { stored: 0, reason: DropReason::QueueFull, error });
         }
         self.waiting.extend(batch);
         if !self.spooling {
@@ -152,7 +167,7 @@ impl<H: Host> Backend for Auto<H> {
         }
         self.spool_waiting();
         if self.is_due() {
-            // More than the spool grows.
+            // More than this write adds, so that the spool shrinks.
             self.recover(self.budget(2 * batch.len() + DRAIN_LINES));
         }
         Ok(())
@@ -169,32 +184,33 @@ impl<H: Host> Backend for Auto<H> {
         if !self.spooling
             && let Err(error) = self.spool.drain_others(self.budget(usize::MAX))
         {
-            self.tell(Topic::Database, format!("{error}; the spools of other instances stay"));
+            self.note(Topic::Database, format!("{error}; the spool files of other instances stay"));
             if !matches!(error, Error::Access(_)) {
-                // No other call has to wait for it too.
+                // The database fails: the next calls should not wait for it too.
                 self.set_spooling(true);
             }
         }
         match self.waiting.len() {
             0 => Ok(()),
-            waiting => Err(Error::Access(format!(
-                "neither the database nor the spool in {} takes anything; {waiting} events wait in memory",
-                self.spool.path()
-            ))),
+            waiting => {
+                let path = self.spool.path();
+                let text = format!("neither the database nor the spool in {path} takes events");
+                Err(Error::Access(text).with_unstored(waiting))
+            }
         }
     }
 
-    fn state(&self) -> State {
-        State {
+    fn holdings(&self) -> Holdings {
+        Holdings {
             pending: self.waiting.len() as u64,
-            spooled: self.spool.lines(),
+            spooled: self.spool.counted(),
             spooled_by_others: self.spool.bytes_of_others(),
             active: Some((if self.spooling { "spool" } else { "postgres" }, self.since)),
         }
     }
 
-    fn leave(&mut self) -> Option<Left> {
-        Some(self.spool.leave())
+    fn retire(&mut self) -> Option<Leftover> {
+        Some(self.spool.retire())
     }
 
     fn notices(&mut self) -> Vec<Notice> {
@@ -203,9 +219,9 @@ impl<H: Host> Backend for Auto<H> {
         notices
     }
 
-    fn read(&mut self, query: Query) -> Result<Page, Error> {
+    fn read(&mut self, query: &Query, sink: &mut dyn Sink) -> Result<End, Error> {
         let (waiting, spool) = (&self.waiting, &mut self.spool);
-        database::read(&*self.host, query, &mut |page| {
+        rows::read(&*self.host, query, sink, &mut |page| {
             waiting.offer_to(page);
             spool.scan(page)
         })

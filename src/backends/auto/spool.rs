@@ -1,54 +1,58 @@
 //! The spool: files `spool_<chain>_<n>.jsonl` of lines that wait for the database, beside the daily files.
 //!
-//! WASI has no file locks, so who owns a spool file is decided by its name and, out of politeness, by its age:
+//! WASI has no file locks. The name of a spool file says which instance owns it:
 //!
-//! 1. Only the instance whose chain is in the name appends to a file, and only it removes the file, after the
-//!    database has acknowledged every line in it.
-//! 2. An append counts once the name still leads to the file *after* it. If it does not, the lines are appended again
-//!    to a file of the next number. After an error, where the last append is half a minute old, and where somebody
-//!    else has written to the file all the same, the next file is begun too.
-//! 3. Anybody may insert the lines of anybody's file, from its beginning and in order, at any time: a row that is
-//!    there already stays as it is, so doing it twice has no effect, and the rows of a chain arrive in the order
-//!    of their `seq` however many instances do it at once.
-//! 4. Whoever has inserted all of a file that another instance left, and that nobody has written to for a minute,
-//!    takes it over by renaming it to a name of its own. Of several that try, one succeeds. What was appended
-//!    before the rename is in the file, and is inserted now; what its old owner appends later, does not count
-//!    by (2). Then it is removed by (1).
+//! 1. Only the instance whose chain is in the name appends to a file. Only this instance removes the file,
+//!    after the database has acknowledged every line in it.
+//! 2. An append counts only if the name still refers to the file *after* it. If not, the lines are appended
+//!    again, to the next file. The next file is also started after an error, when this one is large, when its
+//!    last append is half a minute old, and when somebody else has written to it.
+//! 3. Any instance may insert the lines of any file, from its beginning and in order, at any time. Rows that
+//!    are stored already stay as they are, so inserting lines twice has no effect, and the rows of a chain
+//!    are inserted in the order of their `seq`, however many instances do it at once.
+//! 4. An instance that has inserted all of another instance's file takes the file over, once nobody has
+//!    written to it for a minute: it renames the file to a name of its own. If several instances try, one
+//!    succeeds. Lines that were appended before the rename are in the file, and are inserted by the new
+//!    owner. Lines that the old owner appends later do not count, by (2). Then the new owner removes the
+//!    file, by (1).
 //!
-//! So a file is removed only when its lines are in the database, whether its owner is alive, was killed, or was
-//! stopped and goes on after an hour. The minute only keeps instances from taking over each other's files for nothing,
-//! and covers network file systems that see a rename late.
+//! So a file is removed only when its lines are in the database, whether its owner is alive, was killed, or
+//! was stopped and goes on after an hour. The minute is not needed for that. It keeps instances from taking
+//! over each other's files for nothing, and covers network file systems that show a rename late.
 
-use crate::backends::database;
-use crate::backends::{Batch, Left, Notice, SpoolFile};
+use crate::backend::{Leftover, Notice, SpoolFile};
+use crate::backends::rows;
+use crate::batch::Batch;
 use crate::error::Error;
 use crate::host::{File, FileError, Folder, Host};
-use crate::names;
 use crate::settings::{Durability, Settings};
-use crate::time::Timestamp;
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
+use audit_format::names;
+use audit_format::time::Timestamp;
 use uuid::Uuid;
 
-/// A file of this size is followed by the next, so that a drain gives disk space back as it goes on. It is drained by
-/// one or two statements: those that take almost half of a call's time each still let one short-lived instance after
-/// the other get on with what a dead one has left.
+/// A file of this size, in bytes, is followed by the next one, so that draining gives disk space back step by
+/// step. A file is drained by one or two statements. So even if each takes almost half of a call's time, an
+/// instance that lives for one call drains a file that another one has left. Its progress within a file would
+/// end with it.
 const FILE_BYTES: u64 = if cfg!(test) { 4_000 } else { 256 << 10 };
 
-/// How many lines go to the database at once while the spool is drained, or more if the settings say so.
-const DRAIN_BATCH: usize = if cfg!(test) { 1 } else { 500 };
+/// The least number of lines that are inserted at once while the spool is drained. The batch size of the
+/// settings may be larger.
+const MIN_DRAIN_BATCH: usize = if cfg!(test) { 1 } else { 500 };
 
-/// After so long, in microseconds, the owner does not append to a file any more.
-const CLOSED_MICROS: u64 = 30_000_000;
+/// The owner appends to a file again only if its last append is younger than this, in microseconds.
+const REUSE_MICROS: u64 = 30_000_000;
 
-/// After so long, in microseconds, another instance may take a file over.
-pub(super) const TAKEN_MICROS: u64 = 60_000_000;
+/// Another instance may take a file over if its last append is at least this old, in microseconds.
+pub(super) const TAKEOVER_MICROS: u64 = 60_000_000;
 
-/// How often lines are appended anew because their file was taken over.
-const TRIES: u32 = 5;
+/// How many files an append tries, because each may be taken over meanwhile.
+const APPEND_TRIES: u32 = 5;
 
 pub(super) type FileOf<H> = <<H as Host>::Folder as Folder>::File;
 
@@ -59,23 +63,24 @@ pub struct Spool<H: Host> {
     pub(super) batch_size: usize,
     synced: bool,
     /// The number of the next file.
-    pub(super) next: u64,
-    /// This instance's files, the oldest first.
+    pub(super) next_number: u64,
+    /// The files of this instance, the oldest first.
     pub(super) own: VecDeque<SpoolFile>,
     open: Option<Open<FileOf<H>>>,
-    pub(super) others: Vec<Other>,
-    /// What is to be told.
+    /// The files of other instances, in the order in which they are drained.
+    pub(super) others: Vec<OtherFile>,
+    /// Messages for the store.
     pub notices: Vec<Notice>,
 }
 
-/// A file of another instance; they are drained in their order.
+/// A spool file of another instance. Sorted by chain, then by number.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Other {
+pub(super) struct OtherFile {
     pub chain: Uuid,
     pub number: u64,
-    /// Up to where the database has it.
+    /// How many of its bytes the database has.
     pub offset: u64,
-    /// How large it was when it was last looked at.
+    /// Its size when it was last listed or drained, in bytes.
     pub size: u64,
 }
 
@@ -90,58 +95,59 @@ struct Open<F> {
 }
 
 impl<H: Host> Spool<H> {
-    /// The spool in the folder of the settings, with what was left there.
-    pub fn new(host: Rc<H>, chain: Uuid, settings: &Settings, left: &mut Vec<Left>) -> Self {
+    /// The spool in the folder of the settings. It takes over what an earlier backend of this instance has
+    /// left there.
+    pub fn new(host: Rc<H>, chain: Uuid, settings: &Settings, leftovers: &mut Vec<Leftover>) -> Self {
         let folder = host.folder(&settings.jsonl_dir);
-        let here = left.iter().position(|left| left.folder == folder.path());
-        // Another path can lead to the same folder.
-        let next = left.iter().map(|left| left.next).max().unwrap_or(0);
-        let files = here.map_or_else(Vec::new, |here| left.remove(here).files);
+        let here = leftovers.iter().position(|leftover| leftover.folder == folder.path());
+        // Two paths can lead to the same folder, so the numbers go on from those of all folders.
+        let next_number = leftovers.iter().map(|leftover| leftover.next_number).max().unwrap_or(0);
+        let files = here.map_or_else(Vec::new, |here| leftovers.remove(here).files);
         let mut spool = Self {
             folder,
             host,
             chain,
-            batch_size: settings.batch_size.max(DRAIN_BATCH),
+            batch_size: settings.batch_size.max(MIN_DRAIN_BATCH),
             synced: settings.durability == Durability::Synced,
-            next,
+            next_number,
             own: files.into(),
             open: None,
             others: Vec::new(),
             notices: Vec::new(),
         };
-        // A folder that cannot be read shows when it is used.
-        let _ = spool.look();
+        // An error comes again when the spool is used.
+        let _ = spool.list_others();
         spool
     }
 
-    /// What is left where this spool is not used any more.
-    pub fn leave(&mut self) -> Left {
+    /// Ends the spool, and returns what it leaves on disk.
+    pub fn retire(&mut self) -> Leftover {
         let files = core::mem::take(&mut self.own).into();
-        Left { folder: self.path().into(), next: self.next, files }
+        Leftover { folder: self.path().into(), next_number: self.next_number, files }
     }
 
     pub fn path(&self) -> &str {
         self.folder.path()
     }
 
-    /// Whether there are no files of this instance.
+    /// Whether this instance has no files.
     pub fn is_empty(&self) -> bool {
         self.own.is_empty()
     }
 
     /// How many lines of this instance wait for the database.
-    pub fn lines(&self) -> u64 {
-        self.own.iter().map(|own| own.lines).sum()
+    pub fn counted(&self) -> u64 {
+        self.own.iter().map(|own| own.counted).sum()
     }
 
-    /// How many bytes of other instances wait for it.
+    /// How many bytes of other instances' lines wait for the database.
     pub fn bytes_of_others(&self) -> u64 {
         self.others.iter().map(|other| other.size.saturating_sub(other.offset)).sum()
     }
 
     /// Appends all lines of the batch, or none.
     pub fn append(&mut self, batch: &Batch) -> Result<(), Error> {
-        for _ in 0..TRIES {
+        for _ in 0..APPEND_TRIES {
             match self.append_once(batch) {
                 Ok(true) => {
                     let open = self.open.as_ref().map(|open| open.number);
@@ -152,17 +158,17 @@ impl<H: Host> Spool<H> {
                 }
                 Ok(false) => self.open = None,
                 Err(error) => {
-                    self.take_back();
+                    self.roll_back();
                     return Err(self.access("append to the spool", &error));
                 }
             }
         }
-        let gone = FileError::Other("its files are renamed or removed all the time".into());
-        Err(self.access("append to the spool", &gone))
+        let moved = FileError::Other("its files are renamed or removed all the time".into());
+        Err(self.access("append to the spool", &moved))
     }
 
-    /// Takes back what was appended in part, and the file if there is nothing else in it.
-    fn take_back(&mut self) {
+    /// Removes what a failed append left in the open file, and the file if nothing else is in it.
+    fn roll_back(&mut self) {
         let Some(mut open) = self.open.take() else { return };
         let _ = open.file.truncate(open.size);
         if open.size == 0 && self.folder.remove(&open.name).is_ok() {
@@ -170,20 +176,21 @@ impl<H: Host> Spool<H> {
         }
     }
 
-    /// False: the file was taken over meanwhile.
+    /// Appends all lines of the batch to the open file, or to the next one. False: the file was taken over
+    /// meanwhile.
     fn append_once(&mut self, batch: &Batch) -> Result<bool, FileError> {
         let now = self.host.now();
         self.open = self.open.take().filter(|open| {
             open.size < FILE_BYTES
-                && now.micros().abs_diff(open.at.micros()) < CLOSED_MICROS
+                && now.micros().abs_diff(open.at.micros()) < REUSE_MICROS
                 && open.file.size() == Ok(open.size)
         });
         let open = match &mut self.open {
             Some(open) => open,
             None => {
-                let (number, name) = (self.next, names::spool(self.chain, self.next));
+                let (number, name) = (self.next_number, names::spool(self.chain, self.next_number));
                 let file = self.folder.append(&name)?;
-                self.next += 1;
+                self.next_number += 1;
                 self.own.push_back(SpoolFile::new(number, 0));
                 let open = self.open.insert(Open { number, name, size: 0, file, at: now });
                 if self.synced {
@@ -206,7 +213,31 @@ impl<H: Host> Spool<H> {
         Ok(self.folder.holds(&open.name, &open.file))
     }
 
-    /// Nothing more is appended to the file of this number.
+    /// Lists the files of other instances. A file of this instance that was drained, but could not be
+    /// removed, counts as one too.
+    pub(super) fn list_others(&mut self) -> Result<(), Error> {
+        let names = self.folder.list().map_err(|error| self.access("list the spool", &error))?;
+        let mut others = Vec::new();
+        for (file, is_file) in names {
+            let Some((chain, number)) = names::spool_of(&file).filter(|_| is_file) else { continue };
+            if chain == self.chain && self.own.iter().any(|own| own.number == number) {
+                continue;
+            }
+            let size = match self.folder.open(&file).and_then(|file| file.size()) {
+                Ok(size) => size,
+                Err(FileError::NotFound) => continue,
+                // Draining the file returns the error.
+                Err(_) => 0,
+            };
+            let known = self.others.iter().find(|other| other.chain == chain && other.number == number);
+            others.push(OtherFile { chain, number, offset: known.map_or(0, |known| known.offset), size });
+        }
+        others.sort_unstable();
+        self.others = others;
+        Ok(())
+    }
+
+    /// Stops appending to the file of this number.
     pub(super) fn close(&mut self, number: u64) {
         self.open = self.open.take().filter(|open| open.number != number);
     }
@@ -217,18 +248,18 @@ impl<H: Host> Spool<H> {
 }
 
 impl SpoolFile {
-    /// The file of this number, which the database has up to `offset`.
+    /// The file of this number, without counted lines. The database has its first `offset` bytes.
     pub(super) fn new(number: u64, offset: u64) -> Self {
-        Self { number, offset, lines: 0, last_seq: 0, span: (Timestamp::MAX, Timestamp::MIN) }
+        Self { number, offset, counted: 0, last_seq: 0, span: (Timestamp::MAX, Timestamp::MIN) }
     }
 
-    /// Counts the lines of a batch.
+    /// Counts the appended lines of a batch.
     fn extend(&mut self, batch: &Batch) {
-        self.lines += batch.len() as u64;
+        self.counted += batch.len() as u64;
         for (at, _) in batch.lines() {
             self.span = (self.span.0.min(at), self.span.1.max(at));
         }
-        let last = batch.lines().last().and_then(|(_, line)| database::stamp(line));
+        let last = batch.lines().last().and_then(|(_, line)| rows::stamp(line));
         self.last_seq = last.map_or(self.last_seq, |stamp| stamp.seq);
     }
 }

@@ -1,120 +1,82 @@
-//! Daily files of JSON lines, `tool_audit_YYYY-MM-DD.jsonl` by the event's own UTC day, which other instances
-//! and processes may append to and read at the same time.
+//! Daily files of JSON lines, `tool_audit_YYYY-MM-DD.jsonl`. An event goes to the file of its own UTC day.
+//! Other instances and processes may append to the files and read them at the same time.
 
-mod append;
-mod scan;
+mod daily_file;
+mod daily_files;
+mod days;
 
-use super::scan::Zones;
-use super::{Backend, Batch, Reason, Refused, State};
+use crate::accounting::{DropReason, events};
+use crate::backend::{Backend, Holdings, Rejected};
+use crate::batch::Batch;
 use crate::error::Error;
-use crate::host::{File, FileError, Folder};
-use crate::names;
-use crate::page::{Collector, Page};
-use crate::query::Query;
+use crate::host::Folder;
+use crate::scan::Zones;
+use crate::selection::Selection;
 use crate::settings::{Durability, Settings};
-use crate::time::Day;
+use crate::sink::{End, Sink};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use append::OpenFile;
+use audit_format::query::Query;
+use daily_files::DailyFiles;
 
-/// How many files stay open to append to: late events come for days long past.
-const OPEN_FILES: usize = 16;
-
-/// How much waits in memory under `buffered` before it is written without being asked to.
+/// With the durability `buffered`, this many waiting bytes are written without a flush.
 const BUFFER_BYTES: usize = 64 << 10;
 
 pub struct Jsonl<F: Folder> {
-    folder: F,
-    durability: Durability,
+    files: DailyFiles<F>,
+    buffered: bool,
     queue_limit: usize,
-    /// The file that was used last comes last.
-    open: Vec<OpenFile<F::File>>,
-    /// What waits in memory: nothing, but under `buffered`.
+    /// The lines that wait in memory; always empty except with the durability `buffered`.
     waiting: Batch,
-    /// What was seen in the files.
+    /// The zone maps of the files, for the next page of a read.
     zones: Vec<Zones>,
 }
 
 impl<F: Folder> Jsonl<F> {
     pub fn new(folder: F, settings: &Settings) -> Self {
         Self {
-            folder,
-            durability: settings.durability,
+            files: DailyFiles::new(folder, settings.durability == Durability::Synced),
+            buffered: settings.durability == Durability::Buffered,
             queue_limit: settings.queue_limit,
-            open: Vec::new(),
             waiting: Batch::default(),
             zones: Vec::new(),
         }
     }
 
-    /// The day's file, open to append to, and its size.
-    fn file(&mut self, day: Day) -> Result<(&mut OpenFile<F::File>, u64), Error> {
-        let known = self.open.iter().position(|file| file.day == day).map(|place| self.open.remove(place));
-        let known = known.filter(|known| self.folder.holds(&names::daily(day), &known.file));
-        let known = known.and_then(|known| known.file.size().ok().map(|size| (known, size)));
-        let (file, size) = match known {
-            Some(known) => known,
-            None => self.open_file(day)?,
-        };
-        if self.open.len() == OPEN_FILES {
-            self.open.remove(0);
-        }
-        Ok((self.open.push_mut(file), size))
-    }
-
-    fn open_file(&mut self, day: Day) -> Result<(OpenFile<F::File>, u64), Error> {
-        let name = names::daily(day);
-        let opened = self.folder.append(&name).and_then(|file| Ok((file.size()?, file)));
-        let (size, file) = opened.map_err(|e| self.access("append to", &name, &e))?;
-        if let Durability::Synced = self.durability {
-            self.folder.sync().map_err(|e| self.access("sync the folder of", &name, &e))?;
-        }
-        Ok((OpenFile::new(day, file), size))
-    }
-
-    fn access(&self, verb: &str, name: &str, error: &FileError) -> Error {
-        Error::Access(format!("cannot {verb} {}/{name}: {error}", self.folder.path()))
-    }
-
-    /// Writes what waits; what cannot be written waits on.
+    /// Writes the waiting lines. Lines that cannot be written keep waiting.
     fn write_waiting(&mut self) -> Result<(), Error> {
         if self.waiting.is_empty() {
             return Ok(());
         }
         let mut waiting = core::mem::take(&mut self.waiting);
-        let result = self.write(&waiting);
+        let result = self.files.write(&waiting);
         match &result {
             Ok(()) => waiting.clear(),
-            Err(refused) => waiting.remove_first(refused.stored),
+            Err(rejected) => waiting.remove_first(rejected.stored),
         }
         self.waiting = waiting;
-        result.map_err(|refused| match refused.error {
-            Error::Access(text) => {
-                Error::Access(format!("{text}; {} events wait in memory", self.waiting.len()))
-            }
-            other => other,
-        })
+        result.map_err(|rejected| rejected.error.with_unstored(self.waiting.len()))
     }
 }
 
 impl<F: Folder> Backend for Jsonl<F> {
-    fn append(&mut self, batch: &Batch) -> Result<(), Refused> {
-        if self.durability != Durability::Buffered {
-            return self.write(batch);
+    fn append(&mut self, batch: &Batch) -> Result<(), Rejected> {
+        if !self.buffered {
+            return self.files.write(batch);
         }
         if self.waiting.is_full_for(batch, self.queue_limit) {
             let written = self.write_waiting();
             if self.waiting.is_full_for(batch, self.queue_limit) {
                 let why = written.err().map_or_else(String::new, |error| format!(": {error}"));
-                let error =
-                    Error::Unavailable(format!("the queue of {} events is full{why}", self.queue_limit));
-                return Err(Refused { stored: 0, reason: Reason::QueueFull, error });
+                let text = format!("the queue of {} is full{why}", events(self.queue_limit));
+                let error = Error::Unavailable(text);
+                return Err(Rejected { stored: 0, reason: DropReason::QueueFull, error });
             }
         }
         self.waiting.extend(batch);
         if self.waiting.size() >= BUFFER_BYTES {
-            // The lines are taken either way; `flush` says why they still wait.
+            // The batch is accepted either way. If writing fails, the next flush returns the error.
             let _ = self.write_waiting();
         }
         Ok(())
@@ -124,17 +86,17 @@ impl<F: Folder> Backend for Jsonl<F> {
         self.write_waiting()
     }
 
-    fn state(&self) -> State {
-        State { pending: self.waiting.len() as u64, ..State::default() }
+    fn holdings(&self) -> Holdings {
+        Holdings { pending: self.waiting.len() as u64, ..Holdings::default() }
     }
 
-    fn read(&mut self, query: Query) -> Result<Page, Error> {
-        // What cannot be written is seen all the same.
+    fn read(&mut self, query: &Query, sink: &mut dyn Sink) -> Result<End, Error> {
+        // Lines that cannot be written are read from memory.
         let _ = self.write_waiting();
-        let mut page = Collector::new(&query);
+        let mut page = Selection::new(query);
         self.waiting.offer_to(&mut page);
-        self.scan(&mut page)?;
-        Ok(page.finish())
+        days::scan(&mut self.files.folder, &mut self.zones, &mut page)?;
+        Ok(page.finish(sink).1)
     }
 }
 

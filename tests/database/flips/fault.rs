@@ -1,12 +1,10 @@
-//! What happens to the server and to the way to it, one after the other.
+//! The faults of the server and of the way to it, one after the other.
 
 use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
-use audit_testbed::{Cluster, Proxy, Rng, Stop};
-
-use crate::table::TABLE;
+use audit_testbed::{Cluster, Proxy, Rng, Stop, TABLE};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fault {
@@ -39,7 +37,8 @@ const FAULTS: [Fault; 12] = [
     Fault::ReadOnly,
 ];
 
-pub struct Bed<'b> {
+/// The schedule of faults.
+pub struct Faults<'b> {
     cluster: &'b Cluster,
     proxy: &'b Proxy,
     databases: Vec<String>,
@@ -48,12 +47,12 @@ pub struct Bed<'b> {
     times: BTreeMap<Fault, u32>,
 }
 
-impl<'b> Bed<'b> {
+impl<'b> Faults<'b> {
     pub fn new(cluster: &'b Cluster, proxy: &'b Proxy, databases: Vec<String>, rng: Rng) -> Self {
         Self { cluster, proxy, databases, rng, now: Fault::None, times: BTreeMap::new() }
     }
 
-    /// Ends the fault of now and begins another, which lasts for a random time.
+    /// Ends the current fault, and begins another one for a random time.
     pub fn flip(&mut self) {
         let next = FAULTS[self.rng.usize(..FAULTS.len())];
         if next != self.now {
@@ -61,7 +60,7 @@ impl<'b> Bed<'b> {
         }
         self.begin(next);
         *self.times.entry(next).or_default() += 1;
-        // About the timeout of the stores.
+        // This is up to half of the stores' timeout.
         thread::sleep(Duration::from_millis(self.rng.u64(..150)));
     }
 
@@ -77,13 +76,10 @@ impl<'b> Bed<'b> {
             Fault::Crashed => cluster.stop(Stop::Kill),
             Fault::Paused => cluster.pause(),
             Fault::Cut => proxy.cut(),
-            Fault::Refused => {
-                proxy.refuse();
-                proxy.cut();
-            }
+            Fault::Refused => proxy.disconnect(),
             Fault::Hung => proxy.hang(),
             Fault::Slow => proxy.delay(Duration::from_millis(self.rng.u64(1..30))),
-            // Two in a row are the first try and the second that the host makes.
+            // The host tries twice, so that the component sees a loss only if both answers are lost.
             Fault::LosesAnswers if self.rng.bool() => proxy.swallow_next(2),
             Fault::LosesAnswers => proxy.swallow_answers(self.rng.u64(1..5)),
             Fault::FullDisk => {
@@ -95,7 +91,7 @@ impl<'b> Bed<'b> {
         }
     }
 
-    /// Ends the fault of now.
+    /// Ends the current fault.
     pub fn heal(&mut self) {
         let cluster = self.cluster;
         match std::mem::replace(&mut self.now, Fault::None) {
@@ -111,7 +107,7 @@ impl<'b> Bed<'b> {
         }
     }
 
-    /// How often what happened.
+    /// How often each fault has happened.
     pub fn report(&self) -> String {
         format!("{:?}", self.times)
     }

@@ -1,4 +1,4 @@
-//! The user that PostgreSQL runs as: the one that runs the tests, but never root, which it refuses.
+//! The user that PostgreSQL runs as. It is the user that runs the tests, but PostgreSQL refuses to run as root.
 
 use std::env;
 use std::fs;
@@ -7,10 +7,10 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Users to run as in the place of root, best first.
+/// The users that can stand in for root, best first.
 const USERS: [&str; 2] = ["postgres", "nobody"];
 
-/// A user and its group, where they are others than those of this process.
+/// The user and the group of the server, if they are others than those of this process.
 #[derive(Clone, Copy, Debug)]
 pub struct Account(Option<(u32, u32)>);
 
@@ -24,7 +24,7 @@ impl Account {
         Self(ids)
     }
 
-    /// Hands a file or folder over.
+    /// Hands a file or folder over to the user.
     pub fn own(self, path: &Path) {
         if let Some((user, group)) = self.0 {
             chown(path, Some(user), Some(group))

@@ -3,6 +3,7 @@
 
 mod faults;
 mod launch;
+mod table;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -18,21 +19,22 @@ use crate::account::Account;
 use crate::sql::{self, Rows};
 use crate::watcher::Watcher;
 
-pub use faults::Stop;
+pub use faults::{DISK_FULL, REFUSAL, Stop};
+pub use table::{DATABASE_BACKENDS, ORIGINAL_TABLE, ROLE_PASSWORD, TABLE, WRITE_AND_READ};
 
-/// Small and quick. What was committed outlives a killed server without fsync too; just a machine that goes down
-/// would lose it.
+/// These settings make the server small and quick. Without fsync, what was committed still outlives a killed server. It
+/// would be lost only if the whole machine went down.
 const SETTINGS: &str = "
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 # As many tests run at once as there are processors, and each of their stores keeps connections of its own.
 max_connections = 200
 shared_buffers = '16MB'
-# Files in the folder, in the place of /dev/shm: they go with the folder.
+# Shared memory is files in the folder, not in /dev/shm, so that it goes with the folder.
 dynamic_shared_memory_type = mmap
 max_wal_senders = 0
 wal_level = minimal
-# In the place of a gigabyte, which a temporary folder in memory may not have.
+# The default is a gigabyte, which a temporary folder in memory may not have.
 max_wal_size = '64MB'
 min_wal_size = '32MB'
 fsync = off
@@ -59,16 +61,16 @@ struct State {
 }
 
 impl Cluster {
-    /// A new one, up and running; it takes about a second.
+    /// Starts a new cluster, which takes about a second.
     pub fn start() -> Self {
         let mut cluster = Self::initialize();
         cluster.launch_on_free_port();
         cluster
     }
 
-    /// The one that all tests of a process share, started by the first who asks.
+    /// The cluster that all tests of a process share. The first test that asks for it starts it.
     ///
-    /// Tests that stop, pause or set anything should start one of their own.
+    /// A test that stops, pauses or sets anything needs a cluster of its own.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Cluster> = OnceLock::new();
         SHARED.get_or_init(Self::start)
@@ -83,7 +85,7 @@ impl Cluster {
         let account = Account::find();
         let temporary = account.temporary();
         let folder = tempfile::Builder::new().prefix("audit-testbed-").tempdir_in(temporary);
-        // The watcher removes it.
+        // The watcher removes the folder.
         let folder = folder.expect("a temporary folder").keep();
         account.own(&folder);
         let state = State { watcher: Watcher::start(&folder), postmaster: None, paused: Vec::new() };
@@ -114,7 +116,7 @@ impl Cluster {
         assert!(output.status.success(), "{initdb:?}: {}", String::from_utf8_lossy(&output.stderr));
         let path = self.data().join("postgresql.conf");
         let settings = fs::read_to_string(&path).expect("initdb has written it") + SETTINGS;
-        // Each process of the server shows it.
+        // Each process of the server shows this name.
         let name = self.folder.file_name().expect("it has a name").display();
         fs::write(&path, format!("{settings}cluster_name = '{name}'\n")).expect("the folder can be written");
     }
@@ -123,7 +125,7 @@ impl Cluster {
         self.folder.join("data")
     }
 
-    /// A test that has failed may still stop the server.
+    /// A lock that a failed test has poisoned is taken all the same, so that the server can be stopped.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -133,12 +135,12 @@ impl Cluster {
         self.port
     }
 
-    /// The password of the user `audit`: letters and digits, others for each cluster.
+    /// The password of the user `audit`. It has letters and digits, and is another one in each cluster.
     pub fn password(&self) -> &str {
         &self.password
     }
 
-    /// The folder of all there is of the cluster.
+    /// The folder with everything that belongs to the cluster.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -153,14 +155,14 @@ impl Cluster {
         format!("postgres://audit:{}@127.0.0.1:{}/{database}", self.password, self.port)
     }
 
-    /// Creates an empty database; its URL.
+    /// Creates an empty database and returns its URL.
     pub fn database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         self.execute(&self.url("postgres"), &format!("CREATE DATABASE {name}"));
         self.url(&name)
     }
 
-    /// Runs statements on a connection of their own; the rows of all answers.
+    /// Runs statements on a connection of their own, and returns the rows of all answers.
     pub fn sql(&self, url: &str, sql: &str) -> Rows {
         sql::sql(url, sql)
     }
@@ -178,14 +180,14 @@ impl Cluster {
         sql::try_sql(url, sql)
     }
 
-    /// Sets a parameter of the whole server, such as `default_transaction_read_only`. New sessions have it; those
-    /// that are open take it over soon. Where PostgreSQL wants a restart for it, it holds after the next launch.
+    /// Sets a parameter of the whole server, such as `default_transaction_read_only`. New sessions have it at once, and
+    /// open ones take it over soon. A parameter that needs a restart holds after the next launch.
     pub fn set(&self, name: &str, value: &str) {
         let url = self.url("postgres");
         self.execute(&url, &format!("ALTER SYSTEM SET {name} = {}", sql::literal(value)));
         let before = sql::sql(&url, "SELECT pg_conf_load_time()");
         self.execute(&url, "SELECT pg_reload_conf()");
-        self.wait_for(|| sql::try_sql(&url, "SELECT pg_conf_load_time()").is_ok_and(|now| now != before));
+        self.wait_until(|| sql::try_sql(&url, "SELECT pg_conf_load_time()").is_ok_and(|now| now != before));
     }
 
     /// Makes the server offer TLS with this certificate and key, to new connections.

@@ -1,12 +1,8 @@
 //! Processes as the system shows them, and signals to several at once.
 
-use std::thread;
-use std::time::{Duration, Instant};
-
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How long a process may take to stop or end after a signal that it cannot refuse.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::wait::wait_until;
 
 struct Process {
     id: Pid,
@@ -14,11 +10,12 @@ struct Process {
     state: char,
 }
 
-/// Stops a process, then all of its children: a stopped process starts no more of them. The children's ids.
+/// Stops a process, and then its children, because a stopped process starts no more of them. Returns the ids of the
+/// children.
 pub fn freeze(parent: Pid) -> Vec<Pid> {
     signal(&[parent], Signal::STOP);
     let stopped = |process: &Process| process.id == parent && matches!(process.state, 'T' | 't' | 'Z');
-    wait("stop", || all().iter().any(stopped));
+    wait_until("the server's processes have stopped", || all().iter().any(stopped));
     let children: Vec<Pid> = all()
         .into_iter()
         .filter(|process| process.parent == parent.as_raw_pid())
@@ -28,25 +25,17 @@ pub fn freeze(parent: Pid) -> Vec<Pid> {
     children
 }
 
-/// Processes that have ended already are passed over.
+/// Sends a signal to each process that has not ended yet.
 pub fn signal(processes: &[Pid], signal: Signal) {
     for process in processes {
         let _ = kill_process(*process, signal);
     }
 }
 
-/// Waits until none of them runs. One that nobody has asked for its exit status yet does not run.
+/// Waits until none of the processes runs. A process whose exit status nobody has asked for yet does not run.
 pub fn wait_for_end(processes: &[Pid]) {
     let runs = |process: &Process| processes.contains(&process.id) && process.state != 'Z';
-    wait("end", || !all().iter().any(runs));
-}
-
-fn wait(what: &str, done: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !done() {
-        assert!(start.elapsed() < PATIENCE, "the processes of a server do not {what}");
-        thread::sleep(Duration::from_millis(5));
-    }
+    wait_until("the server's processes have ended", || !all().iter().any(runs));
 }
 
 #[cfg(target_os = "linux")]

@@ -11,12 +11,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Listens on a port of 127.0.0.1 and passes all connections on to a server, until told otherwise.
+use crate::url;
+
+/// Listens on a port of 127.0.0.1 and passes all connections on to a server, until it is told otherwise.
 ///
-/// Faults can be set at any time and hold for all connections; [`Proxy::pass`] ends them all. An encrypted
-/// connection is passed on too, but its answers cannot be told apart, so none are swallowed.
+/// A fault can be set at any time and holds for all connections. [`Proxy::pass`] ends all faults. An encrypted
+/// connection is passed on too, but the proxy cannot tell its answers apart and swallows none of them.
 ///
-/// Dropping it cuts all connections.
+/// Dropping the proxy cuts all connections.
 pub struct Proxy {
     port: u16,
     shared: Arc<Shared>,
@@ -32,7 +34,7 @@ struct Shared {
 struct State {
     mode: Mode,
     delay: Duration,
-    /// Of so many acknowledgements the last is swallowed; 0: none is.
+    /// The last of so many acknowledgements is swallowed. With 0, none is.
     every: u64,
     /// So many of the next acknowledgements are swallowed.
     next: u64,
@@ -66,21 +68,17 @@ impl Proxy {
         proxy
     }
 
-    /// The port that it listens on.
+    /// The port that the proxy listens on.
     pub fn port(&self) -> u16 {
         self.port
     }
 
     /// The URL of a database, with the proxy's port in the place of the server's.
     pub fn url(&self, url: &str) -> String {
-        let authority = url.find("://").map_or(0, |scheme| scheme + 3);
-        let end = url[authority..].find(['/', '?']).map_or(url.len(), |path| authority + path);
-        let colon = url[..end].rfind(':').filter(|colon| *colon >= authority);
-        let colon = colon.unwrap_or_else(|| panic!("a URL without a port"));
-        format!("{}:{}{}", &url[..colon], self.port, &url[end..])
+        url::with_port(url, self.port)
     }
 
-    /// Ends all faults. Connections that hung go on; the counts stay.
+    /// Ends all faults. Connections that hung go on. The counts stay.
     pub fn pass(&self) {
         self.change(|state| {
             state.mode = Mode::Pass;
@@ -90,31 +88,37 @@ impl Proxy {
         });
     }
 
-    /// Makes each answer come later by so much, one after the other: of the messages up to the server's
-    /// ReadyForQuery the first waits. Of an encrypted connection each piece does.
+    /// Makes each answer of the server come later by so much. An answer is all messages up to ReadyForQuery. On an
+    /// encrypted connection each piece of data counts as an answer.
     pub fn delay(&self, delay: Duration) {
         self.change(|state| state.delay = delay);
     }
 
-    /// Closes all connections, now.
+    /// Closes all connections. New ones are passed on as before.
     pub fn cut(&self) {
         self.change(State::cut);
     }
 
-    /// Closes new connections at once. Those that are open are passed on as before.
+    /// Closes new connections at once. Open ones are passed on as before.
     pub fn refuse(&self) {
         self.change(|state| state.mode = Mode::Refuse);
     }
 
-    /// Accepts connections, and passes nothing on any more, on those that are open neither.
+    /// Closes all connections, and new ones at once: the server cannot be reached.
+    pub fn disconnect(&self) {
+        self.refuse();
+        self.cut();
+    }
+
+    /// Accepts connections, but passes nothing on any more, neither on new connections nor on open ones.
     pub fn hang(&self) {
         self.change(|state| state.mode = Mode::Hang);
     }
 
-    /// Loses each `k`-th acknowledgement of an INSERT, on whatever connection, counted from now; 0: none.
+    /// Loses each `k`-th acknowledgement of an INSERT, counted from now over all connections. With 0, none is lost.
     ///
-    /// Once the server has committed and says so by ReadyForQuery, the connection is cut: the client gets nothing
-    /// from CommandComplete on. Where the INSERT is part of a transaction, the answer to COMMIT is its
+    /// Once the server has committed and says so by ReadyForQuery, the proxy cuts the connection: the client gets
+    /// nothing from CommandComplete on. Where the INSERT is part of a transaction, the answer to COMMIT is its
     /// acknowledgement. Statements that the client has sent after it may have been executed too.
     pub fn swallow_answers(&self, k: u64) {
         self.change(|state| {
@@ -128,7 +132,7 @@ impl Proxy {
         self.change(|state| state.next = n);
     }
 
-    /// How many acknowledgements it has lost.
+    /// How many acknowledgements the proxy has lost.
     pub fn swallowed(&self) -> u64 {
         self.shared.state().swallowed
     }
@@ -145,7 +149,7 @@ impl Drop for Proxy {
             state.mode = Mode::End;
             state.cut();
         });
-        // Wakes the listener.
+        // This connection wakes the listener.
         let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
     }
 }
@@ -174,7 +178,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The number of a new connection, unless it is refused.
+    /// Returns the number of a new connection, unless it is refused.
     fn open(&self, client: &TcpStream) -> io::Result<Option<u64>> {
         let client = client.try_clone()?;
         let mut state = self.state();
@@ -187,7 +191,7 @@ impl Shared {
         Ok(Some(connection))
     }
 
-    /// Adds the server's end.
+    /// Adds the server's end to a connection.
     fn join(&self, connection: u64, server: &TcpStream) -> io::Result<()> {
         let server = server.try_clone()?;
         let mut state = self.state();
@@ -203,7 +207,7 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Waits while connections hang; an error where this one has been cut.
+    /// Waits while connections hang. It is an error where this connection has been cut.
     fn may_pass(&self, connection: u64) -> io::Result<()> {
         let mut state = self.state();
         while state.open.contains_key(&connection) {
@@ -220,13 +224,13 @@ impl Shared {
         thread::sleep(delay);
     }
 
-    /// Whether an acknowledgement may have to be swallowed.
+    /// Whether the next acknowledgement may have to be swallowed.
     fn swallows(&self) -> bool {
         let state = self.state();
         state.every > 0 || state.next > 0
     }
 
-    /// Counts an acknowledgement; whether this one is swallowed.
+    /// Counts an acknowledgement, and returns whether it is swallowed.
     fn swallow(&self) -> bool {
         let mut state = self.state();
         state.acknowledged += 1;

@@ -1,20 +1,20 @@
-//! Seeds for schedules of faults: a new one each run, or the one of a run that failed.
+//! Seeds for random schedules of faults. Each run has a new seed, unless the seed of a failed run is set again.
 
 use std::env;
 
 pub use fastrand::Rng;
 
-/// The variable that sets the seed, a number.
+/// The environment variable that sets the seed, which is a number.
 pub const SEED: &str = "AUDIT_TESTBED_SEED";
 
-/// The seed that [`SEED`] sets, else a new one; for [`Rng::with_seed`].
-///
-/// A test that fails should print it.
+/// Returns the seed that [`SEED`] sets, else a new one, and prints it: a test that fails shows what it printed.
 pub fn seed() -> u64 {
-    match env::var(SEED) {
+    let seed = match env::var(SEED) {
         Ok(text) => {
             text.parse().unwrap_or_else(|_| panic!("{SEED} is {text:?}; it can be a number below 2^64"))
         }
         Err(_) => fastrand::u64(..),
-    }
+    };
+    println!("seed {seed}");
+    seed
 }

@@ -1,9 +1,9 @@
-//! SQL in one line of a test: each call is a connection of its own.
+//! SQL in one line of a test. Each call opens a connection of its own.
 
 use postgres::error::{DbError, Error};
 use postgres::{Client, NoTls, SimpleQueryMessage};
 
-/// The rows of an answer: their columns as text, `None` for NULL.
+/// The rows of an answer, with their columns as text and `None` for NULL.
 pub type Rows = Vec<Vec<Option<String>>>;
 
 pub fn try_sql(url: &str, sql: &str) -> Result<Rows, Error> {
@@ -24,7 +24,7 @@ pub fn sql(url: &str, sql: &str) -> Rows {
     })
 }
 
-/// A string literal of SQL.
+/// The text as a string literal of SQL.
 pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use rustix::process::Pid;
 
-/// Its argument is the folder; each line of its input says anew which processes there are to end.
+/// The argument of the script is the folder. Each line of its input lists anew the processes that are to be ended.
 ///
 /// SIGQUIT ends a server at once, and by the server's own hand, which frees its shared memory and removes its file
 /// `postmaster.pid`. After SIGKILL the number of the shared memory is in line 7 of that file. A server that is just
@@ -48,14 +48,14 @@ impl Watcher {
         Self { pipe: shell.stdin.take(), shell }
     }
 
-    /// Sets the processes to end.
+    /// Sets the processes that are to be ended.
     pub fn watch(&mut self, processes: &[Pid]) {
         let ids: Vec<String> = processes.iter().map(|process| process.as_raw_pid().to_string()).collect();
-        let pipe = self.pipe.as_mut().expect("it has not ended");
+        let pipe = self.pipe.as_mut().expect("the watcher has not ended");
         writeln!(pipe, "{}", ids.join(" ")).expect("the watcher reads");
     }
 
-    /// Ends them now.
+    /// Ends the processes and removes the folder now.
     pub fn end(&mut self) {
         self.pipe = None;
         let _ = self.shell.wait();

@@ -1,15 +1,15 @@
-//! A cluster of the tests' own does what it promises.
+//! What a cluster promises to the tests that use it.
 
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use audit_testbed::postgres::error::SqlState;
+use audit_testbed::postgres::error::{DbError, SqlState};
 use audit_testbed::postgres::{Client, NoTls};
-use audit_testbed::{Cluster, Stop};
+use audit_testbed::{Cluster, DISK_FULL, PATIENCE, Stop};
 
-fn count(cluster: &Cluster, url: &str) -> String {
-    cluster.sql(url, "SELECT count(*) FROM t")[0][0].clone().expect("a number")
+fn count(cluster: &Cluster, url: &str) -> u64 {
+    cluster.number(url, "SELECT count(*) FROM t")
 }
 
 #[test]
@@ -21,7 +21,7 @@ fn sql_answers_with_text() {
 }
 
 #[test]
-fn databases_are_apart() {
+fn each_database_is_apart_from_the_others() {
     let cluster = Cluster::shared();
     let (one, other) = (cluster.database(), cluster.database());
     cluster.execute(&one, "CREATE TABLE t ()");
@@ -29,19 +29,19 @@ fn databases_are_apart() {
 }
 
 #[test]
-fn wrong_passwords_are_refused() {
+fn a_wrong_password_is_refused() {
     let cluster = Cluster::shared();
     let url = cluster.url("postgres").replace(cluster.password(), "wrong");
-    let error = cluster.try_sql(&url, "SELECT 1").expect_err("it is wrong");
+    let error = cluster.try_sql(&url, "SELECT 1").expect_err("the password is wrong");
     assert_eq!(error.code(), Some(&SqlState::INVALID_PASSWORD));
 }
 
 #[test]
-fn committed_rows_outlive_each_stop() {
+fn committed_rows_outlive_every_way_to_stop_the_server() {
     let cluster = Cluster::start();
     let url = cluster.database();
     cluster.execute(&url, "CREATE TABLE t (n int)");
-    for (number, how) in [(1, Stop::Fast), (2, Stop::Immediate), (3, Stop::Kill), (4, Stop::Kill)] {
+    for (number, how) in [(1_u64, Stop::Fast), (2, Stop::Immediate), (3, Stop::Kill), (4, Stop::Kill)] {
         cluster.execute(&url, &format!("INSERT INTO t VALUES ({number})"));
         let mut client = Client::connect(&url, NoTls).expect("the server runs");
         client.batch_execute("BEGIN; INSERT INTO t VALUES (0)").expect("the server runs");
@@ -49,7 +49,7 @@ fn committed_rows_outlive_each_stop() {
         client.simple_query("SELECT 1").expect_err("its session has ended");
         cluster.try_sql(&url, "SELECT 1").expect_err("the server has stopped");
         cluster.launch();
-        assert_eq!(count(&cluster, &url), number.to_string(), "after {how:?}");
+        assert_eq!(count(&cluster, &url), number, "after {how:?}");
     }
 }
 
@@ -66,7 +66,7 @@ fn a_paused_server_keeps_its_clients_waiting() {
     answers.recv_timeout(Duration::from_millis(500)).expect_err("the server is paused");
     cluster.resume();
     for _ in 0..2 {
-        assert_eq!(answers.recv_timeout(Duration::from_secs(30)), Ok(true));
+        assert_eq!(answers.recv_timeout(PATIENCE), Ok(true));
     }
 }
 
@@ -86,23 +86,24 @@ fn writes_are_refused_until_they_are_accepted() {
     let cluster = Cluster::shared();
     let url = cluster.database();
     cluster.execute(&url, "CREATE TABLE t (n int)");
-    for round in 1..=2 {
+    for round in 1..=2_u64 {
         cluster.refuse_writes(&url, "t");
         let error = cluster.try_sql(&url, "INSERT INTO t VALUES (0)").expect_err("the disk is full");
         assert_eq!(error.code(), Some(&SqlState::DISK_FULL));
+        assert_eq!(error.as_db_error().map(DbError::message), Some(DISK_FULL));
         cluster.accept_writes(&url, "t");
         cluster.execute(&url, "INSERT INTO t VALUES (1)");
-        assert_eq!(count(cluster, &url), round.to_string());
+        assert_eq!(count(cluster, &url), round);
     }
 }
 
 #[test]
-fn settings_hold_at_once() {
+fn a_setting_holds_at_once() {
     let cluster = Cluster::start();
     let url = cluster.database();
     cluster.execute(&url, "CREATE TABLE t (n int)");
     cluster.set("default_transaction_read_only", "on");
-    let error = cluster.try_sql(&url, "INSERT INTO t VALUES (0)").expect_err("it is read-only");
+    let error = cluster.try_sql(&url, "INSERT INTO t VALUES (0)").expect_err("the session is read-only");
     assert_eq!(error.code(), Some(&SqlState::READ_ONLY_SQL_TRANSACTION));
     cluster.set("default_transaction_read_only", "off");
     cluster.execute(&url, "INSERT INTO t VALUES (1)");

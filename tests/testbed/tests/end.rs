@@ -1,4 +1,4 @@
-//! Nothing of a cluster outlives the test process, however that ends.
+//! Nothing of a cluster outlives the test process, however the process ends.
 #![cfg(target_os = "linux")]
 
 use std::env;
@@ -9,20 +9,18 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use audit_testbed::postgres::{Client, NoTls};
-use audit_testbed::{Cluster, Stop};
+use audit_testbed::{Cluster, Stop, wait_for};
 
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Says to [`child`], which is another process, what to do once its cluster runs.
+/// The variable that says to [`child`], which is another process, what to do once its cluster runs.
 const DEED: &str = "AUDIT_TESTBED_DEED";
 
 const ANNOUNCEMENT: &str = "folder: ";
 
 #[test]
-#[ignore = "the other tests run it as a process of its own"]
+#[ignore = "this is no test: the tests run it as a process of its own"]
 fn child() {
     let Ok(deed) = env::var(DEED) else { return };
     let cluster = Cluster::shared();
@@ -32,7 +30,7 @@ fn child() {
         "return" => return,
         "exit" => std::process::exit(0),
         "abort" => std::process::abort(),
-        "panic" => panic!("as it should"),
+        "panic" => panic!("this panic is what the test asked for"),
         "pause" => cluster.pause(),
         "crash" => cluster.stop(Stop::Kill),
         "query" => drop(client.simple_query("SELECT pg_sleep(600)")),
@@ -62,8 +60,8 @@ fn line(output: &mut impl BufRead) -> String {
     line.trim_end().to_owned()
 }
 
-/// How many processes the server in this folder has. They show it in their command lines, which anybody may read;
-/// their working directories only those who may trace them.
+/// How many processes the server in this folder has. They show the folder in their command lines, which anybody may
+/// read. Only those who may trace a process can read its working directory.
 fn processes(folder: &Path) -> usize {
     let name = folder.file_name().and_then(OsStr::to_str).expect("it is text");
     let processes = fs::read_dir("/proc").expect("/proc is there").flatten();
@@ -71,46 +69,17 @@ fn processes(folder: &Path) -> usize {
     lines.filter(|line| is_server(&String::from_utf8_lossy(line), name)).count()
 }
 
-/// `…/postgres -D FOLDER/data …`, or `postgres: NAME: …`.
+/// Whether the command line is `…/postgres -D FOLDER/data …` or `postgres: NAME: …`.
 fn is_server(line: &str, name: &str) -> bool {
     let program = line.split(['\0', ':']).next().unwrap_or_default();
     program.ends_with("postgres") && line.contains(name)
 }
 
 fn nothing_is_left_of(folder: &Path) {
-    let start = Instant::now();
-    while folder.exists() || processes(folder) > 0 {
-        assert!(start.elapsed() < PATIENCE, "{}: {} processes", folder.display(), processes(folder));
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
-#[test]
-fn nothing_is_left_after_a_process_that_ends_by_itself() {
-    for deed in ["return", "exit", "abort", "panic"] {
-        let (mut child, mut output, folder) = start(deed);
-        // A server that holds the pipe open would keep this from ending.
-        output.read_to_end(&mut Vec::new()).expect("it is read");
-        let status = child.wait().expect("it is a child");
-        assert_eq!(status.success(), matches!(deed, "return" | "exit"), "{deed}");
-        nothing_is_left_of(&folder);
-    }
-}
-
-#[test]
-fn nothing_is_left_after_a_process_that_is_killed() {
-    for deed in ["pause", "crash", "query"] {
-        let (mut child, mut output, folder) = start(deed);
-        if deed == "query" {
-            thread::sleep(Duration::from_millis(300));
-        } else {
-            assert_eq!(line(&mut output), "done");
-        }
-        assert_eq!(processes(&folder) == 0, deed == "crash", "the server runs, but for a crash");
-        child.kill().expect("it runs");
-        assert_eq!(child.wait().expect("it is a child").signal(), Some(9));
-        nothing_is_left_of(&folder);
-    }
+    wait_for(|| match (folder.exists(), processes(folder)) {
+        (false, 0) => Ok(()),
+        (exists, count) => Err(format!("{} exists: {exists}; processes: {count}", folder.display())),
+    });
 }
 
 #[test]
@@ -123,5 +92,37 @@ fn nothing_is_left_of_a_dropped_cluster() {
         }
         drop(cluster);
         assert!(!folder.exists() && processes(&folder) == 0, "{stop:?}");
+    }
+}
+
+mod slow {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_after_a_process_that_ends_by_itself() {
+        for deed in ["return", "exit", "abort", "panic"] {
+            let (mut child, mut output, folder) = start(deed);
+            // The output would not end if a server held the pipe open.
+            output.read_to_end(&mut Vec::new()).expect("it is read");
+            let status = child.wait().expect("it is a child");
+            assert_eq!(status.success(), matches!(deed, "return" | "exit"), "{deed}");
+            nothing_is_left_of(&folder);
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_after_a_process_that_is_killed() {
+        for deed in ["pause", "crash", "query"] {
+            let (mut child, mut output, folder) = start(deed);
+            if deed == "query" {
+                thread::sleep(Duration::from_millis(300));
+            } else {
+                assert_eq!(line(&mut output), "done");
+            }
+            assert_eq!(processes(&folder) == 0, deed == "crash", "the server runs, except after a crash");
+            child.kill().expect("it runs");
+            assert_eq!(child.wait().expect("it is a child").signal(), Some(9));
+            nothing_is_left_of(&folder);
+        }
     }
 }

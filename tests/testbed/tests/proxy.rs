@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use audit_testbed::postgres::{Client, NoTls};
-use audit_testbed::{Cluster, Proxy};
+use audit_testbed::{Cluster, PATIENCE, Proxy};
 
 const LATE: Duration = Duration::from_millis(200);
 
@@ -26,8 +26,8 @@ fn connect(url: &str) -> Client {
 }
 
 fn stored(direct: &str) -> Vec<i32> {
-    let rows = Cluster::shared().sql(direct, "SELECT n FROM t ORDER BY n");
-    rows.into_iter().map(|row| row[0].as_deref().expect("a number").parse().expect("a number")).collect()
+    let numbers = Cluster::shared().column(direct, "SELECT n FROM t ORDER BY n");
+    numbers.iter().map(|number| number.parse().expect("a number")).collect()
 }
 
 #[test]
@@ -44,18 +44,24 @@ fn the_url_has_the_port_of_the_proxy() {
 }
 
 #[test]
-fn all_is_passed() {
+fn everything_is_passed_on() {
     let (_proxy, _, url) = table();
     let mut client = connect(&url);
     let long = "x".repeat(1_000_000);
-    assert_eq!(client.execute("INSERT INTO t VALUES ($1), (2)", &[&1]).expect("it is passed"), 2);
-    assert_eq!(client.query_one("SELECT $1", &[&long]).expect("it is passed").get::<_, String>(0), long);
+    assert_eq!(client.execute("INSERT INTO t VALUES ($1), (2)", &[&1]).expect("the proxy passes it on"), 2);
     assert_eq!(
-        client.query("SELECT * FROM t, generate_series(1, 10000)", &[]).expect("passed").len(),
+        client.query_one("SELECT $1", &[&long]).expect("the proxy passes it on").get::<_, String>(0),
+        long
+    );
+    assert_eq!(
+        client
+            .query("SELECT * FROM t, generate_series(1, 10000)", &[])
+            .expect("the proxy passes it on")
+            .len(),
         20_000
     );
     client.simple_query("SELECT 1/0").expect_err("the error is passed too");
-    client.simple_query("SELECT 1").expect("it is passed");
+    client.simple_query("SELECT 1").expect("the proxy passes it on");
 }
 
 #[test]
@@ -64,15 +70,15 @@ fn each_answer_can_be_late() {
     let mut client = connect(&url);
     proxy.delay(LATE);
     let start = Instant::now();
-    client.simple_query("SELECT * FROM generate_series(1, 10000)").expect("it is passed");
-    client.simple_query("SELECT 1").expect("it is passed");
-    // Were each row of an answer late, it would be half an hour.
+    client.simple_query("SELECT * FROM generate_series(1, 10000)").expect("the proxy passes it on");
+    client.simple_query("SELECT 1").expect("the proxy passes it on");
+    // If each row of an answer came late, the two answers would take half an hour.
     assert!(start.elapsed() >= 2 * LATE && start.elapsed() < 100 * LATE, "{:?}", start.elapsed());
     proxy.pass();
-    // On a busy machine one may be late by itself, but not all.
+    // On a busy machine some answers may be late anyway, but not all of them.
     let in_time = (0..100).any(|_| {
         let start = Instant::now();
-        client.simple_query("SELECT 1").expect("it is passed");
+        client.simple_query("SELECT 1").expect("the proxy passes it on");
         start.elapsed() < LATE
     });
     assert!(in_time);
@@ -83,15 +89,15 @@ fn connections_are_cut_and_refused_until_they_pass() {
     let (proxy, _, url) = table();
     let mut client = connect(&url);
     proxy.cut();
-    client.simple_query("SELECT 1").expect_err("it is cut");
+    client.simple_query("SELECT 1").expect_err("the connection is cut");
     client = connect(&url);
     proxy.refuse();
-    client.simple_query("SELECT 1").expect("it was open before");
+    client.simple_query("SELECT 1").expect("the connection was open before");
     assert!(Client::connect(&url, NoTls).is_err());
-    let mut refused = TcpStream::connect(("127.0.0.1", proxy.port())).expect("it listens");
-    assert_eq!(refused.read(&mut [0]).expect("it is closed in order"), 0);
+    let mut refused = TcpStream::connect(("127.0.0.1", proxy.port())).expect("the port is open");
+    assert_eq!(refused.read(&mut [0]).expect("the connection is closed in order"), 0);
     proxy.pass();
-    connect(&url).simple_query("SELECT 1").expect("it passes");
+    connect(&url).simple_query("SELECT 1").expect("the proxy passes it on");
 }
 
 #[test]
@@ -107,7 +113,7 @@ fn connections_hang_until_they_pass() {
     assert_eq!(stored(&direct), []);
     proxy.pass();
     for _ in 0..2 {
-        assert_eq!(answers.recv_timeout(Duration::from_secs(30)), Ok(true));
+        assert_eq!(answers.recv_timeout(PATIENCE), Ok(true));
     }
     assert_eq!(stored(&direct), [1]);
 }
@@ -124,7 +130,7 @@ fn hanging_connections_can_be_cut() {
 }
 
 #[test]
-fn each_second_acknowledgement_is_lost_and_no_row() {
+fn each_second_acknowledgement_is_lost_but_no_row() {
     let (proxy, direct, url) = table();
     proxy.swallow_answers(2);
     let mut client = connect(&url);
@@ -132,7 +138,7 @@ fn each_second_acknowledgement_is_lost_and_no_row() {
         let answer = client.execute("INSERT INTO t VALUES ($1)", &[&number]);
         assert_eq!(answer.is_ok(), number % 2 == 1, "{answer:?}");
         if answer.is_err() {
-            // The row is there as soon as the client knows.
+            // The row is stored as soon as the client knows about the failure.
             assert_eq!(stored(&direct).len() as i32, number);
             client = connect(&url);
         }
@@ -153,24 +159,24 @@ fn acknowledgements_are_counted_over_all_connections() {
 }
 
 #[test]
-fn the_next_acknowledgement_is_lost_once() {
+fn only_the_next_acknowledgement_is_lost() {
     let (proxy, direct, url) = table();
     proxy.swallow_next(1);
     connect(&url).simple_query("INSERT INTO t VALUES (1)").expect_err("it is lost");
-    connect(&url).simple_query("INSERT INTO t VALUES (2)").expect("it was one");
+    connect(&url).simple_query("INSERT INTO t VALUES (2)").expect("only one is lost");
     assert_eq!(stored(&direct), [1, 2]);
     assert_eq!(proxy.swallowed(), 1);
 }
 
 #[test]
-fn in_a_transaction_the_answer_to_commit_is_the_acknowledgement() {
+fn the_answer_to_commit_is_the_acknowledgement_of_a_transaction() {
     let (proxy, direct, url) = table();
     proxy.swallow_answers(1);
     let mut client = connect(&url);
-    let mut transaction = client.transaction().expect("it passes");
+    let mut transaction = client.transaction().expect("the proxy passes it on");
     transaction.execute("INSERT INTO t VALUES (1)", &[]).expect("nothing is committed yet");
     transaction.rollback().expect("no row is acknowledged");
-    let mut transaction = client.transaction().expect("it passes");
+    let mut transaction = client.transaction().expect("the proxy passes it on");
     transaction.execute("INSERT INTO t VALUES (2)", &[]).expect("nothing is committed yet");
     transaction.query("SELECT n FROM t", &[]).expect("nothing is committed yet");
     transaction.commit().expect_err("it is lost");
@@ -178,7 +184,7 @@ fn in_a_transaction_the_answer_to_commit_is_the_acknowledgement() {
 }
 
 #[test]
-fn a_refused_insert_is_no_acknowledgement() {
+fn a_refused_insert_has_no_acknowledgement_to_lose() {
     let (proxy, direct, url) = table();
     let cluster = Cluster::shared();
     cluster.execute(&direct, "ALTER TABLE t ADD UNIQUE (n) DEFERRABLE INITIALLY DEFERRED");

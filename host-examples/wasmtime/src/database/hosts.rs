@@ -1,5 +1,6 @@
-//! Several hosts, one after the other. tokio-postgres bounds only the time in which one accepts; each gets its share
-//! to let the user in, so that one which accepts and says nothing does not hold up those after it.
+//! Connects to one of several hosts, which are tried in turn. tokio-postgres limits only the time until a
+//! host accepts a connection. Here each host has its share of the time until the user is logged in, so that a
+//! host which accepts and then does not answer leaves time for the next one.
 
 #[cfg(test)]
 mod tests;
@@ -18,7 +19,7 @@ use crate::database::tls::Connector;
 
 type Connecting<'a> = Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), Error>> + Send + 'a>>;
 
-/// Connects to the first host that lets the user in.
+/// Connects to the first host on which the user can log in.
 pub(super) struct InTurn(ConfigConnectImpl<Connector>);
 
 impl InTurn {
@@ -29,11 +30,11 @@ impl InTurn {
 
 impl Connect for InTurn {
     fn connect(&self, config: &Config) -> Connecting<'_> {
-        let mut hosts = each(config);
+        let mut hosts = one_per_host(config);
         if config.get_load_balance_hosts() == LoadBalanceHosts::Random {
             hosts.sort_by_cached_key(|_| RandomState::new().hash_one(()));
         }
-        // It has all the time that is left.
+        // The last host may take all the time that is left.
         let last = hosts.pop().unwrap_or_else(|| config.clone());
         Box::pin(async move {
             for host in hosts {
@@ -51,8 +52,8 @@ impl Connect for InTurn {
     }
 }
 
-/// The same for each host alone.
-fn each(config: &Config) -> Vec<Config> {
+/// The configuration for each host by itself.
+fn one_per_host(config: &Config) -> Vec<Config> {
     let (addresses, ports) = (config.get_hostaddrs(), config.get_ports());
     let alone = |(n, host): (usize, &Host)| {
         let mut alone = without_host(config);
@@ -72,7 +73,7 @@ fn each(config: &Config) -> Vec<Config> {
     config.get_hosts().iter().enumerate().map(alone).collect()
 }
 
-/// No host can be taken out of a configuration.
+/// A copy without hosts. `Config` has no way to remove them.
 fn without_host(config: &Config) -> Config {
     let mut copy = Config::new();
     copy.ssl_mode(config.get_ssl_mode())

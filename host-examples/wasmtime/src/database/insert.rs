@@ -1,92 +1,71 @@
-//! Writing: one statement a batch. Where the database refuses a row of it, the batch is halved until that row is
+//! Inserts a batch with one statement. If the database refuses a row, the batch is halved until that row is
 //! found, and the others are stored.
 
-use std::sync::Arc;
-use std::sync::LazyLock;
-
+use audit_format::id;
+use audit_format::line::Stamp;
+use audit_sql::insert::{self, Array};
+use audit_sql::row::Row;
 use deadpool_postgres::ClientWrapper;
 use tokio_postgres::Error;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 use crate::bindings::audit::store::postgres::{RejectedRow, SinkError};
-use crate::database::link::{Lane, Link, Statement};
-use crate::database::row::{Row, Timestamptz};
-use crate::database::table::{COLUMNS, Kind, TABLE};
+use crate::database::link::{Link, Statement};
+use crate::database::pools::Lane;
+use crate::database::value::Time;
 use crate::types::{Entry, Event};
 
-/// The columns that are written: all but `id`, which the database numbers.
-const WRITTEN: &[(&str, Kind)] = COLUMNS.split_at(1).1;
-
-/// Whether rows have values for the column.
-pub(super) fn writes(column: &str) -> bool {
-    WRITTEN.iter().any(|(name, _)| *name == column)
-}
-
-impl Kind {
-    /// The type that a batch has the values in, and how one of them becomes the column's.
-    fn of_batch(self) -> (Type, &'static str) {
-        match self {
-            Self::Position | Self::Number => (Type::TEXT_ARRAY, "::numeric"),
-            Self::Time => (Type::TIMESTAMPTZ_ARRAY, ""),
-            Self::Text => (Type::TEXT_ARRAY, ""),
-            Self::Uuid => (Type::UUID_ARRAY, ""),
-        }
-    }
-}
-
-/// One statement for a batch of any size.
-static INSERT: LazyLock<String> = LazyLock::new(|| {
-    let names = list(|_, name, _| name.into());
-    let values = list(|_, name, kind| format!("batch.{name}{}", kind.of_batch().1));
-    let arrays = list(|n, _, _| format!("${}", n + 1));
-    format!(
-        "INSERT INTO {TABLE} ({names}) SELECT {values} \
-         FROM unnest({arrays}) WITH ORDINALITY AS batch ({names}, position) ORDER BY batch.position \
-         ON CONFLICT (event_id) DO NOTHING"
-    )
-});
-
-fn list(of: impl Fn(usize, &str, Kind) -> String) -> String {
-    WRITTEN.iter().enumerate().map(|(n, (name, kind))| of(n, name, *kind)).collect::<Vec<_>>().join(", ")
-}
-
-/// A row to import.
+/// A row for [`Database::import`](crate::Database::import).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImportRow {
-    /// An entry of a store, which keeps its `id`, `chain`, `seq` and `hash`.
+    /// An entry of a store. It keeps its `id`, `chain`, `seq` and `hash`.
     Own(Entry),
-    /// An event of another writer: it is read as one that is in no chain.
+    /// An event of another writer. It is in no chain.
     Foreign {
-        /// The event; its `ts` is not empty.
+        /// The event. Its `ts` must not be empty.
         event: Event,
-        /// Under which the event is stored once, however often it is imported.
+        /// Identifies the event: an event with the same key is stored once, however often it is imported.
         key: Uuid,
     },
 }
 
 impl ImportRow {
-    pub(super) fn row(&self) -> Result<Row<'_>, String> {
+    pub(super) fn into_row(self) -> Result<Row<'static>, String> {
         match self {
-            Self::Own(entry) => Row::own(entry),
-            Self::Foreign { event, key } => Row::foreign(event, *key),
+            Self::Own(entry) => own(entry),
+            Self::Foreign { event, key } => Row::of_foreign(event.into(), key),
         }
     }
 }
 
-/// What became of an import.
+/// The result of an import.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Imported {
-    /// How many rows are new; the others were there already, or were rejected.
+    /// How many rows were added. The others were stored already, or are in `rejected`.
     pub stored: u64,
-    /// The rows that the database refused, in their order.
+    /// The rows that are invalid or that the database refused, in their order.
     pub rejected: Vec<RejectedRow>,
 }
 
-/// Stores all rows but those that are not as they have to be, or that the database refuses.
-pub(super) async fn store<'e>(
-    link: &Arc<Link>,
-    rows: impl Iterator<Item = Result<Row<'e>, String>>,
+/// The row of an entry. The error says which field is invalid.
+pub(super) fn own(entry: Entry) -> Result<Row<'static>, String> {
+    let uuid = |field: &str, text: &str| {
+        id::parse(text).ok_or_else(|| {
+            format!(
+                "{field}: not a UUID; accepted is a UUID as the store writes it, in lower case with hyphens"
+            )
+        })
+    };
+    let (id, chain) = (uuid("id", &entry.id)?, uuid("chain", &entry.chain)?);
+    let stamp = Stamp { id, chain, seq: entry.seq, hash: entry.hash.into() };
+    Row::of_entry(entry.event.into(), stamp)
+}
+
+/// Stores all rows except those that are invalid or that the database refuses.
+pub(super) async fn store(
+    link: &Link,
+    rows: impl Iterator<Item = Result<Row<'static>, String>>,
 ) -> Result<Imported, SinkError> {
     let mut imported = Imported { stored: 0, rejected: Vec::new() };
     let mut good = Vec::new();
@@ -96,7 +75,7 @@ pub(super) async fn store<'e>(
             Err(reason) => imported.rejected.push(RejectedRow { index, reason }),
         }
     }
-    // The first half is on top, so that rows are numbered in their order.
+    // A stack: the first half goes on top, so that the rows are inserted in their order.
     let mut left = vec![good.as_slice()];
     while let Some(rows) = left.pop() {
         if rows.is_empty() {
@@ -104,13 +83,13 @@ pub(super) async fn store<'e>(
         }
         match link.run(&Insert { rows }).await {
             Ok(stored) => imported.stored += stored,
-            Err(failure) => match (failure.refusal(), rows) {
+            Err(failure) => match (failure.server().and_then(|error| error.refusal()), rows) {
                 (Some(reason), [(index, _)]) => imported.rejected.push(RejectedRow { index: *index, reason }),
                 (Some(_), rows) => {
                     let (first, second) = rows.split_at(rows.len() / 2);
                     left.extend([second, first]);
                 }
-                (None, _) => return Err(failure.tell(link.names())),
+                (None, _) => return Err(link.sink_error(failure)),
             },
         }
     }
@@ -119,12 +98,12 @@ pub(super) async fn store<'e>(
 }
 
 /// Rows with their position in the batch.
-struct Insert<'r, 'e> {
-    rows: &'r [(u32, Row<'e>)],
+struct Insert<'r> {
+    rows: &'r [(u32, Row<'static>)],
 }
 
-impl Statement for Insert<'_, '_> {
-    /// How many rows are new.
+impl Statement for Insert<'_> {
+    /// How many rows were added.
     type Output = u64;
     const LANE: Lane = Lane::Writes;
 
@@ -133,47 +112,27 @@ impl Statement for Insert<'_, '_> {
     }
 
     async fn run(&self, client: &ClientWrapper, prepares: bool) -> Result<u64, Error> {
-        let texts = |of: fn(&Event) -> &str| self.column(|row| of(row.event));
-        let options = |of: fn(&Event) -> &Option<String>| self.column(|row| of(row.event).as_deref());
-        let numbers = |of: fn(&Event) -> u64| self.column(|row| of(row.event).to_string());
-        let stamp = |row: &Row<'_>| row.stamp.as_ref().map(|stamp| (stamp.chain, stamp.seq.to_string()));
-        let (chains, seqs): (Vec<_>, Vec<_>) = self.column(stamp).into_iter().map(Option::unzip).unzip();
-        let hashes: Vec<Option<&str>> = self.column(|row| row.stamp.as_ref().map(|stamp| stamp.hash));
-        let times: Vec<Timestamptz> = self.column(|row| row.at);
-        let ids: Vec<Uuid> = self.column(|row| row.event_id);
-        let values: [&(dyn ToSql + Sync); WRITTEN.len()] = [
-            &times,
-            &texts(|event| &event.req_id),
-            &texts(|event| &event.workspace_id),
-            &texts(|event| &event.user_id),
-            &texts(|event| &event.agent_id),
-            &texts(|event| &event.tool),
-            &texts(|event| &event.action),
-            &texts(|event| &event.status),
-            &numbers(|event| event.duration_ms),
-            &numbers(|event| event.in_size),
-            &numbers(|event| event.out_size),
-            &texts(|event| &event.input_hash),
-            &options(|event| &event.graph_run_id),
-            &options(|event| &event.graph_node),
-            &options(|event| &event.job_id),
-            &ids,
-            &chains,
-            &seqs,
-            &hashes,
-        ];
-        let kinds: Vec<Type> = WRITTEN.iter().map(|(_, kind)| kind.of_batch().0).collect();
+        let arrays = insert::arrays(self.rows.iter().map(|(_, row)| row));
+        let values: Vec<_> = arrays.into_iter().map(value).collect();
+        let kinds: Vec<Type> = values.iter().map(|(_, kind)| kind.clone()).collect();
+        let values = values.iter().map(|(value, _)| &**value as &(dyn ToSql + Sync));
         if prepares {
-            let statement = client.prepare_typed_cached(&INSERT, &kinds).await?;
-            return client.execute(&statement, &values).await;
+            let statement = client.prepare_typed_cached(insert::sql(), &kinds).await?;
+            return client.execute(&statement, &values.collect::<Vec<_>>()).await;
         }
-        let typed: Vec<_> = values.into_iter().zip(kinds).collect();
-        client.execute_typed(&INSERT, &typed).await
+        let typed: Vec<_> = values.zip(kinds).collect();
+        client.execute_typed(insert::sql(), &typed).await
     }
 }
 
-impl<'r> Insert<'r, '_> {
-    fn column<T>(&self, of: impl Fn(&'r Row<'_>) -> T) -> Vec<T> {
-        self.rows.iter().map(|(_, row)| of(row)).collect()
+/// The value and the type of a parameter.
+fn value<'r>(array: Array<'r>) -> (Box<dyn ToSql + Send + Sync + 'r>, Type) {
+    match array {
+        Array::Times(times) => {
+            (Box::new(times.into_iter().map(Time).collect::<Vec<_>>()), Type::TIMESTAMPTZ_ARRAY)
+        }
+        Array::Texts(texts) => (Box::new(texts), Type::TEXT_ARRAY),
+        Array::Numbers(numbers) => (Box::new(numbers), Type::TEXT_ARRAY),
+        Array::Uuids(uuids) => (Box::new(uuids), Type::UUID_ARRAY),
     }
 }

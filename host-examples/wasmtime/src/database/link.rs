@@ -1,40 +1,35 @@
-//! The way to the server: the pooled connections, and a statement with its time on one of them. What the server
-//! answers too late, or on a connection that broke, never meets the next statement.
+//! Runs a statement on a pooled connection, within its time. After a timeout or an error of the connection,
+//! the connection is closed, so that a late answer can never be taken for that of the next statement.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use deadpool_postgres::{
-    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod,
-};
-use tokio::time::{Instant, timeout_at};
-use tokio_postgres::{Config, Error};
+use deadpool_postgres::{ClientWrapper, Object};
+use tokio::time::Instant;
+use tokio_postgres::Error;
 
 use crate::bindings::audit::store::postgres::SinkError;
-use crate::database::failure::{Failure, Names};
-use crate::database::hosts::InTurn;
+use crate::database::failure::Failure;
+use crate::database::pools::{Lane, Pools, within};
 use crate::database::schema::Schema;
-use crate::database::tls::Connector;
-use crate::database::url::Target;
 
-/// The most connections a lane has: several stores may share a database.
-const CONNECTIONS: usize = 4;
-
-/// A connection that was used so often keeps its statement prepared, which saves a sixth of the time of a small batch.
-/// Behind a pooler, which may put another session behind it each time, a program that ends soon leaves nothing there.
+/// After this many uses, a connection keeps its statement prepared, which saves a sixth of the time of a
+/// small batch. Not before, because a pooler may give the connection another session each time, in which a
+/// prepared statement stays behind. A program that ends soon leaves none.
 const PREPARES_AFTER: usize = 8;
 
-/// A statement on the table.
+/// A statement that uses the table.
 pub(super) trait Statement: Sync {
     type Output: Send;
     const LANE: Lane;
 
-    /// What it comes to where there is no table; none: one is created.
+    /// The output if there is no table. `None` if the table is to be created first.
     fn without_table(&self) -> Option<Self::Output>;
 
-    /// Carries it out, on a connection with the table; `prepares`: the session may keep what it is prepared as.
+    /// Runs the statement on a connection to a database that has the table. With `prepares`, the session may
+    /// keep it prepared.
     fn run(
         &self,
         client: &ClientWrapper,
@@ -42,77 +37,50 @@ pub(super) trait Statement: Sync {
     ) -> impl Future<Output = Result<Self::Output, Error>> + Send;
 }
 
-/// The connections for writing and those for reading are not the same: the server ends statements of each after
-/// another time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lane {
-    Writes,
-    Reads,
-}
-
-/// The way to the server.
+/// The connections to the server, and what is known about its table and its sessions.
 pub(super) struct Link {
-    writes: Pool,
-    reads: Pool,
-    names: Names,
-    timeout: Duration,
-    read_timeout: Duration,
+    pools: Arc<Pools>,
     schema: Schema,
-    /// Whether other clients turned out to use the same sessions.
+    /// Whether the server turned out to be behind a pooler, whose sessions other clients use too.
     shares_sessions: AtomicBool,
 }
 
 impl Link {
-    pub(super) fn new(target: Target, timeout: Duration, read_timeout: Duration) -> Result<Self, String> {
-        let Target { config, connector, names } = target;
-        let lane = |time, recycling| {
-            pool(config.clone(), connector.clone(), time, recycling).map_err(|error| error.to_string())
-        };
-        let writes = lane(timeout, RecyclingMethod::Fast)?;
-        // A server that hangs does not get the longer time of a read: it has to answer something before.
-        let reads = lane(read_timeout, RecyclingMethod::Verified)?;
-        Ok(Self {
-            writes,
-            reads,
-            names,
-            timeout,
-            read_timeout,
-            schema: Schema::default(),
-            shares_sessions: AtomicBool::new(false),
-        })
+    pub(super) fn new(pools: Pools) -> Self {
+        Self { pools: Arc::new(pools), schema: Schema::default(), shares_sessions: AtomicBool::new(false) }
     }
 
-    pub(super) fn names(&self) -> &Names {
-        &self.names
+    pub(super) fn pools(&self) -> &Pools {
+        &self.pools
     }
 
-    pub(super) fn server(&self) -> &str {
-        &self.names.server
+    /// The error that the component gets for a failure.
+    pub(super) fn sink_error(&self, failure: Failure) -> SinkError {
+        failure.sink_error(self.pools.names())
     }
 
-    /// Carries the statement out. What a restart of the server or a change of the table has spoilt is done once
-    /// more, within the same time.
-    pub(super) async fn run<S: Statement>(self: &Arc<Self>, statement: &S) -> Result<S::Output, Failure> {
-        let mut time = Time::new(self.timeout, (S::LANE == Lane::Reads).then_some(self.read_timeout));
+    /// Runs the statement. If a restart of the server has broken the connection, or the table has changed, it
+    /// is run once more within the same time.
+    pub(super) async fn run<S: Statement>(&self, statement: &S) -> Result<S::Output, Failure> {
+        let own = (S::LANE == Lane::Reads).then(|| self.pools.read_timeout());
+        let mut time = Time::new(self.pools.timeout(), own);
         match self.attempt(statement, &mut time).await {
-            Err(Attempt::Stale(_)) => drop(self.lane(S::LANE).retain(|_, _| false)),
-            Err(Attempt::Failed(failure)) if failure.lacks_table() => self.schema.forget(),
+            Err(Attempt::Stale(_)) => self.pools.clear(S::LANE),
+            Err(Attempt::Failed(failure)) if failure.server().is_some_and(|error| error.lacks_table()) => {
+                self.schema.forget()
+            }
             answer => return answer.map_err(Attempt::failure),
         }
         self.attempt(statement, &mut time).await.map_err(Attempt::failure)
     }
 
-    async fn attempt<S: Statement>(
-        self: &Arc<Self>,
-        statement: &S,
-        time: &mut Time,
-    ) -> Result<S::Output, Attempt> {
+    async fn attempt<S: Statement>(&self, statement: &S, time: &mut Time) -> Result<S::Output, Attempt> {
         self.schema.wait(time.connect_by).await?;
-        let client = self.connection(S::LANE, time.connect_by).await?;
+        let client = self.pools.connection(S::LANE, time.connect_by).await?;
         let used = Object::metrics(&client).recycle_count;
         let prepares = used >= PREPARES_AFTER && !self.shares_sessions.load(Ordering::Relaxed);
         let without = statement.without_table();
-        let ensured = self.schema.ensure(self, &client, time.connect_by, without.is_none()).await;
+        let ensured = self.schema.ensure(&self.pools, &client, time.connect_by, without.is_none()).await;
         let answer = match (ensured, without) {
             (Ok(false), Some(answer)) => Ok(answer),
             (Ok(_), _) => {
@@ -121,7 +89,7 @@ impl Link {
             (Err(failure), _) => Err(failure),
         };
         answer.map_err(|failure| {
-            if prepares && failure.meets_another_session() {
+            if prepares && failure.server().is_some_and(|error| error.meets_another_session()) {
                 self.shares_sessions.store(true, Ordering::Relaxed);
                 return Attempt::Stale(failure);
             }
@@ -130,73 +98,18 @@ impl Link {
             }
             drop(Object::take(client));
             match failure {
-                Failure::Postgres(_) if used > 0 => Attempt::Stale(failure),
+                Failure::Statement(_) if used > 0 => Attempt::Stale(failure),
                 failure => Attempt::Failed(failure),
             }
         })
     }
-
-    /// A pooled connection, else a new one.
-    pub(super) async fn connection(&self, lane: Lane, by: Instant) -> Result<Object, Failure> {
-        let connection = timeout_at(by, self.lane(lane).get()).await;
-        connection.map_err(|_| Failure::TimedOut(self.timeout))?.map_err(|error| match error {
-            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => error.into(),
-            error => Failure::Told(SinkError::Other(error.to_string())),
-        })
-    }
-
-    fn lane(&self, lane: Lane) -> &Pool {
-        match lane {
-            Lane::Writes => &self.writes,
-            Lane::Reads => &self.reads,
-        }
-    }
-
-    /// How long a connection may take, and a statement that writes.
-    pub(super) fn timeout(&self) -> Duration {
-        self.timeout
-    }
-
-    pub(super) fn schema(&self) -> &Schema {
-        &self.schema
-    }
 }
 
-/// `work`, if it ends in time; `time` is how much it was given.
-pub(super) async fn within<T>(
-    by: Instant,
-    time: Duration,
-    work: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Failure> {
-    match timeout_at(by, work).await {
-        Ok(answer) => answer.map_err(Failure::Postgres),
-        Err(_) => Err(Failure::TimedOut(time)),
-    }
-}
-
-fn pool(
-    config: Config,
-    connector: Connector,
-    time: Duration,
-    recycling_method: RecyclingMethod,
-) -> Result<Pool, deadpool_postgres::BuildError> {
-    let manager = ManagerConfig { recycling_method };
-    let manager = Manager::from_connect(config, InTurn::new(connector), manager);
-    let millis = time.as_millis().clamp(1, i32::MAX as u128);
-    // A server that is only slow does not go on with what nobody waits for.
-    let limits: Arc<str> = format!("SET statement_timeout = {millis}; SET lock_timeout = {millis}").into();
-    let limit = Hook::async_fn(move |client: &mut ClientWrapper, _| {
-        let limits = Arc::clone(&limits);
-        Box::pin(async move { client.batch_execute(&limits).await.map_err(HookError::Backend) })
-    });
-    Pool::builder(manager).max_size(CONNECTIONS).post_create(limit).build()
-}
-
-/// How an attempt ended.
+/// How an attempt failed.
 enum Attempt {
     Failed(Failure),
-    /// The connection had been used before, and is broken, because the server may have been started anew since, or is
-    /// not always to the same session.
+    /// The connection had worked before, so the failure may be due to its age: the server may have been
+    /// restarted since, or a pooler may have switched the session. A new connection may work.
     Stale(Failure),
 }
 
@@ -213,16 +126,17 @@ impl From<Failure> for Attempt {
     }
 }
 
-/// How long a call may take.
+/// The deadlines of a call.
 struct Time {
     connect_by: Instant,
     of_statement: Duration,
-    /// None: the statement's time begins once there is a connection.
+    /// `None` until there is a connection, if the time of the statement begins only then.
     statement_by: Option<Instant>,
 }
 
 impl Time {
-    /// `both` for a connection and a statement, or for the connection alone where the statement has its own.
+    /// `both` is the time for connecting and the statement together, or only for connecting if the statement
+    /// has a time of its `own`.
     fn new(both: Duration, own: Option<Duration>) -> Self {
         let connect_by = Instant::now() + both;
         let statement_by = own.is_none().then_some(connect_by);

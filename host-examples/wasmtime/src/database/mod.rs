@@ -1,5 +1,5 @@
-//! The PostgreSQL database that the host keeps for the component. All that the store needs of it are three calls,
-//! which wait for their answer; connections, TLS, schema and SQL are behind them, and no text shows the password.
+//! The PostgreSQL database that the host keeps for the component. A few blocking calls hide connections, TLS,
+//! schema and SQL. No message shows the password.
 
 use std::fmt;
 use std::future::Future;
@@ -17,21 +17,38 @@ mod health;
 mod hosts;
 mod insert;
 mod link;
-mod row;
+mod pools;
 mod schema;
 mod select;
-mod table;
 mod tls;
 mod url;
+mod value;
 
 pub use insert::{ImportRow, Imported};
 use link::Link;
+use pools::Pools;
 use url::Target;
 
-/// A PostgreSQL database with the table `tool_audit_events`, which is created or upgraded when it is first used.
+/// A PostgreSQL database with the table `tool_audit_events`. The first use creates or upgrades the table.
 ///
-/// A clone is cheap and shares the connections. Each call waits for its answer, and for each statement a bounded
-/// time; it may be made on any thread, and in an asynchronous program on one that may block.
+/// A clone is cheap and shares the connections. Each call blocks until it is answered, for a limited time for
+/// each statement. It may be made on any thread; an asynchronous program makes it on a thread that may block.
+///
+/// ```no_run
+/// use audit_host::{Database, Filter, PageRequest};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let url = std::env::var("DATABASE_URL")?;
+/// let database = Database::new(&url, Database::TIMEOUT, Database::READ_TIMEOUT)?;
+/// if let Some(obstacle) = database.obstacle()? {
+///     return Err(obstacle.into());
+/// }
+/// let filter = Filter { tool: Some("search".into()), ..Filter::default() };
+/// let page = database.select(filter, PageRequest { limit: 20, ..PageRequest::default() })?;
+/// println!("{} entries, more: {}", page.entries.len(), page.next.is_some());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Database {
     link: Arc<Link>,
@@ -40,94 +57,98 @@ pub struct Database {
 
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Database").field("server", &self.link.server()).finish_non_exhaustive()
+        f.debug_struct("Database").field("server", &self.link.pools().names().server).finish_non_exhaustive()
     }
 }
 
 impl Database {
-    /// How long a connection and a statement may take together, by default.
+    /// The default of how long connecting and one statement may take together: 2 s.
     pub const TIMEOUT: Duration = Duration::from_secs(2);
-    /// How long the statement of a read may take, by default.
+    /// The default of how long the statement of a read may take: 10 s.
     pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// The database at `url`: `postgres://USER:PASSWORD@HOST:PORT/DATABASE?PARAMETERS` or `host=HOST user=USER …`.
-    /// It is not connected to yet.
+    /// The database at `url`. This does not connect yet. `url` has one of the forms
+    /// - `postgres://USER:PASSWORD@HOST:PORT/DATABASE?PARAMETER=VALUE&…`
+    /// - `host=HOST port=PORT user=USER password=PASSWORD dbname=DATABASE PARAMETER=VALUE …`
     ///
-    /// Of the parameters that libpq knows, those of tokio-postgres are accepted, and `sslmode`, `sslrootcert`,
-    /// `sslcert` and `sslkey` with their meaning in libpq. `allow` is taken as `prefer`, which does not fall back to
-    /// an unencrypted connection where the encrypted one fails. Without `sslrootcert`, or where it is `system`, the
-    /// certificates of the system are trusted.
+    /// The parameters are those of libpq that tokio-postgres knows, and `sslmode`, `sslrootcert`, `sslcert`
+    /// and `sslkey`, which mean what they mean in libpq, with one exception: `sslmode=allow` counts as
+    /// `prefer`, and `prefer` does not fall back to an unencrypted connection if the encrypted one fails.
+    /// Without `sslrootcert`, or with `sslrootcert=system`, the certificates of the system are trusted.
     ///
-    /// `timeout` is how long a connection and a statement may take together. The statement of a read has
-    /// `read_timeout` of its own.
+    /// `timeout` is how long connecting and one statement may take together. The statement of a read may take
+    /// `read_timeout` in addition. Both are at least 1 ms.
     ///
     /// # Errors
-    /// [`Error::Config`] says what is wrong and what is accepted; it shows neither the URL nor the password.
-    /// [`Error::Start`] where the thread of the connections cannot be started.
+    /// [`Error::Config`] says what is invalid and what is accepted, without showing the URL or the password.
+    /// [`Error::Start`] if the thread for the connections cannot be started.
     pub fn new(url: &str, timeout: Duration, read_timeout: Duration) -> Result<Self, Error> {
         Self::check(timeout, read_timeout)?;
         let target = Target::parse(url, timeout).map_err(Error::Config)?;
-        let link = Link::new(target, timeout, read_timeout).map_err(Error::Start)?;
-        Ok(Self { link: Arc::new(link), background: Arc::new(Background::start()?) })
+        let pools = Pools::new(target, timeout, read_timeout).map_err(Error::Start)?;
+        Ok(Self { link: Arc::new(Link::new(pools)), background: Arc::new(Background::start()?) })
     }
 
-    /// Refuses times that nothing could be done in.
+    /// Rejects timeouts that are too short for any statement.
     pub(crate) fn check(timeout: Duration, read_timeout: Duration) -> Result<(), Error> {
         for (name, given) in [("database_timeout", timeout), ("database_read_timeout", read_timeout)] {
             if given < Duration::from_millis(1) {
-                return Err(Error::Config(format!("{name}: {given:?}; accepted is 1 ms or more")));
+                return Err(Error::Config(format!(
+                    "{name}: {given:?} is too short; accepted is 1 ms or more"
+                )));
             }
         }
         Ok(())
     }
 
-    /// Stores the entries, in their order, and answers once they are committed: all but those that the database
-    /// refuses, which are named. Entries whose `id` is stored already are left as they are. Without entries it
-    /// does nothing.
+    /// Stores the entries, in their order, and returns once they are committed. Rows that the database
+    /// refuses are returned, and the others are stored. Entries whose `id` is already stored are left
+    /// unchanged. An empty list does nothing.
     ///
     /// # Errors
-    /// [`SinkError::Unavailable`] where the database does not answer, or may not have stored the batch: the same
-    /// call may succeed later. [`SinkError::Other`] where the same call would fail again.
+    /// [`SinkError::Unavailable`] if the database does not answer, or may not have stored the batch. The same
+    /// call may succeed later. [`SinkError::Other`] if the same call would fail again.
     pub fn insert(&self, entries: Vec<Entry>) -> Result<Vec<RejectedRow>, SinkError> {
         let link = Arc::clone(&self.link);
         self.background.wait(async move {
-            let rows = entries.iter().map(row::Row::own);
+            let rows = entries.into_iter().map(insert::own);
             insert::store(&link, rows).await.map(|imported| imported.rejected)
         })
     }
 
-    /// [`Database::insert`] for rows that come from elsewhere: entries with the `id`, `chain`, `seq` and `hash`
-    /// that they have, and events of other writers under a key, so that the same import may be made again.
+    /// Like [`Database::insert`], for rows from elsewhere: entries, which keep their `id`, `chain`, `seq` and
+    /// `hash`, and events of other writers, each with a key. A repeated import stores nothing twice.
     ///
     /// # Errors
-    /// As [`Database::insert`].
+    /// As for [`Database::insert`].
     pub fn import(&self, rows: &[ImportRow]) -> Result<Imported, SinkError> {
         let (link, rows) = (Arc::clone(&self.link), rows.to_vec());
-        self.background.wait(async move { insert::store(&link, rows.iter().map(ImportRow::row)).await })
+        self.background
+            .wait(async move { insert::store(&link, rows.into_iter().map(ImportRow::into_row)).await })
     }
 
-    /// The stored entries that match, a page at a time, in the order that the WIT describes.
+    /// A page of the stored entries that match the filter, in the order that the WIT describes.
     ///
     /// # Errors
-    /// As [`Database::insert`]; [`SinkError::Other`] also for a time or a cursor that is not as it has to be.
+    /// As for [`Database::insert`]. [`SinkError::Other`] also if a time or the cursor is invalid.
     pub fn select(&self, filter: Filter, page: PageRequest) -> Result<Page, SinkError> {
         let link = Arc::clone(&self.link);
-        self.background.wait(async move { select::page(&link, &filter, &page).await })
+        self.background.wait(async move { select::page(&link, filter, &page).await })
     }
 
-    /// What would keep the database from taking an event: that it only reads, a table that is another thing or has a
-    /// column that nothing fills, or a schema or privilege that is missing, with what to do about it. None: nothing
-    /// that can be known before. Nothing is created or changed.
+    /// Says what would keep the database from taking events, and what to do about it: the server is
+    /// read-only, the table is something else or has a column that no insert fills, or a schema or a
+    /// privilege is missing. `None` if no obstacle is known. Nothing is created or changed.
     ///
     /// # Errors
-    /// As [`Database::insert`].
+    /// As for [`Database::insert`].
     pub fn obstacle(&self) -> Result<Option<String>, SinkError> {
         let link = Arc::clone(&self.link);
         self.background.wait(async move { health::obstacle(&link).await })
     }
 }
 
-/// The thread that the connections live on.
+/// The runtime that the connections run on, with a thread of its own.
 struct Background(Option<Runtime>);
 
 impl Background {
@@ -137,13 +158,13 @@ impl Background {
         runtime.map(|runtime| Self(Some(runtime))).map_err(Error::start)
     }
 
-    /// Does the work over there, and waits. The caller may be within another runtime, where waiting for a future
-    /// would panic.
+    /// Runs the work on that thread, and blocks until it is done. The caller may be inside another runtime,
+    /// where blocking on a future would panic, so that it waits for a message instead.
     fn wait<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, SinkError>> + Send + 'static,
     ) -> Result<T, SinkError> {
-        let ended = || SinkError::Other("the thread of the database has ended".into());
+        let ended = || SinkError::Other("the thread for the database connections has ended".into());
         let (answer, answered) = mpsc::sync_channel(1);
         let runtime = self.0.as_ref().ok_or_else(ended)?;
         runtime.spawn(async move { drop(answer.send(work.await)) });
@@ -154,7 +175,7 @@ impl Background {
 impl Drop for Background {
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
-            // Waits for nothing: neither for a server that hangs nor for the resolution of a name.
+            // Does not wait for a server that hangs or for the resolution of a name.
             runtime.shutdown_background();
         }
     }

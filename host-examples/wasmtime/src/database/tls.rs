@@ -1,5 +1,5 @@
-//! Encryption and certificates, by rustls, as libpq's `sslmode` and its companions describe them:
-//! <https://www.postgresql.org/docs/current/libpq-ssl.html>.
+//! Encryption and certificates with rustls. The parameters `sslmode`, `sslrootcert`, `sslcert` and `sslkey`
+//! mean what they mean in libpq: <https://www.postgresql.org/docs/current/libpq-ssl.html>.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{SslMode, SslNegotiation};
 pub(super) use tokio_postgres_rustls::MakeRustlsConnect as Connector;
 
-/// How far a server's certificate is looked at.
+/// What is checked of a server's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Check {
     Nothing,
@@ -22,30 +22,15 @@ enum Check {
     ChainAndName,
 }
 
-/// What the parameters ask for.
+/// The mode and the connector that the parameters ask for.
 pub(super) fn connector(
     parameters: &[(String, String)],
     config: &Config,
 ) -> Result<(SslMode, Connector), String> {
-    // As in libpq, the last one counts.
+    // As in libpq, the last value of a parameter counts.
     let value = |key| parameters.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
     let roots = value("sslrootcert").filter(|path| !path.is_empty());
-    let default = if roots == Some("system") { "verify-full" } else { "prefer" };
-    let (mode, check) = match value("sslmode").unwrap_or(default) {
-        "disable" => (SslMode::Disable, Check::Nothing),
-        "allow" | "prefer" => (SslMode::Prefer, Check::Nothing),
-        "require" if roots.is_some() => (SslMode::Require, Check::Chain),
-        "require" => (SslMode::Require, Check::Nothing),
-        "verify-ca" => (SslMode::Require, Check::Chain),
-        "verify-full" => (SslMode::Require, Check::ChainAndName),
-        _ => {
-            return Err(
-                "the database URL has a wrong value for sslmode; accepted are disable, allow, prefer, \
-                        require, verify-ca and verify-full"
-                    .into(),
-            );
-        }
-    };
+    let (mode, check) = mode_and_check(value("sslmode"), roots)?;
     let provider = Arc::new(ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match check {
         Check::Nothing => Arc::new(Unchecked(provider.clone())),
@@ -55,7 +40,7 @@ pub(super) fn connector(
         }
     };
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder = builder.map_err(|error| format!("no TLS: {error}"))?;
+    let builder = builder.map_err(|error| format!("TLS cannot be used: {error}"))?;
     let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
     let mut tls = match (value("sslcert"), value("sslkey")) {
         (None, None) => builder.with_no_client_auth(),
@@ -67,7 +52,11 @@ pub(super) fn connector(
                 .with_client_auth_cert(chain, key)
                 .map_err(|error| format!("sslcert and sslkey: {error}"))?
         }
-        _ => return Err("the database URL has one of sslcert and sslkey; accepted are both or none".into()),
+        _ => {
+            return Err(
+                "the database URL has only one of sslcert and sslkey; accepted are both or none".into()
+            );
+        }
     };
     if config.get_ssl_negotiation() == SslNegotiation::Direct {
         tls.alpn_protocols = vec![b"postgresql".to_vec()];
@@ -75,6 +64,23 @@ pub(super) fn connector(
     Ok((mode, Connector::new(tls)))
 }
 
+/// What `sslmode` asks for. Its default, and the meaning of `require`, depend on `sslrootcert`.
+fn mode_and_check(sslmode: Option<&str>, roots: Option<&str>) -> Result<(SslMode, Check), String> {
+    let default = if roots == Some("system") { "verify-full" } else { "prefer" };
+    match sslmode.unwrap_or(default) {
+        "disable" => Ok((SslMode::Disable, Check::Nothing)),
+        "allow" | "prefer" => Ok((SslMode::Prefer, Check::Nothing)),
+        "require" if roots.is_some() => Ok((SslMode::Require, Check::Chain)),
+        "require" => Ok((SslMode::Require, Check::Nothing)),
+        "verify-ca" => Ok((SslMode::Require, Check::Chain)),
+        "verify-full" => Ok((SslMode::Require, Check::ChainAndName)),
+        _ => Err("the database URL has an invalid value for sslmode; accepted are disable, allow, prefer, \
+                  require, verify-ca and verify-full"
+            .into()),
+    }
+}
+
+/// Reads the certificates of a PEM file.
 fn certificates(parameter: &str, path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     match read {
@@ -85,7 +91,7 @@ fn certificates(parameter: &str, path: &str) -> Result<Vec<CertificateDer<'stati
     }
 }
 
-/// Those that are trusted: the file's, else the system's.
+/// The certificates that are trusted: those in the file, or those of the system.
 fn load_roots(path: Option<&str>) -> Result<Roots, String> {
     let certificates = match path {
         Some(path) => certificates("sslrootcert", path)?,
@@ -95,7 +101,7 @@ fn load_roots(path: Option<&str>) -> Result<Roots, String> {
     store.add_parsable_certificates(certificates.iter().cloned());
     if certificates.is_empty() {
         return Err(
-            "the system has no certificates to check the database's with; name a file with sslrootcert"
+            "the system has no certificates to check that of the database; name a file with sslrootcert"
                 .into(),
         );
     }
@@ -108,7 +114,7 @@ struct Roots {
     certificates: Vec<CertificateDer<'static>>,
 }
 
-/// Checks the chain of certificates, and the name of the host if it is to.
+/// Checks the chain of certificates, and with `name` also the name of the host.
 #[derive(Debug)]
 struct Checked {
     provider: Arc<CryptoProvider>,
@@ -134,8 +140,8 @@ impl ServerCertVerifier for Checked {
             now,
             algorithms,
         );
-        // A server's own certificate may be the trusted one. Made as PostgreSQL's manual says, it is then one of an
-        // authority, which rustls takes for no server's.
+        // The server's own certificate may be the trusted one. If it is made as PostgreSQL's manual says, it
+        // is also the certificate of an authority, which rustls does not accept for a server.
         let pinned = self.roots.certificates.iter().any(|root| root == end_entity);
         match chain {
             Err(rustls::Error::InvalidCertificate(CertificateError::Other(_))) if pinned => {}
@@ -170,8 +176,8 @@ impl ServerCertVerifier for Checked {
     }
 }
 
-/// Takes any certificate, also of a version that rustls cannot read. A signature by a key that anybody may have made
-/// proves nothing either.
+/// Accepts any certificate, also in a version that rustls cannot read. It does not check signatures: anybody
+/// may have made the key, so they would prove nothing.
 #[derive(Debug)]
 struct Unchecked(Arc<CryptoProvider>);
 

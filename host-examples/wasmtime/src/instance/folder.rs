@@ -1,4 +1,4 @@
-//! The folder that an instance is given, and what tells it from another that is later found under its path.
+//! The folder of an instance, and its identity, by which a different folder under the same path is noticed.
 
 use std::fmt::Display;
 use std::fs;
@@ -7,19 +7,20 @@ use std::path::Path;
 
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
-use crate::options::guest_path;
+use crate::options::resolve::guest_path;
 
-/// What tells one folder from another.
+/// Identifies a folder: its device and its inode.
 pub(super) type FolderId = (u64, u64);
 
 /// Why the component has no folder.
 pub(super) struct NoFolder {
     pub(super) text: String,
-    /// It did not exist.
+    /// Whether the folder did not exist.
     pub(super) missing: bool,
 }
 
-/// Opens the folder for the component, under the path that its configuration has.
+/// Opens the folder for the component, under the path that its configuration names. Creates it unless the
+/// store only reads.
 pub(super) fn preopen(wasi: &mut WasiCtxBuilder, path: &Path, read_only: bool) -> Result<FolderId, NoFolder> {
     let failed = |what: &str, error: &dyn Display, missing| NoFolder {
         text: format!("cannot {what} {}: {error}", path.display()),
@@ -45,6 +46,7 @@ pub(super) fn folder_id(path: &Path) -> io::Result<FolderId> {
     Ok((metadata.dev(), metadata.ino()))
 }
 
+/// Without inodes, all folders look the same.
 #[cfg(not(unix))]
 pub(super) fn folder_id(path: &Path) -> io::Result<FolderId> {
     fs::metadata(path).map(|_| (0, 0))

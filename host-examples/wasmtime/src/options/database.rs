@@ -1,4 +1,7 @@
-//! Where the database is, and how long it may take. No text shows the URL.
+//! The options for the database: its URL and its timeouts. No message and no debug output shows the URL.
+
+#[cfg(test)]
+mod tests;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -9,30 +12,32 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::warnings::Warnings;
 
-/// The environment variables with the URL; the first that is set counts.
-const URLS: [&str; 2] = ["DATABASE_URL", "POSTGRES_DSN"];
+/// The environment variables that may have the URL. The first that is set counts.
+const URL_VARIABLES: [&str; 2] = ["DATABASE_URL", "POSTGRES_DSN"];
 
-const TIMEOUT: &str = "AUDIT_DATABASE_TIMEOUT_MS";
+/// The environment variable with the timeout, in milliseconds.
+const TIMEOUT_VARIABLE: &str = "AUDIT_DATABASE_TIMEOUT_MS";
 
-/// The longest time that the environment can set, in milliseconds.
-const LONGEST: u64 = 3_600_000;
+/// The longest timeout that the variable can set, in milliseconds: an hour.
+const MAX_TIMEOUT_MS: u64 = 3_600_000;
 
-/// Where the database is, and how long it may take.
+/// The URL and the timeouts of the database.
 #[derive(Clone)]
 pub(super) struct DatabaseOptions {
     url: Option<Url>,
     timeout: Duration,
     read_timeout: Duration,
-    /// What is wrong with the environment, with what is done instead.
+    /// What is wrong with the variable of the timeout, and what is used instead.
     warning: Option<String>,
-    /// Shared by clones, so that an instance that replaces another keeps the connections.
+    /// The database, once it is opened. Clones share it, so that an instance that replaces another keeps the
+    /// connections.
     opened: Arc<OnceLock<Result<Database, Error>>>,
 }
 
 #[derive(Clone)]
 struct Url {
     text: String,
-    /// None: it was set by the program.
+    /// The variable that the URL came from. `None` if the program set it.
     variable: Option<&'static str>,
 }
 
@@ -60,19 +65,21 @@ impl fmt::Debug for DatabaseOptions {
 }
 
 impl DatabaseOptions {
+    /// Reads the environment by `variable`, which returns the value of a variable that is set.
     pub(super) fn from_env(variable: impl Fn(&'static str) -> Option<OsString>) -> Self {
-        // What is no text is no URL either, and refused as one.
+        // Bytes that are not UTF-8 are replaced. The result is no valid URL, and is rejected like any other.
         let url = |name| {
             let text = variable(name)?.to_string_lossy().into_owned();
             Some(Url { text, variable: Some(name) })
         };
-        let mut options = Self { url: URLS.into_iter().find_map(url), ..Self::default() };
-        if let Some(value) = variable(TIMEOUT) {
+        let mut options = Self { url: URL_VARIABLES.into_iter().find_map(url), ..Self::default() };
+        if let Some(value) = variable(TIMEOUT_VARIABLE) {
             match value.to_str().and_then(|text| text.parse().ok()) {
-                Some(millis @ 1..=LONGEST) => options.timeout = Duration::from_millis(millis),
+                Some(millis @ 1..=MAX_TIMEOUT_MS) => options.timeout = Duration::from_millis(millis),
                 _ => {
                     options.warning = Some(format!(
-                        "{TIMEOUT}: {value:?} is not a number from 1 to {LONGEST}; {} is used",
+                        "{TIMEOUT_VARIABLE}: {value:?} is not a number of milliseconds from 1 to \
+                         {MAX_TIMEOUT_MS}; the default, {}, is used",
                         options.timeout.as_millis()
                     ));
                 }
@@ -101,14 +108,14 @@ impl DatabaseOptions {
         Database::check(self.timeout, self.read_timeout)
     }
 
-    /// The database, if there is a URL.
+    /// Opens the database on the first call. `None` if there is no URL.
     pub(super) fn open(&self) -> Option<&Result<Database, Error>> {
         let Url { text, .. } = self.url.as_ref()?;
         Some(self.opened.get_or_init(|| Database::new(text, self.timeout, self.read_timeout)))
     }
 
-    /// The database, if there is a URL. A wrong one is an error wherever it came from.
-    pub(super) fn strictly_opened(&self, warnings: &Warnings) -> Result<Option<Database>, Error> {
+    /// The database. `None` if there is no URL. An invalid URL is an error wherever it came from.
+    pub(super) fn open_or_fail(&self, warnings: &Warnings) -> Result<Option<Database>, Error> {
         let Some(opened) = self.open() else { return Ok(None) };
         self.warn(warnings);
         let variable = self.url.as_ref().and_then(|url| url.variable);
@@ -118,13 +125,14 @@ impl DatabaseOptions {
         })
     }
 
-    /// The database, if there is a URL. A wrong one in the environment is a warning, as if there were none.
-    pub(super) fn opened(&self, warnings: &Warnings) -> Result<Option<Database>, Error> {
+    /// The database. `None` if there is no URL. An invalid URL in the environment is a warning, and counts as
+    /// none.
+    pub(super) fn open_or_warn(&self, warnings: &Warnings) -> Result<Option<Database>, Error> {
         let Some(opened) = self.open() else { return Ok(None) };
         self.warn(warnings);
         match (opened, self.url.as_ref().and_then(|url| url.variable)) {
             (Err(error @ Error::Config(_)), Some(variable)) => {
-                warnings.warn("database-url", &format!("{variable}: {error}; there is no database"));
+                warnings.warn("database-url", &format!("{variable}: {error}; no database is used"));
                 Ok(None)
             }
             (opened, _) => opened.clone().map(Some),
@@ -135,106 +143,5 @@ impl DatabaseOptions {
         if let Some(text) = &self.warning {
             warnings.warn("database-timeout", text);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Mutex;
-
-    use super::*;
-    use crate::Options;
-
-    fn from(variables: &[(&'static str, &str)]) -> DatabaseOptions {
-        DatabaseOptions::from_env(|name| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
-        })
-    }
-
-    fn with(variables: &[(&'static str, &str)]) -> Options {
-        Options { database: from(variables), ..Options::new() }
-    }
-
-    /// What a start gets, and the warnings.
-    fn opened(options: Options) -> (Result<Option<Database>, Error>, Vec<String>) {
-        let warned = Arc::new(Mutex::new(Vec::new()));
-        let sink = Arc::clone(&warned);
-        let options = options.warnings(move |line| sink.lock().unwrap().push(line.to_owned()));
-        let opened = options.database();
-        drop(options);
-        (opened, warned.lock().unwrap().clone())
-    }
-
-    #[test]
-    fn the_first_variable_with_a_url_counts() {
-        let url = |variables: &[_]| from(variables).url.map(|url| url.text);
-        assert_eq!(url(&[]), None);
-        assert_eq!(url(&[("POSTGRES_DSN", "b")]).as_deref(), Some("b"));
-        assert_eq!(url(&[("POSTGRES_DSN", "b"), ("DATABASE_URL", "a")]).as_deref(), Some("a"));
-    }
-
-    #[test]
-    fn only_backends_with_a_database_open_one() {
-        for (backend, opens) in [("jsonl", false), ("null", false), ("postgres", true), ("auto", true)] {
-            let (database, warned) = opened(Options::new().database_url("postgres://h").backend(backend));
-            assert_eq!((database.unwrap().is_some(), warned.len()), (opens, 0), "{backend}");
-        }
-        assert!(opened(Options::new().database_url("postgres://h")).0.unwrap().is_none());
-        assert!(opened(Options::new().backend("postgres")).0.unwrap().is_none());
-        // What is not used is not looked at.
-        assert!(opened(Options::new().database_url("mysql://h")).0.unwrap().is_none());
-    }
-
-    #[test]
-    fn a_wrong_url_is_refused_as_an_option_and_a_warning_in_the_environment() {
-        let (database, warned) = opened(Options::new().database_url("mysql://hidden").backend("auto"));
-        assert!(matches!(database, Err(Error::Config(_))));
-        assert!(warned.is_empty());
-        let (database, warned) = opened(with(&[("POSTGRES_DSN", "mysql://hidden")]).backend("auto"));
-        assert!(database.unwrap().is_none());
-        assert!(matches!(&warned[..], [line] if line.contains("POSTGRES_DSN") && !line.contains("hidden")));
-    }
-
-    #[test]
-    fn a_wrong_time_is_refused_as_an_option_and_a_warning_in_the_environment() {
-        assert!(matches!(Options::new().database_timeout(Duration::ZERO).check(), Err(Error::Config(_))));
-        assert!(matches!(
-            Options::new().database_read_timeout(Duration::ZERO).check(),
-            Err(Error::Config(_))
-        ));
-        for (value, timeout, warnings) in
-            [("250", 250, 0), ("0", 2000, 1), ("soon", 2000, 1), ("3600001", 2000, 1), ("-1", 2000, 1)]
-        {
-            let variables = [("DATABASE_URL", "postgres://h"), (TIMEOUT, value)];
-            assert_eq!(from(&variables).timeout, Duration::from_millis(timeout), "{value}");
-            let (database, warned) = opened(with(&variables).backend("postgres"));
-            assert_eq!((database.unwrap().is_some(), warned.len()), (true, warnings), "{warned:?}");
-        }
-    }
-
-    #[test]
-    fn without_a_database_the_backend_postgres_has_a_folder() {
-        assert!(Options::new().backend("postgres").folder().is_some());
-        assert!(Options::new().backend("postgres").database_url("mysql://h").folder().is_some());
-        assert!(Options::new().backend("postgres").database_url("postgres://h").folder().is_none());
-        assert!(Options::new().backend("auto").database_url("postgres://h").folder().is_some());
-    }
-
-    #[test]
-    fn clones_share_the_connections_until_something_is_changed() {
-        let options = Options::new().backend("postgres").database_url("postgres://h");
-        let shares = |other: &Options| Arc::ptr_eq(&options.database.opened, &other.database.opened);
-        assert!(shares(&options.clone()));
-        assert!(!shares(&options.clone().database_url("postgres://g")));
-        assert!(!shares(&options.clone().database_timeout(Duration::from_secs(1))));
-    }
-
-    #[test]
-    fn the_url_is_neither_shown_nor_handed_to_the_component() {
-        let options = with(&[("DATABASE_URL", "postgres://u:hidden@h/d")]).backend("postgres");
-        assert!(options.database().unwrap().is_some());
-        assert!(!format!("{options:?}").contains("hidden"), "{options:?}");
-        assert!(options.guest_environment().iter().all(|(_, value)| !value.contains("hidden")));
-        assert!(options.guest_environment().iter().all(|(name, _)| *name != "DATABASE_URL"));
     }
 }

@@ -1,13 +1,13 @@
-//! The events that the worker has taken from the queue, and the component has not taken yet.
+//! The events that the worker has taken from the queue and that the component has not accepted yet.
 
 use std::collections::VecDeque;
 
 use crate::types::Event;
 
-/// The most events of one call: enough that the call's own cost is lost in theirs.
+/// The most events of one batch: enough that the cost of the call itself does not matter.
 const BATCH_EVENTS: usize = 1024;
 
-/// The most bytes of one call, unless a single event is larger: a fraction of the component's memory.
+/// The most bytes of one batch, unless a single event is larger: a small part of the component's memory.
 const BATCH_BYTES: usize = 1 << 20;
 
 #[derive(Default)]
@@ -26,7 +26,7 @@ impl Backlog {
         }
     }
 
-    /// Puts events back before all others.
+    /// Puts events back in front of all others.
     pub(super) fn put_back(&mut self, events: Vec<Event>) {
         for event in events.into_iter().rev() {
             self.bytes += event.size();
@@ -34,7 +34,7 @@ impl Backlog {
         }
     }
 
-    /// Takes the events of one call out.
+    /// Takes the events of the next batch out.
     pub(super) fn take_batch(&mut self) -> Vec<Event> {
         let mut bytes = 0;
         let mut count = 0;
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_back_comes_first_and_in_order() {
+    fn events_that_are_put_back_come_first_and_in_order() {
         let mut backlog = backlog(vec![event("a"), event("b"), event("c")]);
         let before = backlog.bytes();
         let mut batch = backlog.take_batch();

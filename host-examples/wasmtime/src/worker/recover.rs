@@ -1,92 +1,92 @@
-//! How an instance is replaced: by a new one of the same component with the same options, which is given again
-//! what the old one had not stored.
+//! How a stopped instance is replaced: by a new instance of the same component with the same options. The
+//! events that the old instance had not stored are written again.
 //!
-//! What the old one did store is found by its chain and `seq`, so that an event is not recorded twice because
-//! the component stopped between storing it and saying so. In its spool it is found without the database, which
-//! cannot be read in an outage.
+//! The component may stop after it has stored an event and before it has said so. The worker therefore looks
+//! the events up by their chain and `seq`, so that none is recorded twice. In the old instance's spool it
+//! reads the files itself, because the component cannot read the database in an outage.
 
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
-use audit_store::names;
-use audit_store::parse::parse_stored;
-use audit_store::time::Timestamp;
+use audit_format::names;
+use audit_format::read::parse_stored;
+use audit_format::time::Timestamp;
 
 use super::Worker;
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::ledger::Placed;
-use crate::types::{Event, Filter, PageRequest};
+use crate::types::{Active, Event, Filter, PageRequest};
+use crate::warnings::events_were;
 
-/// Entries of one page when looking for what is stored.
+/// Entries of a page when stored events are looked up.
 const PAGE: u32 = 10_000;
 
-/// What becomes of the spool of an instance that is replaced.
+/// What happened to the spool of an instance that is replaced.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Spool {
-    /// The next instance drains it.
-    There,
-    /// It was in a folder that is not used any more.
-    Gone,
+    /// It is still there, and the next instance drains it.
+    Kept,
+    /// It was in a folder that has been removed or replaced.
+    Lost,
 }
 
 impl Worker {
-    /// Replaces the instance, which stopped. Of the events that it was busy with, those that it stored are
-    /// taken out.
+    /// Replaces the instance, which has stopped. `busy` are the events that it was writing; those that it had
+    /// stored are removed from them.
     pub(super) fn recover(&mut self, reason: &str, busy: &mut Vec<Event>) {
-        self.replace(&format!("the component stopped, and is started anew: {reason}"), busy, Spool::There);
+        self.replace(&format!("the component stopped and is restarted: {reason}"), busy, Spool::Kept);
     }
 
-    /// Replaces the instance where the path of its folder leads elsewhere now. `rejected` events that it
-    /// refused are handed over again then.
+    /// Replaces the instance if the path of its folder leads to another folder now, and returns whether that
+    /// worked. The caller then passes on again the `rejected` events that the old instance has rejected.
     pub(super) fn follow_folder(&mut self, rejected: u64) -> bool {
         if !self.instance.folder_has_moved() {
             return false;
         }
         self.ledger.withdraw(rejected);
-        let why = "the folder was removed or replaced; the new one is used";
-        self.replace(why, &mut Vec::new(), Spool::Gone);
+        let why = "the folder was removed or replaced; events now go to the new one";
+        self.replace(why, &mut Vec::new(), Spool::Lost);
         !self.instance.stopped()
     }
 
-    /// Starts an instance where there is none.
+    /// Starts an instance if the last one has stopped.
     pub(super) fn ensure_started(&mut self) -> Result<(), Error> {
         if self.instance.stopped() { self.start() } else { Ok(()) }
     }
 
+    /// Starts a new instance, looks up which events the old one had stored, and puts the others back.
     fn replace(&mut self, why: &str, busy: &mut Vec<Event>, spool: Spool) {
         self.note(why);
-        let chain = self.seen.chain.clone();
+        let chain = self.last_status.chain.clone();
         let seqs = self.ledger.next_seq()..;
-        let (mut again, lost) = self.ledger.fold();
+        let (mut unwritten, lost) = self.ledger.carry_over();
         if lost > 0 {
-            self.note(&format!("{lost} events that the component had in memory are lost"));
+            self.note(&format!("{} lost that the component had in memory", events_were(lost)));
         }
-        let gone = if spool == Spool::Gone { self.ledger.lose_spool() } else { 0 };
-        if gone > 0 {
-            self.note(&format!("{gone} events of the spool went with the folder"));
+        let lost = if spool == Spool::Lost { self.ledger.lose_spool() } else { 0 };
+        if lost > 0 {
+            self.note(&format!("{} lost with the spool in the old folder", events_were(lost)));
         }
-        if self.seen.backend == "memory" && self.seen.counts.stored > 0 {
-            self.note("the events of the backend `memory` are gone");
+        if self.last_status.backend == Active::Memory && self.last_status.counts.stored > 0 {
+            self.note("the events that the backend `memory` kept are lost");
         }
         if self.start().is_ok() {
             let placed = seqs.zip(busy.drain(..)).map(|(seq, event)| Placed { seq, event });
             let mut placed: Vec<Placed> = placed.collect();
-            let spooled = self.spooled(&chain, again.iter().chain(&placed));
-            again.retain(|placed| !spooled.contains(&placed.seq));
+            let spooled = self.spooled(&chain, unwritten.iter().chain(&placed));
+            unwritten.retain(|placed| !spooled.contains(&placed.seq));
             placed.retain(|placed| !spooled.contains(&placed.seq));
-            let stored = self.stored(&chain, again.iter().chain(&placed));
-            again.retain(|placed| !stored.contains(&placed.seq));
+            let stored = self.stored(&chain, unwritten.iter().chain(&placed));
+            unwritten.retain(|placed| !stored.contains(&placed.seq));
             placed.retain(|placed| !stored.contains(&placed.seq));
             self.ledger.found(stored.len() as u64, spooled.len() as u64);
             busy.extend(placed.into_iter().map(|placed| placed.event));
-        } else if !again.is_empty() || !busy.is_empty() {
-            self.note(
-                "some events may be recorded twice: there was no component to find out which are stored",
-            );
+        } else if !unwritten.is_empty() || !busy.is_empty() {
+            self.note("some events may be recorded twice: without a component they cannot be looked up");
         }
-        self.backlog.put_back(again.into_iter().map(|placed| placed.event).collect());
+        self.backlog.put_back(unwritten.into_iter().map(|placed| placed.event).collect());
     }
 
     fn start(&mut self) -> Result<(), Error> {
@@ -94,19 +94,22 @@ impl Worker {
         match started {
             Ok((status, instance)) => {
                 self.ledger.observe(&status);
-                self.seen = status;
+                self.last_status = status;
                 self.instance = instance;
                 self.restarts += 1;
                 Ok(())
             }
             Err(error) => {
                 self.note(&error.to_string());
-                Err(Error::Start(error.to_string()))
+                Err(match error {
+                    Error::Start(_) => error,
+                    other => Error::Start(other.to_string()),
+                })
             }
         }
     }
 
-    /// The `seq` of those events that are in the spool of the chain.
+    /// The `seq` of those events that are in the chain's spool.
     fn spooled<'p>(&self, chain: &str, placed: impl Iterator<Item = &'p Placed>) -> HashSet<u64> {
         match self.instance.folder_path().filter(|_| self.spools()) {
             Some(folder) => spooled(&folder, chain, &placed.map(|placed| placed.seq).collect()),
@@ -129,7 +132,8 @@ impl Worker {
     }
 }
 
-/// Those that are sought come last in the chain. What cannot be read is not found.
+/// Looks for the `seq`s in the chain's spool files, from the last file on: they are the last ones of the
+/// chain. Files and lines that cannot be read are skipped.
 fn spooled(folder: &Path, chain: &str, sought: &HashSet<u64>) -> HashSet<u64> {
     let mut found = HashSet::new();
     let Some(first) = sought.iter().min() else { return found };
@@ -151,11 +155,12 @@ fn spooled(folder: &Path, chain: &str, sought: &HashSet<u64>) -> HashSet<u64> {
     found
 }
 
-/// The `seq` of a line of a store.
+/// The `seq` of a line that a store wrote.
 fn seq(line: &[u8]) -> Option<u64> {
     Some(parse_stored(str::from_utf8(line).ok()?).ok()?.stamp?.seq)
 }
 
+/// Looks for the events in the chain with reads of the time span that they are in.
 fn stored<'p>(
     instance: &mut Instance,
     chain: &str,
@@ -180,7 +185,7 @@ fn stored<'p>(
     }
 }
 
-/// The earliest and the latest of the times; none where one of them cannot be read.
+/// The earliest and the latest of the times. `None` if one of them is invalid.
 fn span<'t>(times: impl Iterator<Item = &'t str>) -> Option<(String, String)> {
     let times: Vec<Timestamp> = times.map(|time| Timestamp::parse(time).ok()).collect::<Option<_>>()?;
     Some((times.iter().min()?.to_string(), times.iter().max()?.to_string()))
@@ -191,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_span_compares_instants_not_text() {
+    fn a_span_compares_instants_and_not_text() {
         let times = ["2026-11-23T06:30:00Z", "2026-11-23T06:30:00.5+02:00", "2026-11-23T06:30:00.1234567Z"];
         let (from, to) = ("2026-11-23T04:30:00.500000Z", "2026-11-23T06:30:00.123456Z");
         assert_eq!(span(times.into_iter()), Some((from.into(), to.into())));

@@ -1,18 +1,16 @@
-//! Writing: whole, once, in order, and around the rows that the database refuses.
+//! What is written is stored whole, once and in order, and rows that the database refuses do not hold up the others.
 
-use audit_host::{Database, Entry, Event, ImportRow, Imported, Order, RejectedRow, SinkError};
-use audit_testbed::Cluster;
+use audit_host::{Database, Entry, Event, ImportRow, Imported, Order, RejectedRow};
+use audit_testbed::{Cluster, DISK_FULL, NOWHERE, REFUSAL, TABLE, WRITE_AND_READ};
 use uuid::Uuid;
 
-use crate::{entry, id, open, page, read, seqs, tool, value, with_table};
+use crate::{assert_unavailable, entry, entry_of, id, open, other_error, pages, read, seqs, with_table};
 
-/// The table refuses events of this tool.
-const POISON: &str = "ALTER TABLE tool_audit_events ADD CONSTRAINT no_poison CHECK (tool <> 'poison')";
-
+/// Inserts the entries, and returns the numbers of those that [`Cluster::refuse_tool`] makes the database refuse.
 fn rejected(database: &Database, entries: Vec<Entry>) -> Vec<u32> {
     let rejected = database.insert(entries).unwrap();
     for row in &rejected {
-        assert!(row.reason.contains("no_poison"), "{}", row.reason);
+        assert!(row.reason.contains(REFUSAL), "{}", row.reason);
         assert!(!row.reason.contains("planner"), "{}", row.reason);
     }
     rejected.into_iter().map(|row| row.index).collect()
@@ -20,7 +18,7 @@ fn rejected(database: &Database, entries: Vec<Entry>) -> Vec<u32> {
 
 #[test]
 fn an_empty_batch_does_not_need_a_database() {
-    assert_eq!(open("postgres://nobody@127.0.0.1:1/nothing").insert(Vec::new()), Ok(Vec::new()));
+    assert_eq!(open(&format!("postgres://nobody@{NOWHERE}/nothing")).insert(Vec::new()), Ok(Vec::new()));
 }
 
 #[test]
@@ -51,7 +49,7 @@ fn entries_are_read_as_they_were_written() {
 }
 
 #[test]
-fn the_first_and_the_last_year_are_kept() {
+fn times_of_the_first_and_the_last_year_are_kept() {
     let (_, _, database) = with_table();
     let times = ["0000-01-01T00:00:00.000000Z", "0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z"];
     let at = |(n, ts): (u64, &&str)| {
@@ -61,7 +59,7 @@ fn the_first_and_the_last_year_are_kept() {
     let entries: Vec<Entry> = (0..).zip(&times).map(at).collect();
     assert_eq!(database.insert(entries.clone()), Ok(Vec::new()));
     assert_eq!(read(&database), entries);
-    let newest: Vec<Entry> = page(&database, Order::NewestFirst, 1).concat();
+    let newest: Vec<Entry> = pages(&database, Order::NewestFirst, 1).concat();
     assert_eq!(newest, entries.into_iter().rev().collect::<Vec<_>>());
 }
 
@@ -75,10 +73,10 @@ fn a_batch_that_is_sent_again_is_stored_once() {
     assert_eq!(database.insert(again), Ok(Vec::new()));
     assert_eq!(seqs(&database), (0..51).collect::<Vec<_>>());
     assert_eq!(read(&database)[3], entry(3));
-    assert_eq!(value(cluster, &url, "SELECT count(*) FROM tool_audit_events"), "51");
+    assert_eq!(cluster.stored(&url), 51);
 }
 
-/// Has each statement that inserts do this too.
+/// A database whose table runs these statements after each statement that inserts.
 fn with_trigger(statements: &str) -> (&'static Cluster, String, Database) {
     let (cluster, url, database) = with_table();
     cluster.execute(
@@ -95,24 +93,24 @@ fn with_trigger(statements: &str) -> (&'static Cluster, String, Database) {
 }
 
 #[test]
-fn only_a_program_that_goes_on_keeps_a_statement_in_the_session() {
+fn a_statement_is_prepared_only_after_some_batches() {
     let note = "INSERT INTO prepared (statements) SELECT count(*) FROM pg_prepared_statements";
     let (cluster, url, database) = with_trigger(note);
     for n in 0..20 {
         database.insert(vec![entry(2 * n), entry(2 * n + 1)]).unwrap();
         assert_eq!(read(&database).len() as u64, 2 * n + 2);
     }
-    let noted = cluster.sql(&url, "SELECT statements FROM prepared ORDER BY id").concat();
-    let first = noted.iter().position(|count| count.as_deref() != Some("0")).unwrap();
+    let noted = cluster.column(&url, "SELECT statements FROM prepared ORDER BY id");
+    let first = noted.iter().position(|count| count != "0").unwrap();
     assert!((5..15).contains(&first), "{noted:?}");
-    assert!(noted[first..].iter().all(|count| count.as_deref() == Some("1")), "{noted:?}");
+    assert!(noted[first..].iter().all(|count| count == "1"), "{noted:?}");
 }
 
 #[test]
-fn a_pooler_that_lends_the_session_to_others_costs_no_batch() {
+fn no_batch_is_lost_where_a_pooler_lends_the_session_to_others() {
     let prepare = "FOR n IN 0..200 LOOP EXECUTE format('PREPARE s%s AS SELECT 1', n); END LOOP";
     for others in [
-        // The statement is gone; it is another's; its name is taken before.
+        // The prepared statement is gone, or it is another client's, or another client has taken its name before.
         "EXECUTE 'DEALLOCATE ALL'",
         &format!(
             "IF EXISTS (SELECT FROM pg_prepared_statements) THEN EXECUTE 'DEALLOCATE ALL'; {prepare}; END IF"
@@ -132,38 +130,38 @@ fn rows_are_numbered_in_the_order_of_the_batch() {
     let (cluster, url, database) = with_table();
     let order = [7, 3, 9, 1, 8, 0, 2];
     database.insert(order.map(entry).into()).unwrap();
-    let rows = cluster.sql(&url, "SELECT seq FROM tool_audit_events ORDER BY id");
-    assert_eq!(rows.concat(), order.map(|n| Some(n.to_string())));
+    let rows = cluster.column(&url, "SELECT seq FROM tool_audit_events ORDER BY id");
+    assert_eq!(rows, order.map(|n| n.to_string()));
 }
 
 #[test]
 fn a_row_that_the_database_refuses_is_found_among_many() {
     let (cluster, url, database) = with_table();
-    cluster.execute(&url, POISON);
+    cluster.refuse_tool(&url, "poison");
     let mut entries: Vec<Entry> = (0..400).map(entry).collect();
-    entries[273] = tool(273, "poison");
+    entries[273] = entry_of("poison", 273);
     assert_eq!(rejected(&database, entries), [273]);
     let others: Vec<u64> = (0..400).filter(|n| *n != 273).collect();
     assert_eq!(seqs(&database), others);
-    let rows = cluster.sql(&url, "SELECT seq FROM tool_audit_events ORDER BY id");
-    assert_eq!(rows.concat(), others.iter().map(|n| Some(n.to_string())).collect::<Vec<_>>());
+    let rows = cluster.column(&url, "SELECT seq FROM tool_audit_events ORDER BY id");
+    assert_eq!(rows, others.iter().map(u64::to_string).collect::<Vec<_>>());
 }
 
 #[test]
-fn several_rows_that_the_database_refuses_are_found() {
+fn several_rows_that_the_database_refuses_are_found_in_one_batch() {
     let (cluster, url, database) = with_table();
-    cluster.execute(&url, POISON);
+    cluster.refuse_tool(&url, "poison");
     let poison = [0, 1, 17, 38, 39];
-    let entries = (0..40).map(|n| if poison.contains(&n) { tool(n, "poison") } else { entry(n) });
+    let entries = (0..40).map(|n| if poison.contains(&n) { entry_of("poison", n) } else { entry(n) });
     assert_eq!(rejected(&database, entries.collect()), poison.map(|n| n as u32));
     assert_eq!(seqs(&database).len(), 35);
-    let all = (100..120).map(|n| tool(n, "poison")).collect();
+    let all = (100..120).map(|n| entry_of("poison", n)).collect();
     assert_eq!(rejected(&database, all), (0..20).collect::<Vec<_>>());
     assert_eq!(seqs(&database).len(), 35);
 }
 
 #[test]
-fn what_a_trigger_refuses_and_what_an_index_cannot_take_is_refused_alone() {
+fn a_row_that_a_trigger_or_an_index_refuses_is_refused_alone() {
     let (cluster, url, database) = with_table();
     cluster.execute(
         &url,
@@ -178,23 +176,26 @@ fn what_a_trigger_refuses_and_what_an_index_cannot_take_is_refused_alone() {
         let entry = entry(n);
         Entry { event: Event { status: status.into(), ..entry.event }, ..entry }
     };
-    // More than a page of the index on (tool, ts) takes, and not to be compressed.
+    // This text cannot be compressed, and is longer than the index on (tool, ts) can take.
     let mut long = String::new();
     let mut state = 1_u64;
     while long.len() < 3900 {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         long.push(char::from(b' ' + (state >> 33) as u8 % 95));
     }
-    let entries = vec![entry(0), status(1, "raise"), status(2, "secret"), tool(3, &long), entry(4)];
+    let entries = vec![entry(0), status(1, "raise"), status(2, "secret"), entry_of(&long, 3), entry(4)];
     let rejected = database.insert(entries).unwrap();
-    let reasons: Vec<(u32, &str)> = rejected.iter().map(|row| (row.index, row.reason.as_str())).collect();
-    assert_eq!(reasons[..2], [(1, "not here"), (2, "invalid input syntax for type integer: …")]);
-    assert!(matches!(reasons[2..], [(3, reason)] if reason.contains("index row size")), "{reasons:?}");
+    let said = [(1, "not here"), (2, "invalid input syntax"), (3, "index row size")];
+    assert_eq!(rejected.len(), said.len(), "{rejected:?}");
+    for (row, (index, said)) in rejected.iter().zip(said) {
+        assert!(row.index == index && row.reason.contains(said), "{row:?}");
+        assert!(!row.reason.contains("secret"), "a reason shows no value: {row:?}");
+    }
     assert_eq!(seqs(&database), [0, 4]);
 }
 
 #[test]
-fn what_is_no_entry_is_refused_alone() {
+fn an_invalid_entry_is_refused_alone() {
     let (_, _, database) = with_table();
     let mut entries: Vec<Entry> = (0..5).map(entry).collect();
     entries[1].event.ts = "soon".into();
@@ -207,24 +208,21 @@ fn what_is_no_entry_is_refused_alone() {
 }
 
 #[test]
-fn a_policy_of_the_table_refuses_rows_alone() {
+fn a_row_that_a_policy_of_the_table_refuses_is_refused_alone() {
     let (cluster, url, database) = with_table();
     cluster.execute(
         &url,
-        "CREATE ROLE policed LOGIN PASSWORD 'policed';
-         GRANT SELECT, INSERT ON tool_audit_events TO policed;
-         GRANT USAGE ON SEQUENCE tool_audit_events_id_seq TO policed;
-         ALTER TABLE tool_audit_events ENABLE ROW LEVEL SECURITY;
+        "ALTER TABLE tool_audit_events ENABLE ROW LEVEL SECURITY;
          CREATE POLICY mine ON tool_audit_events USING (tool = 'search')",
     );
-    let policed = open(&crate::as_user(&url, "policed", "policed"));
-    let rejected = policed.insert(vec![entry(0), tool(1, "shell"), entry(2)]).unwrap();
+    let (policed, _) = cluster.role(&url, WRITE_AND_READ);
+    let rejected = open(&policed).insert(vec![entry(0), entry_of("shell", 1), entry(2)]).unwrap();
     assert_eq!(rejected.iter().map(|row| row.index).collect::<Vec<_>>(), [1]);
     assert_eq!(seqs(&database), [0, 2]);
 }
 
 #[test]
-fn an_import_is_done_once_and_counts_what_is_new() {
+fn an_import_stores_each_row_once_and_counts_the_new_ones() {
     let (cluster, url, database) = with_table();
     let foreign = |n: u64, key: u128| ImportRow::Foreign { event: entry(n).event, key: Uuid::from_u128(key) };
     let first = [foreign(1, 11), ImportRow::Own(entry(2)), foreign(1, 12)];
@@ -244,11 +242,11 @@ fn an_import_is_done_once_and_counts_what_is_new() {
         read(&database).into_iter().map(|entry| (entry.event.duration_ms, entry.id)).collect();
     assert_eq!(stored, expected.map(|(n, id)| (n, id.to_owned())));
     let keys = "SELECT count(*) FROM tool_audit_events WHERE chain IS NULL AND event_id IS NOT NULL";
-    assert_eq!(value(cluster, &url, keys), "3");
+    assert_eq!(cluster.number(&url, keys), 3);
 }
 
 #[test]
-fn what_no_row_could_do_about_is_no_fault_of_a_row() {
+fn a_fault_of_the_table_is_not_blamed_on_a_row() {
     let (cluster, url, database) = with_table();
     let entries = vec![entry(0), entry(1)];
     for (broken, said, mended) in [
@@ -269,18 +267,17 @@ fn what_no_row_could_do_about_is_no_fault_of_a_row() {
         ),
     ] {
         cluster.execute(&url, broken);
-        let answer = database.insert(entries.clone());
-        let Err(SinkError::Other(text)) = &answer else { panic!("{broken}: {answer:?}") };
+        let text = other_error(database.insert(entries.clone()));
         assert!(text.contains(said) && text.contains("ALTER "), "{text}");
         assert!(!text.contains("planner"), "{text}");
         cluster.execute(&url, mended);
         assert_eq!(database.insert(entries.clone()), Ok(Vec::new()), "{mended}");
-        cluster.execute(&url, "TRUNCATE tool_audit_events");
+        cluster.clear(&url);
     }
 }
 
 #[test]
-fn a_column_that_is_written_is_missed_in_a_row() {
+fn a_row_without_a_value_that_its_column_needs_is_refused_alone() {
     let (cluster, url, database) = with_table();
     cluster.execute(
         &url,
@@ -293,7 +290,7 @@ fn a_column_that_is_written_is_missed_in_a_row() {
          ALTER TABLE tool_audit_events ALTER COLUMN chain SET NOT NULL",
     );
     let foreign = ImportRow::Foreign { event: entry(1).event, key: Uuid::from_u128(11) };
-    let rows = [ImportRow::Own(entry(0)), foreign, ImportRow::Own(tool(2, "shell"))];
+    let rows = [ImportRow::Own(entry(0)), foreign, ImportRow::Own(entry_of("shell", 2))];
     let imported = database.import(&rows).unwrap();
     let rejected: Vec<(u32, bool, bool)> = imported
         .rejected
@@ -304,13 +301,12 @@ fn a_column_that_is_written_is_missed_in_a_row() {
 }
 
 #[test]
-fn a_full_disk_is_no_fault_of_a_row() {
+fn a_full_disk_is_not_blamed_on_a_row() {
     let (cluster, url, database) = with_table();
     database.insert(vec![entry(0)]).unwrap();
-    cluster.refuse_writes(&url, "tool_audit_events");
-    let answer = database.insert(vec![entry(1), entry(2)]);
-    assert!(matches!(&answer, Err(SinkError::Unavailable(text)) if text.contains("No space")), "{answer:?}");
-    cluster.accept_writes(&url, "tool_audit_events");
+    cluster.refuse_writes(&url, TABLE);
+    assert_unavailable(database.insert(vec![entry(1), entry(2)]), &[DISK_FULL]);
+    cluster.accept_writes(&url, TABLE);
     assert_eq!(database.insert(vec![entry(1), entry(2)]), Ok(Vec::new()));
     assert_eq!(seqs(&database), [0, 1, 2]);
 }

@@ -1,4 +1,4 @@
-//! The promises of `Database`, on a PostgreSQL of the tests' own.
+//! What `Database` promises, on a PostgreSQL of the tests' own.
 #![cfg(unix)]
 
 mod insert;
@@ -8,34 +8,31 @@ mod select;
 mod servers;
 mod tls;
 
-use std::time::Duration;
+use std::fmt::Debug;
 
-use audit_host::{Database, Entry, Event, Filter, Order, PageRequest};
-use audit_testbed::Cluster;
+use audit_fixtures::{database_with_table, every_page};
+use audit_host::{Database, Entry, Event, Filter, Order, PageRequest, SinkError};
+use audit_testbed::{ANSWER, Cluster};
 use uuid::Uuid;
 
-/// Long enough for a machine that is busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 fn open(url: &str) -> Database {
-    Database::new(url, PATIENCE, PATIENCE).unwrap()
+    Database::new(url, ANSWER, ANSWER).unwrap()
 }
 
-/// The URL of a database with the table, and its `Database`.
+/// A database with the empty table: its URL, and its `Database`.
 fn with_table() -> (&'static Cluster, String, Database) {
     let cluster = Cluster::shared();
-    let url = cluster.database();
+    let url = database_with_table(cluster);
     let database = open(&url);
-    database.insert(vec![entry(0)]).unwrap();
-    cluster.execute(&url, "TRUNCATE tool_audit_events RESTART IDENTITY");
     (cluster, url, database)
 }
 
+/// A UUID, in the order of its number.
 fn id(n: u128) -> String {
     Uuid::from_u128((7 << 76) + n).to_string()
 }
 
-/// An entry of one chain.
+/// The `n`-th entry of a chain.
 fn entry(n: u64) -> Entry {
     let event = Event {
         ts: format!("2026-11-23T06:30:00.{n:06}Z"),
@@ -48,40 +45,46 @@ fn entry(n: u64) -> Entry {
     Entry { event, id: id(n.into()), chain: id(1 << 64), seq: n, hash: format!("{n:064x}") }
 }
 
-fn tool(n: u64, tool: &str) -> Entry {
+/// The `n`-th entry of a chain, with another tool.
+fn entry_of(tool: &str, n: u64) -> Entry {
     let entry = entry(n);
     Entry { event: Event { tool: tool.into(), ..entry.event }, ..entry }
 }
 
-fn page(database: &Database, order: Order, limit: u32) -> Vec<Vec<Entry>> {
-    let mut pages = Vec::new();
-    let mut request = PageRequest { order, limit, cursor: None };
-    loop {
-        let page = database.select(Filter::default(), request.clone()).unwrap();
-        pages.push(page.entries);
-        assert!(pages.len() < 1000, "it does not end");
-        request.cursor = page.next;
-        if request.cursor.is_none() {
-            return pages;
-        }
-    }
+/// All entries, in pages of this many entries.
+fn pages(database: &Database, order: Order, limit: u32) -> Vec<Vec<Entry>> {
+    let page = |request: &PageRequest| database.select(Filter::default(), request.clone()).unwrap();
+    every_page(order, limit, page).into_iter().map(|page| page.entries).collect()
 }
 
 fn read(database: &Database) -> Vec<Entry> {
-    page(database, Order::OldestFirst, 0).concat()
+    pages(database, Order::OldestFirst, 0).concat()
 }
 
 fn seqs(database: &Database) -> Vec<u64> {
     read(database).into_iter().map(|entry| entry.seq).collect()
 }
 
-/// The one value of an answer.
-fn value(cluster: &Cluster, url: &str, sql: &str) -> String {
-    cluster.sql(url, sql)[0][0].clone().unwrap_or_default()
+/// The text of [`SinkError::Other`], which is one line. With this error the same call would fail again.
+#[track_caller]
+fn other_error<T: Debug>(answer: Result<T, SinkError>) -> String {
+    match answer {
+        Err(SinkError::Other(text)) => {
+            assert!(!text.contains('\n'), "{text}");
+            text
+        }
+        answer => panic!("{answer:?}"),
+    }
 }
 
-/// `url` for another user.
-fn as_user(url: &str, user: &str, password: &str) -> String {
-    let (_, rest) = url.split_once('@').unwrap();
-    format!("postgres://{user}:{password}@{rest}")
+/// Checks that the answer is [`SinkError::Unavailable`], whose text has these parts and is one line. With this error the
+/// same call may succeed later.
+#[track_caller]
+fn assert_unavailable<T: Debug>(answer: Result<T, SinkError>, parts: &[&str]) {
+    match answer {
+        Err(SinkError::Unavailable(text)) => {
+            assert!(parts.iter().all(|part| text.contains(part)) && !text.contains('\n'), "{text}");
+        }
+        answer => panic!("{answer:?}"),
+    }
 }

@@ -1,31 +1,39 @@
-//! The table: created, upgraded with its rows kept, and made ready again where somebody has changed it.
+//! The table is created, or upgraded with its rows kept, and made ready again where somebody has changed it.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-use audit_host::{Database, Filter, PageRequest, SinkError};
-use audit_testbed::Cluster;
+use audit_host::{Database, Filter, PageRequest};
+use audit_testbed::postgres::{Client, NoTls};
+use audit_testbed::{ANSWER, Cluster, ORIGINAL_TABLE, TABLE, wait_until};
 
-use crate::{PATIENCE, entry, open, read, seqs, value, with_table};
+use crate::{assert_unavailable, entry, open, other_error, read, seqs, with_table};
 
-/// As other programs have created it.
-const ORIGINAL: &str = "
-    CREATE TABLE tool_audit_events (
-        id BIGSERIAL PRIMARY KEY, ts TIMESTAMPTZ NOT NULL, req_id TEXT, workspace_id TEXT, user_id TEXT,
-        agent_id TEXT, tool TEXT, action TEXT, status TEXT, duration_ms INT, in_size INT, out_size INT,
-        input_hash TEXT, graph_run_id TEXT, graph_node TEXT, job_id TEXT
-    );
-    CREATE INDEX idx_tool_audit_ts ON tool_audit_events (ts);
-    CREATE INDEX idx_tool_audit_tool_ts ON tool_audit_events (tool, ts);
-    CREATE INDEX idx_tool_audit_agent_ts ON tool_audit_events (agent_id, ts);
-    CREATE INDEX idx_tool_audit_workspace_ts ON tool_audit_events (workspace_id, ts);
-    INSERT INTO tool_audit_events (ts, agent_id, tool, duration_ms) VALUES
-        ('2026-11-23T06:30:02Z', 'old', 'b', 2), ('2026-11-23T06:30:01Z', 'old', 'a', 1)";
+/// The table of another program, with two rows. Unlike that of the original program, its columns may be NULL.
+fn table_with_rows() -> String {
+    let table = ORIGINAL_TABLE.replace("TEXT NOT NULL", "TEXT").replace("INT NOT NULL", "INT");
+    format!(
+        "{table};
+         INSERT INTO tool_audit_events (ts, agent_id, tool, duration_ms) VALUES
+             ('2026-11-23T06:30:02Z', 'old', 'b', 2), ('2026-11-23T06:30:01Z', 'old', 'a', 1)"
+    )
+}
+
+/// A new database in which these statements were run: its URL, and its `Database`.
+fn prepared(sql: &str) -> (&'static Cluster, String, Database) {
+    let cluster = Cluster::shared();
+    let url = cluster.database();
+    cluster.execute(&url, sql);
+    let database = open(&url);
+    (cluster, url, database)
+}
 
 const COLUMNS: &str = "
     SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN '!' ELSE '' END,
                       ', ' ORDER BY attnum)
     FROM pg_attribute WHERE attrelid = 'tool_audit_events'::regclass AND attnum > 0";
+
+const UPGRADED_INDEXES: &str = "(id)! (ts) (tool, ts) (agent_id, ts) (workspace_id, ts) (event_id)!";
 
 const INDEXES: &str = "
     SELECT string_agg(substring(pg_get_indexdef(indexrelid) from '\\(.*\\)')
@@ -40,9 +48,8 @@ const UPGRADED: &str = "id bigint!, ts timestamp with time zone!, req_id text, w
 #[test]
 fn the_table_is_created() {
     let (cluster, url, _) = with_table();
-    assert_eq!(value(cluster, &url, COLUMNS), UPGRADED);
-    let indexes = "(id)! (ts) (tool, ts) (agent_id, ts) (workspace_id, ts) (event_id)!";
-    assert_eq!(value(cluster, &url, INDEXES), indexes);
+    assert_eq!(cluster.value(&url, COLUMNS), UPGRADED);
+    assert_eq!(cluster.value(&url, INDEXES), UPGRADED_INDEXES);
 }
 
 #[test]
@@ -54,10 +61,7 @@ fn a_read_finds_nothing_where_there_is_no_table_and_creates_none() {
         let page = database.select(Filter::default(), PageRequest::default()).unwrap();
         assert_eq!((page.entries.len(), page.next), (0, None));
     }
-    assert_eq!(
-        value(cluster, &url, "SELECT count(*) FROM pg_tables WHERE tablename = 'tool_audit_events'"),
-        "0"
-    );
+    assert_eq!(cluster.value(&url, &format!("SELECT to_regclass('{TABLE}')")), "");
     database.insert(vec![entry(0)]).unwrap();
     assert_eq!(database.select(Filter::default(), PageRequest::default()).unwrap().entries.len(), 1);
     cluster.execute(&url, "DROP TABLE tool_audit_events");
@@ -66,16 +70,12 @@ fn a_read_finds_nothing_where_there_is_no_table_and_creates_none() {
 
 #[test]
 fn the_table_of_another_program_is_upgraded_with_its_rows() {
-    let cluster = Cluster::shared();
-    let url = cluster.database();
-    cluster.execute(&url, ORIGINAL);
-    let database = open(&url);
+    let (cluster, url, database) = prepared(&table_with_rows());
     let mut big = entry(9);
     big.event.in_size = u64::MAX;
     assert_eq!(database.insert(vec![big.clone()]), Ok(Vec::new()));
-    assert_eq!(value(cluster, &url, COLUMNS), UPGRADED);
-    let indexes = "(id)! (ts) (tool, ts) (agent_id, ts) (workspace_id, ts) (event_id)!";
-    assert_eq!(value(cluster, &url, INDEXES), indexes);
+    assert_eq!(cluster.value(&url, COLUMNS), UPGRADED);
+    assert_eq!(cluster.value(&url, INDEXES), UPGRADED_INDEXES);
     let entries = read(&database);
     let old: Vec<(&str, u64)> =
         entries[1..].iter().map(|e| (e.event.tool.as_str(), e.event.duration_ms)).collect();
@@ -84,22 +84,17 @@ fn the_table_of_another_program_is_upgraded_with_its_rows() {
 }
 
 #[test]
-fn an_index_without_an_order_does_not_stand_in_for_one_that_has() {
-    let cluster = Cluster::shared();
-    let url = cluster.database();
-    let table = ORIGINAL.replace("ON tool_audit_events (ts)", "ON tool_audit_events USING brin (ts)");
-    cluster.execute(&url, &table);
-    open(&url).insert(vec![entry(0)]).unwrap();
+fn an_index_without_an_order_does_not_replace_one_with_an_order() {
+    let table = ORIGINAL_TABLE.replace("ON tool_audit_events (ts)", "ON tool_audit_events USING brin (ts)");
+    let (cluster, url, database) = prepared(&table);
+    database.insert(vec![entry(0)]).unwrap();
     let ordered = "SELECT count(*) FROM pg_indexes WHERE tablename = 'tool_audit_events' AND indexdef LIKE '%btree (ts)'";
-    assert_eq!(value(cluster, &url, ordered), "1");
+    assert_eq!(cluster.number(&url, ordered), 1);
 }
 
 #[test]
 fn columns_of_other_types_are_converted() {
-    let cluster = Cluster::shared();
-    let url = cluster.database();
-    cluster.execute(
-        &url,
+    let (_, _, database) = prepared(
         "SET TimeZone = 'Asia/Tokyo';
          CREATE DOMAIN label AS varchar(40);
          CREATE TABLE tool_audit_events (
@@ -113,7 +108,6 @@ fn columns_of_other_types_are_converted() {
          VALUES ('2026-11-23 06:30:00', '00000000-0000-7000-8000-000000000001', 'w', 'u', 'a', 't', '12', 7.9, 'g',
                  'n', 'j')",
     );
-    let database = open(&url);
     let mut long = entry(1);
     long.event.tool = "a name longer than nine".into();
     long.event.workspace_id = "w".repeat(100);
@@ -130,51 +124,42 @@ fn columns_of_other_types_are_converted() {
 }
 
 #[test]
-fn times_as_text_are_converted_and_what_is_none_is_named() {
-    let cluster = Cluster::shared();
-    let good = cluster.database();
-    let table =
-        "SET TimeZone = 'Asia/Tokyo'; CREATE TABLE tool_audit_events (id BIGSERIAL, ts TEXT, tool TEXT);
+fn times_as_text_are_converted_and_a_text_that_is_no_time_is_named() {
+    let table = "SET TimeZone = 'Asia/Tokyo';
+                 CREATE TABLE tool_audit_events (id BIGSERIAL, ts TEXT, tool TEXT);
                  INSERT INTO tool_audit_events (ts, tool) VALUES
                      ('2026-11-23T06:30:00.5Z', 'a'), ('2026-11-23 06:30:01', 'b')";
-    cluster.execute(&good, table);
-    let times: Vec<String> = read(&open(&good)).into_iter().map(|entry| entry.event.ts).collect();
+    let (_, _, good) = prepared(table);
+    let times: Vec<String> = read(&good).into_iter().map(|entry| entry.event.ts).collect();
     assert_eq!(times, ["2026-11-23T06:30:00.500000Z", "2026-11-23T06:30:01.000000Z"]);
 
-    let bad = cluster.database();
-    cluster.execute(&bad, &format!("{table}, ('secret', 'c')"));
-    let answer = open(&bad).insert(vec![entry(0)]);
-    let Err(SinkError::Other(text)) = answer else { panic!("{answer:?}") };
+    let (cluster, url, bad) = prepared(&format!("{table}, ('secret', 'c')"));
+    let text = other_error(bad.insert(vec![entry(0)]));
     assert!(text.contains("cannot be upgraded") && text.contains("column ts"), "{text}");
     assert!(!text.contains("secret"), "{text}");
-    assert_eq!(value(cluster, &bad, "SELECT count(*) FROM tool_audit_events"), "3");
+    assert_eq!(cluster.stored(&url), 3);
 }
 
 #[test]
-fn what_is_no_table_is_left_alone() {
-    let cluster = Cluster::shared();
+fn a_view_or_a_table_of_another_kind_is_left_alone() {
     for (sql, said) in [
         ("CREATE VIEW tool_audit_events AS SELECT 1 AS id", "is not a table"),
         ("CREATE TABLE tool_audit_events (id UUID PRIMARY KEY)", "the column id"),
     ] {
-        let url = cluster.database();
-        cluster.execute(&url, sql);
-        let answer = open(&url).insert(vec![entry(0)]);
-        assert!(matches!(&answer, Err(SinkError::Other(text)) if text.contains(said)), "{answer:?}");
+        let (_, _, database) = prepared(sql);
+        let text = other_error(database.insert(vec![entry(0)]));
+        assert!(text.contains(said), "{text}");
     }
 }
 
 #[test]
 fn an_id_that_nothing_numbers_is_named_to_writers() {
-    let cluster = Cluster::shared();
     let table =
         |id: &str| format!("CREATE TABLE tool_audit_events (id {id} PRIMARY KEY, ts TIMESTAMPTZ NOT NULL)");
-    let url = cluster.database();
-    cluster.execute(&url, &(table("BIGINT") + "; INSERT INTO tool_audit_events VALUES (7, '2026-11-23Z')"));
+    let row = "INSERT INTO tool_audit_events VALUES (7, '2026-11-23Z')";
+    let (cluster, url, database) = prepared(&format!("{}; {row}", table("BIGINT")));
     assert_eq!(read(&open(&url)).len(), 1);
-    let database = open(&url);
-    let answer = database.insert(vec![entry(0)]);
-    let Err(SinkError::Other(text)) = &answer else { panic!("{answer:?}") };
+    let text = other_error(database.insert(vec![entry(0)]));
     assert!(text.contains("the column id") && text.contains("neither"), "{text}");
     assert_eq!(database.obstacle(), Ok(Some(text.clone())));
     let mend = text.split(": ").last().unwrap();
@@ -199,21 +184,17 @@ fn an_id_that_nothing_numbers_is_named_to_writers() {
 }
 
 #[test]
-fn a_column_that_no_event_has_a_value_for_is_named_before_a_row_is_refused() {
-    let cluster = Cluster::shared();
-    let url = cluster.database();
-    cluster.execute(&url, &format!("{ORIGINAL}; CREATE DOMAIN tenant AS TEXT NOT NULL"));
+fn a_column_that_needs_a_value_and_gets_none_is_named_before_a_row_is_refused() {
+    let (cluster, url, _) =
+        prepared(&format!("{}; CREATE DOMAIN tenant AS TEXT NOT NULL", table_with_rows()));
     for kind in ["TEXT NOT NULL DEFAULT ''", "tenant DEFAULT ''"] {
         cluster.execute(&url, &format!("ALTER TABLE tool_audit_events ADD COLUMN tenant {kind}"));
         assert_eq!(open(&url).insert(vec![entry(0)]), Ok(Vec::new()), "{kind}");
         cluster.execute(&url, "ALTER TABLE tool_audit_events ALTER COLUMN tenant DROP DEFAULT");
         let database = open(&url);
-        let answer = database.insert(vec![entry(1)]);
-        assert!(
-            matches!(&answer, Err(SinkError::Other(text)) if text.contains("the column tenant")),
-            "{answer:?}"
-        );
-        assert_eq!(Err(SinkError::Other(database.obstacle().unwrap().unwrap())), answer);
+        let text = other_error(database.insert(vec![entry(1)]));
+        assert!(text.contains("the column tenant"), "{text}");
+        assert_eq!(database.obstacle(), Ok(Some(text)));
         assert_eq!(read(&database).len(), 3);
         cluster.execute(&url, "ALTER TABLE tool_audit_events DROP COLUMN tenant");
     }
@@ -221,7 +202,6 @@ fn a_column_that_no_event_has_a_value_for_is_named_before_a_row_is_refused() {
 
 #[test]
 fn what_holds_up_an_upgrade_is_named_with_what_to_run() {
-    let cluster = Cluster::shared();
     for (sql, names, mend) in [
         (
             "CREATE VIEW durations AS SELECT duration_ms FROM tool_audit_events",
@@ -234,10 +214,8 @@ fn what_holds_up_an_upgrade_is_named_with_what_to_run() {
             "ALTER TABLE tool_audit_events DROP COLUMN seconds",
         ),
     ] {
-        let url = cluster.database();
-        cluster.execute(&url, &format!("{ORIGINAL}; {sql}"));
-        let answer = open(&url).insert(vec![entry(0)]);
-        let Err(SinkError::Other(text)) = &answer else { panic!("{answer:?}") };
+        let (cluster, url, database) = prepared(&format!("{}; {sql}", table_with_rows()));
+        let text = other_error(database.insert(vec![entry(0)]));
         assert!(text.contains("cannot be upgraded") && text.contains(names), "{text}");
         let upgrade = &text[text.find("ALTER TABLE").unwrap()..];
         cluster.execute(&url, &format!("{mend}; {upgrade}"));
@@ -246,17 +224,12 @@ fn what_holds_up_an_upgrade_is_named_with_what_to_run() {
 }
 
 #[test]
-fn a_partitioned_table_is_told_what_its_key_has_to_be() {
-    let cluster = Cluster::shared();
-    let url = cluster.database();
-    cluster.execute(
-        &url,
+fn the_owner_of_a_partitioned_table_is_told_what_its_key_has_to_be() {
+    let (cluster, url, database) = prepared(
         "CREATE TABLE tool_audit_events (id BIGSERIAL, ts TIMESTAMPTZ NOT NULL, tool TEXT) PARTITION BY RANGE (ts);
          CREATE TABLE events_of_all PARTITION OF tool_audit_events DEFAULT",
     );
-    let database = open(&url);
-    let answer = database.insert(vec![entry(0)]);
-    let Err(SinkError::Other(text)) = &answer else { panic!("{answer:?}") };
+    let text = other_error(database.insert(vec![entry(0)]));
     assert!(text.contains("partition key") && text.contains("lacks column \"ts\""), "{text}");
     let rename = text.split(": ").last().unwrap();
     assert!(rename.starts_with("ALTER TABLE tool_audit_events RENAME TO "), "{text}");
@@ -277,8 +250,7 @@ fn a_search_path_without_a_schema_is_named() {
     let url = cluster.database();
     for path in ["nowhere", "%22%22"] {
         let database = open(&format!("{url}?options=-csearch_path%3D{path}"));
-        let answer = database.insert(vec![entry(0)]);
-        let Err(SinkError::Other(text)) = &answer else { panic!("{answer:?}") };
+        let text = other_error(database.insert(vec![entry(0)]));
         assert!(text.contains("the search path names no schema"), "{text}");
         assert_eq!(database.obstacle(), Ok(Some(text.clone())));
         assert!(!text.contains("\"\""), "{text}");
@@ -286,29 +258,25 @@ fn a_search_path_without_a_schema_is_named() {
 }
 
 #[test]
-fn the_table_is_that_of_the_search_path() {
-    let cluster = Cluster::shared();
-    let url = cluster.database();
-    cluster.execute(&url, "CREATE SCHEMA ops");
+fn the_table_is_the_one_on_the_search_path() {
+    let (cluster, url, _) = prepared("CREATE SCHEMA ops");
     let database = open(&format!("{url}?options=-csearch_path%3Dops"));
     database.insert(vec![entry(0)]).unwrap();
-    assert_eq!(value(cluster, &url, "SELECT count(*) FROM ops.tool_audit_events"), "1");
+    assert_eq!(cluster.number(&url, "SELECT count(*) FROM ops.tool_audit_events"), 1);
 }
 
 #[test]
-fn several_that_start_at_once_create_one_table() {
-    for table in ["", ORIGINAL] {
-        let cluster = Cluster::shared();
-        let url = cluster.database();
-        cluster.execute(&url, table);
+fn several_stores_that_start_at_once_create_one_table() {
+    for table in ["", &table_with_rows()] {
+        let (cluster, url, _) = prepared(table);
         thread::scope(|scope| {
             for n in 0..6 {
                 let database = open(&url);
                 scope.spawn(move || assert_eq!(database.insert(vec![entry(n)]), Ok(Vec::new())));
             }
         });
-        assert_eq!(value(cluster, &url, "SELECT count(event_id) FROM tool_audit_events"), "6");
-        assert_eq!(value(cluster, &url, COLUMNS), UPGRADED);
+        assert_eq!(cluster.number(&url, "SELECT count(event_id) FROM tool_audit_events"), 6);
+        assert_eq!(cluster.value(&url, COLUMNS), UPGRADED);
     }
 }
 
@@ -334,33 +302,24 @@ fn a_table_that_somebody_drops_or_changes_is_made_ready_again() {
 }
 
 #[test]
-fn a_long_upgrade_goes_on_while_calls_give_up_waiting() {
-    let cluster = Cluster::shared();
-    let url = cluster.database();
-    cluster.execute(&url, ORIGINAL);
-    // Twice that is well below what the upgrade waits before it begins anew.
-    let database = Database::new(&url, Duration::from_millis(1400), PATIENCE).unwrap();
-    let mut reader = audit_testbed::postgres::Client::connect(&url, audit_testbed::postgres::NoTls).unwrap();
+fn a_long_upgrade_goes_on_when_calls_stop_waiting_for_it() {
+    let (cluster, url, _) = prepared(&table_with_rows());
+    // Two timeouts of this length are much shorter than the time after which the upgrade begins anew.
+    let database = Database::new(&url, Duration::from_millis(1400), ANSWER).unwrap();
+    let mut reader = Client::connect(&url, NoTls).unwrap();
     let mut reading = reader.transaction().unwrap();
-    // The upgrade waits for this.
+    // The upgrade waits for the end of this transaction.
     reading.batch_execute("SELECT * FROM tool_audit_events").unwrap();
     for _ in 0..2 {
         let asked = Instant::now();
-        let answer = database.insert(vec![entry(0)]);
-        assert!(
-            matches!(&answer, Err(SinkError::Unavailable(text)) if text.contains("being upgraded")),
-            "{answer:?}"
-        );
+        assert_unavailable(database.insert(vec![entry(0)]), &["being upgraded"]);
         assert!(asked.elapsed() < Duration::from_secs(4));
     }
-    // Those that wait in other databases are other tests'.
+    // Only this database is asked, because other tests may wait in theirs.
     let waiting =
         "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'tool_audit_events'::regclass";
-    assert_eq!(value(cluster, &url, waiting), "1");
+    assert_eq!(cluster.number(&url, waiting), 1);
     reading.rollback().unwrap();
-    let end = Instant::now() + PATIENCE;
-    while database.insert(vec![entry(0)]) != Ok(Vec::new()) {
-        assert!(Instant::now() < end);
-    }
+    wait_until("the table is upgraded", || database.insert(vec![entry(0)]) == Ok(Vec::new()));
     assert_eq!(seqs(&database).len(), 3);
 }

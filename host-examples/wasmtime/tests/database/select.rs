@@ -1,13 +1,14 @@
-//! Reading: one order, pages that fit together, filters that match what the other backends match.
+//! Reads have one order, pages that fit together, and filters that match what they match in the other backends.
 
-use audit_host::{Entry, Event, Filter, ImportRow, Order, PageRequest, SinkError};
+use audit_fixtures::every_page;
+use audit_host::{Database, Entry, Event, Filter, ImportRow, Order, PageRequest};
 use audit_testbed::Cluster;
 use uuid::Uuid;
 
-use crate::{entry, id, open, page, read, seqs, tool, with_table};
+use crate::{entry, entry_of, id, open, other_error, pages, read, seqs, with_table};
 
-/// Entries and others' rows, of which many have the same time.
-fn mixed(database: &audit_host::Database) -> Vec<Entry> {
+/// Stores entries and rows of another program, of which many have the same time.
+fn mixed(database: &Database) -> Vec<Entry> {
     let times = ["2026-11-23T06:30:00.000000Z", "2026-11-23T06:30:00.000001Z"];
     let at = |n: u64, time: usize| {
         let entry = entry(n);
@@ -30,7 +31,7 @@ fn mixed(database: &audit_host::Database) -> Vec<Entry> {
 }
 
 #[test]
-fn others_rows_come_first_in_their_order_then_entries_by_id() {
+fn at_one_time_rows_of_other_programs_come_first_then_entries_by_id() {
     let (_, _, database) = with_table();
     let entries = mixed(&database);
     let order: Vec<u64> = entries.iter().map(|entry| entry.event.duration_ms).collect();
@@ -48,7 +49,7 @@ fn pages_of_any_size_are_the_parts_of_one() {
     let newest: Vec<Entry> = oldest.iter().rev().cloned().collect();
     for limit in 1..=11 {
         for (order, all) in [(Order::OldestFirst, &oldest), (Order::NewestFirst, &newest)] {
-            let pages = page(&database, order, limit);
+            let pages = pages(&database, order, limit);
             assert_eq!(pages.concat(), *all, "limit {limit}");
             assert_eq!(pages.len(), all.len().div_ceil(limit as usize), "limit {limit}");
         }
@@ -126,7 +127,7 @@ fn each_field_of_the_filter_has_to_match() {
 }
 
 #[test]
-fn others_rows_are_read_as_far_as_they_go() {
+fn rows_of_other_programs_are_read_with_what_they_lack_left_empty() {
     let (cluster, url, database) = with_table();
     cluster.execute(
         &url,
@@ -137,12 +138,12 @@ fn others_rows_are_read_as_far_as_they_go() {
     );
     let event = Event { ts: "2026-11-23T06:30:00.000000Z".into(), in_size: u64::MAX, ..Event::default() };
     let entry = Entry { event, id: String::new(), chain: String::new(), seq: 1, hash: String::new() };
-    // Without its hash it is in no chain.
+    // Without a hash the row is in no chain.
     assert_eq!(read(&database), [entry]);
 }
 
 #[test]
-fn rows_without_an_id_are_read_once_whatever_the_page() {
+fn rows_without_an_id_are_read_once_whatever_the_size_of_the_page() {
     let (cluster, url, database) = with_table();
     cluster.execute(
         &url,
@@ -156,16 +157,16 @@ fn rows_without_an_id_are_read_once_whatever_the_page() {
     let newest: Vec<Entry> = oldest.iter().rev().cloned().collect();
     for limit in [1, 7, 300] {
         for (order, all) in [(Order::OldestFirst, &oldest), (Order::NewestFirst, &newest)] {
-            assert_eq!(page(&database, order, limit).concat(), *all, "limit {limit}");
+            assert_eq!(pages(&database, order, limit).concat(), *all, "limit {limit}");
         }
     }
-    // As the store makes a cursor of an entry.
+    // The store makes such a cursor of an entry.
     let key = format!("o{:x}.0.0.{:x}", 1_795_392_000_000_000_u64, oldest[150].seq);
     let after = PageRequest { cursor: Some(key), ..PageRequest::default() };
     assert_eq!(database.select(Filter::default(), after).unwrap().entries, oldest[151..]);
 }
 
-/// A database that keeps its texts in this encoding.
+/// Creates a database that keeps its texts in this encoding, and returns its URL.
 fn encoded(cluster: &Cluster, encoding: &str) -> String {
     let name = format!("encoded_{}", encoding.to_lowercase());
     let database = format!("CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0");
@@ -174,25 +175,25 @@ fn encoded(cluster: &Cluster, encoding: &str) -> String {
 }
 
 #[test]
-fn a_text_that_is_not_utf_8_is_read_with_signs_in_the_place_of_what_is_not() {
+fn a_text_that_is_not_utf_8_is_read_with_replacement_characters() {
     let cluster = Cluster::shared();
     let url = encoded(cluster, "SQL_ASCII");
     let database = open(&url);
-    database.insert(vec![tool(1, "größer")]).unwrap();
+    database.insert(vec![entry_of("größer", 1)]).unwrap();
     cluster.execute(
         &url,
         "INSERT INTO tool_audit_events (ts, tool) VALUES ('2026-11-23T00:00:00Z', convert_from('\\x6772f6df6572', 'SQL_ASCII'))",
     );
     let tools: Vec<String> = read(&database).into_iter().map(|entry| entry.event.tool).collect();
     assert_eq!(tools, ["gr\u{fffd}\u{fffd}er", "größer"]);
-    assert_eq!(page(&database, Order::NewestFirst, 1).concat()[0], tool(1, "größer"));
+    assert_eq!(pages(&database, Order::NewestFirst, 1).concat()[0], entry_of("größer", 1));
 }
 
 #[test]
-fn a_text_that_the_database_cannot_have_is_in_no_row() {
+fn a_filter_with_a_text_that_the_database_cannot_hold_matches_no_row() {
     let cluster = Cluster::shared();
     let database = open(&encoded(cluster, "LATIN1"));
-    database.insert(vec![tool(1, "größer")]).unwrap();
+    database.insert(vec![entry_of("größer", 1)]).unwrap();
     for (text, found) in [("größer", 1), ("日本", 0)] {
         let filter = Filter { tool: Some(text.into()), ..Filter::default() };
         let page = database.select(filter, PageRequest::default()).unwrap();
@@ -201,7 +202,7 @@ fn a_text_that_the_database_cannot_have_is_in_no_row() {
 }
 
 #[test]
-fn rows_of_a_time_that_no_event_has_are_passed_over_and_counted_once() {
+fn rows_with_a_time_that_no_event_can_have_are_skipped_and_counted_once() {
     let (cluster, url, database) = with_table();
     cluster.execute(
         &url,
@@ -233,24 +234,18 @@ fn a_page_ends_before_it_takes_too_much_memory() {
          FROM generate_series(1, 5) n;
          INSERT INTO tool_audit_events (ts, tool, status) VALUES ('2026-11-23T06:30:00Z', 'giant', repeat('x', 25 << 20))",
     );
-    let mut request = PageRequest { limit: 3, ..PageRequest::default() };
-    let mut pages = Vec::new();
-    let mut skipped = 0;
-    loop {
-        let page = database.select(Filter::default(), request.clone()).unwrap();
-        pages.push(page.entries.iter().map(|entry| entry.event.tool.clone()).collect::<Vec<_>>());
-        skipped += page.skipped;
-        request.cursor = page.next;
-        if request.cursor.is_none() {
-            break;
-        }
-    }
-    assert_eq!(pages, [vec!["1", "2"], vec!["3", "4"], vec!["5"]]);
-    assert_eq!(skipped, 1);
+    let page = |request: &PageRequest| database.select(Filter::default(), request.clone()).unwrap();
+    let pages = every_page(Order::OldestFirst, 3, page);
+    let tools: Vec<Vec<&str>> = pages
+        .iter()
+        .map(|page| page.entries.iter().map(|entry| entry.event.tool.as_str()).collect())
+        .collect();
+    assert_eq!(tools, [vec!["1", "2"], vec!["3", "4"], vec!["5"]]);
+    assert_eq!(pages.iter().map(|page| page.skipped).sum::<u64>(), 1);
 }
 
 #[test]
-fn cursors_are_those_of_the_contract() {
+fn cursors_have_the_form_of_the_contract() {
     let (_, _, database) = with_table();
     database.insert(vec![entry(0), entry(1)]).unwrap();
     let request = PageRequest { limit: 1, ..PageRequest::default() };
@@ -258,18 +253,18 @@ fn cursors_are_those_of_the_contract() {
     let at = 1_795_415_400_000_000_u64;
     let number = Uuid::parse_str(&id(0)).unwrap().as_u128();
     assert_eq!(page.next, Some(format!("o{at:x}.{number:x}.0.0")));
-    // Of an entry that is not in the database, with some number of no meaning.
+    // This cursor is of an entry that is not in the database, and has a number without a meaning.
     let made = format!("o{:x}.0.7.ffff", at + 1);
     let page = database.select(Filter::default(), PageRequest { cursor: Some(made), ..request.clone() });
     assert_eq!(page.unwrap().entries, [entry(1)]);
     for wrong in ["", "soon", "n0.0.0.0"] {
-        let page =
-            database.select(Filter::default(), PageRequest { cursor: Some(wrong.into()), ..request.clone() });
-        assert!(matches!(&page, Err(SinkError::Other(text)) if text.contains("cursor")), "{page:?}");
+        let request = PageRequest { cursor: Some(wrong.into()), ..request.clone() };
+        let text = other_error(database.select(Filter::default(), request));
+        assert!(text.contains("cursor"), "{text}");
     }
     let filter = Filter { to_ts: Some("soon".into()), ..Filter::default() };
-    let page = database.select(filter, request);
-    assert!(matches!(&page, Err(SinkError::Other(text)) if text.contains("to_ts")), "{page:?}");
+    let text = other_error(database.select(filter, request));
+    assert!(text.contains("to_ts"), "{text}");
 }
 
 #[test]

@@ -1,14 +1,14 @@
-//! Encryption: `sslmode` and the certificates mean what they mean to libpq.
+//! For encryption, `sslmode` and the certificates mean what they mean to libpq.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use audit_host::{Database, Error, SinkError};
-use audit_testbed::Cluster;
+use audit_testbed::{ANSWER, Cluster, database_name};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
-use crate::{PATIENCE, entry, open, value};
+use crate::{entry, open, other_error};
 
 /// A server with a certificate of an authority of its own for `localhost` and 127.0.0.1.
 struct Server {
@@ -49,24 +49,22 @@ impl Server {
     fn connect(&self, host: &str, parameters: &str) -> Result<bool, SinkError> {
         let url = self.cluster.database().replace("127.0.0.1", host);
         let separator = if parameters.is_empty() { "" } else { "?" };
-        // As long as this is there, the server shows its connection.
+        // As long as this value lives, the server shows its connection.
         let database = open(&format!("{url}{separator}{parameters}"));
         database.insert(vec![entry(0)])?;
-        let name = url.rsplit('/').next().unwrap();
+        let name = database_name(&url);
         let sql = format!(
             "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
              WHERE datname = '{name}' AND application_name = 'audit-store'"
         );
-        Ok(value(&self.cluster, &self.cluster.url("postgres"), &sql) == "t")
+        Ok(self.cluster.value(&self.cluster.url("postgres"), &sql) == "t")
     }
 }
 
 #[track_caller]
 fn assert_untrusted(answer: Result<bool, SinkError>) {
-    match answer {
-        Err(SinkError::Other(text)) => assert!(text.contains("is not trusted"), "{text}"),
-        answer => panic!("{answer:?}"),
-    }
+    let text = other_error(answer);
+    assert!(text.contains("is not trusted"), "{text}");
 }
 
 fn encoded(path: &Path) -> String {
@@ -74,7 +72,7 @@ fn encoded(path: &Path) -> String {
 }
 
 #[test]
-fn modes_that_check_nothing_encrypt_where_they_can() {
+fn modes_that_check_no_certificate_encrypt_where_the_server_can() {
     let server = server();
     for (parameters, encrypted) in [
         ("", true),
@@ -108,7 +106,7 @@ fn only_verify_full_checks_the_name_of_the_host() {
     let root = encoded(&server.root("right.crt"));
     let with = |host, mode| server.connect(host, &format!("sslmode={mode}&sslrootcert={root}"));
     assert_eq!(with("localhost", "verify-full"), Ok(true));
-    // The address is that of the server, the name is not.
+    // The address is the server's, but the name is not.
     let elsewhere = |mode| {
         let parameters = format!("sslmode={mode}&sslrootcert={root}&hostaddr=127.0.0.1");
         server.connect("database.example", &parameters)
@@ -118,13 +116,13 @@ fn only_verify_full_checks_the_name_of_the_host() {
 }
 
 #[test]
-fn without_a_root_the_certificates_of_the_system_are_trusted() {
+fn without_a_root_certificate_those_of_the_system_are_trusted() {
     let server = server();
     for parameters in ["sslmode=verify-full", "sslmode=verify-ca&sslrootcert=system", "sslrootcert=system"] {
         let url = server.cluster.database() + "?" + parameters;
-        match Database::new(&url, PATIENCE, PATIENCE) {
+        match Database::new(&url, ANSWER, ANSWER) {
             Ok(database) => assert_untrusted(database.insert(vec![entry(0)]).map(|_| true)),
-            // Where the system has none.
+            // The system may have no certificates.
             Err(Error::Config(text)) => assert!(text.contains("sslrootcert"), "{text}"),
             Err(error) => panic!("{error}"),
         }
@@ -135,18 +133,15 @@ fn without_a_root_the_certificates_of_the_system_are_trusted() {
 fn a_server_without_tls_is_refused_where_it_is_required() {
     let url = Cluster::shared().database();
     open(&format!("{url}?sslmode=prefer")).insert(vec![entry(0)]).unwrap();
-    let answer = open(&format!("{url}?sslmode=require")).insert(vec![entry(0)]);
-    assert!(
-        matches!(&answer, Err(SinkError::Other(text)) if text.contains("does not support TLS")),
-        "{answer:?}"
-    );
+    let text = other_error(open(&format!("{url}?sslmode=require")).insert(vec![entry(0)]));
+    assert!(text.contains("does not support TLS"), "{text}");
 }
 
 #[test]
-fn a_certificate_of_its_own_may_be_the_trusted_one() {
+fn a_self_signed_certificate_can_be_trusted() {
     let cluster = Cluster::start();
     let folder = tempfile::tempdir().unwrap();
-    // As PostgreSQL's manual makes one.
+    // PostgreSQL's manual makes such a certificate.
     let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().unwrap();
@@ -164,7 +159,7 @@ fn a_certificate_of_its_own_may_be_the_trusted_one() {
 }
 
 #[test]
-fn a_client_may_have_a_certificate() {
+fn a_client_can_have_a_certificate() {
     let server = server();
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(["audit".to_owned()]).unwrap().self_signed(&key).unwrap();
@@ -174,5 +169,5 @@ fn a_client_may_have_a_certificate() {
     let parameters = format!("sslmode=require&sslcert={certificate}&sslkey={key}");
     assert_eq!(server.connect("127.0.0.1", &parameters), Ok(true));
     let url = server.cluster.database() + "?sslcert=" + &certificate;
-    assert!(matches!(Database::new(&url, PATIENCE, PATIENCE), Err(Error::Config(_))));
+    assert!(matches!(Database::new(&url, ANSWER, ANSWER), Err(Error::Config(_))));
 }

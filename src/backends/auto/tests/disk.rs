@@ -1,9 +1,9 @@
-//! A disk that is full or broken, rows that the database refuses, and files that somebody else touches.
+//! A disk that is full or broken, rows that the database refuses, and files that other processes change.
 
 use super::*;
 
 #[test]
-fn a_refused_row_is_kept_aside_and_counted_wherever_it_is_refused() {
+fn a_refused_row_is_set_aside_and_counted_whether_it_was_spooled_or_not() {
     let host = TestHost::with_database(NOON);
     host.database(|database| database.poison = ["1", "4"].into());
     let mut store = open_with_batches_of(3, &host);
@@ -21,7 +21,7 @@ fn a_refused_row_is_kept_aside_and_counted_wherever_it_is_refused() {
 }
 
 #[test]
-fn while_neither_takes_anything_events_wait_in_memory_and_the_newest_are_refused() {
+fn while_neither_database_nor_disk_work_events_wait_and_a_full_queue_drops_new_events() {
     let host = TestHost::with_database(NOON);
     let mut store = open(&host, Config { queue_limit: Some(4), batch_size: Some(2), ..Config::default() });
     set_down(&host, true);
@@ -32,7 +32,7 @@ fn while_neither_takes_anything_events_wait_in_memory_and_the_newest_are_refused
     assert_counts(&store, 0, 0, 4);
     assert_eq!(store.status().counts.dropped.queue_full, 2);
     let Err(Error::Access(text)) = store.flush() else { panic!() };
-    assert!(text.ends_with("takes anything; 4 events wait in memory"), "{text}");
+    assert!(text.ends_with("takes events; 4 events are not stored"), "{text}");
     host.0.borrow_mut().broken = None;
     store.write(event(6));
     assert_counts(&store, 0, 5, 0);
@@ -59,7 +59,7 @@ fn a_full_disk_leaves_no_part_of_a_batch_in_the_spool() {
 }
 
 #[test]
-fn a_full_disk_leaves_no_empty_files_behind() {
+fn a_full_disk_leaves_no_empty_files() {
     let host = TestHost::with_database(NOON);
     let mut store = open_with_batches_of(2, &host);
     set_down(&host, true);
@@ -74,7 +74,7 @@ fn a_full_disk_leaves_no_empty_files_behind() {
 }
 
 #[test]
-fn a_file_that_is_removed_is_told_and_counted() {
+fn the_events_of_a_removed_file_are_counted_as_lost() {
     let host = TestHost::with_database(NOON);
     let mut store = open_with_batches_of(2, &host);
     set_down(&host, true);
@@ -88,7 +88,7 @@ fn a_file_that_is_removed_is_told_and_counted() {
 }
 
 #[test]
-fn what_is_no_line_of_a_store_is_kept_however_long_it_is() {
+fn a_line_that_no_store_wrote_is_set_aside_however_long_it_is() {
     let host = TestHost::with_database(NOON);
     let mut killed = open_with_batches_of(1, &host);
     set_down(&host, true);
@@ -108,7 +108,7 @@ fn what_is_no_line_of_a_store_is_kept_however_long_it_is() {
 }
 
 #[test]
-fn what_others_add_to_a_spool_or_take_from_it_costs_none_of_the_lines_that_follow() {
+fn what_other_processes_append_to_a_spool_file_costs_none_of_the_later_events() {
     for tamper in ["{\"ts\":\"torn", "no event\n"] {
         let host = TestHost::with_database(NOON);
         let mut store = open_with_batches_of(1, &host);
@@ -116,7 +116,7 @@ fn what_others_add_to_a_spool_or_take_from_it_costs_none_of_the_lines_that_follo
         store.write(event(0));
         host.append(&spools(&host)[0], tamper.as_bytes());
         store.write(event(1));
-        // Nor does taking back what does not fit.
+        // Nor does rolling back an append that did not fit.
         let used: usize = spools(&host).iter().map(|name| host.file(name).len()).sum();
         host.0.borrow_mut().capacity = Some(used + 100);
         store.write(event(2));
@@ -130,7 +130,7 @@ fn what_others_add_to_a_spool_or_take_from_it_costs_none_of_the_lines_that_follo
 }
 
 #[test]
-fn a_row_that_is_refused_counts_once_however_often_its_file_is_drained() {
+fn a_refused_row_counts_once_however_often_its_file_is_drained() {
     let host = TestHost::with_database(NOON);
     host.database(|database| database.poison = ["1"].into());
     let mut store = open_with_batches_of(2, &host);
@@ -146,7 +146,7 @@ fn a_row_that_is_refused_counts_once_however_often_its_file_is_drained() {
 }
 
 #[test]
-fn a_row_that_is_refused_counts_once_where_a_failed_append_left_it_behind_too() {
+fn a_refused_row_counts_once_even_if_a_failed_append_left_a_copy_behind() {
     let host = TestHost::with_database(NOON);
     host.database(|database| database.poison = ["1", "4"].into());
     let mut store = open_with_batches_of(9, &host);
@@ -167,7 +167,7 @@ fn a_row_that_is_refused_counts_once_where_a_failed_append_left_it_behind_too() 
 }
 
 #[test]
-fn a_folder_that_takes_all_the_time_of_a_call_is_drained_all_the_same() {
+fn a_slow_folder_that_takes_all_the_time_of_a_call_is_drained_too() {
     let host = TestHost::with_database(NOON);
     let mut killed = open_with_batches_of(1, &host);
     set_down(&host, true);

@@ -1,4 +1,4 @@
-//! Random histories of two instances on one folder and one table.
+//! Random histories of two instances that share a folder and a table.
 
 use super::*;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -32,7 +32,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (1..4_usize).prop_map(Step::LoseEach),
         2 => (-4_000..200_i64).prop_map(Step::Pass),
         1 => (0..6_000_usize).prop_map(Step::Capacity),
-        2 => (0..2_usize, any::<bool>(), 1..9_u32).prop_map(|(who, newest, limit)| Step::Read(who, newest, limit)),
+        2 => (0..2_usize, any::<bool>(), 1..9_u32)
+            .prop_map(|(who, newest, limit)| Step::Read(who, newest, limit)),
         1 => (0..4_usize).prop_map(Step::Tamper),
         1 => (0..8_usize).prop_map(Step::Unreadable),
         1 => any::<bool>().prop_map(Step::KeepFiles),
@@ -40,16 +41,16 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 0..40)
 }
 
-/// The instances, and what has to become of what they took.
+/// The instances, and which events must be stored in the end.
 struct World {
     host: TestHost,
     stores: [Store<TestHost>; 2],
     written: u32,
-    /// What each has taken, in order.
-    taken: [Vec<u32>; 2],
-    /// What those that were killed had handed on.
+    /// The events that each instance has accepted, in their order.
+    accepted: [Vec<u32>; 2],
+    /// The events that killed instances had moved out of their memory.
     safe: Vec<u32>,
-    /// What those that were killed had in memory: it may be in the database all the same.
+    /// The events that killed instances still had in memory. They may be in the database nevertheless.
     maybe: Vec<u32>,
 }
 
@@ -57,7 +58,7 @@ impl World {
     fn new() -> Self {
         let host = TestHost::with_database(NOON);
         let stores = [open_with_batches_of(3, &host), open_with_batches_of(2, &host)];
-        Self { host, stores, written: 0, taken: Default::default(), safe: vec![], maybe: vec![] }
+        Self { host, stores, written: 0, accepted: Default::default(), safe: vec![], maybe: vec![] }
     }
 
     fn step(&mut self, step: Step) {
@@ -66,14 +67,14 @@ impl World {
                 let tools = self.written..self.written + count as u32;
                 self.written = tools.end;
                 if self.stores[who].write_batch(events(tools.clone())).is_ok() {
-                    self.taken[who].extend(tools);
+                    self.accepted[who].extend(tools);
                 }
             }
             Step::Flush(who) => drop(self.stores[who].flush()),
             Step::Kill(who) => {
                 let handed_on = self.handed_on(who);
-                self.maybe.extend(self.taken[who].split_off(handed_on));
-                self.safe.append(&mut self.taken[who]);
+                self.maybe.extend(self.accepted[who].split_off(handed_on));
+                self.safe.append(&mut self.accepted[who]);
                 self.stores[who] = open_with_batches_of(2, &self.host);
             }
             Step::Down(down) => {
@@ -105,14 +106,15 @@ impl World {
         }
     }
 
-    /// How many of the events that an instance took are not in its memory any more: those wait in their order.
+    /// How many of the accepted events of an instance are not in its memory any more. Events leave it in
+    /// their order.
     fn handed_on(&self, who: usize) -> usize {
-        self.taken[who].len() - self.stores[who].status().counts.pending as usize
+        self.accepted[who].len() - self.stores[who].status().counts.pending as usize
     }
 
-    /// Each event that is not in another instance's memory is read once.
+    /// Checks that each event that is not in the memory of another instance is read once.
     fn read(&mut self, who: usize, order: Order, limit: u32) {
-        let answers = self.stores[who].read(Filter::default(), &PageRequest::default()).is_ok()
+        let answers = read_page(&mut self.stores[who], Filter::default(), &PageRequest::default()).is_ok()
             && self.host.database(|database| database.answers).is_none()
             && self.host.0.borrow().unreadable.is_none();
         if !answers {
@@ -120,13 +122,13 @@ impl World {
         }
         let found = numbers(read(&mut self.stores[who], order, limit));
         let other = 1 - who;
-        let handed_on = &self.taken[other][..self.handed_on(other)];
-        for tool in self.safe.iter().chain(&self.taken[who]).chain(handed_on) {
+        let handed_on = &self.accepted[other][..self.handed_on(other)];
+        for tool in self.safe.iter().chain(&self.accepted[who]).chain(handed_on) {
             assert!(found.contains(tool), "{tool} is not read");
         }
     }
 
-    /// All goes well again.
+    /// Repairs everything, and gives the instances time to drain.
     fn settle(&mut self) {
         self.step(Step::Down(false));
         {
@@ -140,15 +142,15 @@ impl World {
     }
 
     fn assert_complete(&self) {
-        let known = [&self.safe, &self.taken[0], &self.taken[1]];
+        let known = [&self.safe, &self.accepted[0], &self.accepted[1]];
         self.host.database(|database| {
             let stored = numbers(database.tools().iter().map(ToString::to_string).collect());
             for tool in known.into_iter().flatten() {
                 assert!(stored.contains(tool), "{tool} is lost");
             }
             for tool in &stored {
-                let taken = known.into_iter().chain([&self.maybe]).any(|tools| tools.contains(tool));
-                assert!(taken, "{tool} was never taken");
+                let accepted = known.into_iter().chain([&self.maybe]).any(|tools| tools.contains(tool));
+                assert!(accepted, "{tool} was never accepted");
             }
             let mut chains: BTreeMap<Uuid, u64> = BTreeMap::new();
             for stamp in database.rows.iter().filter_map(|row| row.stamp.as_ref()) {
@@ -165,7 +167,7 @@ impl World {
     }
 }
 
-/// The tools, each of which is there once.
+/// The tools as numbers, after checking that none is there twice.
 fn numbers(tools: Vec<String>) -> BTreeSet<u32> {
     let numbers: BTreeSet<u32> = tools.iter().map(|tool| tool.parse().unwrap()).collect();
     assert_eq!(numbers.len(), tools.len(), "some are there twice: {tools:?}");
@@ -173,11 +175,12 @@ fn numbers(tools: Vec<String>) -> BTreeSet<u32> {
 }
 
 proptest! {
-    /// Two instances on one folder and one table, with kills, outages, lost answers, a full disk, files that cannot
-    /// be read or removed or that others write to, and a clock that is set, at any time: the table has each event that
-    /// was taken and not lost with a killed instance's memory, once, and each chain in its order.
+    /// Two instances share a folder and a table. At any time, instances are killed, the database is down or
+    /// its answers are lost, the disk is full, files cannot be read or removed or are written to by others,
+    /// and the clock is set. In the end the table has each accepted event once, except those that were lost
+    /// with the memory of a killed instance, and each chain is in its order.
     #[test]
-    fn nothing_is_lost_doubled_or_out_of_order(steps in steps()) {
+    fn no_event_is_lost_duplicated_or_out_of_order(steps in steps()) {
         let mut world = World::new();
         for step in steps {
             world.step(step);

@@ -1,4 +1,4 @@
-//! Several instances on one folder: nobody's file is lost, nor relied on after it was taken over.
+//! Several instances on one folder: no file is lost, and no instance relies on a file that was taken over.
 
 use super::*;
 use uuid::Uuid;
@@ -10,8 +10,8 @@ fn the_spool_of_a_killed_instance_is_drained_by_the_next_and_removed_when_it_is_
     set_down(&host, true);
     killed.write_batch(events(0..5)).unwrap();
     drop(killed);
-    let torn = spools(&host)[0].clone();
-    host.append(&torn, b"{\"ts\":\"2026-");
+    let spool = spools(&host)[0].clone();
+    host.append(&spool, b"{\"ts\":\"2026-");
 
     let mut store = open_with_batches_of(2, &host);
     assert!(store.status().spooled_by_others > 0);
@@ -20,18 +20,18 @@ fn the_spool_of_a_killed_instance_is_drained_by_the_next_and_removed_when_it_is_
     store.flush().unwrap();
     assert_eq!(stored(&host), "0 1 2 3 4");
     assert_eq!(store.status().spooled_by_others, 0);
-    assert_eq!(spools(&host), [torn]);
+    assert_eq!(spools(&host), [spool]);
     host.pass_seconds(61);
     store.flush().unwrap();
     assert_eq!(spools(&host), [""; 0]);
     assert_eq!(stored(&host), "0 1 2 3 4");
-    // What is no event is kept too.
+    // The truncated line is set aside.
     let refused = host.files().into_iter().find(|name| name.starts_with("refused_")).unwrap();
     assert_eq!(host.file(&refused), "{\"ts\":\"2026-\n");
 }
 
 #[test]
-fn two_live_instances_drain_each_other_without_effect_or_loss() {
+fn two_live_instances_that_drain_each_other_neither_lose_nor_duplicate_events() {
     let host = TestHost::with_database(NOON);
     let mut one = open_with_batches_of(2, &host);
     let mut other = open_with_batches_of(2, &host);
@@ -39,7 +39,7 @@ fn two_live_instances_drain_each_other_without_effect_or_loss() {
     one.write_batch(events(0..4)).unwrap();
     other.write_batch(events(10..14)).unwrap();
     set_down(&host, false);
-    // Its own, and the other's, whose file it leaves where it is.
+    // It drains its own file, and the other's, which it leaves in place because it is young.
     one.flush().unwrap();
     assert_eq!(stored(&host), "0 1 2 3 10 11 12 13");
     assert_eq!(spools(&host).len(), 1);
@@ -52,7 +52,7 @@ fn two_live_instances_drain_each_other_without_effect_or_loss() {
 }
 
 #[test]
-fn a_file_that_is_taken_over_from_a_sleeping_instance_loses_nothing() {
+fn taking_over_the_file_of_a_sleeping_instance_loses_nothing() {
     let host = TestHost::with_database(NOON);
     let mut sleeping = open_with_batches_of(2, &host);
     set_down(&host, true);
@@ -70,7 +70,7 @@ fn a_file_that_is_taken_over_from_a_sleeping_instance_loses_nothing() {
 }
 
 #[test]
-fn a_file_that_is_taken_over_between_two_appends_is_not_relied_on() {
+fn an_append_to_a_file_that_was_taken_over_is_repeated_in_the_next_file() {
     let host = TestHost::with_database(NOON);
     let mut store = open_with_batches_of(2, &host);
     set_down(&host, true);
@@ -85,7 +85,7 @@ fn a_file_that_is_taken_over_between_two_appends_is_not_relied_on() {
 }
 
 #[test]
-fn numbers_of_files_are_never_given_twice() {
+fn no_file_number_is_used_twice() {
     let host = TestHost::with_database(NOON);
     let (mut store, mut other) = (open_with_batches_of(2, &host), open_with_batches_of(2, &host));
     let mut outage = |tools: core::ops::Range<u32>, other: &mut Store<TestHost>| {
@@ -105,7 +105,7 @@ fn numbers_of_files_are_never_given_twice() {
 }
 
 #[test]
-fn a_spool_that_was_written_to_in_the_future_is_old_too() {
+fn a_file_that_was_written_in_the_future_is_taken_over_too() {
     let host = TestHost::with_database(NOON);
     let mut killed = open_with_batches_of(2, &host);
     set_down(&host, true);
@@ -119,7 +119,7 @@ fn a_spool_that_was_written_to_in_the_future_is_old_too() {
 }
 
 #[test]
-fn one_folder_by_two_paths_is_one_spool() {
+fn two_paths_of_one_folder_share_a_spool() {
     let host = TestHost::with_database(NOON);
     host.database(|database| database.poison = ["1"].into());
     let mut store = open_with_batches_of(1, &host);
@@ -140,7 +140,7 @@ fn one_folder_by_two_paths_is_one_spool() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_not_overtaken_by_later_ones_of_its_chain() {
+fn a_file_that_cannot_be_read_holds_up_the_later_files_of_its_chain() {
     let host = TestHost::with_database(NOON);
     let mut killed = open_with_batches_of(1, &host);
     set_down(&host, true);
@@ -155,7 +155,7 @@ fn a_file_that_cannot_be_read_is_not_overtaken_by_later_ones_of_its_chain() {
     let mut store = open_with_batches_of(1, &host);
     host.0.borrow_mut().unreadable = Some(spools(&host)[0].clone());
     store.flush().unwrap();
-    // Files of others do not wait.
+    // Files of other chains do not wait.
     assert_eq!(stored(&host), "2");
     assert!(store.status().spooled_by_others > 0);
     host.0.borrow_mut().unreadable = None;

@@ -1,9 +1,9 @@
-//! The database goes away and comes back: what is spooled, in what order it is drained, what is counted.
+//! Outages of the database: what is spooled, in what order it is drained, and what is counted.
 
 use super::*;
 
 #[test]
-fn an_outage_goes_to_the_spool_which_is_drained_first_and_in_order() {
+fn events_of_an_outage_are_spooled_and_drained_first_and_in_order() {
     let host = TestHost::with_database(NOON);
     let mut store = open_with_batches_of(2, &host);
     store.write_batch(events(0..3)).unwrap();
@@ -34,7 +34,7 @@ fn an_outage_goes_to_the_spool_which_is_drained_first_and_in_order() {
 }
 
 #[test]
-fn an_outage_costs_one_try_until_the_interval_is_over_or_flush_asks() {
+fn an_outage_costs_one_try_until_the_recovery_interval_is_over_or_flush_is_called() {
     let host = TestHost::with_database(NOON);
     let mut store = open_with_batches_of(1, &host);
     set_down(&host, true);
@@ -42,7 +42,7 @@ fn an_outage_costs_one_try_until_the_interval_is_over_or_flush_asks() {
     for n in 0..50 {
         store.write(event(n));
     }
-    // A second try would have had another error.
+    // A second try would have failed with another error.
     assert!(store.status().last_error.unwrap().contains("it is down"));
     host.database(|database| database.answers = None);
     set_down(&host, false);
@@ -76,7 +76,7 @@ fn a_second_outage_during_the_drain_is_survived() {
 }
 
 #[test]
-fn a_spool_of_many_files_is_given_back_as_it_is_drained() {
+fn the_files_of_a_spool_are_removed_one_by_one_as_they_are_drained() {
     let host = TestHost::with_database(NOON);
     let mut store = open_with_batches_of(5, &host);
     set_down(&host, true);
@@ -104,7 +104,7 @@ fn an_instance_that_starts_in_an_outage_tries_the_database_once() {
     store.flush().unwrap();
     assert_eq!(store.status().backend, "spool");
     store.write(event(1));
-    // A second try would have had another error.
+    // A second try would have failed with another error.
     assert!(store.status().last_error.unwrap().contains("it is down"));
     assert_counts(&store, 0, 1, 0);
     host.database(|database| database.answers = None);
@@ -115,7 +115,7 @@ fn an_instance_that_starts_in_an_outage_tries_the_database_once() {
 }
 
 #[test]
-fn what_is_spooled_stays_counted_when_the_store_is_closed_or_configured_anew() {
+fn spooled_events_stay_counted_when_the_store_is_closed_or_configured_again() {
     let host = TestHost::with_database(NOON);
     let mut store = open_with_batches_of(2, &host);
     set_down(&host, true);
@@ -136,7 +136,7 @@ fn what_is_spooled_stays_counted_when_the_store_is_closed_or_configured_anew() {
 }
 
 #[test]
-fn a_full_queue_is_sent_before_anything_is_refused() {
+fn a_full_queue_is_sent_before_any_event_is_rejected() {
     let host = TestHost::with_database(NOON);
     let config = Config { queue_limit: Some(10), batch_size: Some(50), ..Config::default() };
     let mut store = open(&host, config);
@@ -150,7 +150,7 @@ fn a_full_queue_is_sent_before_anything_is_refused() {
 }
 
 #[test]
-fn what_is_spooled_goes_first_also_after_another_configuration() {
+fn spooled_events_are_inserted_first_even_after_another_configuration() {
     let host = TestHost::with_database(NOON);
     host.database(|database| database.poison = ["1"].into());
     let mut store = open_with_batches_of(2, &host);
@@ -171,14 +171,14 @@ fn what_is_spooled_goes_first_also_after_another_configuration() {
     configure(&mut store, "./ops/audit", 4);
     set_down(&host, true);
     store.write_batch(events(7..11)).unwrap();
-    // Nobody drains it from another folder.
+    // The spool of another folder is not drained.
     configure(&mut store, "./elsewhere", 4);
     assert_counts(&store, 6, 4, 0);
     assert_eq!(store.status().counts.dropped.unwritable, 1);
 }
 
 #[test]
-fn a_clock_that_is_set_back_does_not_put_off_the_next_try() {
+fn a_clock_that_is_set_back_does_not_delay_the_next_try() {
     let host = TestHost::with_database(NOON);
     let mut store = open_with_batches_of(1, &host);
     set_down(&host, true);

@@ -1,9 +1,9 @@
-//! Reads while events move from memory and spool into the database.
+//! Reads while events move from memory and the spool into the database.
 
 use super::*;
 
 #[test]
-fn reads_join_the_spool_and_the_database_and_give_each_event_once() {
+fn reads_join_the_spool_and_the_database_and_return_each_event_once() {
     let host = TestHost::with_database(NOON);
     let mut store = open_with_batches_of(3, &host);
     store.write_batch(events(0..4)).unwrap();
@@ -18,14 +18,15 @@ fn reads_join_the_spool_and_the_database_and_give_each_event_once() {
         assert_eq!(read(&mut store, Order::NewestFirst, limit), newest);
     }
     set_down(&host, true);
-    let Err(Error::Unavailable(text)) = store.read(Filter::default(), &PageRequest::default()) else {
+    let Err(Error::Unavailable(text)) = read_page(&mut store, Filter::default(), &PageRequest::default())
+    else {
         panic!()
     };
     assert!(text.contains("it is down"), "{text}");
 }
 
 #[test]
-fn a_spool_that_cannot_be_read_counts_as_skipped_on_each_page() {
+fn a_spool_file_that_cannot_be_read_is_skipped_and_counted_on_each_page() {
     let host = TestHost::with_database(NOON);
     let mut store = open_with_batches_of(1, &host);
     store.write_batch(events(0..2)).unwrap();
@@ -33,13 +34,13 @@ fn a_spool_that_cannot_be_read_counts_as_skipped_on_each_page() {
     store.write(event(2));
     host.append(&spools(&host)[0], b"no event\n");
     let mut request = PageRequest { limit: 1, ..PageRequest::default() };
-    let page = store.read(Filter::default(), &request).unwrap();
+    let page = read_page(&mut store, Filter::default(), &request).unwrap();
     assert_eq!(page.skipped, 1);
     request.cursor = page.next;
     host.0.borrow_mut().unreadable = Some(spools(&host)[0].clone());
-    let page = store.read(Filter::default(), &request).unwrap();
-    assert_eq!((page.entries.len(), page.skipped), (1, 1));
+    let page = read_page(&mut store, Filter::default(), &request).unwrap();
+    assert_eq!((page.events.len(), page.skipped), (1, 1));
     host.0.borrow_mut().unreadable = None;
-    // Lines are counted with the first page.
-    assert_eq!(store.read(Filter::default(), &request).unwrap().skipped, 0);
+    // The first page has counted the line that is not an event.
+    assert_eq!(read_page(&mut store, Filter::default(), &request).unwrap().skipped, 0);
 }

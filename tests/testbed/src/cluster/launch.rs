@@ -3,20 +3,16 @@
 use std::fs::{self, OpenOptions};
 use std::net::TcpListener;
 use std::process::Stdio;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 
 use super::Cluster;
 use crate::sql;
+use crate::wait::wait_for;
 
-/// Ports below those that systems give to outgoing connections. On one of those a client that dials a stopped
-/// server can be given the server's port for its own end: it then is connected to itself.
+/// Ports below those that systems give to outgoing connections. If the server had one of those, a client that dials it
+/// while it is stopped could be given the same port for its own end, and would then be connected to itself.
 const PORTS: std::ops::Range<u16> = 10_000..32_000;
-
-/// How long a launch may take, recovery after a crash included.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 const PORT_TAKEN: &str = "could not bind IPv4 address";
 
@@ -40,14 +36,14 @@ impl Cluster {
 
     fn try_launch(&self) -> bool {
         self.spawn();
-        self.wait_for(|| self.ended() || sql::try_sql(&self.url("postgres"), "SELECT 1").is_ok());
+        self.wait_until(|| self.ended() || sql::try_sql(&self.url("postgres"), "SELECT 1").is_ok());
         !self.ended()
     }
 
     fn spawn(&self) {
         let mut state = self.state();
         assert!(state.postmaster.is_none(), "the server runs already");
-        // A crash leaves it behind, and the process that it names may be another by now.
+        // A crash leaves this file behind, and the process that it names may be another by now.
         let _ = fs::remove_file(self.data().join("postmaster.pid"));
         let log = self.folder.join("log");
         let log = OpenOptions::new().create(true).append(true).open(log).expect("the folder can be written");
@@ -73,12 +69,9 @@ impl Cluster {
         ended
     }
 
-    pub(super) fn wait_for(&self, done: impl Fn() -> bool) {
-        let start = Instant::now();
-        while !done() {
-            assert!(start.elapsed() < PATIENCE, "the server does not answer: {}", self.log());
-            thread::sleep(Duration::from_millis(10));
-        }
+    pub(super) fn wait_until(&self, mut done: impl FnMut() -> bool) {
+        let log = || Err(format!("the server does not answer: {}", self.log()));
+        wait_for(|| if done() { Ok(()) } else { log() });
     }
 }
 

@@ -1,4 +1,4 @@
-//! One connection: a thread for each direction.
+//! One connection, with a thread for each direction.
 
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::net::TcpStream;
@@ -8,13 +8,13 @@ use std::thread;
 use super::Shared;
 use super::wire::{Message, Startup};
 
-/// Enough for most answers, so that one goes out in one piece, as it came in.
+/// The buffer holds most answers, so that an answer goes out in one piece, as it came in.
 const BUFFER: usize = 64 * 1024;
 
 pub fn pass_on(client: TcpStream, connection: u64, shared: &Arc<Shared>) {
     let shared = Arc::clone(shared);
     thread::spawn(move || {
-        // An error is an end like any other: both ends are closed.
+        // After an error both ends are closed, as at any other end.
         let _ = Connection { number: connection, shared: &shared }.run(client);
         shared.close(connection);
     });
@@ -50,7 +50,7 @@ impl Connection<'_> {
         self.shared.may_pass(self.number)
     }
 
-    /// Passes the client's first messages on; whether the connection is encrypted from here on.
+    /// Passes the client's first messages on. Returns whether the connection is encrypted from here on.
     fn start(self, client: &mut TcpStream, server: &mut TcpStream) -> io::Result<bool> {
         loop {
             let startup = Startup::read(client)?;
@@ -115,15 +115,15 @@ impl Connection<'_> {
 #[derive(Default)]
 struct Answer {
     begun: bool,
-    /// An INSERT is complete, in this answer or before in the same transaction.
+    /// An INSERT is complete, in this answer or in an earlier one of the same transaction.
     inserted: bool,
     failed: bool,
-    /// Messages that may be an acknowledgement: the next ReadyForQuery tells.
+    /// Messages that may be an acknowledgement. The next ReadyForQuery tells.
     held: Vec<Message>,
 }
 
 impl Answer {
-    /// The messages to pass on by now; an error where they are swallowed.
+    /// Adds a message, and returns those that can be passed on by now. It is an error where they are swallowed.
     fn add(&mut self, message: Message, shared: &Shared) -> io::Result<Vec<Message>> {
         self.inserted |= message.completes(b"INSERT");
         self.failed |= message.is_error();

@@ -1,11 +1,12 @@
-//! As much of PostgreSQL's protocol, version 3, as the proxy reads: "Message Formats" in PostgreSQL's manual.
+//! As much of PostgreSQL's protocol, version 3, as the proxy reads. The source is "Message Formats" in PostgreSQL's
+//! manual.
 
 use std::io::{self, Read, Write};
 
-/// As in the server's source, `MAX_STARTUP_PACKET_LENGTH`.
+/// `MAX_STARTUP_PACKET_LENGTH` in the server's source.
 const STARTUP_LIMIT: u32 = 10_000;
 
-/// A client's first message, which has no type, or one of its requests before it.
+/// A client's first message, which has no type, or a request for encryption that comes before it.
 pub struct Startup {
     bytes: Vec<u8>,
     code: u32,
@@ -28,15 +29,15 @@ impl Startup {
         server.write_all(&self.bytes)
     }
 
-    /// Whether it is SSLRequest or GSSENCRequest, which the server answers with a single byte.
+    /// Whether the message is SSLRequest or GSSENCRequest, which the server answers with a single byte.
     pub fn asks_for_encryption(&self) -> bool {
         matches!(self.code, 80_877_103 | 80_877_104)
     }
 }
 
-/// A message of the server after start-up.
+/// A message of the server after the start-up.
 pub struct Message {
-    /// Its type.
+    /// The type of the message.
     pub kind: u8,
     body: Vec<u8>,
 }
@@ -58,13 +59,13 @@ impl Message {
         client.write_all(&self.body)
     }
 
-    /// Whether it is CommandComplete of such a command.
+    /// Whether the message is CommandComplete of such a command.
     pub fn completes(&self, command: &[u8]) -> bool {
         self.kind == b'C'
             && self.body.strip_prefix(command).is_some_and(|rest| matches!(rest[..], [0 | b' ', ..]))
     }
 
-    /// Whether it is a notice or the like, which the server may send at any time.
+    /// Whether the message is a notice or the like, which the server may send at any time.
     pub fn is_asynchronous(&self) -> bool {
         matches!(self.kind, b'N' | b'A' | b'S')
     }
@@ -73,7 +74,7 @@ impl Message {
         self.kind == b'E'
     }
 
-    /// Of ReadyForQuery, the state of the transaction: `I` outside of one, `T` inside, `E` inside a failed one.
+    /// For ReadyForQuery, the state of the transaction: `I` outside of one, `T` inside, `E` inside a failed one.
     pub fn ready(&self) -> Option<u8> {
         if self.kind == b'Z' { self.body.first().copied() } else { None }
     }

@@ -1,24 +1,37 @@
-//! That a page costs what the page costs, however large the table is.
+//! The cost of a page does not depend on the size of the table.
 #![cfg(unix)]
 
 use std::time::Duration;
 
+use audit_format::cursor::{Key, Position};
+use audit_format::time::Timestamp;
 use audit_testbed::Cluster;
+use audit_testbed::postgres::types::{ToSql, Type};
 use audit_testbed::postgres::{Client, NoTls};
+use uuid::Uuid;
 
 use super::*;
-use crate::{Database, ImportRow};
+use crate::{Database, Event, ImportRow, Order};
+
+fn borrowed<'v>(
+    values: &'v [(Box<dyn ToSql + Send + Sync + '_>, Type)],
+) -> Vec<(&'v (dyn ToSql + Sync), Type)> {
+    values.iter().map(|(value, kind)| (&**value as &(dyn ToSql + Sync), kind.clone())).collect()
+}
+
+fn select(filter: &Filter, page: &PageRequest) -> Select {
+    Select::new(&Query::new(filter.clone().into(), &page.into()).unwrap()).unwrap()
+}
 
 fn plan(client: &mut Client, filter: &Filter, page: &PageRequest) -> String {
-    let select = Select::new(filter, page).unwrap().unwrap();
-    let values: Vec<_> = borrowed(&select.values).collect();
-    let rows = client
-        .query_typed(&format!("EXPLAIN (ANALYZE, BUFFERS OFF) {}", select.sql(false)), &values)
-        .unwrap();
+    let select = select(filter, page);
+    let values = bound(select.values());
+    let sql = format!("EXPLAIN (ANALYZE, BUFFERS OFF) {}", select.sql(false));
+    let rows = client.query_typed(&sql, &borrowed(&values)).unwrap();
     rows.iter().map(|row| row.get::<_, String>(0) + "\n").collect()
 }
 
-/// A few more than the page are looked at, not what lies before it or after it.
+/// Asserts that the plan reads little more than the rows of the page, and not those before or after it.
 #[track_caller]
 fn assert_few_rows(plan: &str) {
     let actual = plan.split("actual time=").skip(1).filter_map(|node| node.split("rows=").nth(1));
@@ -35,20 +48,20 @@ fn pages_are_found_by_an_index() {
     let cluster = Cluster::shared();
     let url = cluster.database();
     let database = Database::new(&url, Duration::from_secs(20), Duration::from_secs(20)).unwrap();
-    // The first row makes the table.
+    // The first row creates the table.
     let event = Event { ts: "2026-11-22T00:00:00Z".into(), ..Event::default() };
     database.import(&[ImportRow::Foreign { event, key: Uuid::from_u128(1) }]).unwrap();
     cluster.execute(
         &url,
         "INSERT INTO tool_audit_events (ts, tool, agent_id, workspace_id, event_id, chain, seq, hash)
-         SELECT timestamptz '2026-11-23Z' + n / 3 * interval '1 ms', 'tool ' || n % 1000, 'agent ' || n % 1000,
-                'workspace ' || n % 1000,
+         SELECT timestamptz '2026-11-23Z' + n / 3 * interval '1 ms', 'tool ' || n % 1000,
+                'agent ' || n % 1000, 'workspace ' || n % 1000,
                 CASE WHEN n % 10 > 0 THEN gen_random_uuid() END, gen_random_uuid(), n, ''
          FROM generate_series(1, 60000) n;
          ANALYZE tool_audit_events",
     );
     let mut client = Client::connect(&url, NoTls).unwrap();
-    // In which plans show times: the server's is that of the machine.
+    // Plans show times in this zone. The default is that of the machine.
     client.batch_execute("SET TimeZone = 'UTC'").unwrap();
     let some = |text: &str| Some(text.to_owned());
     let filters = [
@@ -63,7 +76,8 @@ fn pages_are_found_by_an_index() {
     for (filter, index) in &filters {
         for order in [Order::OldestFirst, Order::NewestFirst] {
             let mut page = PageRequest { limit: 10, order, cursor: None };
-            // Also in the middle of the table, after an entry and after another writer's row.
+            // The cursors lead to the middle of the table, behind an entry and behind a row of another
+            // writer.
             for _ in 0..3 {
                 let plan = plan(&mut client, filter, &page);
                 assert!(plan.contains(index), "{plan}");
@@ -76,8 +90,8 @@ fn pages_are_found_by_an_index() {
     let middle = Timestamp::parse("2026-11-23T00:00:10Z").unwrap();
     for id in [None, Some(Uuid::from_u128(1))] {
         for (order, bound) in [(Order::OldestFirst, "ts >="), (Order::NewestFirst, "ts <=")] {
-            let key = Key { at: middle, id, place: Place { day: 0, offset: 30_000 } };
-            let cursor = Some(key.to_cursor(super::order(order)));
+            let key = Key { at: middle, id, position: Position { day: 0, offset: 30_000 } };
+            let cursor = Some(key.to_cursor(order.into()));
             let plan = plan(&mut client, &Filter::default(), &PageRequest { limit: 100, order, cursor });
             assert!(plan.contains("tool_audit_events_ts_idx") && plan.contains("Incremental Sort"), "{plan}");
             let condition = plan.lines().find(|line| line.contains("Index Cond")).unwrap();
@@ -85,10 +99,10 @@ fn pages_are_found_by_an_index() {
             assert_few_rows(&plan);
         }
     }
-    let uncounted = Conditions::uncounted(&Filter::default(), true, true).unwrap();
-    let values: Vec<_> = borrowed(&uncounted.values).collect();
-    let sql = format!("EXPLAIN SELECT count(*) FROM {TABLE} WHERE {}", uncounted.sql());
-    let rows = client.query_typed(&sql, &values).unwrap();
+    let whole = select(&Filter::default(), &PageRequest::default());
+    let (count, values) = whole.count_of_timeless().unwrap();
+    let values = bound(values);
+    let rows = client.query_typed(&format!("EXPLAIN {count}"), &borrowed(&values)).unwrap();
     let plan: String = rows.iter().map(|row| row.get::<_, String>(0) + "\n").collect();
     assert!(!plan.contains("Seq Scan"), "{plan}");
 }

@@ -1,4 +1,4 @@
-//! What is accepted, and that nothing of a password shows.
+//! Which URLs are accepted, and that errors show no part of a password.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ fn parse(url: &str) -> Target {
     Target::parse(url, Duration::from_secs(2)).unwrap_or_else(|error| panic!("{url}: {error}"))
 }
 
-fn refused(url: &str) -> String {
+fn rejected(url: &str) -> String {
     match Database::new(url, Database::TIMEOUT, Database::READ_TIMEOUT) {
         Err(Error::Config(text)) => text,
         answer => panic!("{url}: {answer:?}"),
@@ -19,7 +19,7 @@ fn refused(url: &str) -> String {
 }
 
 #[test]
-fn urls_and_pairs_say_the_same() {
+fn a_url_and_key_value_pairs_are_parsed_alike() {
     for url in [
         "postgres://u:p%40%20s@h:6432/d?sslmode=disable&application_name=x%26y",
         "postgresql://u:p%40%20s@h:6432/d?application_name=x%26y&sslmode=disable",
@@ -38,7 +38,7 @@ fn urls_and_pairs_say_the_same() {
 }
 
 #[test]
-fn what_libpq_knows_and_is_so_anyway_is_accepted() {
+fn parameters_of_libpq_that_ask_for_what_is_done_anyway_are_accepted() {
     for (parameter, value) in
         [("client_encoding", "UTF8"), ("gssencmode", "disable"), ("sslcompression", "0"), ("sslsni", "1")]
     {
@@ -49,18 +49,18 @@ fn what_libpq_knows_and_is_so_anyway_is_accepted() {
             assert_eq!(parse(&url).config.get_connect_timeout(), Some(&Duration::from_secs(3)), "{url}");
         }
         let url = format!("postgres://u@h/d?{parameter}=require");
-        assert!(refused(&url).contains("a parameter that is not known"), "{url}");
+        assert!(rejected(&url).contains("an unknown parameter"), "{url}");
     }
 }
 
 #[test]
-fn signs_that_pairs_need_survive() {
+fn characters_with_a_meaning_in_pairs_can_be_escaped() {
     let config = parse(r"host=h password='it\'s \\ a = b' user=u").config;
     assert_eq!(config.get_password(), Some(&br"it's \ a = b"[..]));
 }
 
 #[test]
-fn what_is_not_said_has_a_default() {
+fn parameters_that_are_not_given_have_defaults() {
     let Target { config, names, .. } = parse("postgres://u@h");
     assert_eq!(config.get_application_name(), Some("audit-store"));
     assert_eq!(config.get_ssl_mode(), SslMode::Prefer);
@@ -70,7 +70,7 @@ fn what_is_not_said_has_a_default() {
 }
 
 #[test]
-fn several_hosts_share_the_time() {
+fn several_hosts_share_the_timeout() {
     let Target { config, names, .. } = parse("postgres://a,b:1,[::1]:2/d");
     assert_eq!(names.server, "a:5432, b:1, [::1]:2");
     assert_eq!(config.get_connect_timeout(), Some(&(Duration::from_secs(2) / 3)));
@@ -87,7 +87,7 @@ fn a_socket_is_not_encrypted() {
 }
 
 #[test]
-fn what_is_wrong_is_named_and_no_password_shown() {
+fn errors_name_the_problem_and_show_no_password() {
     let folder = tempfile::tempdir().unwrap();
     let empty = folder.path().join("empty.pem");
     fs::write(&empty, "nothing").unwrap();
@@ -101,13 +101,13 @@ fn what_is_wrong_is_named_and_no_password_shown() {
         ("postgres://u:hidden@/d", "names no host"),
         ("postgres://u:hid@den@h/d", "more than one @"),
         ("postgres://u:hid@den?x=1@h/d", "more than one @"),
-        ("postgres://u:hidden", "wrong value for port"),
-        ("postgres://u:hidden@h:many/d", "wrong value for port"),
-        ("postgres://u:hidden@h/d?hidden=1", "a parameter that is not known"),
-        ("postgres://u:hidden@h/d?sslmode=hidden", "wrong value for sslmode"),
+        ("postgres://u:hidden", "invalid value for port"),
+        ("postgres://u:hidden@h:many/d", "invalid value for port"),
+        ("postgres://u:hidden@h/d?hidden=1", "an unknown parameter"),
+        ("postgres://u:hidden@h/d?sslmode=hidden", "invalid value for sslmode"),
         (
             "postgres://u:hidden@h/d?target_session_attrs=primary",
-            "wrong value for target_session_attrs; accepted are any, read-write and read-only",
+            "invalid value for target_session_attrs; accepted are any, read-write and read-only",
         ),
         (
             "postgres://u:hidden@h/d?sslmode=verify-ca&sslrootcert=/nowhere/x.pem",
@@ -115,13 +115,13 @@ fn what_is_wrong_is_named_and_no_password_shown() {
         ),
         (&none, "has no certificate"),
         ("postgres://u:hidden@h/d?sslcert=/nowhere/x.pem", "sslcert and sslkey"),
-        ("postgres://u:hidden@a,b/d?port=1,2,3", "2 hosts and 5 ports"),
-        ("postgres://u:hidden@a,b/d?hostaddr=127.0.0.1", "2 hosts and 1 values"),
+        ("postgres://u:hidden@a,b/d?port=1,2,3", "hosts (2) and of ports (5)"),
+        ("postgres://u:hidden@a,b/d?hostaddr=127.0.0.1", "hosts (2) and of values of hostaddr (1)"),
         ("host=h user=u password=my hidden", "cannot be read"),
-        ("host=h user=u password=my hidden=1", "a parameter that is not known"),
+        ("host=h user=u password=my hidden=1", "an unknown parameter"),
         ("host=h user=u password='hidden", "cannot be read"),
     ] {
-        let text = refused(url);
+        let text = rejected(url);
         assert!(text.contains(said), "{url}: {text}");
         for secret in ["hidden", "hid@", "den@", "den?", "my "] {
             assert!(!text.contains(secret), "{url}: {text}");
@@ -130,7 +130,7 @@ fn what_is_wrong_is_named_and_no_password_shown() {
 }
 
 #[test]
-fn times_in_which_nothing_could_be_done_are_refused() {
+fn timeouts_below_a_millisecond_are_rejected() {
     for (timeout, read_timeout) in
         [(Duration::ZERO, Database::READ_TIMEOUT), (Database::TIMEOUT, Duration::ZERO)]
     {
@@ -140,7 +140,7 @@ fn times_in_which_nothing_could_be_done_are_refused() {
 }
 
 #[test]
-fn what_shows_of_a_database_is_its_server() {
+fn debug_output_shows_only_the_server() {
     let open = |url| Database::new(url, Database::TIMEOUT, Database::READ_TIMEOUT).unwrap();
     for url in ["postgres://u:hidden@h/d", "host=h user=u password=hidden"] {
         assert_eq!(format!("{:?}", open(url)), r#"Database { server: "h:5432", .. }"#);

@@ -1,9 +1,9 @@
-//! A database beside the folder, and an outage of it.
+//! A store with a database and a folder, and an outage of the database.
 
 use super::*;
 
 #[test]
-fn a_component_that_stops_beside_a_database_loses_and_doubles_nothing() {
+fn with_a_database_a_stopped_component_is_replaced_and_each_event_is_stored_once() {
     for backend in ["postgres", "auto"] {
         for (fault, batch) in [(Fault::Before, 1), (Fault::After, 1), (Fault::After, 100)] {
             let folder = tempfile::tempdir().unwrap();
@@ -17,7 +17,7 @@ fn a_component_that_stops_beside_a_database_loses_and_doubles_nothing() {
 }
 
 #[test]
-fn what_a_stopped_component_had_spooled_is_drained_by_the_next() {
+fn the_next_component_drains_what_a_stopped_one_had_spooled() {
     let folder = tempfile::tempdir().unwrap();
     let cluster = Cluster::shared();
     let proxy = Proxy::to(cluster.port());
@@ -29,7 +29,7 @@ fn what_a_stopped_component_had_spooled_is_drained_by_the_next() {
     proxy.refuse();
     store.write_batch(vec![event("a"), event("b")]).unwrap();
     let status = store.status().unwrap();
-    assert_eq!((status.backend.as_str(), status.counts.spooled), ("spool", 2));
+    assert_eq!((status.backend, status.counts.spooled), (Active::Spool, 2));
     assert!(store.write_batch(vec![event("c")]).is_err());
     let status = store.status().unwrap();
     assert_balanced(&status.counts);
@@ -42,7 +42,7 @@ fn what_a_stopped_component_had_spooled_is_drained_by_the_next() {
 }
 
 #[test]
-fn a_component_that_stops_in_an_outage_doubles_nothing_either() {
+fn a_component_that_stops_in_an_outage_stores_no_event_twice() {
     for batch in [1, 100] {
         let folder = tempfile::tempdir().unwrap();
         let cluster = Cluster::shared();
@@ -77,7 +77,7 @@ fn a_component_that_stops_in_an_outage_doubles_nothing_either() {
 }
 
 #[test]
-fn a_database_that_did_not_answer_is_tried_again_by_its_interval_alone() {
+fn a_database_that_did_not_answer_is_tried_again_after_the_recovery_interval() {
     let folder = tempfile::tempdir().unwrap();
     let cluster = Cluster::shared();
     let proxy = Proxy::to(cluster.port());
@@ -89,13 +89,13 @@ fn a_database_that_did_not_answer_is_tried_again_by_its_interval_alone() {
     wait_until(&store, |status| status.counts.spooled == 1);
     proxy.pass();
     let status = wait_until(&store, |status| status.counts.stored == 1);
-    assert_eq!(status.backend, "postgres");
+    assert_eq!(status.backend, Active::Postgres);
     assert!(status.last_error.is_some_and(|error| error.contains("events go to the spool")));
     store.close().unwrap();
 }
 
 #[test]
-fn a_store_for_reading_writes_nothing_and_drains_nothing() {
+fn a_store_opened_for_reading_writes_nothing_and_drains_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let cluster = Cluster::shared();
     let (url, proxy) = (cluster.database(), Proxy::to(cluster.port()));
@@ -120,7 +120,7 @@ fn a_store_for_reading_writes_nothing_and_drains_nothing() {
 }
 
 #[test]
-fn in_an_outage_too_a_folder_that_is_removed_is_made_anew() {
+fn in_an_outage_a_folder_that_is_removed_is_created_again() {
     let folder = tempfile::tempdir().unwrap();
     let audit = folder.path().join("audit");
     let cluster = Cluster::shared();
@@ -134,7 +134,7 @@ fn in_an_outage_too_a_folder_that_is_removed_is_made_anew() {
     assert_eq!(store.flush(), Ok(()));
     let status = store.status().unwrap();
     assert_balanced(&status.counts);
-    // Two went with the folder.
+    // The first two were in the spool of the old folder.
     assert_eq!((status.counts.spooled, status.counts.dropped.unwritable), (1, 2), "{status:?}");
     proxy.pass();
     assert_eq!(store.flush(), Ok(()));
@@ -144,7 +144,7 @@ fn in_an_outage_too_a_folder_that_is_removed_is_made_anew() {
 
 #[cfg(unix)]
 #[test]
-fn what_only_has_the_name_of_a_spool_holds_nothing_up() {
+fn what_is_named_like_a_spool_but_is_none_does_not_block_the_drain() {
     let folder = tempfile::tempdir().unwrap();
     let name = |last| folder.path().join(format!("spool_01934c5e-7b1a-7000-8000-00000000000{last}_0.jsonl"));
     fs::create_dir(name(1)).unwrap();

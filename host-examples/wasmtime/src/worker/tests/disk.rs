@@ -1,12 +1,12 @@
-//! A disk that is full, and a folder that goes away.
+//! A folder that cannot be written, as on a full disk, and one that is removed.
 
 use super::*;
 
 #[test]
-fn what_cannot_be_stored_now_waits_until_it_can() {
+fn events_that_cannot_be_stored_now_wait_until_they_can() {
     let folder = tempfile::tempdir().unwrap();
     let blocked = folder.path().join("blocked");
-    fs::write(&blocked, "a file where the folder has to be").unwrap();
+    fs::write(&blocked, "a file in the place of the folder").unwrap();
     let tick = Duration::from_millis(20);
     let store = AuditStore::open(options(&blocked.join("audit")).flush_interval(tick)).unwrap();
     for n in 0..5 {
@@ -16,7 +16,7 @@ fn what_cannot_be_stored_now_waits_until_it_can() {
     assert!(text.contains("cannot create"), "{text}");
     let counts = wait_until(&store, |status| status.last_error.is_some()).counts;
     assert_eq!((counts.received, counts.pending), (5, 5));
-    assert!(matches!(store.write_batch(vec![event("refused")]), Err(Error::Access(_))));
+    assert!(matches!(store.write_batch(vec![event("rejected")]), Err(Error::Access(_))));
 
     fs::remove_file(&blocked).unwrap();
     let status = wait_until(&store, |status| status.counts.pending == 0);
@@ -25,10 +25,10 @@ fn what_cannot_be_stored_now_waits_until_it_can() {
 }
 
 #[test]
-fn what_waits_for_the_disk_is_part_of_the_queue() {
+fn events_that_wait_for_the_disk_count_towards_the_limit_of_the_queue() {
     let folder = tempfile::tempdir().unwrap();
     let blocked = folder.path().join("blocked");
-    fs::write(&blocked, "a file where the folder has to be").unwrap();
+    fs::write(&blocked, "a file in the place of the folder").unwrap();
     let store = AuditStore::open(options(&blocked.join("audit")).queue(5, 1 << 20)).unwrap();
     for n in 0..8 {
         store.write(event(n.to_string()));
@@ -40,10 +40,10 @@ fn what_waits_for_the_disk_is_part_of_the_queue() {
 }
 
 #[test]
-fn what_can_never_be_stored_is_counted_when_the_store_is_closed() {
+fn events_that_still_cannot_be_stored_are_counted_when_the_store_is_closed() {
     let folder = tempfile::tempdir().unwrap();
     let blocked = folder.path().join("blocked");
-    fs::write(&blocked, "a file where the folder has to be").unwrap();
+    fs::write(&blocked, "a file in the place of the folder").unwrap();
     let store = AuditStore::open(options(&blocked.join("audit"))).unwrap();
     for n in 0..5 {
         store.write(event(n.to_string()));
@@ -55,7 +55,7 @@ fn what_can_never_be_stored_is_counted_when_the_store_is_closed() {
 }
 
 #[test]
-fn a_folder_that_is_removed_is_made_anew() {
+fn a_folder_that_is_removed_is_created_again() {
     let folder = tempfile::tempdir().unwrap();
     let audit = folder.path().join("audit");
     let store = AuditStore::open(options(&audit)).unwrap();

@@ -1,4 +1,4 @@
-//! The promises of the store, on the real component with faults put in.
+//! The promises of the store, tested with the real component and with injected faults.
 
 mod database;
 mod disk;
@@ -14,14 +14,14 @@ use std::time::{Duration, Instant};
 
 use audit_testbed::{Cluster, Proxy};
 
-use crate::instance::Fault;
-use crate::types::{Counts, Dropped};
+use crate::faults::Fault;
+use crate::types::{Active, Counts, Dropped};
 use crate::{AuditStore, Error, Event, Filter, Handle, Options, Order, Status};
 
-/// Nothing happens by itself in a test that does not wait for it.
+/// A flush interval that no test reaches, so that nothing is flushed by itself.
 const NEVER: Duration = Duration::from_secs(3600);
 
-/// Longer than a database takes, or a worker, on a busy machine.
+/// Longer than a database or a worker takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn options(folder: &Path) -> Options {
@@ -61,7 +61,7 @@ fn wait_until(store: &AuditStore, what: impl Fn(&Status) -> bool) -> Status {
     }
 }
 
-/// Holds the worker up until the sender is dropped.
+/// Holds the worker up until the sender is dropped, so that writes go into one batch.
 fn hold(handle: &Handle) -> mpsc::Sender<()> {
     let (release, released) = mpsc::channel::<()>();
     let (holding, held) = mpsc::channel();
@@ -74,7 +74,8 @@ fn hold(handle: &Handle) -> mpsc::Sender<()> {
     release
 }
 
-/// Writes six events in three batches, over one of which the component is stopped: each is stored once.
+/// Writes six events in three batches. A fault stops the component at one of them, and each event is stored
+/// once.
 fn write_three_batches(store: AuditStore, context: &str) -> Status {
     for tools in [["a", "b"], ["c", "d"], ["e", "f"]] {
         let release = hold(&store);
@@ -82,7 +83,7 @@ fn write_three_batches(store: AuditStore, context: &str) -> Status {
             store.write(event(tool));
         }
         drop(release);
-        // Does not flush, unlike reading.
+        // Waits until the batch is written. Reading would flush it too.
         store.status().unwrap();
     }
     assert_eq!(tools(&store), ["a", "b", "c", "d", "e", "f"], "{context}");

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_write_is_seen_by_the_next_read() {
+fn a_read_sees_the_writes_before_it() {
     let folder = tempfile::tempdir().unwrap();
     let store = AuditStore::open(options(folder.path())).unwrap();
     for n in 0..3 {
@@ -13,7 +13,7 @@ fn a_write_is_seen_by_the_next_read() {
 }
 
 #[test]
-fn an_invalid_event_does_not_cost_its_neighbours() {
+fn an_invalid_event_is_counted_and_the_others_of_its_batch_are_stored() {
     let folder = tempfile::tempdir().unwrap();
     let store = AuditStore::open(options(folder.path())).unwrap();
     let release = hold(&store);
@@ -33,7 +33,7 @@ fn an_invalid_event_does_not_cost_its_neighbours() {
 }
 
 #[test]
-fn writing_never_waits_and_what_finds_the_queue_full_is_counted() {
+fn writing_never_waits_and_a_full_queue_drops_and_counts_events() {
     let folder = tempfile::tempdir().unwrap();
     let warned = Arc::new(Mutex::new(Vec::new()));
     let warnings = Arc::clone(&warned);
@@ -49,10 +49,8 @@ fn writing_never_waits_and_what_finds_the_queue_full_is_counted() {
     let counts = store.close().unwrap().counts;
     assert_balanced(&counts);
     assert_eq!((counts.received, counts.stored, counts.dropped.queue_full), (1001, 100, 901));
-    assert_eq!(
-        *warned.lock().unwrap(),
-        ["audit-store: the queue is full; 901 events were not recorded so far"]
-    );
+    let warned = warned.lock().unwrap();
+    assert!(matches!(&warned[..], [line] if line.contains("the queue is full; 901 events")), "{warned:?}");
 }
 
 #[test]
@@ -69,7 +67,7 @@ fn the_queue_is_bounded_in_bytes_too() {
 }
 
 #[test]
-fn closing_drains_and_what_comes_later_is_counted() {
+fn closing_drains_the_queue_and_later_events_are_counted() {
     let folder = tempfile::tempdir().unwrap();
     let store = AuditStore::open(options(folder.path()).durability("buffered")).unwrap();
     let handle = store.handle();

@@ -1,9 +1,9 @@
-//! A component that stops, and is replaced.
+//! A component that stops and is replaced.
 
 use super::*;
 
 #[test]
-fn a_stopped_component_is_replaced_and_nothing_is_lost_or_doubled() {
+fn a_stopped_component_is_replaced_and_each_event_is_stored_once() {
     for fault in [Fault::Before, Fault::After] {
         for durability in ["buffered", "written"] {
             let folder = tempfile::tempdir().unwrap();
@@ -17,7 +17,7 @@ fn a_stopped_component_is_replaced_and_nothing_is_lost_or_doubled() {
 }
 
 #[test]
-fn an_event_that_stops_the_component_each_time_is_dropped_alone() {
+fn only_the_event_that_stops_the_component_each_time_is_dropped() {
     let folder = tempfile::tempdir().unwrap();
     let store = AuditStore::open(options(folder.path()).guest_memory(4 << 20)).unwrap();
     let release = hold(&store);
@@ -35,7 +35,7 @@ fn an_event_that_stops_the_component_each_time_is_dropped_alone() {
 }
 
 #[test]
-fn a_component_that_stops_over_everything_keeps_the_rest_waiting() {
+fn after_three_events_in_a_row_that_stop_the_component_the_others_wait() {
     let folder = tempfile::tempdir().unwrap();
     let options = options(folder.path());
     options.faults.lock().unwrap().extend([Fault::Before; 5]);
@@ -45,7 +45,7 @@ fn a_component_that_stops_over_everything_keeps_the_rest_waiting() {
         store.write(event(n.to_string()));
     }
     drop(release);
-    // Twice together, then three alone.
+    // The component stops twice at the whole batch, then at three events by themselves.
     let counts = store.status().unwrap().counts;
     assert_balanced(&counts);
     assert_eq!((counts.received, counts.pending, counts.dropped.unwritable), (10, 7, 3));
@@ -57,7 +57,7 @@ fn a_component_that_stops_over_everything_keeps_the_rest_waiting() {
 fn a_call_that_takes_too_long_is_ended() {
     let folder = tempfile::tempdir().unwrap();
     let options = options(folder.path()).call_limit(Duration::from_millis(5));
-    // On a busy machine the start alone can take longer than that.
+    // On a busy machine, the start itself can take longer than that.
     let store = (0..100).find_map(|_| AuditStore::open(options.clone()).ok()).unwrap();
     let lines = "{\"tool\":\"t\"}\n".repeat(200_000);
     let Err(Error::Trap(text)) = store.write_jsonl(lines) else { panic!("it was fast enough") };
@@ -68,14 +68,14 @@ fn a_call_that_takes_too_long_is_ended() {
 }
 
 #[test]
-fn a_batch_that_stops_the_component_says_how_much_of_it_is_stored() {
+fn the_error_of_a_batch_that_stops_the_component_says_how_many_events_are_stored() {
     let folder = tempfile::tempdir().unwrap();
     let options = options(folder.path());
     options.faults.lock().unwrap().extend([Fault::Before, Fault::After]);
     let store = AuditStore::open(options).unwrap();
     for stored in [0, 2] {
         let Err(Error::Trap(text)) = store.write_batch(vec![event("a"), event("b")]) else { panic!() };
-        assert!(text.ends_with(&format!("of 2 events {stored} are stored")), "{text}");
+        assert!(text.ends_with(&format!("{stored} of 2 events were stored")), "{text}");
     }
     assert_eq!(store.write_batch(vec![event("c")]).unwrap().accepted, 1);
     let counts = store.close().unwrap().counts;

@@ -1,0 +1,263 @@
+//! The options of the program and the texts of its help.
+
+mod fields;
+mod store;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use audit_format::event::Field;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(super) use self::fields::option;
+use self::fields::{EventTexts, Filters};
+pub(super) use self::store::HOW_TO_GIVE_A_URL;
+use self::store::StoreArgs;
+
+const HELP: &str = "\
+Examples:
+  audit exec --tool search --agent planner -- curl -s https://example.org
+  audit read --tool search --newest --limit 20
+  audit write events.jsonl
+  DATABASE_URL=postgres://audit:secret@localhost/audit audit --backend auto exec -- make test
+
+Each option of the store also has an environment variable. The option takes precedence; without both, the \
+default is used. An invalid value of an option is an error. An invalid value of a variable is a warning, and \
+the default is used instead, so that events are kept.
+
+Exit status: 2 if the options are invalid or the store cannot be used. Otherwise see the help of the \
+subcommand, such as `audit exec --help`.";
+
+/// The audit trail of AI agents' tool calls: who called which tool, when, with what outcome, how long the
+/// call took and how large its input and output were. The contents of input and output are never recorded.
+#[derive(Debug, Parser)]
+#[command(name = "audit", version, after_help = HELP, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a command as a tool call, and record it
+    #[cfg(unix)]
+    Exec(Box<ExecArgs>),
+    /// Record events from JSON lines
+    Write(WriteArgs),
+    /// Copy the events of JSON lines files into the database
+    Import(ImportArgs),
+    /// Show the recorded events
+    Read(Box<ReadArgs>),
+    /// Show the state of the store, and its problems
+    Status(StatusArgs),
+}
+
+const EXEC_HELP: &str = "\
+Examples:
+  audit exec -- make test
+  audit exec --tool search --agent planner --run run-7 -- curl -s https://example.org | wc -c
+  tar c src | audit exec --tool backup -- gzip > src.tar.gz
+
+Input, output, errors and exit status of the command pass through unchanged. When the command has ended, one \
+event is recorded: `ts` is the start of the command, `duration_ms` how long it ran, `status` its exit status \
+(`0`, `1`, or `signal:9` if a signal ended it), and `input_hash` the SHA-256 of its arguments, from the \
+command's name on, each followed by a NUL byte.
+
+`in_size` is how many bytes the command read from its input, if that is a file, a pipe or a socket. Input \
+from a terminal counts as 0. `out_size` is how many bytes it wrote to its output and errors. To be counted, \
+they pass through a pipe, even if they go to a terminal. Use --tty for commands that need a terminal.
+
+Output of background processes is passed on until a tenth of a second after the command has ended.
+
+The command has the environment of `audit`, with DATABASE_URL if that is set. If the command must not be \
+able to change the record, use a database role with SELECT and INSERT alone, or record into files \
+(`--backend jsonl`) and import them later.
+
+Exit status: that of the command; 128 + the number of the signal if a signal ended it; 127 if the command is \
+not found; 126 if it cannot be run; 2 if the options are invalid, in which case the command is not run; 1 in \
+the place of 0 if output could not be passed on. If the event cannot be recorded, that is a warning on \
+stderr and does not change the exit status.";
+
+#[cfg(unix)]
+#[derive(Debug, Args)]
+#[command(after_help = EXEC_HELP)]
+pub(crate) struct ExecArgs {
+    #[command(flatten)]
+    pub(crate) texts: EventTexts,
+    /// Let the command write to the terminal itself, as editors, pagers and shells need; `out_size` is then 0
+    #[arg(long)]
+    pub(crate) tty: bool,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+const WRITE_HELP: &str = "\
+Examples:
+  echo '{\"tool\":\"search\",\"agent_id\":\"planner\",\"status\":\"ok\"}' | audit write
+  audit write events.jsonl
+  jq -c '{ts: .time, tool: .name, status, in_size: .bytes}' calls.json | audit write -
+
+Each line is a JSON object with the field names of the daily files: FIELDS. A field that is absent is empty, \
+0 or null. Without `ts`, the event gets the current time. Empty lines are skipped.
+
+The first 100 invalid lines are named on stderr (`line 7: ts: ...`), and all other lines are recorded. Under \
+`auto`, an event also counts as accepted if it is in the spool, where it waits for the database.
+
+Exit status: 0 if every line was accepted; 1 if some lines were rejected, or refused by the database; 2 if \
+the input cannot be read or events cannot be stored. In the last case, a message says from which line on \
+nothing was written.";
+
+/// The help of `audit write`, with the names of the fields.
+fn write_help() -> String {
+    let name = |field: Field| match field.older_name() {
+        Some(older) => format!("{} (or {older})", field.name()),
+        None => field.name().into(),
+    };
+    WRITE_HELP.replace("FIELDS", &Field::ALL.map(name).join(", "))
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = write_help())]
+pub(crate) struct WriteArgs {
+    /// The file with the events, one on each line; - or no file stands for stdin
+    pub(crate) file: Option<PathBuf>,
+}
+
+const IMPORT_HELP: &str = "\
+Examples:
+  export DATABASE_URL=postgres://audit:secret@localhost/audit
+  audit import
+  audit import --dir /srv/app/ops/audit
+  audit import old/tool_audit_2025-*.jsonl
+  audit import ops/audit/refused_*.jsonl
+  zcat old.jsonl.gz | audit import -
+
+An import needs a database, and writes to it whatever --backend is. Without files, it imports those of the \
+folder: first the daily files (tool_audit_*.jsonl), then what is left of spools (spool_*.jsonl), each the \
+oldest first. The files stay where they are and are not changed. They remain the record until you remove \
+them.
+
+Lines of this store keep their id, chain, seq and hash. Lines of other writers have none of these, and get \
+an identifier that is computed from their contents. An import can therefore be interrupted and run again at \
+any time: lines that are in the database already stay unchanged, and none is stored twice.
+
+Lines that are no events are skipped, and the first 100 of them are named on stderr (`FILE:7: ts: ...`). \
+While the database does not answer, a batch is tried again for about a quarter of a minute. Under `auto`, \
+the folder keeps events that the database has refused in refused_*.jsonl. These files are imported only by \
+name: import them once the cause is fixed.
+
+Exit status: 0 if every line is in the database; 1 if some lines were skipped, or refused by the database; 2 \
+if the files cannot be read or the database cannot be used. In the last case, run the import again.";
+
+#[derive(Debug, Args)]
+#[command(after_help = IMPORT_HELP)]
+pub(crate) struct ImportArgs {
+    /// The files with the events; - stands for stdin [default: the files of the folder]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+const READ_HELP: &str = "\
+Examples:
+  audit read --newest --limit 20
+  audit read --from 2026-11-23 --to 2026-11-23T12:00:00+01:00 --agent planner
+  audit read --tool search --format jsonl | jq .duration_ms
+  audit read --run run-7 --format csv > run-7.csv
+
+An event is shown if it matches all filters. A text matches if it is equal, upper and lower case included. A \
+time is RFC 3339, or a date, which stands for its first instant in UTC in --from and for its last instant in \
+--to. Both instants are included.
+
+Without --limit, all events that match are shown. With --limit, a message on stderr names the cursor of the \
+rest. To go on, use it with --cursor, with the same filters and the same order. CSV has the values \
+unchanged: a spreadsheet may take a text that begins with = + - or @ for a formula.
+
+Exit status: 0, also if no event matches or the folder does not exist; 2 if the folder cannot be read or the \
+database does not answer.";
+
+#[derive(Debug, Args)]
+#[command(after_help = READ_HELP)]
+pub(crate) struct ReadArgs {
+    /// The earliest time of an event
+    #[arg(long, value_name = "TIME", help_heading = "Filters")]
+    pub(crate) from: Option<String>,
+    /// The latest time of an event
+    #[arg(long, value_name = "TIME", help_heading = "Filters")]
+    pub(crate) to: Option<String>,
+    #[command(flatten)]
+    pub(crate) filters: Filters,
+    /// Show the newest events first, instead of the oldest
+    #[arg(long)]
+    pub(crate) newest: bool,
+    /// How many events to show at most; 0 shows all [default: 0]
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    pub(crate) limit: u64,
+    /// Where to go on: the next cursor that an earlier call has named
+    #[arg(long)]
+    pub(crate) cursor: Option<String>,
+    /// How to show the events [default: table on a terminal, else jsonl]
+    #[arg(long)]
+    pub(crate) format: Option<Format>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A table as wide as the terminal, without empty columns
+    Table,
+    /// The JSON lines as they are stored
+    Jsonl,
+    /// Comma-separated values of all nineteen fields, with a header
+    Csv,
+}
+
+const STATUS_HELP: &str = "\
+Examples:
+  audit status
+  AUDIT_BACKEND=jsnol audit status --json | jq .warnings
+  AUDIT_BACKEND=auto audit status --json | jq -e .database.takes_events
+
+With a database, this asks the database whether it would take events, and shows what prevents that. Nothing \
+is created, upgraded, drained or removed.
+
+Exit status: 0, also if there are warnings, or if the database does not answer or takes no events.";
+
+#[derive(Debug, Args)]
+#[command(after_help = STATUS_HELP)]
+pub(crate) struct StatusArgs {
+    /// Show the status as a JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_options_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn arguments_behind_the_command_belong_to_the_command() {
+        let parse = |line: &str| match Cli::try_parse_from(line.split(' ')).map(|cli| cli.command) {
+            Ok(Command::Exec(args)) => {
+                let tool = args.texts.0.into_iter().find(|(field, _)| *field == Field::Tool);
+                Ok((tool.map(|(_, tool)| tool), args.command))
+            }
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error.kind()),
+        };
+        let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+        let command = Ok((None, words("ls -l --tool x")));
+        assert_eq!(parse("audit exec ls -l --tool x"), command);
+        assert_eq!(parse("audit exec -- ls -l --tool x"), command);
+        assert_eq!(parse("audit exec --tool t -- ls -- -l"), Ok((Some("t".into()), words("ls -- -l"))));
+        assert_eq!(parse("audit exec --bogus -- ls"), Err(clap::error::ErrorKind::UnknownArgument));
+        assert_eq!(parse("audit exec --tool t"), Err(clap::error::ErrorKind::MissingRequiredArgument));
+    }
+}

@@ -1,0 +1,107 @@
+//! The options for the texts of an event. They are made from the list of its fields.
+
+use audit_format::event::Field;
+use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
+
+/// The name of a field's option.
+pub(crate) fn option(field: Field) -> String {
+    let short = match field {
+        Field::WorkspaceId => "workspace",
+        Field::UserId => "user",
+        Field::AgentId => "agent",
+        Field::GraphRunId => "run",
+        Field::GraphNode => "node",
+        Field::JobId => "job",
+        field => return field.name().replace('_', "-"),
+    };
+    short.into()
+}
+
+/// The option of a field.
+fn arg(field: Field) -> Arg {
+    let about = field.about().trim_end_matches('.');
+    Arg::new(field.name())
+        .long(option(field))
+        .value_name("TEXT")
+        .help(format!("{about} (`{}`)", field.name()))
+}
+
+/// The fields whose options are given, with their values.
+fn given(fields: impl Iterator<Item = Field>, matches: &ArgMatches) -> Vec<(Field, String)> {
+    fields.filter_map(|field| Some((field, matches.get_one::<String>(field.name())?.clone()))).collect()
+}
+
+/// The filters of a read: fields with the texts that they must have.
+#[derive(Debug)]
+pub(crate) struct Filters(pub(crate) Vec<(Field, String)>);
+
+impl Args for Filters {
+    fn augment_args(command: Command) -> Command {
+        command.args(Field::filtered().map(|field| arg(field).help_heading("Filters")))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Filters {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        Ok(Self(given(Field::filtered(), matches)))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// The texts of the event for a command.
+#[derive(Debug)]
+pub(crate) struct EventTexts(pub(crate) Vec<(Field, String)>);
+
+impl EventTexts {
+    /// All but those that `audit exec` finds out itself.
+    fn fields() -> impl Iterator<Item = Field> {
+        Field::filtered().filter(|field| !matches!(field, Field::Status | Field::InputHash))
+    }
+}
+
+impl Args for EventTexts {
+    fn augment_args(command: Command) -> Command {
+        let arg = |field| {
+            let arg = arg(field).value_parser(text).help_heading("Fields of the event");
+            match field {
+                Field::Tool => arg.help(
+                    "The tool that was called (`tool`) [default: the command's name, without its folder]",
+                ),
+                Field::Action => arg.default_value("exec"),
+                _ => arg,
+            }
+        };
+        command.args(Self::fields().map(arg))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for EventTexts {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        Ok(Self(given(Self::fields(), matches)))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// Checks that an event may have this text.
+fn text(value: &str) -> Result<String, &'static str> {
+    if value.chars().any(char::is_control) {
+        return Err("it has a control character; accepted is text without control characters");
+    }
+    Ok(value.to_owned())
+}

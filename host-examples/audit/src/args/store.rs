@@ -1,0 +1,118 @@
+//! The options of the store, which all subcommands accept.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use audit_host::{Backend, Options};
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use clap::{Args, value_parser};
+
+use crate::message::{Failure, warn_line};
+
+/// What messages say if there is no database URL.
+pub(crate) const HOW_TO_GIVE_A_URL: &str = "set DATABASE_URL to its URL, such as \
+    postgres://USER:PASSWORD@HOST:5432/DATABASE, or give --database-url";
+
+/// The same limit as that of the variable: an hour.
+const MAX_TIMEOUT_MS: u64 = 3_600_000;
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of the store")]
+pub(crate) struct StoreArgs {
+    /// Where events are kept: in memory (only the newest), in daily files (jsonl), in a database (postgres),
+    /// in a database or in a spool on disk while that does not answer (auto), or nowhere (null)
+    /// [env: AUDIT_BACKEND] [default: jsonl]
+    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(value_parser = PossibleValuesParser::new(Backend::ALL.map(Backend::name)).map(backend))]
+    backend: Option<Backend>,
+    /// The folder of the daily files and of the spool, which is created if necessary
+    /// [env: AUDIT_JSONL_DIR] [default: $REPO_ROOT/ops/audit, or ops/audit]
+    #[arg(long, global = true)]
+    dir: Option<PathBuf>,
+    /// When an event counts as stored in a file: at the next flush (buffered), when the operating system has
+    /// it (written), or when the disk has it (synced) [env: AUDIT_DURABILITY] [default: written]
+    #[arg(long, global = true, value_name = "NAME", value_parser = ["buffered", "written", "synced"])]
+    durability: Option<String>,
+    /// How many events the backend `memory` keeps at most, if their lines fit into 96 MiB
+    /// [env: AUDIT_MEMORY_LIMIT] [default: 100000]
+    #[arg(long, global = true, value_name = "EVENTS", value_parser = value_parser!(u64).range(1..))]
+    memory_limit: Option<u64>,
+    /// The database for the backends `postgres` and `auto`: postgres://USER:PASSWORD@HOST:PORT/DATABASE.
+    /// Other users of the machine can see this option in the list of processes; prefer the variable
+    /// [env: DATABASE_URL, else POSTGRES_DSN]
+    #[arg(long, global = true, value_name = "URL")]
+    database_url: Option<String>,
+    /// How many milliseconds connecting to the database and one statement may take together; a read may take
+    /// 10 s more [env: AUDIT_DATABASE_TIMEOUT_MS] [default: 2000]
+    #[arg(long, global = true, value_name = "MS")]
+    #[arg(value_parser = value_parser!(u64).range(1..=MAX_TIMEOUT_MS))]
+    database_timeout_ms: Option<u64>,
+    /// How many events are sent to the database at once [env: AUDIT_BATCH_SIZE] [default: 50]
+    #[arg(long, global = true, value_name = "EVENTS", value_parser = value_parser!(u64).range(1..))]
+    batch_size: Option<u64>,
+    /// How many milliseconds an event may wait in memory until it is written or sent
+    /// [env: AUDIT_FLUSH_INTERVAL_MS] [default: 2000]
+    #[arg(long, global = true, value_name = "MS")]
+    flush_interval_ms: Option<u64>,
+    /// How many events may wait in memory at most [env: AUDIT_QUEUE_LIMIT] [default: 10000]
+    #[arg(long, global = true, value_name = "EVENTS", value_parser = value_parser!(u64).range(1..))]
+    queue_limit: Option<u64>,
+    /// After how many seconds a database that failed is tried again
+    /// [env: AUDIT_RECOVERY_INTERVAL_S] [default: 300]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..))]
+    recovery_interval_s: Option<u64>,
+}
+
+/// The backend with this name, which clap has checked.
+fn backend(name: String) -> Backend {
+    Backend::named(&name).unwrap_or(Backend::Jsonl)
+}
+
+impl StoreArgs {
+    /// The options of the environment, and these, which take precedence. A database that is asked for has to
+    /// have a valid URL.
+    pub(crate) fn options(self) -> Result<Options, Failure> {
+        let mut options = Options::from_env().warnings(|line| warn_line(line));
+        if let Some(backend) = self.backend {
+            options = options.backend(backend.name());
+        }
+        if let Some(dir) = self.dir {
+            options = options.dir(dir);
+        }
+        if let Some(durability) = self.durability {
+            options = options.durability(durability);
+        }
+        if let Some(events) = self.memory_limit {
+            options = options.memory_limit(events);
+        }
+        let url_is_given = self.database_url.is_some();
+        if let Some(url) = self.database_url {
+            options = options.database_url(url);
+        }
+        if let Some(millis) = self.database_timeout_ms {
+            options = options.database_timeout(Duration::from_millis(millis));
+        }
+        if let Some(events) = self.batch_size {
+            options = options.batch_size(events);
+        }
+        if let Some(millis) = self.flush_interval_ms {
+            options = options.flush_interval(Duration::from_millis(millis));
+        }
+        if let Some(events) = self.queue_limit {
+            options = options.queue_limit(events);
+        }
+        if let Some(seconds) = self.recovery_interval_s {
+            options = options.recovery_interval(Duration::from_secs(seconds));
+        }
+        let needed = self.backend.filter(|backend| backend.needs_database());
+        if url_is_given || needed.is_some() {
+            // Warnings are left to the subcommand that uses the database.
+            let database = options.clone().warnings(|_| {}).open_database()?;
+            if let (None, Some(backend)) = (database, needed) {
+                let name = backend.name();
+                return Err(Failure(format!("backend: \"{name}\" needs a database; {HOW_TO_GIVE_A_URL}")));
+            }
+        }
+        Ok(options)
+    }
+}

@@ -1,0 +1,159 @@
+//! Copies the output of the command, and counts it.
+//!
+//! A copier ends when its source ends or its destination is closed, and at the latest a moment after the
+//! command has ended: a background process of the command may hold a pipe open for any time.
+
+use std::io::{self, PipeReader};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, ioctl_fionread, read, write};
+
+/// How many bytes are copied at once: the size of a pipe on Linux.
+pub(super) const BUFFER: usize = 64 * 1024;
+
+/// For how long, after the command has ended, output of processes that it left behind is copied.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// A thread that copies a stream.
+pub(super) struct Copier {
+    name: &'static str,
+    count: Arc<AtomicU64>,
+    done: Receiver<io::Result<()>>,
+}
+
+impl Copier {
+    /// Starts to copy output of the command. The other end of `ended` is closed when the command has ended.
+    pub(super) fn output(
+        name: &'static str,
+        from: PipeReader,
+        to: OwnedFd,
+        ended: PipeReader,
+    ) -> io::Result<Self> {
+        Self::start(name, move |count| copy_output(&from, &to, &ended, count))
+    }
+
+    /// Starts a thread that copies and adds to the count of bytes.
+    pub(super) fn start(
+        name: &'static str,
+        copy: impl FnOnce(&AtomicU64) -> io::Result<()> + Send + 'static,
+    ) -> io::Result<Self> {
+        let count = Arc::<AtomicU64>::default();
+        let (done, wait) = sync_channel(1);
+        let counted = Arc::clone(&count);
+        let run = move || drop(done.send(copy(&counted)));
+        thread::Builder::new().name(name.into()).spawn(run)?;
+        Ok(Self { name, count, done: wait })
+    }
+
+    /// How many bytes were copied.
+    pub(super) fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the thread has ended, or until `give_up` returns true. Returns the error, if there was
+    /// one.
+    pub(super) fn wait(&self, give_up: impl Fn() -> bool) -> Option<String> {
+        loop {
+            match self.done.recv_timeout(Duration::from_millis(20)) {
+                Ok(Ok(())) | Err(RecvTimeoutError::Disconnected) => return None,
+                Ok(Err(error)) => return Some(format!("{}: {error}", self.name)),
+                Err(RecvTimeoutError::Timeout) if give_up() => return None,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+}
+
+fn copy_output(from: &PipeReader, to: &OwnedFd, ended: &PipeReader, count: &AtomicU64) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER];
+    // Once the command has ended: when to stop, and how many bytes of its own output are still to be copied.
+    let mut stop: Option<(Instant, u64)> = None;
+    loop {
+        let left = stop.map(|(at, _)| at.saturating_duration_since(Instant::now()));
+        let (readable, gone, over) = {
+            let mut fds = vec![PollFd::new(from, PollFlags::IN), PollFd::new(to, PollFlags::empty())];
+            if stop.is_none() {
+                fds.push(PollFd::new(ended, PollFlags::IN));
+            }
+            wait_for(&mut fds, left)?;
+            let revents = |index: usize| fds.get(index).map_or(PollFlags::empty(), PollFd::revents);
+            (!revents(0).is_empty(), revents(1).intersects(PollFlags::ERR), !revents(2).is_empty())
+        };
+        if gone {
+            // Nobody reads the output any more. Closing the pipe tells the command, as if this program were
+            // not there.
+            return Ok(());
+        }
+        if over {
+            stop = Some((Instant::now() + GRACE, ioctl_fionread(from)?));
+        }
+        if readable {
+            let len = retry(|| read(from, &mut buffer[..]))?;
+            if len == 0 {
+                return Ok(());
+            }
+            count.fetch_add(len as u64, Ordering::Relaxed);
+            if !write_all(to, &buffer[..len])? {
+                return Ok(());
+            }
+            if let Some((_, due)) = &mut stop {
+                *due = due.saturating_sub(len as u64);
+            }
+        }
+        if stop.is_some_and(|(at, due)| (due == 0 || !readable) && Instant::now() >= at) {
+            return Ok(());
+        }
+    }
+}
+
+/// Writes all bytes. Returns false if nobody reads them.
+fn write_all(to: &OwnedFd, mut bytes: &[u8]) -> io::Result<bool> {
+    while !bytes.is_empty() {
+        match write(to, bytes) {
+            Ok(len) => bytes = &bytes[len..],
+            Err(Errno::PIPE) => return Ok(false),
+            Err(Errno::INTR) => {}
+            // Another process that shares the stream has made it non-blocking.
+            Err(Errno::AGAIN) => wait_for(&mut [PollFd::new(to, PollFlags::OUT)], None)?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(true)
+}
+
+/// Waits until one of the descriptors is ready, or for `at_most`.
+pub(super) fn wait_for(fds: &mut [PollFd<'_>], at_most: Option<Duration>) -> io::Result<()> {
+    let at_most = at_most.and_then(|time| Timespec::try_from(time).ok());
+    match poll(fds, at_most.as_ref()) {
+        Ok(_) => Ok(()),
+        Err(Errno::INTR) => {
+            // A signal came. To the caller this looks like the end of the time, and it waits again.
+            for fd in fds {
+                fd.clear_revents();
+            }
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Repeats a call that a signal has interrupted.
+fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            result => return Ok(result?),
+        }
+    }
+}
+
+/// Duplicates the descriptor of one of this program's streams.
+pub(super) fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    fd.as_fd().try_clone_to_owned()
+}

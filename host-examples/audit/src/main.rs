@@ -1,0 +1,77 @@
+//! The program `audit`: runs commands as tool calls, and writes and reads the audit trail from the shell.
+#![forbid(unsafe_code)]
+
+mod args;
+#[cfg(unix)]
+mod exec;
+mod import;
+mod input;
+mod mask;
+mod message;
+mod read;
+mod status;
+mod write;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use args::{Cli, Command};
+use message::{Failure, TROUBLE, warn};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    #[cfg(unix)]
+    survive_the_file_size_limit();
+    run(cli).unwrap_or_else(|Failure(text)| {
+        warn(text);
+        ExitCode::from(TROUBLE)
+    })
+}
+
+fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    let options = cli.store.options()?;
+    match cli.command {
+        #[cfg(unix)]
+        Command::Exec(args) => Ok(exec::run(&args, options)),
+        Command::Write(args) => write::run(&args, &options.no_call_limit()),
+        Command::Import(args) => import::run(&args, &options),
+        Command::Read(args) => read::run(*args, &options.no_call_limit()),
+        Command::Status(args) => status::run(&args, &options.no_call_limit()),
+    }
+}
+
+/// Shows clap's output: the help, or what is wrong with the options.
+fn usage(error: &clap::Error) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            ExitCode::from(TROUBLE)
+        }
+        _ => {
+            let text = error.render().to_string();
+            warn(text.strip_prefix("error: ").unwrap_or(&text).trim_end());
+            ExitCode::from(TROUBLE)
+        }
+    }
+}
+
+/// Makes a write beyond the limit on file sizes an error, where SIGXFSZ would end this program. The signal is
+/// handled and not ignored, because a command that `audit exec` runs would inherit that it is ignored.
+#[cfg(unix)]
+fn survive_the_file_size_limit() {
+    use signal_hook::consts::SIGXFSZ;
+    if !exec::signals::ignored(SIGXFSZ) {
+        let _ = signal_hook::flag::register(SIGXFSZ, Arc::<AtomicBool>::default());
+    }
+}

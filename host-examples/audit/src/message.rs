@@ -1,0 +1,51 @@
+//! What all subcommands share: why they fail, and how they write to stderr.
+
+use std::fmt;
+use std::io::{self, Write as _};
+
+use audit_host::{Error, SinkError};
+
+use crate::mask::masked;
+
+/// The exit status if the options are invalid, or the store cannot be used.
+pub(crate) const TROUBLE: u8 = 2;
+
+/// Why a subcommand could not do its work, as a message.
+pub(crate) struct Failure(pub(crate) String);
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<SinkError> for Failure {
+    fn from(error: SinkError) -> Self {
+        match error {
+            SinkError::Unavailable(text) | SinkError::Other(text) => Self(text),
+            SinkError::NotConfigured => Self("there is no database".into()),
+        }
+    }
+}
+
+/// Writes a message of this program to stderr.
+pub(crate) fn warn(text: impl fmt::Display) {
+    warn_line(format_args!("audit: {text}"));
+}
+
+/// Writes a line to stderr as it is, except that passwords are masked. The program goes on if stderr cannot
+/// be written.
+pub(crate) fn warn_line(line: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{}", masked(&line.to_string()));
+}
+
+/// A number with its unit, such as `1 line` or `2 lines`.
+pub(crate) fn count(number: u64, unit: &str) -> String {
+    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
+}

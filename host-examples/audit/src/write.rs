@@ -1,0 +1,234 @@
+//! `audit write`: records events from JSON lines, in constant memory. One thread reads the input while the
+//! component writes the lines that were read before.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use audit_host::{Error, Instance, Options};
+use indicatif::ProgressBar;
+use memchr::{memchr, memrchr};
+
+use crate::args::WriteArgs;
+use crate::input::{self, Input, MAX_NAMED_LINES, Piece, count_lines};
+use crate::message::{Failure, TROUBLE, count, warn, warn_line};
+
+/// How many bytes a call gets after a rejected line. The number doubles with each call that is accepted. If
+/// each call got all lines that are left, a piece with many invalid lines would be passed on again for each
+/// of them.
+const BYTES_AFTER_REJECTION: usize = 8 * 1024;
+
+pub(super) fn run(args: &WriteArgs, options: &Options) -> Result<ExitCode, Failure> {
+    let file = args.file.as_deref();
+    let input =
+        Input::open(file).map_err(|error| input::cannot_read(file.unwrap_or(Path::new("-")), &error))?;
+    let bar = input::progress_bar(input.size);
+    let pieces = input.read()?;
+    let instance = Instance::open(options)?;
+    let mut writing = Writing {
+        instance,
+        accepted: 0,
+        rejected: 0,
+        bar,
+        interval: options.flush_interval_or_default(),
+        flush_at: None,
+    };
+    let done = writing.write_all(&pieces);
+    writing.finish(done)
+}
+
+struct Writing {
+    instance: Instance,
+    accepted: u64,
+    rejected: u64,
+    bar: ProgressBar,
+    /// How long an event may wait in the component's memory. The component has no timer to flush by itself.
+    interval: Duration,
+    /// When the event that has waited there the longest has to be flushed. `None` if no event waits.
+    flush_at: Option<Instant>,
+}
+
+impl Writing {
+    /// Writes the input, and flushes from time to time.
+    fn write_all(&mut self, pieces: &Receiver<Piece>) -> Result<(), Failure> {
+        loop {
+            let piece = match self.flush_at {
+                None => pieces.recv().map_err(RecvTimeoutError::from),
+                Some(at) => pieces.recv_timeout(at.saturating_duration_since(Instant::now())),
+            };
+            match piece {
+                Ok(Piece::Lines { text, first }) => {
+                    self.flush_at.get_or_insert_with(|| Instant::now() + self.interval);
+                    self.write_lines(&text, first)?;
+                    self.bar.inc(text.len() as u64);
+                }
+                Ok(Piece::Invalid { line, reason, bytes }) => {
+                    self.reject(line, "json", &reason);
+                    self.bar.inc(bytes);
+                }
+                Ok(Piece::Failed { line, error }) => {
+                    return Err(Failure(format!("cannot read the input from line {line} on: {error}")));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            if self.flush_at.is_some_and(|at| at <= Instant::now()) {
+                self.flush()?;
+            }
+        }
+    }
+
+    /// Flushes the events that wait. If that fails they wait for the next flush: the component has warned of
+    /// the error, and closing the store tells how many events are lost.
+    fn flush(&mut self) -> Result<(), Failure> {
+        self.flush_at = None;
+        if self.instance.status()?.counts.pending == 0 {
+            return Ok(());
+        }
+        match self.instance.flush() {
+            Err(error @ Error::Trap(_)) => {
+                Err(Failure(format!("it is not known which of the last events were written: {error}")))
+            }
+            Err(_) => {
+                self.flush_at = Some(Instant::now() + self.interval);
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Writes whole lines. `first` is the number of the first one.
+    fn write_lines(&mut self, text: &str, first: u64) -> Result<(), Failure> {
+        let (mut rest, mut line, mut max_bytes) = (text, first, usize::MAX);
+        while !rest.is_empty() {
+            let part = whole_lines(rest, max_bytes);
+            match self.instance.write_jsonl(part) {
+                Ok(receipt) => {
+                    self.accepted += receipt.accepted;
+                    rest = &rest[part.len()..];
+                    line += count_lines(part);
+                    max_bytes = max_bytes.saturating_mul(2);
+                }
+                Err(Error::Invalid(value)) => {
+                    let Some((before, after)) = split_around(part, value.index) else {
+                        return Err(not_written(line, &Error::Invalid(value)));
+                    };
+                    if !before.is_empty() {
+                        let receipt =
+                            self.instance.write_jsonl(before).map_err(|error| not_written(line, &error))?;
+                        self.accepted += receipt.accepted;
+                    }
+                    self.reject(line + value.index, &value.field, &value.reason);
+                    rest = &rest[part.len() - after.len()..];
+                    line += value.index + 1;
+                    max_bytes = BYTES_AFTER_REJECTION;
+                }
+                Err(error) => return Err(not_written(line, &error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a rejected line, and names it.
+    fn reject(&mut self, line: u64, field: &str, reason: &str) {
+        self.rejected += 1;
+        if self.rejected <= MAX_NAMED_LINES {
+            self.bar.suspend(|| warn_line(format_args!("line {line}: {field}: {reason}")));
+        }
+    }
+
+    /// Closes the store, and says what became of the input.
+    fn finish(mut self, done: Result<(), Failure>) -> Result<ExitCode, Failure> {
+        self.bar.finish_and_clear();
+        if self.rejected > MAX_NAMED_LINES {
+            let more = count(self.rejected - MAX_NAMED_LINES, "more rejected line");
+            let _ = writeln!(io::stderr(), "and {more}");
+        }
+        // The store is closed even after an error: buffered events may still be written.
+        let closed = self.instance.close();
+        let counts = self.instance.status().map(|status| status.counts).unwrap_or_default();
+        // The database may refuse an event, or not take it, after the component has accepted it.
+        let (lost, refused) = (counts.pending, counts.dropped.unwritable);
+        self.accepted = self.accepted.saturating_sub(lost + refused);
+        let problems = match (done, closed) {
+            (done, Err(error)) if lost > 0 => {
+                let events = match lost {
+                    1 => "event that was taken was".into(),
+                    lost => format!("{lost} events that were taken were"),
+                };
+                [done.err(), Some(Failure(format!("the last {events} not recorded: {error}")))]
+            }
+            (Ok(()), closed) => [closed.err().map(Failure::from), None],
+            (done, _) => [done.err(), None],
+        };
+        let refusals =
+            if refused > 0 { format!(", {refused} refused by the database") } else { String::new() };
+        let _ = writeln!(io::stderr(), "{} accepted, {} rejected{refusals}", self.accepted, self.rejected);
+        let mut status = if self.rejected + refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        for Failure(text) in problems.into_iter().flatten() {
+            warn(text);
+            status = ExitCode::from(TROUBLE);
+        }
+        Ok(status)
+    }
+}
+
+/// The failure to write the lines from this one on.
+fn not_written(line: u64, error: &Error) -> Failure {
+    let from = match error {
+        // The component may have stopped in the middle of the lines.
+        Error::Trap(_) => format!("it is not known what was written from line {line} on"),
+        _ => format!("nothing was written from line {line} on"),
+    };
+    Failure(format!("{from}: {error}"))
+}
+
+/// The first lines that have `max_bytes` at most together, but at least one line.
+fn whole_lines(lines: &str, max_bytes: usize) -> &str {
+    if lines.len() <= max_bytes {
+        return lines;
+    }
+    let bytes = lines.as_bytes();
+    let end = match memrchr(b'\n', &bytes[..max_bytes]) {
+        Some(newline) => newline + 1,
+        None => memchr(b'\n', bytes).map_or(bytes.len(), |newline| newline + 1),
+    };
+    &lines[..end]
+}
+
+/// The lines before and behind the line at `index`. `None` if there is no such line.
+fn split_around(lines: &str, index: u64) -> Option<(&str, &str)> {
+    let mut rest = lines;
+    for _ in 0..index {
+        rest = &rest[rest.find('\n')? + 1..];
+    }
+    if rest.is_empty() {
+        return None;
+    }
+    let end = rest.find('\n').map_or(rest.len(), |newline| newline + 1);
+    Some((&lines[..lines.len() - rest.len()], &rest[end..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_has_whole_lines_and_at_least_one() {
+        assert_eq!(whole_lines("a\nbb\nccc\n", 100), "a\nbb\nccc\n");
+        assert_eq!(whole_lines("a\nbb\nccc\n", 5), "a\nbb\n");
+        assert_eq!(whole_lines("a\nbb\nccc\n", 4), "a\n");
+        assert_eq!(whole_lines("äöü\nb", 1), "äöü\n");
+        assert_eq!(whole_lines("äöü", 3), "äöü");
+    }
+
+    #[test]
+    fn lines_are_split_around_an_index() {
+        assert_eq!(split_around("a\nb\nc\n", 0), Some(("", "b\nc\n")));
+        assert_eq!(split_around("a\nb\nc\n", 2), Some(("a\nb\n", "")));
+        assert_eq!(split_around("a\n\nc", 2), Some(("a\n\n", "")));
+        assert_eq!(split_around("a\nb\n", 2), None);
+    }
+}

@@ -1,0 +1,104 @@
+//! Whether the database would accept events: found out by a query, without writing anything.
+
+use crate::column::TABLE;
+use crate::schema::may_not_upgrade;
+use crate::table::{self, Table};
+
+/// The query for what could keep the database from accepting events. It returns one row, with the fields of
+/// [`Health`] in their order.
+///
+/// No sequence is returned if `id` is an identity column, because using that takes no privilege.
+pub const ASK: &str = "
+    SELECT pg_catalog.pg_is_in_recovery(),
+           pg_catalog.current_setting('transaction_read_only')::boolean,
+           pg_catalog.quote_ident(current_user),
+           pg_catalog.quote_ident(current_schema()),
+           pg_catalog.has_schema_privilege(current_schema(), 'CREATE'),
+           pg_catalog.has_any_column_privilege(named.oid, 'INSERT'),
+           serial.name,
+           pg_catalog.has_sequence_privilege(serial.name, 'USAGE, UPDATE'),
+           pg_catalog.has_any_column_privilege(named.oid, 'SELECT'),
+           pg_catalog.pg_has_role(
+               (SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.oid = named.oid), 'USAGE'
+           )
+    FROM (SELECT pg_catalog.to_regclass('tool_audit_events')::oid AS oid) named
+    LEFT JOIN LATERAL (
+        SELECT pg_catalog.pg_get_serial_sequence('tool_audit_events', 'id') AS name
+        FROM pg_catalog.pg_attribute a
+        WHERE a.attrelid = named.oid AND a.attname = 'id' AND NOT a.attisdropped AND a.attidentity = ''
+    ) serial ON true";
+
+/// The row that [`ASK`] returns.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Whether the server is a standby.
+    pub is_standby: bool,
+    /// Whether transactions are read-only by default.
+    pub is_read_only: bool,
+    /// The current role, quoted as an SQL identifier if necessary.
+    pub role: String,
+    /// The schema in which a table would be created.
+    pub schema: Option<String>,
+    /// Whether the role may create a table in the schema.
+    pub may_create: Option<bool>,
+    /// Whether the role may insert into the table.
+    pub may_insert: Option<bool>,
+    /// The sequence that numbers the rows, if using it takes a privilege.
+    pub sequence: Option<String>,
+    /// Whether the role may use the sequence.
+    pub may_use_sequence: Option<bool>,
+    /// Whether the role may read the table.
+    pub may_select: Option<bool>,
+    /// Whether the role owns the table.
+    pub owns: Option<bool>,
+}
+
+impl Health {
+    /// What keeps the database from accepting events, and what to do about it; none: nothing that is known.
+    pub fn obstacle(&self, table: &Table) -> Option<String> {
+        self.server()
+            .or_else(|| table.problem())
+            .or_else(|| table.unwritable())
+            .or_else(|| self.privilege(table))
+    }
+
+    /// Why the server accepts no writes at all.
+    fn server(&self) -> Option<String> {
+        let text = if self.is_standby {
+            "the server is a standby, which is read-only; name the primary in the database URL"
+        } else if self.is_read_only {
+            "transactions are read-only by default; set default_transaction_read_only to off for the role, \
+             the database or the server"
+        } else {
+            return None;
+        };
+        Some(text.into())
+    }
+
+    /// A missing privilege. A table that does not exist yet is created with the first event.
+    fn privilege(&self, table: &Table) -> Option<String> {
+        let role = &self.role;
+        let denied = |granted: Option<bool>| granted == Some(false);
+        match &self.schema {
+            None if !table.exists() => Some(table::without_schema(&table.role)),
+            Some(schema) if !table.exists() && denied(self.may_create) => Some(format!(
+                "the table {TABLE} does not exist yet, and the user {role} may not create it in the schema \
+                 {schema}; let its owner run: GRANT CREATE ON SCHEMA {schema} TO {role}"
+            )),
+            _ if denied(self.may_insert) || denied(self.may_select) => Some(format!(
+                "the user {role} may not {} the table {TABLE}; let its owner run: GRANT SELECT, INSERT ON \
+                 {TABLE} TO {role}",
+                if denied(self.may_select) { "read" } else { "insert into" }
+            )),
+            _ if denied(self.may_use_sequence) => {
+                let name = self.sequence.as_deref().unwrap_or_default();
+                Some(format!(
+                    "the user {role} may not use the sequence {name}; let its owner run: GRANT USAGE ON \
+                     SEQUENCE {name} TO {role}"
+                ))
+            }
+            _ if !denied(self.owns) => None,
+            _ => table.lack().filter(|lack| !lack.only_speed).map(|lack| may_not_upgrade(table, &lack)),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Creating and upgrading the table: the statements, and the messages for when they fail.
+
+use crate::column::TABLE;
+use crate::failure::ServerError;
+use crate::table::{self, Lack, Table};
+use std::time::Duration;
+
+/// The time limit of an upgrade.
+pub const UPGRADE: Duration = Duration::from_secs(3600);
+
+/// How long an upgrade waits for others that use the table. Those that want to use it meanwhile wait too.
+const LOCK: Duration = Duration::from_secs(5);
+
+/// The advisory lock by which instances take turns: `audit-st` in ASCII, which no other program is likely to
+/// use.
+const ADVISORY_LOCK: i64 = 0x61_75_64_69_74_2d_73_74;
+
+/// The statements that begin the transaction of an upgrade, and wait for its turn.
+pub fn begin() -> String {
+    let (limit, lock) = (UPGRADE.as_millis(), LOCK.as_millis());
+    format!(
+        "BEGIN; SET LOCAL statement_timeout = {limit}; SET LOCAL lock_timeout = 0; SET LOCAL TimeZone = \
+         'UTC'; SELECT pg_catalog.pg_advisory_xact_lock({ADVISORY_LOCK}); SET LOCAL lock_timeout = {lock}"
+    )
+}
+
+/// The statements that add what the table lacks, and commit the transaction.
+pub fn upgrade(lack: &Lack) -> String {
+    format!("{}; COMMIT", lack.sql.join("; "))
+}
+
+/// Whether the table can be used as it is, although this error kept it from being upgraded.
+pub fn is_dispensable(lack: &Lack, error: &ServerError<'_>) -> bool {
+    lack.only_speed && (error.is_denied() || error.only_reads())
+}
+
+/// Why the table could not be upgraded, and what to do about it; none: an upgrade may succeed later.
+pub fn explain(error: &ServerError<'_>, table: &Table, lack: &Lack) -> Option<String> {
+    let (role, schema, what) = (&table.role, &table.schema, lack.what.join(", "));
+    let sql = lack.sql.join("; ");
+    Some(if error.is_denied() && table.exists() {
+        may_not_upgrade(table, lack)
+    } else if error.is_denied() && schema.is_empty() {
+        table::without_schema(role)
+    } else if error.is_denied() {
+        format!(
+            "the user \"{role}\" may not create the table {TABLE} in the schema \"{schema}\"; let the \
+             schema's owner run: {sql}; GRANT SELECT, INSERT ON {TABLE} TO \"{role}\"; GRANT USAGE ON \
+             SEQUENCE {TABLE}_id_seq TO \"{role}\""
+        )
+    } else {
+        let reason = error.lasting()?;
+        let advice = match (error.is_not_supported(), table.is_partitioned()) {
+            (true, true) => format!(
+                "; accepted is a table without partitions, or one with event_id as its partition key; rename \
+                 this one, so that a new table is created: ALTER TABLE {TABLE} RENAME TO {TABLE}_partitioned"
+            ),
+            (true, false) => format!(
+                "; drop what depends on it, let the table's owner run the following statements, and create \
+                 again what was dropped: {sql}"
+            ),
+            (false, _) => String::new(),
+        };
+        format!(
+            "the table {TABLE} in the schema \"{schema}\" lacks {what}, and cannot be upgraded: \
+             {reason}{advice}"
+        )
+    })
+}
+
+/// The message that the table's owner has to upgrade it.
+pub fn may_not_upgrade(table: &Table, lack: &Lack) -> String {
+    let (role, schema, what) = (&table.role, &table.schema, lack.what.join(", "));
+    let sql = lack.sql.join("; ");
+    format!(
+        "the user \"{role}\" may not upgrade the table {TABLE} in the schema \"{schema}\", which lacks \
+         {what}; let the table's owner run: {sql}"
+    )
+}

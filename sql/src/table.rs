@@ -1,0 +1,278 @@
+//! What the table is like, what it lacks, and the statements that add that. Another program may have created
+//! it, with only the columns of an event's fields, and with other types.
+
+use crate::column::{self, TABLE, Type, columns};
+use std::collections::HashMap;
+
+/// The columns of each index, and whether it is unique.
+const INDEXES: [(&str, bool); 5] = [
+    ("ts", false),
+    ("tool,ts", false),
+    ("agent_id,ts", false),
+    ("workspace_id,ts", false),
+    ("event_id", true),
+];
+
+impl Type {
+    /// Whether the column can hold all values of this type.
+    fn fits(self, column: &Column) -> bool {
+        match self {
+            // `Table::problem` checks it.
+            Self::Position => true,
+            Self::Time => column.base == "timestamptz" && column.modifier < 0,
+            Self::Text => column.base == "text",
+            // https://github.com/postgres/postgres/blob/REL_18_0/src/backend/utils/adt/numeric.c:
+            // make_numeric_typmod
+            Self::Number => {
+                let (precision, scale) = ((column.modifier - 4) >> 16, (column.modifier - 4) & 0x7ff);
+                column.base == "numeric" && (column.modifier < 0 || precision - scale >= 20)
+            }
+            Self::Uuid => column.base == "uuid",
+        }
+    }
+
+    /// The expression that converts a column of another type.
+    fn converted(self, name: &str, column: &Column) -> String {
+        match self {
+            Self::Time if column.base == "timestamp" => format!("{name} AT TIME ZONE 'UTC'"),
+            other => format!("{name}::{}", other.sql()),
+        }
+    }
+}
+
+/// A column of the existing table.
+#[derive(Debug)]
+struct Column {
+    /// The name of its type; for a domain, of the domain's base type.
+    base: String,
+    /// The type modifier, such as a length or a precision; -1: none.
+    modifier: i32,
+    not_null: bool,
+    /// Whether an insert must give it a value: the column or its domain is NOT NULL, and there is no default,
+    /// no identity and no trigger.
+    required: bool,
+}
+
+/// The table as it was found.
+#[derive(Debug)]
+pub struct Table {
+    /// The current role.
+    pub role: String,
+    /// The schema of the table, or the one in which it would be created; empty: there is none.
+    pub schema: String,
+    /// The kind of relation, as in `pg_class.relkind`: `r` and `p` are tables; none: there is no relation of
+    /// the name.
+    kind: Option<String>,
+    columns: HashMap<String, Column>,
+    /// The columns of each B-tree index, such as `tool,ts`, and whether it is unique.
+    indexes: Vec<(String, bool)>,
+}
+
+/// What the table lacks.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Lack {
+    /// In words, such as `the column event_id`.
+    pub what: Vec<String>,
+    /// The statements that add it.
+    pub sql: Vec<String>,
+    /// Whether the table can be used without it, only more slowly.
+    pub only_speed: bool,
+}
+
+/// The query for what the table is like. It returns one row, with the arguments of [`Table::new`]. Any role
+/// may read these catalogs.
+pub const INSPECT: &str = "
+    SELECT current_user::text,
+           coalesce(n.nspname, current_schema(), '')::text,
+           c.relkind::text,
+           coalesce((
+               SELECT pg_catalog.array_agg(a.attname::text || ' ' || coalesce(b.typname, t.typname) || ' '
+                                || CASE WHEN b.oid IS NULL THEN a.atttypmod ELSE t.typtypmod END || ' '
+                                || a.attnotnull || ' '
+                                || ((a.attnotnull OR t.typnotnull)
+                                    AND NOT (a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL
+                                             OR c.relhastriggers)))
+               FROM pg_catalog.pg_attribute a
+               JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+               LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype
+               WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+           ), '{}'),
+           coalesce((
+               SELECT pg_catalog.array_agg((
+                   SELECT string_agg(pg_catalog.pg_get_indexdef(i.indexrelid, k, false), ',' ORDER BY k)
+                   FROM generate_series(1, i.indnkeyatts) k
+               ) || CASE WHEN i.indisunique AND i.indimmediate THEN ' unique' ELSE '' END)
+               FROM pg_catalog.pg_index i
+               JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+               JOIN pg_catalog.pg_am m ON m.oid = x.relam AND m.amname = 'btree'
+               WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL
+           ), '{}')
+    FROM (SELECT pg_catalog.to_regclass('tool_audit_events') AS oid) named
+    LEFT JOIN pg_catalog.pg_class c ON c.oid = named.oid
+    LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace";
+
+impl Table {
+    /// The table from the row that [`INSPECT`] returns: the current role, the schema, the kind of relation,
+    /// its columns and its indexes.
+    pub fn new(
+        role: String,
+        schema: String,
+        kind: Option<String>,
+        columns: Vec<String>,
+        indexes: Vec<String>,
+    ) -> Self {
+        let column = |text: String| {
+            let mut parts = text.rsplitn(5, ' ');
+            let required = parts.next()? == "true";
+            let not_null = parts.next()? == "true";
+            let modifier = parts.next()?.parse().ok()?;
+            let base = parts.next()?.to_owned();
+            Some((parts.next()?.to_owned(), Column { base, modifier, not_null, required }))
+        };
+        let index = |text: String| match text.strip_suffix(" unique") {
+            Some(columns) => (columns.to_owned(), true),
+            None => (text, false),
+        };
+        Self {
+            role,
+            schema,
+            kind,
+            columns: columns.into_iter().filter_map(column).collect(),
+            indexes: indexes.into_iter().map(index).collect(),
+        }
+    }
+
+    /// A problem that no upgrade solves, if there is one.
+    pub fn problem(&self) -> Option<String> {
+        if !matches!(self.kind.as_deref(), None | Some("r" | "p")) {
+            return Some(format!(
+                "{TABLE} in the schema \"{}\" is not a table; accepted is a table, or no relation of this \
+                 name",
+                self.schema
+            ));
+        }
+        let id = &self.columns.get("id")?.base;
+        (!["int2", "int4", "int8"].contains(&id.as_str())).then(|| {
+            format!(
+                "the column id of the table {TABLE} is of the type {id}; accepted are SMALLINT, INTEGER and \
+                 BIGINT"
+            )
+        })
+    }
+
+    /// A column that keeps all rows from being inserted, if there is one, and what to do about it.
+    pub fn unwritable(&self) -> Option<String> {
+        let required = |(name, column): &(&String, &Column)| column.required && !column::is_written(name);
+        let (name, _) = self.columns.iter().filter(required).min_by_key(|(name, _)| *name)?;
+        Some(match name.as_str() {
+            "id" => format!(
+                "the column id of the table {TABLE} may not be NULL and has neither a default nor an \
+                 identity; accepted is a column that PostgreSQL numbers; let the table's owner run this, \
+                 with an n greater than all its ids: ALTER TABLE {TABLE} ALTER COLUMN id ADD GENERATED BY \
+                 DEFAULT AS IDENTITY (START WITH n)"
+            ),
+            name => unwritten(name),
+        })
+    }
+
+    /// Whether a relation of the name exists.
+    pub fn exists(&self) -> bool {
+        self.kind.is_some()
+    }
+
+    /// Whether it is a partitioned table.
+    pub fn is_partitioned(&self) -> bool {
+        self.kind.as_deref() == Some("p")
+    }
+
+    /// What the table lacks; none: it is complete.
+    pub fn lack(&self) -> Option<Lack> {
+        let mut lack = Lack { only_speed: true, ..Lack::default() };
+        if self.exists() {
+            self.compare_columns(&mut lack);
+        } else {
+            lack.only_speed = false;
+            lack.what.push("the table".into());
+            lack.sql.push(create_table());
+        }
+        for (columns, unique) in INDEXES {
+            if !self.indexes.iter().any(|index| serves(index, columns, unique)) {
+                let list = columns.replace(',', ", ");
+                lack.only_speed &= !unique;
+                lack.what.push(format!("{} index on ({list})", if unique { "the unique" } else { "the" }));
+                lack.sql
+                    .push(format!("CREATE {}INDEX ON {TABLE} ({list})", if unique { "UNIQUE " } else { "" }));
+            }
+        }
+        (!lack.sql.is_empty()).then_some(lack)
+    }
+
+    fn compare_columns(&self, lack: &mut Lack) {
+        // All in one statement, because each may rewrite the whole table.
+        let mut actions = Vec::new();
+        for (name, kind) in columns() {
+            match self.columns.get(name) {
+                // Without NOT NULL: existing rows have no value.
+                None => {
+                    lack.what.push(format!("the column {name}"));
+                    actions.push(format!("ADD COLUMN {name} {}", kind.sql()));
+                }
+                Some(column) if !kind.fits(column) => {
+                    lack.what.push(format!("the type {} of the column {name}", kind.sql()));
+                    actions.push(format!(
+                        "ALTER COLUMN {name} TYPE {} USING {}",
+                        kind.sql(),
+                        kind.converted(name, column)
+                    ));
+                }
+                Some(_) => {}
+            }
+            if column::is_optional(name) && self.columns.get(name).is_some_and(|column| column.not_null) {
+                lack.what.push(format!("NULL in the column {name}"));
+                actions.push(format!("ALTER COLUMN {name} DROP NOT NULL"));
+            }
+        }
+        if !actions.is_empty() {
+            lack.only_speed = false;
+            lack.sql.push(format!("ALTER TABLE {TABLE} {}", actions.join(", ")));
+        }
+    }
+}
+
+/// The message about a column that may not be NULL, and that no event has a value for.
+pub fn unwritten(column: &str) -> String {
+    format!(
+        "the column {column} of the table {TABLE} may not be NULL and has no default, and no event has a \
+         value for it; give it a default, or let the table's owner run: ALTER TABLE {TABLE} ALTER COLUMN \
+         {column} DROP NOT NULL"
+    )
+}
+
+/// The message that there is no schema for the table.
+pub fn without_schema(role: &str) -> String {
+    format!(
+        "the search path names no schema that exists and that the user \"{role}\" may use, so there is no \
+         schema for the table {TABLE}; create a schema that it names, or name another one, such as with \
+         options=-csearch_path%3Dpublic in the database URL"
+    )
+}
+
+/// Whether the index can be used in place of one on these columns.
+fn serves((has, is_unique): &(String, bool), columns: &str, unique: bool) -> bool {
+    if unique {
+        return *is_unique && has == columns;
+    }
+    has.strip_prefix(columns).is_some_and(|rest| rest.is_empty() || rest.starts_with(','))
+}
+
+fn create_table() -> String {
+    let column = |(name, kind): (&str, Type)| {
+        let constraint = match kind {
+            Type::Position => " PRIMARY KEY",
+            Type::Time => " NOT NULL",
+            _ => "",
+        };
+        format!("{name} {}{constraint}", kind.sql())
+    };
+    format!("CREATE TABLE {TABLE} ({})", columns().map(column).collect::<Vec<_>>().join(", "))
+}

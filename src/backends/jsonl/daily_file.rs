@@ -1,0 +1,132 @@
+//! A daily file that is open for appending. Lines are appended in atomic pieces, start on a new line even
+//! behind a truncated one, and are rolled back if a batch cannot be written completely.
+
+use crate::batch::Batch;
+use crate::host::{File, FileError};
+use alloc::vec::Vec;
+use audit_format::line::MAX_LEN;
+use audit_format::time::Day;
+use core::ops::Range;
+use memchr::memmem;
+
+/// A daily file that is open for appending.
+pub struct DailyFile<F> {
+    pub day: Day,
+    pub file: F,
+    /// The size that the file has if nobody else appended since this instance did: it then ends with a
+    /// newline.
+    expected_size: Option<u64>,
+}
+
+impl<F: File> DailyFile<F> {
+    pub fn new(day: Day, file: F) -> Self {
+        Self { day, file, expected_size: None }
+    }
+
+    /// Appends these lines of the batch to the file, which now has `size` bytes.
+    pub fn append(&mut self, batch: &Batch, lines: Range<usize>, size: u64) -> Result<(), FileError> {
+        let mut start = lines.start;
+        while start < lines.end {
+            let end = batch.piece_end(start, lines.end);
+            let piece = batch.part(start..end);
+            if start == lines.start {
+                self.append_on_new_line(size, piece)?;
+            } else {
+                self.file.append(piece)?;
+                self.expected_size = self.expected_size.map(|expected| expected + piece.len() as u64);
+            }
+            start = end;
+        }
+        if batch.part(lines.clone()).len() > MAX_LEN && Some(self.file.size()?) != self.expected_size {
+            self.append_hidden_again(batch, lines, size)?;
+        }
+        Ok(())
+    }
+
+    /// Appends `piece` on a new line to the file, which now has `size` bytes.
+    fn append_on_new_line(&mut self, mut size: u64, piece: &[u8]) -> Result<(), FileError> {
+        let is_truncated =
+            Some(size) != self.expected_size && size > 0 && self.file.read(size - 1, 1)? != b"\n";
+        self.expected_size = None;
+        if is_truncated {
+            self.file.append(b"\n")?;
+            size += 1;
+        }
+        self.file.append(piece)?;
+        self.expected_size = Some(size + piece.len() as u64);
+        Ok(())
+    }
+
+    /// Appends lines again that are hidden. The file had `start` bytes before the lines were appended, and
+    /// another process has appended between their pieces. If it was killed within a line, our next line
+    /// follows its truncated one without a newline, and cannot be read.
+    fn append_hidden_again(
+        &mut self,
+        batch: &Batch,
+        lines: Range<usize>,
+        start: u64,
+    ) -> Result<(), FileError> {
+        let appended = self.read_since(start)?;
+        let mut rest = &appended[..];
+        for line in lines.map(|line| batch.part(line..line + 1)) {
+            let found = memmem::find(rest, line);
+            let is_hidden = found.is_none_or(|at| at > 0 && rest[at - 1] != b'\n');
+            rest = found.map_or(rest, |at| &rest[at + line.len()..]);
+            if is_hidden {
+                self.expected_size = None;
+                self.append_on_new_line(self.file.size()?, line)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The bytes of the file from `start` on.
+    fn read_since(&self, start: u64) -> Result<Vec<u8>, FileError> {
+        let size = self.file.size()?;
+        let mut bytes = Vec::new();
+        while start + (bytes.len() as u64) < size {
+            let read = self.file.read(start + bytes.len() as u64, MAX_LEN)?;
+            if read.is_empty() {
+                break;
+            }
+            bytes.extend_from_slice(&read);
+        }
+        Ok(bytes)
+    }
+
+    /// Removes the lines, if nothing else was appended since the file had `start` bytes. Else they stay:
+    /// returns how many of them are in the file.
+    pub fn roll_back(&mut self, start: u64, lines: &[&[u8]]) -> Result<usize, FileError> {
+        let appended = self.read_since(start)?;
+        if !holds_only(&appended, lines) {
+            // Each line is unique because of its `id`, and the lines are in their order.
+            let mut rest = &appended[..];
+            let mut is_stored = |line: &&&[u8]| {
+                // A line that only lacks its newline is complete: the next append adds the newline.
+                let line = line.trim_ascii_end();
+                let found = memmem::find(rest, line);
+                rest = found.map_or(rest, |at| &rest[at + line.len()..]);
+                found.is_some()
+            };
+            return Ok(lines.iter().take_while(&mut is_stored).count());
+        }
+        if !appended.is_empty() {
+            self.file.truncate(start)?;
+            self.expected_size = None;
+        }
+        Ok(0)
+    }
+}
+
+/// Whether `appended` consists of the first of the lines, of which the last may be truncated.
+fn holds_only(mut appended: &[u8], lines: &[&[u8]]) -> bool {
+    for line in lines {
+        // This newline ended a truncated line of another process.
+        appended = appended.strip_prefix(b"\n").unwrap_or(appended);
+        match appended.strip_prefix(*line) {
+            Some(rest) => appended = rest,
+            None => return line.starts_with(appended),
+        }
+    }
+    appended.is_empty()
+}

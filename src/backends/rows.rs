@@ -1,0 +1,188 @@
+//! What the backends with a database share: inserting lines as rows, and reading a page that joins rows with
+//! lines that are not in the database yet.
+
+use crate::accounting::DropReason;
+use crate::batch::Batch;
+use crate::error::Error;
+use crate::host::{DatabaseError, Host, Row, Rows};
+use crate::selection::Selection;
+use crate::sink::{End, Found, Sink};
+use crate::warnings::Topic;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use audit_format::cursor::{Key, Order, Position};
+use audit_format::line::{self, Parsed, Stamp};
+use audit_format::query::Query;
+use audit_format::read::parse_stored;
+use audit_format::time::Timestamp;
+use uuid::Uuid;
+
+/// A page with this many bytes may be returned with fewer entries than its limit: another round of reading
+/// could take as much memory as a page again.
+const FILLED_BYTES: usize = 1 << 20;
+
+/// A line that the database refuses, or that cannot become a row.
+pub struct Refusal<'l> {
+    /// The line, with its newline.
+    pub line: &'l [u8],
+    /// The chain of the line; none: no store wrote it.
+    pub chain: Option<Uuid>,
+    /// Why it is refused.
+    pub reason: String,
+}
+
+impl Refusal<'_> {
+    /// The topic of warnings about refused lines.
+    pub const TOPIC: Topic = Topic::Dropped(DropReason::Unwritable);
+}
+
+/// The row of a line; none: no store wrote it.
+fn parse_row(line: &[u8]) -> Option<Parsed<'_>> {
+    let parsed = parse_stored(core::str::from_utf8(line).ok()?).ok()?;
+    parsed.stamp.is_some().then_some(parsed)
+}
+
+/// The stamp of a line; none: no store wrote it.
+pub fn stamp(line: &[u8]) -> Option<Stamp<'_>> {
+    parse_row(line)?.stamp
+}
+
+/// Inserts the lines, and returns those that are refused. Empty lines are skipped.
+pub fn insert<'l, H: Host>(host: &H, lines: &[&'l [u8]]) -> Result<Vec<Refusal<'l>>, DatabaseError> {
+    let mut refusals = Vec::new();
+    let mut sent: Vec<(&[u8], Option<Uuid>)> = Vec::with_capacity(lines.len());
+    let mut rows: Vec<Parsed<'_>> = Vec::with_capacity(lines.len());
+    for line in lines.iter().copied().filter(|line| !line.trim_ascii().is_empty()) {
+        match parse_row(line) {
+            Some(row) => {
+                sent.push((line, row.stamp.as_ref().map(|stamp| stamp.chain)));
+                rows.push(row);
+            }
+            None => {
+                let reason = "it is not a JSON object with id, chain, seq and hash".to_string();
+                refusals.push(Refusal { line, chain: None, reason });
+            }
+        }
+    }
+    if !rows.is_empty() {
+        for refused in host.insert(rows)? {
+            if let Some((line, chain)) = sent.get(refused.index).copied() {
+                refusals.push(Refusal { line, chain, reason: refused.reason });
+            }
+        }
+    }
+    Ok(refusals)
+}
+
+/// Inserts waiting lines in batches, as long as at least `least` of them wait. `on_refusal` gets the lines
+/// that are refused. On an error, the lines that were not inserted keep waiting.
+pub fn send<H: Host>(
+    host: &H,
+    waiting: &mut Batch,
+    batch_size: usize,
+    least: usize,
+    on_refusal: &mut dyn FnMut(&Refusal<'_>),
+) -> Result<(), DatabaseError> {
+    let mut sent = 0;
+    let mut result = Ok(());
+    while sent < waiting.len() && waiting.len() - sent >= least {
+        let lines: Vec<&[u8]> = waiting.lines().skip(sent).take(batch_size).map(|(_, line)| line).collect();
+        match insert(host, &lines) {
+            Ok(refusals) => refusals.iter().for_each(&mut *on_refusal),
+            Err(error) => {
+                result = Err(error);
+                break;
+            }
+        }
+        sent += lines.len();
+    }
+    waiting.remove_first(sent);
+    result
+}
+
+/// Reads a page that joins the rows of the database with the lines that `offer` adds. `offer` is called
+/// before the database: a line that moves into the database meanwhile is then found twice instead of never,
+/// and its duplicate is removed.
+pub fn read<H: Host>(
+    host: &H,
+    query: &Query,
+    sink: &mut dyn Sink,
+    offer: &mut dyn FnMut(&mut Selection<'_>) -> Result<(), Error>,
+) -> Result<End, Error> {
+    let mut query = query.clone();
+    let mut sink = Measured { sink, bytes: 0 };
+    let mut total = End::default();
+    loop {
+        let mut page = Selection::new(&query);
+        offer(&mut page)?;
+        let Rows { rows, next, skipped } = host.select(&query)?;
+        for row in &rows {
+            take_row(&mut page, row);
+        }
+        if let Some(key) = key_of(next, query.order)? {
+            page.end_with(key);
+        }
+        let duplicates = page.remove_duplicates();
+        let (count, end) = page.finish(&mut sink);
+        total.skipped += end.skipped + skipped;
+        total.unreadable.extend(end.unreadable);
+        total.next = end.next;
+        query.limit -= count;
+        query.after = end.next;
+        // Where duplicates were removed, another round fills the page up.
+        if duplicates == 0 || query.limit == 0 || query.after.is_none() || sink.bytes > FILLED_BYTES {
+            return Ok(total);
+        }
+    }
+}
+
+/// A sink, and how many bytes of lines it has taken.
+struct Measured<'s> {
+    sink: &'s mut dyn Sink,
+    bytes: usize,
+}
+
+impl Sink for Measured<'_> {
+    fn take(&mut self, entry: Found<'_>) {
+        self.bytes += entry.line.len();
+        self.sink.take(entry);
+    }
+}
+
+/// The key of a cursor of the host.
+pub fn key_of(cursor: Option<String>, order: Order) -> Result<Option<Key>, DatabaseError> {
+    let Some(cursor) = cursor else { return Ok(None) };
+    let key = Key::from_cursor(&cursor, order);
+    key.map(Some)
+        .ok_or_else(|| DatabaseError::Other(format!("the host returned an invalid cursor `{cursor}`")))
+}
+
+/// Offers a row to the page; one without a valid `ts` is skipped.
+fn take_row(page: &mut Selection<'_>, Row { entry, position }: &Row) {
+    let Ok(at) = Timestamp::parse(&entry.event.ts) else {
+        page.skip();
+        return;
+    };
+    let mut line = Vec::new();
+    let key = match &entry.stamp {
+        Some(stamp) => {
+            line::put_entry(&entry.event, stamp, &mut line);
+            Key::of_entry(at, stamp.id)
+        }
+        None => {
+            line::put_event(&entry.event, &mut line);
+            Key::of_foreign(at, Position { day: 0, offset: *position })
+        }
+    };
+    page.take(key, line.trim_ascii());
+}
+
+impl From<DatabaseError> for Error {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::Unavailable(text) => Self::Unavailable(text),
+            DatabaseError::NotConfigured | DatabaseError::Other(_) => Self::Other(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! A table in memory.
+
+use crate::host::{DatabaseError, RefusedRow, Row, Rows};
+use alloc::string::String;
+use alloc::vec::Vec;
+use audit_format::cursor::{Key, Order, Position};
+use audit_format::line::{Parsed, put_entry};
+use audit_format::query::Query;
+use audit_format::read::parse_stored;
+use audit_format::time::Timestamp;
+
+/// A table and its faults.
+#[derive(Default)]
+pub struct Database {
+    /// The rows, in the order of insertion.
+    pub rows: Vec<Parsed<'static>>,
+    /// How many rows each insert had.
+    pub calls: Vec<usize>,
+    /// The error of all calls.
+    pub down: Option<DatabaseError>,
+    /// How many more calls succeed; none: any number.
+    pub answers: Option<usize>,
+    /// The answer of each n-th insert is lost: it stores the rows, and returns an error.
+    pub loses_each: Option<usize>,
+    /// The tools whose rows are refused.
+    pub poison: Vec<&'static str>,
+}
+
+impl Database {
+    /// The tools of the rows, in the order of insertion.
+    pub fn tools(&self) -> Vec<&str> {
+        self.rows.iter().map(|row| &*row.event.tool).collect()
+    }
+
+    fn answer(&mut self) -> Result<(), DatabaseError> {
+        match &mut self.answers {
+            Some(0) => return Err(DatabaseError::Unavailable("the connection is lost".into())),
+            Some(answers) => *answers -= 1,
+            None => {}
+        }
+        self.down.clone().map_or(Ok(()), Err)
+    }
+
+    pub fn insert(&mut self, rows: Vec<Parsed<'_>>) -> Result<Vec<RefusedRow>, DatabaseError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.answer()?;
+        self.calls.push(rows.len());
+        let mut refused = Vec::new();
+        for (index, row) in rows.into_iter().enumerate() {
+            if self.poison.contains(&&*row.event.tool) {
+                refused.push(RefusedRow { index, reason: "poison".into() });
+            } else if !self.rows.iter().any(|known| id(known) == id(&row)) {
+                self.rows.push(owned(&row));
+            }
+        }
+        match self.loses_each {
+            Some(each) if self.calls.len().is_multiple_of(each) => {
+                Err(DatabaseError::Unavailable("the answer is lost".into()))
+            }
+            _ => Ok(refused),
+        }
+    }
+
+    pub fn select(&mut self, query: &Query) -> Result<Rows, DatabaseError> {
+        self.answer()?;
+        let mut found = Vec::new();
+        for (position, row) in self.rows.iter().enumerate() {
+            let at = Timestamp::parse(&row.event.ts).unwrap();
+            let id = row.stamp.as_ref().map(|stamp| stamp.id);
+            let offset = if id.is_none() { position as u64 } else { 0 };
+            let key = Key { at, id, position: Position { day: 0, offset } };
+            let is_after = |after: Key| match query.order {
+                Order::OldestFirst => key > after,
+                Order::NewestFirst => key < after,
+            };
+            let in_range = (query.from..=query.to).contains(&at) && query.after.is_none_or(is_after);
+            if in_range && query.texts_match(&row.event) {
+                found.push((key, Row { entry: row.clone(), position: offset }));
+            }
+        }
+        found.sort_by_key(|(key, _)| *key);
+        if query.order == Order::NewestFirst {
+            found.reverse();
+        }
+        let more = found.len() > query.limit;
+        found.truncate(query.limit);
+        let next = found.last().filter(|_| more).map(|(key, _)| key.to_cursor(query.order));
+        Ok(Rows { rows: found.into_iter().map(|(_, row)| row).collect(), next, skipped: 0 })
+    }
+}
+
+fn id(row: &Parsed<'_>) -> uuid::Uuid {
+    row.stamp.as_ref().unwrap().id
+}
+
+fn owned(row: &Parsed<'_>) -> Parsed<'static> {
+    let mut line = Vec::new();
+    put_entry(&row.event, row.stamp.as_ref().unwrap(), &mut line);
+    let line = String::from_utf8(line).unwrap();
+    parse_stored(std::boxed::Box::leak(line.into_boxed_str())).unwrap()
+}

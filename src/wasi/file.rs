@@ -1,0 +1,87 @@
+//! Open files of `wasi:filesystem`.
+
+use super::clock::timestamp;
+use crate::host::{File, FileError};
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use audit_format::time::Timestamp;
+use wasi::filesystem::types::{Descriptor, ErrorCode, filesystem_error_code};
+use wasi::io::streams::{OutputStream, StreamError};
+
+/// An open file.
+pub struct WasiFile {
+    // Declared first, because a stream must be dropped before the descriptor that it belongs to.
+    stream: Option<OutputStream>,
+    descriptor: Descriptor,
+}
+
+impl WasiFile {
+    pub fn new(descriptor: Descriptor) -> Self {
+        Self { stream: None, descriptor }
+    }
+
+    pub fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+}
+
+impl File for WasiFile {
+    fn size(&self) -> Result<u64, FileError> {
+        Ok(self.descriptor.stat()?.size)
+    }
+
+    fn modified(&self) -> Option<Timestamp> {
+        self.descriptor.stat().ok()?.data_modification_timestamp.map(timestamp)
+    }
+
+    fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, FileError> {
+        Ok(self.descriptor.read(len as u64, offset)?.0)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), FileError> {
+        let stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => self.descriptor.append_via_stream()?,
+        };
+        // An error closes the stream, so only a stream without one is kept for the next append.
+        match stream.blocking_write_and_flush(bytes) {
+            Ok(()) => {
+                self.stream = Some(stream);
+                Ok(())
+            }
+            Err(StreamError::LastOperationFailed(error)) => Err(match filesystem_error_code(&error) {
+                Some(code) => code.into(),
+                None => FileError::Other(error.to_debug_string()),
+            }),
+            Err(StreamError::Closed) => Err(FileError::Other("the stream is closed".to_string())),
+        }
+    }
+
+    fn truncate(&mut self, size: u64) -> Result<(), FileError> {
+        Ok(self.descriptor.set_size(size)?)
+    }
+
+    fn sync(&mut self) -> Result<(), FileError> {
+        Ok(self.descriptor.sync_data()?)
+    }
+}
+
+impl From<ErrorCode> for FileError {
+    fn from(code: ErrorCode) -> Self {
+        match code {
+            ErrorCode::NoEntry => Self::NotFound,
+            ErrorCode::Access => Self::Other("permission denied".into()),
+            ErrorCode::NotPermitted => {
+                Self::Other("not permitted; is the folder preopened read-only?".into())
+            }
+            ErrorCode::ReadOnly => Self::Other("read-only file system".into()),
+            // Wasmtime also returns this for a read-only file system.
+            ErrorCode::Io => Self::Other("I/O error; is the disk read-only or failing?".into()),
+            ErrorCode::InsufficientSpace => Self::Other("no space left".into()),
+            ErrorCode::Quota => Self::Other("the disk quota is used up".into()),
+            ErrorCode::FileTooLarge => Self::Other("the limit on file sizes is reached".into()),
+            ErrorCode::Loop => Self::Other("symbolic links are not followed".into()),
+            other => Self::Other(other.name().to_string()),
+        }
+    }
+}

@@ -64,7 +64,7 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let programs: Vec<&Path> =
         [Some(&audit), other.as_ref()].into_iter().flatten().map(PathBuf::as_path).collect();
 
-    println!("{:<50} {:>12} {:<9} ratio to audit", "", "median", "");
+    println!("{:<50} {:>12} {:<9} ratio", "", "median", "");
     let folder = workspace.target_dir.join("bench");
     write_and_read(&folder, &programs)?;
     start(&folder.join("empty"), &programs)?;
@@ -105,7 +105,7 @@ fn write_and_read(folder: &Path, programs: &[&Path]) -> Result<()> {
     };
     let mut reads: Vec<Timed> = programs.iter().map(read).collect();
     reads.push(python(READ, &[&records[0].join("tool_audit_2026-11-23.jsonl")]));
-    compare(&format!("audit read, 1 of 40 of {EVENTS} events"), ROUNDS, &mut reads)
+    compare(&format!("audit read, one in 40 of {EVENTS} events"), ROUNDS, &mut reads)
 }
 
 /// Starts the program where it has nothing to do. Its compiled component is in the cache after the first start.
@@ -157,16 +157,17 @@ fn succeed(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs the commands in turn, after a round that does not count. Prints the median of each, and the median of its ratios
-/// to the first one.
+/// Runs the commands in turn, after a round that does not count. Prints the median of each. For each but the first, the
+/// ratio is the part of its time that the first one takes, as the median of all rounds.
 fn compare(what: &str, rounds: usize, timed: &mut [Timed]) -> Result<()> {
     let mut round = || timed.iter_mut().map(Timed::seconds).collect::<Result<Vec<f64>>>();
     round()?;
     let rounds = (0..rounds).map(|_| round()).collect::<Result<Vec<_>>>()?;
+    let seconds = |n: usize| median(rounds.iter().map(|round| round[n]).collect());
+    let (factor, unit) = if seconds(0) < 0.1 { (1000.0, "ms") } else { (1.0, "s") };
     for (n, Timed { name, .. }) in timed.iter().enumerate() {
-        let seconds = median(rounds.iter().map(|round| round[n]).collect());
-        let (figure, unit) = if seconds < 0.1 { (1000.0 * seconds, "ms") } else { (seconds, "s") };
-        let ratio = (n > 0).then(|| median(rounds.iter().map(|round| round[n] / round[0]).collect()));
+        let figure = factor * seconds(n);
+        let ratio = (n > 0).then(|| median(rounds.iter().map(|round| round[0] / round[n]).collect()));
         let name = if n == 0 { what } else { &format!("  {name}") };
         row(name, &format!("{figure:.3}"), unit, ratio);
     }

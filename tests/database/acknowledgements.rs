@@ -1,12 +1,11 @@
 //! The server stores a batch, and its answer is lost on the way.
 
-use audit_fixtures::{
-    assert_chains, assert_same_events, database_options, database_with_table, random_event, rows,
-};
+use audit_fixtures::{assert_chains, assert_same_events, random_event};
 use audit_host::Event;
-use audit_testbed::{ANSWER, Cluster, DATABASE_BACKENDS, NEVER, Proxy, Rng, seed, spools};
+use audit_testbed::{ANSWER, DATABASE_BACKENDS, NEVER, Rng, seed};
 
 use crate::client::{Client, WAYS, Way};
+use crate::site::Site;
 
 /// `cargo xtask test --fast` leaves these tests out.
 mod slow {
@@ -29,14 +28,11 @@ mod slow {
 fn lose_each(k: u64, backend: &str, way: Way, seed: u64) {
     let context = format!("{backend}, {way:?}, each {k}.");
     let mut rng = Rng::with_seed(seed);
-    let (cluster, folder) = (Cluster::shared(), tempfile::tempdir().unwrap());
-    let url = database_with_table(cluster);
-    let proxy = Proxy::to(cluster.port());
-    let options = database_options(backend, folder.path(), proxy.url(&url));
-    let options = options.batch_size(10).flush_interval(NEVER).database_timeout(ANSWER);
+    let site = Site::new();
+    let options = site.options(backend).batch_size(10).flush_interval(NEVER).database_timeout(ANSWER);
     let mut client = Client::open(way, options);
 
-    proxy.swallow_answers(k);
+    site.proxy.swallow_answers(k);
     let mut sent: Vec<Event> = Vec::new();
     for n in 0..30 {
         let numbers = sent.len()..sent.len() + rng.usize(1..25);
@@ -46,7 +42,7 @@ fn lose_each(k: u64, backend: &str, way: Way, seed: u64) {
         match n % 5 {
             1 => drop(client.flush()),
             // The host does not try again on a new connection, so the component sees the loss.
-            3 => proxy.cut(),
+            3 => site.proxy.cut(),
             _ => {}
         }
         client.status();
@@ -60,13 +56,13 @@ fn lose_each(k: u64, backend: &str, way: Way, seed: u64) {
         let expected = if backend == "auto" { (false, true) } else { (true, false) };
         assert_eq!((flushed.is_err(), counts.spooled > 0), expected, "{context}");
     }
-    assert!(proxy.swallowed() > 0, "{context}");
+    assert!(site.proxy.swallowed() > 0, "{context}");
 
-    proxy.pass();
+    site.proxy.pass();
     let counts = client.settle();
     assert_eq!((counts.received, counts.stored), (sent.len() as u64, sent.len() as u64), "{context}");
-    let rows = rows(cluster, &url);
+    let rows = site.rows();
     assert_chains(&rows, &[]);
     assert_same_events(&rows, &sent);
-    assert_eq!(spools(folder.path()).len(), 0, "{context}");
+    assert_eq!(site.spools(), 0, "{context}");
 }

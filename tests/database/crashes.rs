@@ -1,14 +1,14 @@
 //! The process of the host is killed, and another one goes on in its folder.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use audit_fixtures::{assert_chains, database_with_table, numbered, rows, start, stored};
+use audit_fixtures::{assert_chains, numbered, start, stored};
 use audit_host::{Entry, Event};
-use audit_testbed::{Cluster, Proxy, Rng, age_spools, seed, spools, wait_for, wait_until};
+use audit_testbed::{Rng, age_spools, seed, wait_for, wait_until};
 
+use crate::site::Site;
 use crate::writer::{NamedWriter, options};
 
 const ROUNDS: u64 = 12;
@@ -21,9 +21,9 @@ fn what_was_flushed_before_a_kill_in_an_outage_is_stored_once_and_in_order() {
     let mut rng = Rng::with_seed(seed());
     for _ in 0..ROUNDS {
         let (before, within) = (rng.u64(..300), rng.u64(..150));
-        round(|writer, proxy, _| {
+        round(|writer, site| {
             writer.wait_for(before);
-            proxy.disconnect();
+            site.proxy.disconnect();
             thread::sleep(Duration::from_millis(within));
         });
     }
@@ -39,17 +39,17 @@ mod slow {
         let mut half_drained = 0;
         for n in 0..ROUNDS {
             let within = rng.u64(..150);
-            let drained = round(|writer, proxy, inserted| {
-                proxy.refuse();
+            let drained = round(|writer, site| {
+                site.proxy.refuse();
                 writer.wait_for(SPOOLED);
-                proxy.pass();
+                site.proxy.pass();
                 if n % 2 == 0 {
-                    proxy.delay(Duration::from_millis(2));
+                    site.proxy.delay(Duration::from_millis(2));
                     thread::sleep(Duration::from_millis(within));
                 } else {
                     // However fast the machine is, the drain has begun and has not ended when the writer is killed.
-                    proxy.delay(Duration::from_millis(100));
-                    wait_until("something is drained", || inserted() > 0);
+                    site.proxy.delay(Duration::from_millis(100));
+                    wait_until("something is drained", || site.stored() > 0);
                 }
             });
             half_drained += u64::from((1..SPOOLED).contains(&drained));
@@ -59,21 +59,18 @@ mod slow {
     }
 }
 
-/// Starts a writer, kills it after `meanwhile`, which can ask for the number of rows, and lets another instance go on.
-/// Returns how many rows there were in between.
-fn round(meanwhile: impl FnOnce(&NamedWriter, &Proxy, &dyn Fn() -> u64)) -> u64 {
-    let (cluster, folder) = (Cluster::shared(), tempfile::tempdir().unwrap());
-    let url = database_with_table(cluster);
-    let proxy = Proxy::to(cluster.port());
-    let writer = NamedWriter::spawn("killed", folder.path(), &proxy.url(&url));
-    let inserted = || cluster.stored(&url);
-    meanwhile(&writer, &proxy, &inserted);
+/// Starts a writer, kills it after `meanwhile`, and lets another instance go on. Returns how many rows there were in
+/// between.
+fn round(meanwhile: impl FnOnce(&NamedWriter, &Site)) -> u64 {
+    let site = Site::new();
+    let writer = NamedWriter::spawn("killed", &site);
+    meanwhile(&writer, &site);
     let flushed = writer.kill();
-    let before = inserted();
-    proxy.pass();
-    drain_after(folder.path(), &proxy.url(&url));
+    let before = site.stored();
+    site.proxy.pass();
+    drain_after(&site);
 
-    let rows = rows(cluster, &url);
+    let rows = site.rows();
     assert_chains(&rows, &[]);
     assert_holds(&rows, &flushed);
     assert!(rows.iter().all(|row| is_of("killed", row)), "nobody has written one of the rows");
@@ -81,16 +78,16 @@ fn round(meanwhile: impl FnOnce(&NamedWriter, &Proxy, &dyn Fn() -> u64)) -> u64 
 }
 
 /// Takes over what the killed writer has left.
-fn drain_after(folder: &Path, url: &str) {
-    let mut next = start(&options(folder, url));
+fn drain_after(site: &Site) {
+    let mut next = start(&options(site));
     wait_for(|| {
         next.flush().expect("the database answers");
         let status = next.status().unwrap();
         if status.spooled_by_others == 0 {
             // The spool's events are stored, but its files are too young to be taken over.
-            age_spools(folder);
+            age_spools(site.folder());
         }
-        if spools(folder).is_empty() { Ok(()) } else { Err(format!("{status:?}")) }
+        if site.spools() == 0 { Ok(()) } else { Err(format!("{status:?}")) }
     });
     let counts = next.status().unwrap().counts;
     assert_eq!((counts.received, counts.dropped.unwritable), (0, 0), "events of others are not counted");

@@ -6,12 +6,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use audit_fixtures::{
-    assert_balanced, assert_chains, component, database_options, database_with_table, event, rows,
+    assert_balanced, assert_chains, component, database_options, database_with_table, event,
 };
 use audit_host::{Active, AuditStore, Error, Filter, Handle, Options, PageRequest};
-use audit_testbed::{Cluster, NEVER, Proxy, spools, wait_until};
+use audit_testbed::{Cluster, NEVER, spools, wait_until};
 
 use crate::client::Client;
+use crate::site::Site;
 
 /// The default of `database_timeout`.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -30,7 +31,7 @@ fn open(options: Options) -> AuditStore {
 }
 
 /// Opens a store and waits until its first event is stored.
-fn open_connected(options: Options) -> AuditStore {
+pub fn open_connected(options: Options) -> AuditStore {
     let store = open(options);
     store.write(event(0));
     store.flush().unwrap();
@@ -59,18 +60,15 @@ fn read(handle: &Handle) -> Result<usize, Error> {
 
 #[test]
 fn a_store_that_is_closed_after_a_hang_stores_what_its_full_queue_had_kept_out() {
-    let (cluster, folder) = (Cluster::shared(), tempfile::tempdir().unwrap());
-    let url = database_with_table(cluster);
-    let proxy = Proxy::to(cluster.port());
-    let options = database_options("postgres", folder.path(), proxy.url(&url));
-    let store = open(options.queue_limit(100).flush_interval(NEVER));
-    proxy.hang();
+    let site = Site::new();
+    let store = open(site.options("postgres").queue_limit(100).flush_interval(NEVER));
+    site.proxy.hang();
     (0..1_000).for_each(|n| store.write(event(n)));
     assert_eq!(store.status().unwrap().counts.pending, 1_000);
-    proxy.pass();
+    site.proxy.pass();
     let counts = store.close().unwrap().counts;
     assert_balanced(&counts);
-    assert_eq!((counts.stored, cluster.stored(&url)), (1_000, 1_000));
+    assert_eq!((counts.stored, site.stored()), (1_000, 1_000));
 }
 
 /// Writes at a steady rate, and returns how long each call took.
@@ -105,13 +103,10 @@ fn ask(handle: &Handle) -> Vec<Duration> {
 
 #[test]
 fn a_hung_server_fills_the_queues_of_postgres_only_up_to_their_limits() {
-    let (cluster, folder) = (Cluster::shared(), tempfile::tempdir().unwrap());
-    let url = database_with_table(cluster);
-    let proxy = Proxy::to(cluster.port());
-    let options = database_options("postgres", folder.path(), proxy.url(&url));
-    let options = options.queue(3_000, 8 << 20).queue_limit(1_000).flush_interval(NEVER);
+    let site = Site::new();
+    let options = site.options("postgres").queue(3_000, 8 << 20).queue_limit(1_000).flush_interval(NEVER);
     let store = open_connected(options);
-    proxy.hang();
+    site.proxy.hang();
     for n in 1..20_000 {
         store.write(event(n));
         if n % 1_000 == 0 {
@@ -126,11 +121,11 @@ fn a_hung_server_fills_the_queues_of_postgres_only_up_to_their_limits() {
     assert_eq!(counts.pending + counts.dropped.queue_full, 19_999);
     assert!((3_000..=4_100).contains(&counts.pending), "{counts:?}");
 
-    proxy.pass();
+    site.proxy.pass();
     let mut client = Client::Store(store);
     let after = client.settle();
     assert_eq!((after.stored, after.dropped), (1 + counts.pending, counts.dropped));
-    let rows = rows(cluster, &url);
+    let rows = site.rows();
     assert_chains(&rows, &[]);
     assert_eq!(rows.len() as u64, after.stored);
 }

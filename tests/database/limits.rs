@@ -3,25 +3,24 @@
 
 use std::time::{Duration, Instant};
 
-use audit_fixtures::{all_numbered, database_options, database_with_table};
+use audit_fixtures::all_numbered;
 use audit_host::{Active, Error, Event, Filter, Instance, PageRequest};
-use audit_testbed::{Cluster, DATABASE_BACKENDS, Proxy};
+use audit_testbed::DATABASE_BACKENDS;
 
 use crate::client::Client;
+use crate::site::Site;
 
 const LIMIT: Duration = Duration::from_millis(200);
 
 #[test]
 fn a_call_that_waits_for_the_database_is_not_stopped_for_it() {
     for backend in DATABASE_BACKENDS {
-        let (cluster, folder) = (Cluster::shared(), tempfile::tempdir().unwrap());
-        let proxy = Proxy::to(cluster.port());
-        let options = database_options(backend, folder.path(), proxy.url(&database_with_table(cluster)));
-        let options = options.call_limit(LIMIT).database_timeout(4 * LIMIT);
+        let site = Site::new();
+        let options = site.options(backend).call_limit(LIMIT).database_timeout(4 * LIMIT);
         // The limit is set in the component as well, so that this test cannot share one with the others.
         let mut store = Instance::open(&options).unwrap();
         store.write_batch(&all_numbered("limit", 0..10)).unwrap();
-        proxy.hang();
+        site.proxy.hang();
         let begin = Instant::now();
         let flushed = store.flush();
         assert!(begin.elapsed() > 3 * LIMIT, "the call did not wait for the database");
@@ -31,16 +30,15 @@ fn a_call_that_waits_for_the_database_is_not_stopped_for_it() {
         }
         let read = store.read(&Filter::default(), &PageRequest::default());
         assert!(matches!(read, Err(Error::Unavailable(_))), "{read:?}");
-        proxy.pass();
+        site.proxy.pass();
         assert_eq!(Client::Instance(Box::new(store)).settle().stored, 10);
     }
 }
 
 #[test]
 fn a_call_that_computes_too_long_is_stopped() {
-    let (cluster, folder) = (Cluster::shared(), tempfile::tempdir().unwrap());
-    let options = database_options("postgres", folder.path(), database_with_table(cluster));
-    let mut store = Instance::open(&options.call_limit(LIMIT)).unwrap();
+    let site = Site::new();
+    let mut store = Instance::open(&site.options("postgres").call_limit(LIMIT)).unwrap();
     store.write_batch(&all_numbered("limit", 0..100)).unwrap();
     // So many empty lines take the component several times the limit.
     match store.write_jsonl(&"\n".repeat(150 << 20)) {

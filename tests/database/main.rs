@@ -15,6 +15,7 @@ mod neighbours;
 mod original;
 mod reads;
 mod refusals;
+mod site;
 mod slow_server;
 mod writer;
 

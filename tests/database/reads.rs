@@ -1,17 +1,15 @@
 //! Reads while lines move from the spool into the database.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use audit_fixtures::{
-    all_numbered, assert_balanced, assert_same_events, database_with_table, read_all, start,
-};
+use audit_fixtures::{all_numbered, assert_balanced, assert_same_events, read_all, start};
 use audit_host::{Entry, Event, Filter, Instance, Order};
-use audit_testbed::{Cluster, Proxy, age_spools, spools, wait_until};
+use audit_testbed::{age_spools, wait_until};
 
 use crate::SetOnDrop;
+use crate::site::Site;
 use crate::writer::options;
 
 /// The shortest interval after which a store tries the database again.
@@ -25,9 +23,53 @@ const ENDED: usize = 10;
 
 const EVENTS: usize = 3_000;
 
+#[test]
+fn a_read_gives_each_event_once_while_others_drain_the_spool() {
+    let site = Site::new();
+    let options = options(&site).recovery_interval(INTERVAL);
+    site.proxy.refuse();
+    let events = all_numbered("read", 0..EVENTS as u64);
+    let mut writers: Vec<Instance> = Vec::new();
+    for part in events.chunks(EVENTS / INSTANCES) {
+        let mut writer = start(&options.clone().batch_size(25));
+        writer.write_batch(part).unwrap();
+        writers.push(writer);
+    }
+    writers.truncate(INSTANCES - ENDED);
+    thread::sleep(INTERVAL);
+    age_spools(site.folder());
+
+    // The reader does without the proxy, so that only the drain is slow.
+    let mut reader = start(&options.database_url(&site.url));
+    let drained = AtomicBool::new(false);
+    let mut in_between = 0;
+    thread::scope(|scope| {
+        let (drained, site) = (&drained, &site);
+        scope.spawn(move || {
+            let _drained = SetOnDrop(drained);
+            site.proxy.pass();
+            site.proxy.delay(Duration::from_millis(10));
+            drain(writers, site);
+        });
+        let orders = [Order::OldestFirst, Order::NewestFirst].into_iter().cycle();
+        for (order, limit) in orders.zip([0, 400, 170].into_iter().cycle()) {
+            let last = drained.load(Ordering::Relaxed);
+            let before = site.stored();
+            assert_reads(&mut reader, order, limit, &events);
+            in_between += u32::from((1..EVENTS as u64).contains(&before));
+            if last {
+                break;
+            }
+        }
+    });
+    println!("{in_between} reads were in the middle of the drain");
+    assert!(in_between > 0, "no read was in the middle of the drain");
+    assert_eq!(site.spools(), 0);
+}
+
 /// Each instance drains its own file with the next event that it gets. The first one also drains the files of those that
 /// have ended.
-fn drain(mut writers: Vec<Instance>, folder: &Path) {
+fn drain(mut writers: Vec<Instance>, site: &Site) {
     for writer in &mut writers {
         writer.write(&Event::default()).unwrap();
         // On a busy machine the attempt with this event can come too late, so that a flush has to try again.
@@ -42,7 +84,7 @@ fn drain(mut writers: Vec<Instance>, folder: &Path) {
     }
     wait_until("the spool is empty", || {
         writers[0].flush().unwrap();
-        spools(folder).is_empty()
+        site.spools() == 0
     });
 }
 
@@ -54,50 +96,4 @@ fn assert_reads(reader: &mut Instance, order: Order, limit: u32, events: &[Event
     assert!(ordered, "{order:?}, {limit}");
     assert_eq!(skipped, 0);
     assert_same_events(&entries, events);
-}
-
-#[test]
-fn a_read_gives_each_event_once_while_others_drain_the_spool() {
-    let (cluster, folder) = (Cluster::shared(), tempfile::tempdir().unwrap());
-    let url = database_with_table(cluster);
-    // The reader has a proxy of its own, so that only the drain is slow.
-    let (proxy, other) = (Proxy::to(cluster.port()), Proxy::to(cluster.port()));
-    let options = |proxy: &Proxy| options(folder.path(), &proxy.url(&url)).recovery_interval(INTERVAL);
-    proxy.refuse();
-    let events = all_numbered("read", 0..EVENTS as u64);
-    let mut writers: Vec<Instance> = Vec::new();
-    for part in events.chunks(EVENTS / INSTANCES) {
-        let mut writer = start(&options(&proxy).batch_size(25));
-        writer.write_batch(part).unwrap();
-        writers.push(writer);
-    }
-    writers.truncate(INSTANCES - ENDED);
-    thread::sleep(INTERVAL);
-    age_spools(folder.path());
-
-    let mut reader = start(&options(&other));
-    let drained = AtomicBool::new(false);
-    let mut in_between = 0;
-    thread::scope(|scope| {
-        let (drained, proxy, folder) = (&drained, &proxy, folder.path());
-        scope.spawn(move || {
-            let _drained = SetOnDrop(drained);
-            proxy.pass();
-            proxy.delay(Duration::from_millis(10));
-            drain(writers, folder);
-        });
-        let orders = [Order::OldestFirst, Order::NewestFirst].into_iter().cycle();
-        for (order, limit) in orders.zip([0, 400, 170].into_iter().cycle()) {
-            let last = drained.load(Ordering::Relaxed);
-            let before = cluster.stored(&url);
-            assert_reads(&mut reader, order, limit, &events);
-            in_between += u32::from((1..EVENTS as u64).contains(&before));
-            if last {
-                break;
-            }
-        }
-    });
-    println!("{in_between} reads were in the middle of the drain");
-    assert!(in_between > 0, "no read was in the middle of the drain");
-    assert_eq!(spools(folder.path()).len(), 0);
 }

@@ -3,14 +3,12 @@
 use std::fs;
 use std::sync::{Arc, Mutex};
 
-use audit_fixtures::{
-    all_numbered, assert_balanced, assert_chains, assert_same_events, database_options, database_with_table,
-    rows, start,
-};
+use audit_fixtures::{all_numbered, assert_balanced, assert_chains, assert_same_events, start};
 use audit_host::Event;
-use audit_testbed::{ANSWER, Cluster, NEVER, Proxy, age_spools, refused, spools};
+use audit_testbed::{ANSWER, NEVER, age_spools, refused};
 
 use crate::client::{Client, WAYS, Way};
+use crate::site::Site;
 use crate::writer::options;
 
 /// The event that the database refuses, of 400.
@@ -46,37 +44,34 @@ fn under_auto_a_refused_row_is_kept_in_a_file_whether_it_was_in_the_spool_or_not
 
 fn run(Case { backend, way, spooled }: &Case) {
     let context = format!("{backend}, {way:?}, spooled: {spooled}");
-    let (cluster, folder) = (Cluster::shared(), tempfile::tempdir().unwrap());
-    let url = database_with_table(cluster);
-    cluster.refuse_tool(&url, "poison");
-    let proxy = Proxy::to(cluster.port());
+    let site = Site::new();
+    site.cluster.refuse_tool(&site.url, "poison");
     let warnings = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&warnings);
-    let options = database_options(backend, folder.path(), proxy.url(&url));
-    let options = options.flush_interval(NEVER).database_timeout(ANSWER);
+    let options = site.options(backend).flush_interval(NEVER).database_timeout(ANSWER);
     let mut client =
         Client::open(*way, options.warnings(move |line| sink.lock().unwrap().push(line.to_owned())));
     if *spooled {
-        proxy.refuse();
+        site.proxy.refuse();
     }
     let mut events = events();
     client.write_batch(&events).unwrap();
     client.flush().unwrap();
     if *spooled {
         assert_eq!(client.status().counts.spooled, 400, "{context}");
-        proxy.pass();
+        site.proxy.pass();
     }
     let counts = client.settle();
     assert_eq!((counts.received, counts.stored, counts.dropped.unwritable), (400, 399, 1), "{context}");
 
     let poisoned = events.remove(POISONED);
-    let rows = rows(cluster, &url);
+    let rows = site.rows();
     assert_chains(&rows, &[POISONED as u64]);
     assert_same_events(&rows, &events);
     let refusals = warnings.lock().unwrap().iter().filter(|line| line.contains("refuses an event")).count();
     assert_eq!(refusals, 1, "{context}: {warnings:?}");
 
-    let refused = refused(folder.path());
+    let refused = refused(site.folder());
     assert_eq!(refused.len(), usize::from(*backend == "auto"), "{context}");
     if let [path] = &refused[..] {
         let chain = client.status().chain;
@@ -86,29 +81,27 @@ fn run(Case { backend, way, spooled }: &Case) {
         assert_eq!((line["req_id"].as_str(), line["seq"].as_u64()), (Some(&*poisoned.req_id), Some(237)));
         assert!(!text.contains("poison-236") && text.ends_with("\"}\n"), "{text}");
     }
-    assert_eq!(spools(folder.path()).len(), 0, "{context}");
+    assert_eq!(site.spools(), 0, "{context}");
 }
 
 #[test]
 fn a_refused_row_at_the_end_of_a_file_that_another_instance_takes_over_is_the_only_one_counted_as_lost() {
-    let (cluster, folder) = (Cluster::shared(), tempfile::tempdir().unwrap());
-    let url = database_with_table(cluster);
-    cluster.refuse_tool(&url, "poison");
-    let proxy = Proxy::to(cluster.port());
-    let mut owner = start(&options(folder.path(), &proxy.url(&url)));
-    let mut other = start(&options(folder.path(), &url));
-    proxy.refuse();
+    let site = Site::new();
+    site.cluster.refuse_tool(&site.url, "poison");
+    let mut owner = start(&options(&site));
+    let mut other = start(&options(&site).database_url(&site.url));
+    site.proxy.refuse();
     owner.write_batch(&events()[..=POISONED]).unwrap();
     owner.flush().unwrap();
-    age_spools(folder.path());
+    age_spools(site.folder());
     other.flush().unwrap();
-    assert_eq!(spools(folder.path()).len(), 0);
-    assert_eq!(refused(folder.path()).len(), 1);
+    assert_eq!(site.spools(), 0);
+    assert_eq!(refused(site.folder()).len(), 1);
 
-    proxy.pass();
+    site.proxy.pass();
     owner.flush().unwrap();
     let counts = owner.status().unwrap().counts;
     assert_balanced(&counts);
-    assert_eq!(cluster.stored(&url), POISONED as u64);
+    assert_eq!(site.stored(), POISONED as u64);
     assert_eq!((counts.stored, counts.dropped.unwritable), (POISONED as u64, 1));
 }

@@ -3,26 +3,20 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use audit_fixtures::{
-    all_numbered, assert_balanced, assert_chains, assert_same_events, component, database_options,
-    database_with_table, rows, start,
-};
-use audit_host::AuditStore;
-use audit_testbed::{Cluster, DATABASE_BACKENDS, NEVER, Proxy, age_spools};
+use audit_fixtures::{all_numbered, assert_balanced, assert_chains, assert_same_events, start};
+use audit_testbed::{DATABASE_BACKENDS, NEVER, age_spools};
 
 use crate::client::{Client, WAYS};
-use crate::hangs::write;
+use crate::hangs::{open_connected, write};
+use crate::site::Site;
 
 #[test]
 fn a_slow_server_gets_every_event() {
     for backend in DATABASE_BACKENDS {
         for way in WAYS {
-            let (cluster, folder) = (Cluster::shared(), tempfile::tempdir().unwrap());
-            let url = database_with_table(cluster);
-            let proxy = Proxy::to(cluster.port());
-            let options = database_options(backend, folder.path(), proxy.url(&url));
-            let mut client = Client::open(way, options.flush_interval(NEVER));
-            proxy.delay(Duration::from_millis(50));
+            let site = Site::new();
+            let mut client = Client::open(way, site.options(backend).flush_interval(NEVER));
+            site.proxy.delay(Duration::from_millis(50));
             let events = all_numbered("slow", 0..400);
             for batch in events.chunks(37) {
                 client.write_batch(batch).unwrap();
@@ -30,7 +24,7 @@ fn a_slow_server_gets_every_event() {
             }
             client.flush().unwrap();
             assert_eq!(client.status().counts.stored, 400);
-            let rows = rows(cluster, &url);
+            let rows = site.rows();
             assert_chains(&rows, &[]);
             assert_same_events(&rows, &events);
         }
@@ -43,13 +37,9 @@ mod slow {
 
     #[test]
     fn what_a_slow_server_does_not_take_in_time_goes_through_the_spool() {
-        let (cluster, folder) = (Cluster::shared(), tempfile::tempdir().unwrap());
-        let url = database_with_table(cluster);
-        let options = database_options("auto", folder.path(), &url).queue(40_000, 64 << 20);
-        let store = AuditStore::open_with(component(), options).unwrap();
-        store.write(Default::default());
-        store.flush().unwrap();
-        cluster.slow_inserts(&url, 0.02);
+        let site = Site::new();
+        let store = open_connected(site.options("auto").queue(40_000, 64 << 20));
+        site.cluster.slow_inserts(&site.url, 0.02);
         // With 50 rows in each statement, the server takes a quarter of these events.
         let sent = write(&store, 10_000, Duration::from_secs(6)).len() as u64 + 1;
         let status = store.status().unwrap();
@@ -58,22 +48,18 @@ mod slow {
         let error = status.last_error.unwrap();
         assert!(error.contains("does not take events as fast as they come"), "{error}");
 
-        cluster.slow_inserts(&url, 0.0);
+        site.cluster.slow_inserts(&site.url, 0.0);
         let counts = Client::Store(store).settle();
-        assert_eq!((counts.stored, cluster.stored(&url)), (sent, sent));
-        assert_eq!(cluster.out_of_order(&url), 0);
+        assert_eq!((counts.stored, site.stored()), (sent, sent));
+        assert_eq!(site.cluster.out_of_order(&site.url), 0);
     }
 
     #[test]
     fn a_slow_server_holds_up_neither_the_status_nor_the_end_of_a_store() {
         for backend in DATABASE_BACKENDS {
-            let (cluster, folder) = (Cluster::shared(), tempfile::tempdir().unwrap());
-            let url = database_with_table(cluster);
-            let options = database_options(backend, folder.path(), &url);
-            let store = AuditStore::open_with(component(), options).unwrap();
-            store.write(Default::default());
-            store.flush().unwrap();
-            cluster.slow_inserts(&url, 0.3);
+            let site = Site::new();
+            let store = open_connected(site.options(backend));
+            site.cluster.slow_inserts(&site.url, 0.3);
             let all = all_numbered("slow", 0..6_000);
             all.iter().for_each(|event| store.write(event.clone()));
             thread::sleep(Duration::from_millis(500));
@@ -84,7 +70,7 @@ mod slow {
             assert_balanced(&counts);
             assert_eq!(counts.received, 6_001);
             if backend == "postgres" {
-                cluster.slow_inserts(&url, 0.0);
+                site.cluster.slow_inserts(&site.url, 0.0);
             }
             let counts = store.close().unwrap().counts;
             assert!(asked.elapsed() < Duration::from_secs(30), "{:?}", asked.elapsed());
@@ -95,29 +81,27 @@ mod slow {
 
     #[test]
     fn short_lived_instances_drain_what_a_dead_one_has_left() {
-        let (cluster, folder) = (Cluster::shared(), tempfile::tempdir().unwrap());
-        let url = database_with_table(cluster);
-        let proxy = Proxy::to(cluster.port());
-        let options = |url: &str| database_options("auto", folder.path(), url);
-        let mut dead = start(&options(&proxy.url(&url)));
+        let site = Site::new();
+        let mut dead = start(&site.options("auto"));
         let all = all_numbered("left", 0..6_000);
         dead.write_batch(&all[..1_000]).unwrap();
         dead.flush().unwrap();
-        proxy.disconnect();
+        site.proxy.disconnect();
         all[1_000..].chunks(1_000).for_each(|events| drop(dead.write_batch(events).unwrap()));
         drop(dead);
-        let mut before = age_spools(folder.path());
+        site.proxy.pass();
+        let mut before = age_spools(site.folder());
         // A statement of the drain has up to 500 rows.
-        cluster.slow_inserts(&url, 0.4);
+        site.cluster.slow_inserts(&site.url, 0.4);
         while before > 0 {
             // On a busy machine an instance may have too little time to drain a file.
             let mut attempts = (0..5).map(|_| {
-                start(&options(&url)).close().unwrap();
-                age_spools(folder.path())
+                start(&site.options("auto")).close().unwrap();
+                age_spools(site.folder())
             });
             let left = attempts.find(|left| *left < before);
             before = left.unwrap_or_else(|| panic!("{before} files are left"));
         }
-        assert_same_events(&rows(cluster, &url), &all);
+        assert_same_events(&site.rows(), &all);
     }
 }

@@ -11,13 +11,19 @@ use audit_fixtures::{Writer, acknowledge, all_numbered, assert_balanced, databas
 use audit_host::{Event, Options};
 use audit_testbed::{ANSWER, NEVER, Rng, wait_for};
 
+use crate::site::Site;
+
 const DIR: &str = "TEST_DATABASE_DIR";
 const URL: &str = "TEST_DATABASE_URL";
 const NAME: &str = "TEST_DATABASE_NAME";
 
 /// The options of a store under `auto` that tries the database again only when it is flushed.
-pub fn options(folder: &Path, url: &str) -> Options {
-    database_options("auto", folder, url).flush_interval(NEVER).database_timeout(ANSWER)
+pub fn options(site: &Site) -> Options {
+    only_flushed(site.options("auto"))
+}
+
+fn only_flushed(options: Options) -> Options {
+    options.flush_interval(NEVER).database_timeout(ANSWER)
 }
 
 /// This is no test: the tests run it as a process of its own. It acknowledges the events of each flush that succeeds,
@@ -32,7 +38,7 @@ fn writer_process() {
         let _ = io::stdin().read_to_end(&mut Vec::new());
         end.store(true, Ordering::Relaxed);
     });
-    let mut store = start(&options(Path::new(&dir), &url));
+    let mut store = start(&only_flushed(database_options("auto", Path::new(&dir), url)));
     let mut rng = Rng::new();
     let mut done = 0;
     while !ended.load(Ordering::Relaxed) {
@@ -61,9 +67,10 @@ pub struct NamedWriter {
 }
 
 impl NamedWriter {
-    pub fn spawn(name: &str, folder: &Path, url: &str) -> Self {
+    pub fn spawn(name: &str, site: &Site) -> Self {
         let mut command = Writer::command("writer::writer_process");
-        let writer = Writer::spawn(command.env(DIR, folder).env(URL, url).env(NAME, name));
+        command.env(DIR, site.folder()).env(URL, site.proxied()).env(NAME, name);
+        let writer = Writer::spawn(&mut command);
         Self { name: name.to_owned(), writer }
     }
 

@@ -4,7 +4,9 @@ use audit_host::{Database, Entry, Event, ImportRow, Imported, Order, RejectedRow
 use audit_testbed::{Cluster, DISK_FULL, NOWHERE, REFUSAL, TABLE, WRITE_AND_READ};
 use uuid::Uuid;
 
-use crate::{assert_unavailable, entry, entry_of, id, open, other_error, pages, read, seqs, with_table};
+use crate::{
+    assert_unavailable, entry, entry_of, event_of_texts, id, open, other_error, pages, read, seqs, with_table,
+};
 
 /// Inserts the entries, and returns the numbers of those that [`Cluster::refuse_tool`] makes the database refuse.
 fn rejected(database: &Database, entries: Vec<Entry>) -> Vec<u32> {
@@ -26,21 +28,13 @@ fn entries_are_read_as_they_were_written() {
     let (_, _, database) = with_table();
     let mut full = entry(1);
     full.event = Event {
-        ts: "2026-11-23T06:30:00.000001Z".into(),
         req_id: "r \"1\" \\ ü 漢".into(),
-        workspace_id: "w".into(),
-        user_id: "u".into(),
-        agent_id: "a".into(),
-        tool: "t".into(),
-        action: "x".into(),
-        status: "ok".into(),
         duration_ms: u64::MAX,
         in_size: u64::MAX - 1,
         out_size: i64::MAX as u64 + 1,
-        input_hash: "abc".into(),
-        graph_run_id: Some("g".into()),
         graph_node: Some(String::new()),
         job_id: None,
+        ..event_of_texts("2026-11-23T06:30:00.000001Z")
     };
     full.seq = u64::MAX;
     let bare = Entry { event: Event { ts: full.event.ts.clone(), ..Event::default() }, ..entry(2) };

@@ -51,6 +51,25 @@ fn entry_of(tool: &str, n: u64) -> Entry {
     Entry { event: Event { tool: tool.into(), ..entry.event }, ..entry }
 }
 
+/// An event that has another text in every field.
+fn event_of_texts(ts: &str) -> Event {
+    Event {
+        ts: ts.into(),
+        req_id: "r".into(),
+        workspace_id: "w".into(),
+        user_id: "u".into(),
+        agent_id: "a".into(),
+        tool: "t".into(),
+        action: "x".into(),
+        status: "ok".into(),
+        input_hash: "h".into(),
+        graph_run_id: Some("g".into()),
+        graph_node: Some("n".into()),
+        job_id: Some("j".into()),
+        ..Event::default()
+    }
+}
+
 /// All entries, in pages of this many entries.
 fn pages(database: &Database, order: Order, limit: u32) -> Vec<Vec<Entry>> {
     let page = |request: &PageRequest| database.select(Filter::default(), request.clone()).unwrap();

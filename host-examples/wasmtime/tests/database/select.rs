@@ -5,7 +5,7 @@ use audit_host::{Database, Entry, Event, Filter, ImportRow, Order, PageRequest};
 use audit_testbed::Cluster;
 use uuid::Uuid;
 
-use crate::{entry, entry_of, id, open, other_error, pages, read, seqs, with_table};
+use crate::{entry, entry_of, event_of_texts, id, open, other_error, pages, read, seqs, with_table};
 
 /// Stores entries and rows of another program, of which many have the same time.
 fn mixed(database: &Database) -> Vec<Entry> {
@@ -72,20 +72,7 @@ fn what_is_written_between_two_pages_neither_repeats_nor_hides_an_entry() {
 fn each_field_of_the_filter_has_to_match() {
     let (cluster, url, database) = with_table();
     let mut other = entry(1);
-    other.event = Event {
-        ts: "2026-11-24T00:00:00.000000Z".into(),
-        req_id: "r".into(),
-        workspace_id: "w".into(),
-        user_id: "u".into(),
-        agent_id: "a".into(),
-        tool: "t".into(),
-        action: "x".into(),
-        status: "ok".into(),
-        graph_run_id: Some("g".into()),
-        graph_node: Some("n".into()),
-        job_id: Some(String::new()),
-        ..Event::default()
-    };
+    other.event = Event { job_id: Some(String::new()), ..event_of_texts("2026-11-24T00:00:00.000000Z") };
     let mut without = entry(2);
     without.event.job_id = None;
     database.insert(vec![entry(0), other, without]).unwrap();

@@ -225,9 +225,10 @@ impl<'q> Selection<'q> {
             bytes <= max_bytes
         };
         let count = self.selected.iter().map(fits).take_while(|fits| *fits).count().max(1);
-        if let Some(first_pruned) = self.selected.get(count.min(self.query.limit)) {
+        let kept = count.min(self.query.limit);
+        if let Some(first_pruned) = self.selected.get(kept) {
             self.set_cutoff(first_pruned.key);
-            self.selected.truncate(count.min(self.query.limit));
+            self.selected.truncate(kept);
         }
         self.bytes = self.selected.iter().map(Selected::size).sum();
     }

@@ -77,6 +77,7 @@ mod reader;
 mod state;
 mod store;
 mod types;
+mod unanswered;
 mod warnings;
 mod worker;
 

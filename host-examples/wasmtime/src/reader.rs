@@ -10,6 +10,7 @@ use crate::component::Component;
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::options::Options;
+use crate::unanswered::Unanswered;
 
 /// What a caller wants to read. The function also sends the answer.
 type Request = Box<dyn FnOnce(&mut ReaderState) + Send>;
@@ -59,7 +60,8 @@ impl Reader {
         let (requests, received) = mpsc::channel::<Request>();
         let (options, pass_warnings) = self.options.for_reader();
         let component = self.component.clone();
-        let mut state = ReaderState { component, options, pass_warnings, instance: None, unanswered: None };
+        let unanswered = Unanswered::default();
+        let mut state = ReaderState { component, options, pass_warnings, instance: None, unanswered };
         let run = move || received.into_iter().for_each(|request| request(&mut state));
         thread::Builder::new().name("audit-reader".into()).spawn(run).map_err(Error::start)?;
         Ok(requests)
@@ -78,8 +80,7 @@ struct ReaderState {
     /// Whether the warnings of the instance are passed on.
     pass_warnings: Arc<AtomicBool>,
     instance: Option<Instance>,
-    /// When a read last ended without an answer of the database, and its error.
-    unanswered: Option<(Instant, Error)>,
+    unanswered: Unanswered,
 }
 
 impl ReaderState {
@@ -89,17 +90,9 @@ impl ReaderState {
         asked: Instant,
         read: impl Fn(&mut Instance) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        if let Some((at, error)) = &self.unanswered
-            && asked < *at
-        {
-            // The caller has waited for a timeout of the database already, that of another caller's read. It
-            // gets the same error, and does not wait for another timeout.
-            return Err(error.clone());
-        }
+        self.unanswered.check(asked)?;
         let answer = self.instance().and_then(read);
-        if let Err(error @ Error::Unavailable(_)) = &answer {
-            self.unanswered = Some((Instant::now(), error.clone()));
-        }
+        self.unanswered.observe(&answer);
         answer
     }
 

@@ -15,6 +15,7 @@ use crate::ledger::{Change, Ledger};
 use crate::options::Options;
 use crate::queue::{Queue, Taken};
 use crate::types::{Active, Status};
+use crate::unanswered::Unanswered;
 use crate::warnings::{Warnings, events_were};
 use crate::worker::backlog::Backlog;
 
@@ -47,8 +48,7 @@ pub(crate) struct Worker {
     read_only: bool,
     /// When the component next drains what is in the spool, and tries a database again that did not answer.
     probe_at: Instant,
-    /// When the database last left a read of this instance without an answer, and the error.
-    unanswered: Option<(Instant, Error)>,
+    unanswered: Unanswered,
     /// How many events the full queue had dropped at the last warning of that.
     warned_full: u64,
 }
@@ -84,7 +84,7 @@ impl Worker {
             recovery_interval: options.recovery_interval_or_default(),
             read_only: options.read_only,
             probe_at: Instant::now(),
-            unanswered: None,
+            unanswered: Unanswered::default(),
             warned_full: 0,
         })
     }

@@ -112,9 +112,10 @@ impl Options {
 
     /// The database, if there is one and the backend needs it. It is the same one each time.
     pub(crate) fn database(&self) -> Result<Option<Database>, Error> {
-        match self.requested_backend() {
-            Some(Backend::Postgres | Backend::Auto) => self.database.open_or_warn(&self.warnings),
-            _ => Ok(None),
+        if self.requested_backend().is_some_and(Backend::needs_database) {
+            self.database.open_or_warn(&self.warnings)
+        } else {
+            Ok(None)
         }
     }
 

@@ -75,8 +75,6 @@ impl Worker {
     }
 
     /// Passes on what was written before, so that another instance can read it, and says which instance can.
-    /// Of several reads at once, only the first waits for a database that does not answer: the others, which
-    /// were asked for before it had its error, get the same one.
     pub(crate) fn prepare_read(&mut self, asked: Instant) -> Result<ReadVia, Error> {
         if self.last_status.backend == Active::Memory {
             return Ok(ReadVia::Worker);
@@ -84,11 +82,7 @@ impl Worker {
         if self.last_status.counts.pending == 0 {
             return Ok(ReadVia::Reader);
         }
-        if let Some((at, error)) = &self.unanswered
-            && asked < *at
-        {
-            return Err(error.clone());
-        }
+        self.unanswered.check(asked)?;
         // An error is why events stay in the memory of the worker's instance, which alone can read them then.
         let _ = self.flush_instance();
         Ok(if self.last_status.counts.pending == 0 { ReadVia::Reader } else { ReadVia::Worker })
@@ -101,10 +95,9 @@ impl Worker {
             Err(Error::Access(_)) if self.follow_folder(0) => read(&mut self.instance),
             answer => answer,
         };
-        match &answer {
-            Err(Error::Trap(reason)) => self.recover(reason, &mut Vec::new()),
-            Err(error @ Error::Unavailable(_)) => self.unanswered = Some((Instant::now(), error.clone())),
-            _ => {}
+        self.unanswered.observe(&answer);
+        if let Err(Error::Trap(reason)) = &answer {
+            self.recover(reason, &mut Vec::new());
         }
         answer
     }

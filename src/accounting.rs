@@ -24,7 +24,7 @@ pub struct Counts {
 /// Events that were dropped, by reason: the WIT record `dropped`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
-    /// Events that were invalid.
+    /// Events that could not be taken for what they are; always 0, as no event is such a one.
     pub invalid: u64,
     /// Events for which the queue in memory had no room.
     pub queue_full: u64,
@@ -36,8 +36,6 @@ pub struct Dropped {
 /// Why an event is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DropReason {
-    /// The event is invalid.
-    Invalid,
     /// The queue in memory is full.
     QueueFull,
     /// The event cannot be stored: its file cannot be written or was removed, the store is closed, or the
@@ -49,7 +47,6 @@ impl Dropped {
     /// Counts a dropped event.
     pub fn add(&mut self, reason: DropReason) {
         match reason {
-            DropReason::Invalid => self.invalid += 1,
             DropReason::QueueFull => self.queue_full += 1,
             DropReason::Unwritable => self.unwritable += 1,
         }

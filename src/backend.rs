@@ -3,6 +3,7 @@
 use crate::accounting::DropReason;
 use crate::batch::Batch;
 use crate::error::Error;
+use crate::settings::Active;
 use crate::sink::{End, Sink};
 use crate::warnings::Topic;
 use alloc::string::String;
@@ -13,8 +14,7 @@ use audit_format::time::Timestamp;
 /// Why a batch was rejected.
 #[derive(Debug)]
 pub struct Rejected {
-    /// How many of its first lines are stored nevertheless: 0, except where an append to a file could not be
-    /// undone.
+    /// How many of its first lines are stored nevertheless: nothing is taken back from a file that others may append to.
     pub stored: usize,
     /// Why the other lines are counted as dropped, if the caller gets no error, as from `write`.
     pub reason: DropReason,
@@ -24,7 +24,7 @@ pub struct Rejected {
 
 /// Stores lines and reads them.
 pub trait Backend {
-    /// Accepts all lines of the batch, or rejects all.
+    /// Accepts all lines of the batch, or rejects all but the first of them.
     fn append(&mut self, batch: &Batch) -> Result<(), Rejected>;
 
     /// Stores the lines that wait in memory. Lines that cannot be stored now stay there.
@@ -61,7 +61,7 @@ pub struct Holdings {
     /// How many bytes of other instances' lines wait on disk for the database.
     pub spooled_by_others: u64,
     /// What is in use, and since when; none: the backend that was opened, since then.
-    pub active: Option<(&'static str, Timestamp)>,
+    pub active: Option<(Active, Timestamp)>,
 }
 
 /// What a backend leaves on disk for the database when it is replaced.

@@ -17,18 +17,10 @@ pub struct Batch {
 
 impl Batch {
     /// Adds the line of an event that happened at `at`. `encode` appends the line, newline included.
-    ///
-    /// # Errors
-    /// That of `encode`, which must then leave the bytes as they were.
-    pub fn push<E>(
-        &mut self,
-        at: Timestamp,
-        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn push(&mut self, at: Timestamp, encode: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
-        encode(&mut self.bytes)?;
+        encode(&mut self.bytes);
         self.lines.push((at, start..self.bytes.len()));
-        Ok(())
     }
 
     /// Fills in the leaf hashes. Called once, before the batch goes to a backend.

@@ -5,10 +5,18 @@ wit_bindgen::generate!({ path: "wit", world: "full", pub_export_macro: true });
 #[cfg(not(feature = "postgres"))]
 wit_bindgen::generate!({ path: "wit", world: "local", pub_export_macro: true });
 
-pub use audit::store::types;
+pub use exports::audit::store::types;
 
-audit_format::event_record!(types::Event);
+audit_format::event_record!(types::Event, types::Attribute);
 audit_format::filter_record!(types::Filter);
+
+#[cfg(feature = "postgres")]
+mod imported {
+    use super::audit::store::types;
+
+    audit_format::event_record!(types::Event, types::Attribute);
+    audit_format::filter_record!(types::Filter);
+}
 
 impl From<audit_format::line::Parsed<'_>> for types::Entry {
     fn from(parsed: audit_format::line::Parsed<'_>) -> Self {

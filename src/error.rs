@@ -16,6 +16,14 @@ pub enum Error {
         /// The field, and what is wrong with it.
         invalid: Invalid,
     },
+    /// Only the first events of the batch are stored.
+    #[error("{reason}; of the batch, {} stored", first_events(*stored))]
+    Incomplete {
+        /// How many.
+        stored: u64,
+        /// Why the others are not.
+        reason: String,
+    },
     /// A setting is invalid; the settings stay as they were.
     #[error("{0}")]
     Config(String),
@@ -28,6 +36,13 @@ pub enum Error {
     /// Any other failure.
     #[error("{0}")]
     Other(String),
+}
+
+fn first_events(count: u64) -> String {
+    match count {
+        1 => "the first event is".into(),
+        _ => format!("the first {count} events are"),
+    }
 }
 
 impl From<Invalid> for Error {
@@ -46,7 +61,9 @@ impl Error {
             _ => format!("{} are not stored", events(count)),
         };
         match self {
-            Self::Access(text) => Self::Access(format!("{text}; {unstored}")),
+            Self::Access(text) | Self::Incomplete { reason: text, .. } => {
+                Self::Access(format!("{text}; {unstored}"))
+            }
             Self::Unavailable(text) => Self::Unavailable(format!("{text}; {unstored}")),
             Self::Other(text) => Self::Other(format!("{text}; {unstored}")),
             error => error,

@@ -3,7 +3,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use audit_format::line::Parsed;
+use audit_format::cursor::Key;
 use audit_format::query::Query;
 use audit_format::time::Timestamp;
 
@@ -30,10 +30,10 @@ pub trait Host {
     /// Whether the host has a database for the store. The database is not called for that.
     fn has_database(&self) -> bool;
 
-    /// Inserts rows, each of which has a stamp, and returns once they are committed. If the database refuses
-    /// some of them, those are returned and the others are stored. Rows that are stored already stay as they
+    /// Inserts rows, each the line of a store with its newline, and returns once they are committed. If the database
+    /// refuses some of them, those are returned and the others are stored. Rows that are stored already stay as they
     /// are, so that rows may be sent again.
-    fn insert(&self, rows: Vec<Parsed<'_>>) -> Result<Vec<RefusedRow>, DatabaseError>;
+    fn insert(&self, lines: &str) -> Result<Vec<RefusedRow>, DatabaseError>;
 
     /// The rows of the page that `query` asks for.
     fn select(&self, query: &Query) -> Result<Rows, DatabaseError>;
@@ -65,21 +65,13 @@ pub enum DatabaseError {
 /// The rows of a page, in the order of its query.
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
-    /// The rows.
-    pub rows: Vec<Row>,
-    /// The host's cursor for the next page; none: there are no more rows.
-    pub next: Option<String>,
+    /// Each row as a JSON line with its newline: the line of a store, or a line whose `seq` orders it among other rows
+    /// of the same `ts`.
+    pub lines: String,
+    /// The last row's key, from which the next page continues; none: there are no more rows.
+    pub next: Option<Key>,
     /// How many rows were skipped because they are not events.
     pub skipped: u64,
-}
-
-/// A row of the database.
-#[derive(Clone, Debug)]
-pub struct Row {
-    /// The event, with its stamp if a store wrote the row.
-    pub entry: Parsed<'static>,
-    /// Orders rows of other writers that have the same `ts`.
-    pub position: u64,
 }
 
 /// Why a file or folder could not be used.
@@ -141,7 +133,7 @@ pub trait File {
     /// may be in the file.
     fn append(&mut self, bytes: &[u8]) -> Result<(), FileError>;
 
-    /// Truncates the file to `size` bytes.
+    /// Truncates the file to `size` bytes. Only for a file that nobody else appends to.
     fn truncate(&mut self, size: u64) -> Result<(), FileError>;
 
     /// Makes the contents survive a crash of the machine.

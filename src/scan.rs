@@ -12,7 +12,10 @@ use memchr::memchr;
 const PART_BYTES: u64 = if cfg!(test) { 600 } else { 256 << 10 };
 
 /// The longest line that is read, in bytes. Other writers' lines may be longer than a store's.
-const MAX_LINE_BYTES: usize = 64 << 10;
+const MAX_LINE_BYTES: usize = 8 << 20;
+
+/// How much is read at once of a line that goes on beyond its part, in bytes.
+const STEP_BYTES: usize = 64 << 10;
 
 /// The zone map of a file: which instants its parts have, as far as earlier pages have seen. With it, the
 /// pages of a long read do not each scan the whole file. Files only grow, so a full part stays as it is.
@@ -110,7 +113,7 @@ fn scan_part(
                 page.skip();
                 return Ok(None);
             }
-            if !read_more(file, origin, MAX_LINE_BYTES, buffer)? {
+            if !read_more(file, origin, STEP_BYTES, buffer)? {
                 is_final = false;
                 break searched;
             }

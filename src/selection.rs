@@ -20,6 +20,9 @@ const PRUNED_PAGE_BYTES: usize = MAX_PAGE_BYTES / 4 * 3;
 /// About how many bytes an entry of a page takes besides its line.
 const ENTRY_BYTES: usize = 600;
 
+/// What a file of UTF-8 may begin with.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// What a line that was offered turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
@@ -139,6 +142,7 @@ impl<'q> Selection<'q> {
     /// event.
     pub fn offer(&mut self, line: &[u8], position: Position) -> Seen {
         let line = line.trim_ascii();
+        let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line).trim_ascii_start();
         if line.is_empty() {
             return Seen::NoEvent;
         }
@@ -160,7 +164,8 @@ impl<'q> Selection<'q> {
     /// Parses the line, and selects it if it belongs in the page. Returns the event's instant; none: it is
     /// not an event.
     fn offer_parsed(&mut self, line: &[u8], position: Position) -> Option<Timestamp> {
-        let parsed = core::str::from_utf8(line).ok().and_then(|line| parse_stored(line).ok());
+        let line = String::from_utf8_lossy(line);
+        let parsed = parse_stored(&line).ok();
         let Some((parsed, at)) = parsed.and_then(|p| Timestamp::parse(&p.event.ts).ok().map(|at| (p, at)))
         else {
             self.skip();
@@ -174,7 +179,7 @@ impl<'q> Selection<'q> {
             None => Key::of_foreign(at, position),
         };
         if self.query.texts_match(&parsed.event) {
-            self.take(key, line);
+            self.take(key, line.as_bytes());
         }
         Some(at)
     }

@@ -4,15 +4,15 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use audit_format::listed;
-use audit_format::time::quoted;
+use audit_format::show::quoted;
 
 /// The configuration that the host passes to `configure`: the WIT record `config`.
 #[derive(Clone, Debug, Default)]
 #[allow(missing_docs)]
 pub struct Config {
-    pub backend: Option<String>,
+    pub backend: Option<BackendKind>,
     pub jsonl_dir: Option<String>,
-    pub durability: Option<String>,
+    pub durability: Option<Durability>,
     pub memory_limit: Option<u64>,
     pub batch_size: Option<u64>,
     pub flush_interval_ms: Option<u64>,
@@ -69,6 +69,33 @@ impl BackendKind {
     fn names(has_database: bool) -> String {
         let usable = Self::ALL.into_iter().filter(|kind| has_database || !kind.needs_database());
         listed(&usable.map(Self::name).collect::<Vec<_>>())
+    }
+}
+
+/// What takes the events now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Active {
+    /// The memory.
+    Memory,
+    /// The daily files.
+    Jsonl,
+    /// The host's database.
+    Postgres,
+    /// Under `auto`: the spool, while the database does not answer.
+    Spool,
+    /// Nothing: auditing is off.
+    Null,
+}
+
+impl From<BackendKind> for Active {
+    /// What a backend uses that does not say so itself.
+    fn from(backend: BackendKind) -> Self {
+        match backend {
+            BackendKind::Memory => Self::Memory,
+            BackendKind::Jsonl => Self::Jsonl,
+            BackendKind::Postgres | BackendKind::Auto => Self::Postgres,
+            BackendKind::Null => Self::Null,
+        }
     }
 }
 
@@ -168,7 +195,8 @@ impl Settings {
             let root = variable("REPO_ROOT").unwrap_or_else(|| ".".into());
             format!("{}/ops/audit", root.trim_end_matches('/'))
         });
-        let durability = resolver.text("durability", &config.durability, |name| {
+        let durability = config.durability.map(|durability| durability.name().into());
+        let durability = resolver.text("durability", &durability, |name| {
             let found = Durability::ALL.into_iter().find(|durability| durability.name() == name);
             found.ok_or_else(|| format!("one of {}", listed(&Durability::ALL.map(Durability::name))))
         })?;
@@ -204,7 +232,8 @@ impl Resolver<'_> {
         config: &Config,
         has_database: &dyn Fn() -> bool,
     ) -> Result<(String, BackendKind), String> {
-        let found = self.text("backend", &config.backend, |name| match BackendKind::named(name) {
+        let given = config.backend.map(|backend| backend.name().into());
+        let found = self.text("backend", &given, |name| match BackendKind::named(name) {
             Some(kind) if kind.needs_database() && !has_database() => {
                 Err(format!("one of {}: the host has no database", BackendKind::names(false)))
             }

@@ -8,6 +8,7 @@ use audit_format::cursor::Key;
 use audit_format::line::{self, Parsed};
 use audit_format::read::parse_stored;
 use audit_format::time::Timestamp;
+use memchr::memchr;
 
 /// Takes the entries of a page, in their order.
 pub trait Sink {
@@ -56,15 +57,23 @@ impl<'l> Found<'l> {
         Ok(parsed)
     }
 
-    /// Appends the entry as a JSON line: a store's line as it is, another writer's encoded anew with the
-    /// fifteen fields of an event.
+    /// Appends the entry as a JSON line: a store's line as it is, another writer's encoded anew with the fields of an
+    /// event.
     pub fn put(&self, out: &mut Vec<u8>) {
-        if self.is_own() {
+        // What is escaped may be half of a surrogate pair, where somebody has edited the line.
+        if self.is_own() && memchr(b'\\', self.line).is_none() {
             out.extend_from_slice(self.line);
-        } else if let Ok(parsed) = self.parsed() {
-            line::put_event(&parsed.event, out);
+            out.push(b'\n');
+            return;
         }
-        out.push(b'\n');
+        match self.parsed() {
+            Ok(Parsed { event, stamp: Some(stamp) }) => line::put_entry(&event, &stamp, out),
+            Ok(Parsed { event, stamp: None }) => {
+                line::put_event(&event, out);
+                out.push(b'\n');
+            }
+            Err(_) => {}
+        }
     }
 }
 

@@ -45,6 +45,8 @@ pub struct Store<H: Host> {
     lost: u64,
     rejected: u64,
     dropped: Dropped,
+    /// Accepted events that differ from what was sent.
+    mended: u64,
     /// What replaced backends have left on disk for the database.
     leftovers: Vec<Leftover>,
     /// Since when events wait in memory.
@@ -76,6 +78,7 @@ impl<H: Host + 'static> Store<H> {
             lost: 0,
             rejected: 0,
             dropped: Dropped::default(),
+            mended: 0,
             leftovers: Vec::new(),
             waiting_since: None,
             warnings: Warnings::default(),
@@ -182,11 +185,17 @@ impl<H: Host + 'static> Store<H> {
         end
     }
 
+    /// Counts events that could not be written because the store was in use.
+    pub fn count_unwritten(&mut self, count: u64) {
+        self.received += count;
+        self.dropped.unwritable += count;
+    }
+
     /// The state of the store.
     pub fn status(&self) -> Status<'_> {
         let holdings = self.holdings();
         let (pending, spooled) = (holdings.pending, holdings.spooled + self.left_over());
-        let (backend, since) = holdings.active.unwrap_or((self.settings.backend.name(), self.since));
+        let (backend, since) = holdings.active.unwrap_or((self.settings.backend.into(), self.since));
         Status {
             settings: &self.settings,
             backend,
@@ -200,6 +209,7 @@ impl<H: Host + 'static> Store<H> {
                 rejected: self.rejected,
                 dropped: self.dropped,
             },
+            mended: self.mended,
             spooled_by_others: holdings.spooled_by_others,
             last_error: self.last_error.as_deref(),
         }
@@ -226,7 +236,7 @@ impl<H: Host + 'static> Store<H> {
 
     /// Warns on stderr, and notes what went wrong for the status.
     fn warn(&mut self, topic: Topic, text: &str) {
-        if topic != Topic::Recovered {
+        if !matches!(topic, Topic::Recovered | Topic::Mended(_)) {
             self.note(text);
         }
         if let Some(line) = self.warnings.line(topic, text, self.host.now()) {

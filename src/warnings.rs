@@ -5,6 +5,7 @@ use crate::accounting::DropReason;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use audit_format::mended::Change;
 use audit_format::time::Timestamp;
 
 const INTERVAL_MICROS: u64 = 60_000_000;
@@ -14,7 +15,9 @@ const INTERVAL_MICROS: u64 = 60_000_000;
 pub enum Topic {
     /// Events were dropped for this reason.
     Dropped(DropReason),
-    /// Buffered events cannot be written now; they stay buffered.
+    /// Something was changed in events that are recorded.
+    Mended(Change),
+    /// Events cannot be written now and stay buffered, or cannot be made durable. None is dropped.
     Flush,
     /// A file cannot be read.
     Read,
@@ -66,7 +69,7 @@ mod tests {
     fn a_topic_warns_once_a_minute_and_counts_the_rest() {
         let mut warnings = Warnings::default();
         let mut line = |second: i64, topic| warnings.line(topic, "x", Timestamp::clamped(second * 1_000_000));
-        let topic = Topic::Dropped(DropReason::Invalid);
+        let topic = Topic::Dropped(DropReason::QueueFull);
         let shown: Vec<_> = [0, 1, 59, 60, 61, 121].map(|second| line(second, topic)).into();
         let expected = [
             Some("audit-store: x"),

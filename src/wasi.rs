@@ -13,7 +13,6 @@ use crate::database;
 use crate::host::{DatabaseError, Host, RefusedRow, Rows};
 use alloc::string::String;
 use alloc::vec::Vec;
-use audit_format::line::Parsed;
 use audit_format::query::Query;
 use audit_format::time::Timestamp;
 use core::cell::OnceCell;
@@ -56,8 +55,8 @@ impl Host for Wasi {
         database::is_configured()
     }
 
-    fn insert(&self, rows: Vec<Parsed<'_>>) -> Result<Vec<RefusedRow>, DatabaseError> {
-        database::insert(rows)
+    fn insert(&self, lines: &str) -> Result<Vec<RefusedRow>, DatabaseError> {
+        database::insert(lines)
     }
 
     fn select(&self, query: &Query) -> Result<Rows, DatabaseError> {

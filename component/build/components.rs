@@ -41,8 +41,8 @@ impl World {
     /// The file name under which the component is handed out.
     pub fn file_name(self) -> &'static str {
         match self {
-            Self::Full => "audit_store.wasm",
-            Self::Local => "audit_store_local.wasm",
+            Self::Full => "audit-store.wasm",
+            Self::Local => "audit-store-local.wasm",
         }
     }
 

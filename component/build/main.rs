@@ -1,4 +1,4 @@
-//! Leaves the component as `audit_store.wasm` in `OUT_DIR`: built from source in a checkout, else the file that the
+//! Leaves the component as `audit-store.wasm` in `OUT_DIR`: built from source in a checkout, else the file that the
 //! published package carries.
 
 #[allow(dead_code, reason = "`cargo xtask`, which has this module too, also builds the other world")]
@@ -35,7 +35,7 @@ fn run() -> Result<()> {
         Some(root) => from_source(root, &out_dir)?,
         None => packaged(&package)?,
     };
-    let path = out_dir.join("audit_store.wasm");
+    let path = out_dir.join("audit-store.wasm");
     fs::write(&path, component).with_context(|| format!("cannot write {}", path.display()))
 }
 

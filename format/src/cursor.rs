@@ -2,7 +2,7 @@
 
 use crate::time::Timestamp;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use core::cmp::Ordering;
 use uuid::Uuid;
 
@@ -83,6 +83,37 @@ impl Key {
         let id = self.id.map_or(0, |id| id.as_u128());
         let Position { day, offset } = self.position;
         format!("{}{at:x}.{id:x}.{:x}.{offset:x}", order.letter(), day as u32)
+    }
+
+    /// The cursor of this key in the database: `ts`, `id` and position, parted by commas. `id` is empty where there is
+    /// none.
+    ///
+    /// ```
+    /// use audit_format::cursor::{Key, Position};
+    /// use audit_format::time::Timestamp;
+    ///
+    /// let at = Timestamp::parse("2026-11-23T06:30:00Z")?;
+    /// let key = Key::of_foreign(at, Position { day: 0, offset: 7 });
+    /// assert_eq!(key.to_row_cursor(), "2026-11-23T06:30:00.000000Z,,7");
+    /// assert_eq!(Key::from_row_cursor("2026-11-23T06:30:00.000000Z,,7"), Some(key));
+    /// # Ok::<(), audit_format::time::TimeError>(())
+    /// ```
+    pub fn to_row_cursor(self) -> String {
+        let id = self.id.map_or_else(String::new, |id| id.to_string());
+        format!("{},{id},{}", self.at, self.position.offset)
+    }
+
+    /// The key of a cursor in the database; none: `text` is not one.
+    pub fn from_row_cursor(text: &str) -> Option<Self> {
+        let mut parts = text.split(',');
+        let at = Timestamp::parse_stored(parts.next()?.as_bytes())?;
+        let id = parts.next()?;
+        let offset = parts.next()?.parse().ok()?;
+        let key = match id {
+            "" => Self::of_foreign(at, Position { day: 0, offset }),
+            id => Self::of_entry(at, crate::id::parse(id)?),
+        };
+        parts.next().is_none().then_some(key)
     }
 
     /// The key of a cursor; none: `text` is not a cursor of a read in this order.

@@ -1,12 +1,16 @@
 //! The event: a tool call as its caller describes it, and the only list of its fields.
 
 use crate::Invalid;
-use crate::json::{FromJson, Json};
+use crate::attributes::{self, Attribute};
+use crate::cut::{self, LENGTHS, Limit, SHORTEST};
+use crate::json::{Json, Origin};
+use crate::mended::{Change, Mended};
+use crate::read::Sent;
 use crate::record::Owned;
 use crate::time::Timestamp;
 use alloc::borrow::Cow;
-use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 /// Calls another macro with the fifteen fields of an event, in the order of the JSON line. The macro is named
 /// in brackets; arguments after the brackets are passed on, before the fields. All other lists of the fields
@@ -79,6 +83,66 @@ macro_rules! field_type {
     (Optional $life:lifetime) => { Option<Cow<$life, str>> };
 }
 
+/// Sets a field of an event to a JSON value.
+macro_rules! set {
+    (Time $place:ident.$field:ident $value:ident $origin:ident) => {
+        $place.$field = $value.into_time($origin)?
+    };
+    (Text $place:ident.$field:ident $value:ident $origin:ident) => {
+        $place.$field = $value.into_text($origin)?.unwrap_or_default()
+    };
+    (Number $place:ident.$field:ident $value:ident $origin:ident) => {{
+        let rounded = $value.into_number($origin)?;
+        $place.$field = rounded.number;
+        return Ok(rounded.exact);
+    }};
+    (Optional $place:ident.$field:ident $value:ident $origin:ident) => {
+        $place.$field = $value.into_text($origin)?
+    };
+}
+
+/// A text that may be cut; other fields have none.
+macro_rules! text_mut {
+    (Text $place:expr) => {
+        Some(&mut $place)
+    };
+    (Optional $place:expr) => {
+        $place.as_mut()
+    };
+    ($other:ident $place:expr) => {
+        None
+    };
+}
+
+/// The place of a text, or of one that is absent so far; of other fields there is none.
+macro_rules! text_place {
+    (Text $place:expr) => {
+        Some(&mut $place)
+    };
+    (Optional $place:expr) => {
+        Some($place.get_or_insert_default())
+    };
+    ($other:ident $place:expr) => {
+        None
+    };
+}
+
+/// The value of a field with an empty text, but for `ts`.
+macro_rules! emptied {
+    (Time $value:expr) => {
+        Cow::Borrowed(&*$value)
+    };
+    (Text $value:expr) => {
+        Cow::Borrowed("")
+    };
+    (Number $value:expr) => {
+        $value
+    };
+    (Optional $value:expr) => {
+        $value.as_ref().map(|_| Cow::Borrowed(""))
+    };
+}
+
 macro_rules! is_filtered {
     (filtered) => {
         true
@@ -103,6 +167,8 @@ macro_rules! declare {
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub struct Event<'a> {
             $(#[doc = $about] pub $field: field_type!($kind 'a),)*
+            /// What the fields have no place for. In a stored event: sorted by key, each key once, at most 16.
+            pub attributes: Vec<Attribute<'a>>,
         }
 
         /// A field of an event.
@@ -167,26 +233,68 @@ macro_rules! declare {
                 }
             }
 
-            /// Sets a field to a JSON value.
+            /// Sets a field to a JSON value. False: a number had to be rounded.
             ///
             /// # Errors
-            /// If the value is of the wrong type: says what was found, and what is accepted.
-            pub fn set(&mut self, field: Field, value: Json<'a>) -> Result<(), String> {
+            /// If a caller's value has the wrong type: says what was found, and what is accepted.
+            pub(crate) fn set(&mut self, field: Field, value: Json<'a>, origin: Origin) -> Result<bool, String> {
                 match field {
-                    $(Field::$name => self.$field = FromJson::from_json(value)?,)*
+                    $(Field::$name => set!($kind self.$field value origin),)*
                 }
-                Ok(())
+                Ok(true)
+            }
+
+            /// Sets a field that is a text, or may be one. Others stay as they are.
+            pub fn set_text(&mut self, field: Field, text: impl Into<Cow<'a, str>>) {
+                let place: Option<&mut Cow<'a, str>> = match field {
+                    $(Field::$name => text_place!($kind self.$field),)*
+                };
+                if let Some(place) = place {
+                    *place = text.into();
+                }
+            }
+
+            /// The texts that may be cut, with the names of their fields and the most bytes that they may have: all but
+            /// `ts`.
+            fn texts_mut(&mut self) -> impl Iterator<Item = (&'static str, usize, &mut Cow<'a, str>)> {
+                let fields: [(&'static str, Option<&mut Cow<'a, str>>); Field::ALL.len()] =
+                    [$((stringify!($field), text_mut!($kind self.$field))),*];
+                let fields = fields.into_iter().filter_map(|(name, text)| Some((name, usize::MAX, text?)));
+                fields.chain(self.attributes.iter_mut().map(|attribute| {
+                    (attributes::NAME, attributes::MAX_VALUE, &mut attribute.value)
+                }))
+            }
+
+            /// The same event with empty texts, also as the values of the attributes.
+            pub(crate) fn without_texts(&self) -> Event<'_> {
+                let keys = self.attributes.iter().map(|attribute| Attribute::new(&*attribute.key, ""));
+                Event { $($field: emptied!($kind self.$field),)* attributes: keys.collect() }
             }
 
             /// The same event, with copies of the texts that it borrows.
             pub fn into_owned(self) -> Event<'static> {
-                Event { $($field: Owned::own(self.$field),)* }
+                let attributes = self.attributes.into_iter().map(Attribute::into_owned).collect();
+                Event { $($field: Owned::own(self.$field),)* attributes }
             }
         }
     };
 }
 
 event_fields!([declare]);
+
+impl Event<'_> {
+    /// How many bytes the texts and attributes have together.
+    pub fn texts_len(&self) -> usize {
+        let fields = Field::ALL.iter().filter_map(|field| self.get(*field).text()).map(str::len);
+        let attributes = self.attributes.iter().map(|attribute| attribute.key.len() + attribute.value.len());
+        fields.chain(attributes).sum()
+    }
+
+    /// Whether an attribute is too long, whatever else the line has.
+    pub(crate) fn has_long_attribute(&self) -> bool {
+        self.attributes.iter().any(|attribute| attribute.value.len() > attributes::MAX_VALUE)
+    }
+}
 
 impl Field {
     /// The names of all fields, in the order of the JSON line.
@@ -246,12 +354,13 @@ impl From<&u64> for Value<'_> {
     }
 }
 
-/// An event whose `ts` was parsed, and is in the form that is stored. The other texts are checked when it is
-/// encoded.
+/// An event that can be recorded: its `ts` was parsed and is in the form that is stored, and so are its attributes.
+/// Its texts are mended when it is encoded.
 #[derive(Clone, Debug)]
 pub struct Dated<'a> {
     at: Timestamp,
     event: Event<'a>,
+    mended: Mended,
 }
 
 impl<'a> Dated<'a> {
@@ -259,21 +368,53 @@ impl<'a> Dated<'a> {
     ///
     /// # Errors
     /// If `ts` is not a timestamp.
-    pub fn new(mut event: Event<'a>, now: Timestamp) -> Result<Self, Invalid> {
-        let stored = Timestamp::parse_stored(event.ts.as_bytes());
-        let at = match stored {
-            Some(at) => at,
-            None if event.ts.is_empty() => now,
-            None => Timestamp::parse(&event.ts).map_err(|e| Invalid::new("ts", e.to_string()))?,
-        };
-        if stored.is_none() {
-            event.ts = Cow::Owned(at.to_string());
+    pub fn new(event: impl Into<Sent<'a>>, now: Timestamp) -> Result<Self, Invalid> {
+        Self::parse(event.into(), now).map_err(|(_, invalid)| invalid)
+    }
+
+    /// Parses the event's `ts`; an empty one, and one that is not a timestamp, becomes `now`.
+    pub fn new_or_now(event: impl Into<Sent<'a>>, now: Timestamp) -> Self {
+        Self::parse(event.into(), now).unwrap_or_else(|(mut sent, _)| {
+            sent.mended.note(Change::Clock, Field::Ts.name());
+            Self::at(sent, now)
+        })
+    }
+
+    fn parse(sent: Sent<'a>, now: Timestamp) -> Result<Self, (Sent<'a>, Invalid)> {
+        let ts = &sent.event.ts;
+        if let Some(at) = Timestamp::parse_stored(ts.as_bytes()) {
+            return Ok(Self::stored(sent, at));
         }
-        Ok(Self { at, event })
+        match if ts.is_empty() { Ok(now) } else { Timestamp::parse(ts) } {
+            Ok(at) => Ok(Self::at(sent, at)),
+            Err(error) => Err((sent, Invalid::new(Field::Ts.name(), error.to_string()))),
+        }
+    }
+
+    fn at(mut sent: Sent<'a>, at: Timestamp) -> Self {
+        sent.event.ts = Cow::Owned(at.to_string());
+        Self::stored(sent, at)
+    }
+
+    /// The event, whose `ts` has the form that is stored.
+    fn stored(sent: Sent<'a>, at: Timestamp) -> Self {
+        let Sent { mut event, mut mended } = sent;
+        attributes::mend(&mut event.attributes, &mut mended);
+        Self { at, event, mended }
+    }
+
+    /// The event with its `ts` as it is.
+    pub(crate) fn unchecked(event: Event<'a>) -> Self {
+        Self::stored(event.into(), Timestamp::MIN)
+    }
+
+    /// The event, and what was changed in it.
+    pub(crate) fn into_parts(self) -> (Event<'a>, Mended) {
+        (self.event, self.mended)
     }
 
     /// The instant of `ts`.
-    pub fn at(&self) -> Timestamp {
+    pub fn instant(&self) -> Timestamp {
         self.at
     }
 
@@ -281,24 +422,35 @@ impl<'a> Dated<'a> {
     pub fn event(&self) -> &Event<'a> {
         &self.event
     }
-}
 
-/// Checks that no text has a control character.
-///
-/// # Errors
-/// Names the first field that has one.
-pub fn check_texts(event: &Event<'_>) -> Result<(), Invalid> {
-    for field in Field::ALL {
-        if let Some(control) = event.get(field).text().and_then(|text| text.chars().find(|c| c.is_control()))
-        {
-            let reason = format!(
-                "control character U+{:04X}; accepted is text without control characters",
-                control as u32
-            );
-            return Err(Invalid::new(field.name(), reason));
+    /// What was changed in the event so far.
+    pub fn mended(&self) -> Mended {
+        self.mended
+    }
+
+    /// Replaces the characters that cannot be stored.
+    pub(crate) fn replace(&mut self) {
+        for (name, _, text) in self.event.texts_mut() {
+            if cut::replace(text) {
+                self.mended.note(Change::Replaced, name);
+            }
         }
     }
-    Ok(())
+
+    /// Cuts the longest texts, so that all texts together take at most `room` bytes in JSON, without their quotes.
+    pub(crate) fn cut_to(&mut self, room: usize) {
+        let mut takes = |encoded: usize| {
+            let texts = self.event.texts_mut();
+            texts.map(|(_, bytes, text)| Limit { bytes, encoded }.encoded_len(text)).sum::<usize>()
+        };
+        let encoded = LENGTHS.into_iter().find(|encoded| takes(*encoded) <= room).unwrap_or(SHORTEST);
+        for (name, bytes, text) in self.event.texts_mut() {
+            if let Some(end) = (Limit { bytes, encoded }).cuts(text) {
+                *text = cut::cut(text, end).into();
+                self.mended.note(Change::Cut, name);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -309,13 +461,17 @@ mod tests {
     fn an_empty_ts_becomes_the_time_of_the_clock() {
         let dated = Dated::new(Event::default(), Timestamp::clamped(0)).unwrap();
         assert_eq!(dated.event().ts, "1970-01-01T00:00:00.000000Z");
+        assert!(dated.mended().is_empty());
     }
 
     #[test]
-    fn an_invalid_ts_is_named_with_its_value() {
+    fn an_invalid_ts_is_named_with_its_value_or_replaced_by_the_clock() {
         let event = Event { ts: "yesterday".into(), ..Event::default() };
-        let error = Dated::new(event, Timestamp::clamped(0)).unwrap_err();
+        let error = Dated::new(event.clone(), Timestamp::clamped(0)).unwrap_err();
         assert_eq!(error.field, "ts");
         assert!(error.reason.contains("\"yesterday\""), "{}", error.reason);
+        let dated = Dated::new_or_now(event, Timestamp::clamped(0));
+        assert_eq!(dated.event().ts, "1970-01-01T00:00:00.000000Z");
+        assert_eq!(dated.mended().changes().collect::<Vec<_>>(), [(Change::Clock, "ts")]);
     }
 }

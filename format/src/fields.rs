@@ -1,15 +1,18 @@
 //! The members of a JSON line, collected while it is parsed.
 
+use crate::attributes;
 use crate::event::{Event, Field};
 use crate::id;
-use crate::json::Json;
+use crate::json::{Json, Origin};
 use crate::line::{Parsed, Stamp};
+use crate::mended::{Change, Mended};
 use alloc::string::String;
 
 /// The name of a member that a line can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Name {
     Event(Field),
+    Attributes,
     Id,
     Chain,
     Seq,
@@ -23,6 +26,7 @@ impl Name {
             return Some(Self::Event(field));
         }
         match name {
+            attributes::NAME => Some(Self::Attributes),
             "id" => Some(Self::Id),
             "chain" => Some(Self::Chain),
             "seq" => Some(Self::Seq),
@@ -30,16 +34,18 @@ impl Name {
             _ => Field::ALL.into_iter().find(|field| field.older_name() == Some(name)).map(Self::Event),
         }
     }
+}
 
-    /// The bit of this member in a set of members.
-    fn bit(self) -> u32 {
-        const EVENT: u32 = Field::ALL.len() as u32;
-        1 << match self {
-            Self::Event(field) => field as u32,
-            Self::Id => EVENT,
-            Self::Chain => EVENT + 1,
-            Self::Seq => EVENT + 2,
-            Self::Hash => EVENT + 3,
+impl Name {
+    /// The name of the member in messages.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Event(field) => field.name(),
+            Self::Attributes => attributes::NAME,
+            Self::Id => "id",
+            Self::Chain => "chain",
+            Self::Seq => "seq",
+            Self::Hash => "hash",
         }
     }
 }
@@ -52,19 +58,21 @@ pub(crate) struct Fields<'a> {
     chain: Json<'a>,
     seq: Json<'a>,
     hash: Json<'a>,
-    /// The set of members that were given, as bits.
-    seen: u32,
+    /// What was changed in the values.
+    pub(crate) mended: Mended,
 }
 
 impl<'a> Fields<'a> {
-    /// Adds a member. An error says what is wrong with it, and what is accepted.
-    pub(crate) fn put(&mut self, name: Name, value: Json<'a>) -> Result<(), String> {
-        if self.seen & name.bit() != 0 {
-            return Err("given twice; accepted is each field once".into());
-        }
-        self.seen |= name.bit();
+    /// Adds a member. Of one that is given twice, the last value counts. An error says what is wrong with it, and what
+    /// is accepted.
+    pub(crate) fn put(&mut self, name: Name, value: Json<'a>, origin: Origin) -> Result<(), String> {
         match name {
-            Name::Event(field) => self.event.set(field, value)?,
+            Name::Event(field) => {
+                if !self.event.set(field, value, origin)? {
+                    self.mended.note(Change::Rounded, field.name());
+                }
+            }
+            Name::Attributes => self.event.attributes = value.into_attributes(origin)?,
             Name::Id => self.id = value,
             Name::Chain => self.chain = value,
             Name::Seq => self.seq = value,
@@ -73,8 +81,23 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
+    /// The number that was given as `seq`; 0 if there is none.
+    pub(crate) fn seq(&self) -> u64 {
+        match self.seq {
+            Json::Number(seq) => seq,
+            _ => 0,
+        }
+    }
+
+    /// The event and what was changed in it, when all members were added.
+    pub(crate) fn sent(self) -> (Event<'a>, Mended) {
+        (self.event, self.mended)
+    }
+
     /// The line, when all members were added.
-    pub(crate) fn finish(self) -> Parsed<'a> {
+    pub(crate) fn stored(mut self) -> Parsed<'a> {
+        attributes::mend(&mut self.event.attributes, &mut self.mended);
+        attributes::cut_values(&mut self.event.attributes);
         let stamp = stamp(self.id, self.chain, self.seq, self.hash);
         Parsed { event: self.event, stamp }
     }

@@ -17,7 +17,12 @@ pub const BEFORE: &[u8] = b",\"hash\":\"";
 pub const AFTER: &[u8] = b"\"}\n";
 
 /// The length of a line's end that is not hashed.
-const TAIL: usize = BEFORE.len() + UNSEALED.len() + AFTER.len();
+pub(crate) const TAIL: usize = BEFORE.len() + UNSEALED.len() + AFTER.len();
+
+/// Whether a line, without its newline, ends as the lines of a store do.
+pub(crate) fn ends_as_stored(line: &[u8]) -> bool {
+    line.len().checked_sub(TAIL - 1).is_some_and(|start| line[start..].starts_with(BEFORE))
+}
 
 /// Fills in the hashes of lines that `line::encode` made. `lines` are their ranges in `bytes`, newlines
 /// included.

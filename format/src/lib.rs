@@ -21,20 +21,25 @@ extern crate alloc;
 #[cfg(any(feature = "std", not(target_family = "wasm")))]
 extern crate std;
 
+pub mod attributes;
 pub mod cursor;
+mod cut;
+mod decimal;
 pub mod event;
 mod fields;
 pub mod id;
 mod invalid;
-pub mod json;
+mod json;
 pub mod leaf;
 mod limit;
 pub mod line;
+pub mod mended;
 pub mod names;
 mod plain;
 pub mod query;
 pub mod read;
 pub mod record;
+pub mod show;
 pub mod time;
 
 pub use invalid::{Invalid, listed};

@@ -1,13 +1,13 @@
 //! The JSON line of an entry: how it is encoded, and what is read from one.
 
-use crate::Invalid;
-use crate::event::{Dated, Event, Field, Value, check_texts};
+use crate::attributes::{self, Attribute};
+use crate::event::{Dated, Event, Value};
 use crate::event_fields;
 use crate::leaf;
+use crate::mended::Mended;
 use alloc::borrow::Cow;
-use alloc::format;
 use alloc::vec::Vec;
-use memchr::memchr3;
+use memchr::{memchr, memmem};
 use uuid::Uuid;
 
 pub use crate::limit::MAX_LEN;
@@ -37,29 +37,69 @@ pub struct Parsed<'a> {
     pub stamp: Option<Stamp<'a>>,
 }
 
+impl Stamp<'_> {
+    /// The same stamp, with a copy of the hash.
+    pub fn into_owned(self) -> Stamp<'static> {
+        Stamp { hash: Cow::Owned(self.hash.into_owned()), ..self }
+    }
+}
+
+impl Parsed<'_> {
+    /// The same line, with copies of the texts that it borrows.
+    pub fn into_owned(self) -> Parsed<'static> {
+        Parsed { event: self.event.into_owned(), stamp: self.stamp.map(Stamp::into_owned) }
+    }
+}
+
 /// Appends the line of an entry to `out`. `leaf::seal` fills in its hash.
 ///
-/// # Errors
-/// If a text has a control character, or the line is longer than [`MAX_LEN`]: names the field. `out` stays as
-/// it was.
-pub fn encode(event: &Dated<'_>, id: Uuid, chain: Uuid, seq: u64, out: &mut Vec<u8>) -> Result<(), Invalid> {
+/// Every event has a line: characters that cannot be stored are replaced, and texts are cut where the line would be
+/// longer than [`MAX_LEN`]. The event says afterwards what was changed.
+pub fn encode(event: &mut Dated<'_>, id: Uuid, chain: Uuid, seq: u64, out: &mut Vec<u8>) {
     let start = out.len();
+    if event.event().texts_len() > MAX_LEN || event.event().has_long_attribute() {
+        event.mend(room(seq));
+    }
     put_event(event.event(), out);
-    // One search instead of a check of each field: a control character is escaped with a backslash, or is
-    // U+007F, or starts with the byte C2.
-    if memchr3(b'\\', 0x7f, 0xc2, &out[start..]).is_some()
-        && let Err(invalid) = check_texts(event.event())
-    {
+    // JSON writes U+0000 with a backslash, as few other characters.
+    let may_hold_nul =
+        memchr(b'\\', &out[start..]).is_some() && memmem::find(&out[start..], b"u0000").is_some();
+    if may_hold_nul || out.len() - start > room(seq) {
         out.truncate(start);
-        return Err(invalid);
+        event.mend(room(seq));
+        put_event(event.event(), out);
     }
     put_stamp(id, chain, seq, &leaf::UNSEALED, out);
-    let len = out.len() - start;
-    if len > MAX_LEN {
-        out.truncate(start);
-        return Err(too_long(event.event(), len));
+}
+
+/// The event, made to fit into a line as [`encode`] does it, and what was changed. Its `ts` is not checked: where it is
+/// much too long for a timestamp, its start is in its place.
+pub fn fitted(mut event: Event<'_>) -> (Event<'_>, Mended) {
+    const MAX_TS: usize = 128;
+    if event.ts.len() > MAX_TS {
+        event.ts = Cow::Owned(event.ts[..event.ts.floor_char_boundary(MAX_TS)].into());
     }
-    Ok(())
+    let mut event = Dated::unchecked(event);
+    event.mend(room(u64::MAX) - MAX_TS);
+    event.into_parts()
+}
+
+/// How many bytes the JSON object of an event may have, so that its line with this `seq` is not longer than
+/// [`MAX_LEN`].
+fn room(seq: u64) -> usize {
+    const IDS: usize = ",\"id\":\"\",\"chain\":\"\",\"seq\":".len() + 2 * 36;
+    MAX_LEN - IDS - itoa::Buffer::new().format(seq).len() - leaf::TAIL + "}".len()
+}
+
+impl Dated<'_> {
+    /// Replaces characters that cannot be stored, and cuts texts where the event's JSON object would have more than
+    /// `room` bytes.
+    fn mend(&mut self, room: usize) {
+        self.replace();
+        let mut fixed = Vec::new();
+        put_event(&self.event().without_texts(), &mut fixed);
+        self.cut_to(room.saturating_sub(fixed.len()));
+    }
 }
 
 /// Appends the line of an entry that was read, with its newline. If it was not changed, this gives the bytes
@@ -84,7 +124,7 @@ fn put_stamp(id: Uuid, chain: Uuid, seq: u64, hash: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(leaf::AFTER);
 }
 
-/// Appends the event's fifteen fields as a JSON object, without a newline.
+/// Appends the event's fifteen fields, and its attributes if it has some, as a JSON object, without a newline.
 pub fn put_event(event: &Event<'_>, out: &mut Vec<u8>) {
     macro_rules! put {
         ($(($field:ident $name:ident $kind:ident $filtered:ident $older:tt $about:literal))*) => {
@@ -97,6 +137,25 @@ pub fn put_event(event: &Event<'_>, out: &mut Vec<u8>) {
     out.reserve(MAX_LEN);
     let start = out.len();
     event_fields!([put]);
+    out[start] = b'{';
+    put_attributes(&event.attributes, out);
+    out.push(b'}');
+}
+
+fn put_attributes(attributes: &[Attribute<'_>], out: &mut Vec<u8>) {
+    if attributes.is_empty() {
+        return;
+    }
+    out.extend_from_slice(b",\"");
+    put_bytes(attributes::NAME.as_bytes(), out);
+    out.extend_from_slice(b"\":");
+    let start = out.len();
+    for Attribute { key, value } in attributes {
+        out.push(b',');
+        put_text(key, out);
+        out.push(b':');
+        put_text(value, out);
+    }
     out[start] = b'{';
     out.push(b'}');
 }
@@ -135,20 +194,6 @@ fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
 
 fn put_number(number: u64, out: &mut Vec<u8>) {
     put_bytes(itoa::Buffer::new().format(number).as_bytes(), out);
-}
-
-fn too_long(event: &Event<'_>, len: usize) -> Invalid {
-    let length = |field: &Field| event.get(*field).text().map_or(0, str::len);
-    let longest = Field::ALL.into_iter().max_by_key(length);
-    let field = longest.unwrap_or(Field::Tool);
-    Invalid::new(
-        field.name(),
-        format!(
-            "the event's line is {len} bytes with its newline, {} of them in this field; accepted are \
-             lines up to {MAX_LEN} bytes",
-            length(&field)
-        ),
-    )
 }
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 //! numbers or null. Nearly every line is plain, and takes a third of the general parser's time. The general
 //! parser reads all other lines, and says what is wrong with them.
 
+use crate::attributes::Attribute;
 use crate::fields::{Fields, Name};
-use crate::json::Json;
-use crate::line::Parsed;
+use crate::json::{Json, Origin};
 use alloc::borrow::Cow;
+use alloc::vec::Vec;
 
 /// Parses a line; none: it is not plain.
-pub(crate) fn parse(line: &str) -> Option<Parsed<'_>> {
+pub(crate) fn parse(line: &str) -> Option<Fields<'_>> {
     let mut scanner = Scanner { line, at: 0 };
     let mut fields = Fields::default();
     scanner.expect(b'{')?;
@@ -16,14 +17,14 @@ pub(crate) fn parse(line: &str) -> Option<Parsed<'_>> {
         scanner.expect(b'"')?;
         let name = Name::of(scanner.text()?)?;
         scanner.expect(b':')?;
-        fields.put(name, scanner.value()?).ok()?;
+        fields.put(name, scanner.value()?, Origin::Caller).ok()?;
         match scanner.next()? {
             b',' => {}
             b'}' => break,
             _ => return None,
         }
     }
-    scanner.next().is_none().then(|| fields.finish())
+    scanner.next().is_none().then_some(fields)
 }
 
 /// A line, and how far it was read.
@@ -61,7 +62,25 @@ impl<'a> Scanner<'a> {
                 Some(Json::Null)
             }
             digit @ b'0'..=b'9' => self.number(digit),
+            b'{' => self.attributes().map(Json::Attributes),
             _ => None,
+        }
+    }
+
+    /// Reads an object of texts after its opening bracket.
+    fn attributes(&mut self) -> Option<Vec<Attribute<'a>>> {
+        let mut attributes = Vec::new();
+        loop {
+            self.expect(b'"')?;
+            let key = self.text()?;
+            self.expect(b':')?;
+            self.expect(b'"')?;
+            attributes.push(Attribute::new(key, self.text()?));
+            match self.next()? {
+                b',' => {}
+                b'}' => return Some(attributes),
+                _ => return None,
+            }
         }
     }
 

@@ -1,13 +1,17 @@
 //! What a read asks for: a filter, which can rule lines out before they are parsed, an order and a page.
 
 use crate::Invalid;
+use crate::attributes::{self, Attribute};
 use crate::cursor::{Key, Order};
+use crate::cut::{self, Wanted};
 use crate::event::{Event, Field};
+use crate::leaf;
 use crate::time::{Timestamp, parse_bound};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 use memchr::memchr;
 use memchr::memmem::Finder;
 
@@ -23,6 +27,24 @@ pub struct Filter {
     pub to_ts: Option<String>,
     /// Fields, and the texts that they must have exactly.
     pub texts: Vec<(Field, String)>,
+    /// Attributes that must be among those of the event.
+    pub attributes: Vec<Attribute<'static>>,
+}
+
+impl Filter {
+    /// The same filter with its times in UTC with microseconds, as a host's database gets it.
+    ///
+    /// # Errors
+    /// If a bound is invalid: names it.
+    pub fn in_utc(&self) -> Result<Self, Invalid> {
+        let from_ts = bound("from_ts", self.from_ts.as_deref())?.map(|range| range.start().to_string());
+        let to_ts = bound("to_ts", self.to_ts.as_deref())?.map(|range| range.end().to_string());
+        Ok(Self { from_ts, to_ts, ..self.clone() })
+    }
+}
+
+fn bound(field: &str, text: Option<&str>) -> Result<Option<RangeInclusive<Timestamp>>, Invalid> {
+    text.map(parse_bound).transpose().map_err(|error| Invalid::new(field, error.to_string()))
 }
 
 /// Which part of the matching entries a read returns: the WIT record `page-request`.
@@ -65,9 +87,19 @@ pub struct Query {
 
 #[derive(Clone, Debug)]
 struct TextMatch {
-    field: Field,
-    value: String,
+    place: Place,
+    wanted: Wanted,
     needle: Needle,
+    /// What the line has in the place of the needle where the text was cut.
+    cut: Option<Box<Finder<'static>>>,
+}
+
+/// Where a text must be.
+#[derive(Clone, Debug)]
+enum Place {
+    Field(Field),
+    /// The attribute with this key.
+    Attribute(String),
 }
 
 /// What a line must contain for one of its fields to have a certain text, whatever its spacing.
@@ -77,6 +109,9 @@ enum Needle {
     TextOrEscape(Box<Finder<'static>>),
     /// An escape, because JSON cannot write the text without one.
     Escape,
+    /// As `TextOrEscape`, or nothing where the line is not a store's: other writers may have written the text as another
+    /// JSON value, such as a number.
+    TextOrForeign(Box<Finder<'static>>),
     /// Nothing: the text is empty, and so is that of a field that is not in the line.
     Nothing,
 }
@@ -87,12 +122,8 @@ impl Query {
     /// # Errors
     /// If a bound or the cursor is invalid: names it.
     pub fn new(filter: Filter, request: &PageRequest) -> Result<Self, Invalid> {
-        let bound = |field, text: Option<String>| {
-            let range = text.map(|text| parse_bound(&text)).transpose();
-            range.map_err(|e| Invalid::new(field, e.to_string()))
-        };
-        let from = bound("from_ts", filter.from_ts)?;
-        let to = bound("to_ts", filter.to_ts)?;
+        let from = bound("from_ts", filter.from_ts.as_deref())?;
+        let to = bound("to_ts", filter.to_ts.as_deref())?;
         let after = request.cursor.as_deref().map(|text| {
             Key::from_cursor(text, request.order).ok_or_else(|| {
                 let accepted = "the `next` of the page before, in the same order";
@@ -108,7 +139,7 @@ impl Query {
                 limit => usize::try_from(limit).unwrap_or(usize::MAX),
             },
             after: after.transpose()?,
-            texts: filter.texts.into_iter().map(TextMatch::new).collect(),
+            texts: TextMatch::all(filter.texts, filter.attributes),
         })
     }
 
@@ -128,35 +159,86 @@ impl Query {
 
     /// The filtered fields, and the texts that they must have.
     pub fn texts(&self) -> impl Iterator<Item = (Field, &str)> + Clone {
-        self.texts.iter().map(|text| (text.field, text.value.as_str()))
+        self.texts.iter().filter_map(|text| match text.place {
+            Place::Field(field) => Some((field, text.wanted.whole())),
+            Place::Attribute(_) => None,
+        })
+    }
+
+    /// The attributes that must be among those of an event.
+    pub fn attributes(&self) -> impl Iterator<Item = Attribute<'_>> + Clone {
+        self.texts.iter().filter_map(|text| match &text.place {
+            Place::Field(_) => None,
+            Place::Attribute(key) => Some(Attribute::new(key, text.wanted.whole())),
+        })
     }
 
     /// Whether the event of this line can match. A fast search for the texts, without parsing: true does not
     /// mean that it matches.
     pub fn may_match(&self, line: &[u8]) -> bool {
-        self.texts.iter().all(|text| match &text.needle {
-            Needle::TextOrEscape(text) => text.find(line).is_some() || has_escape(line),
-            Needle::Escape => has_escape(line),
-            Needle::Nothing => true,
+        self.texts.iter().all(|text| {
+            let is_whole = match &text.needle {
+                Needle::TextOrEscape(text) => text.find(line).is_some() || has_escape(line),
+                Needle::Escape => has_escape(line),
+                Needle::TextOrForeign(text) => {
+                    text.find(line).is_some() || has_escape(line) || !leaf::ends_as_stored(line)
+                }
+                Needle::Nothing => true,
+            };
+            is_whole || text.cut.as_ref().is_some_and(|cut| cut.find(line).is_some())
         })
     }
 
-    /// Whether the event has the texts that the filter asks for. The bounds are not checked.
+    /// Whether the event has the texts and attributes that the filter asks for. The bounds are not checked.
     pub fn texts_match(&self, event: &Event<'_>) -> bool {
-        self.texts.iter().all(|text| event.get(text.field).text() == Some(text.value.as_str()))
+        self.texts.iter().all(|text| text.stored(event).is_some_and(|stored| text.wanted.matches(stored)))
     }
 }
 
 impl TextMatch {
-    fn new((field, value): (Field, String)) -> Self {
-        let needle = match serde_json::to_string(&value) {
+    fn all(texts: Vec<(Field, String)>, attributes: Vec<Attribute<'static>>) -> Vec<Self> {
+        let fields = texts.into_iter().map(|(field, text)| Self::new(Place::Field(field), text));
+        let attributes = attributes.into_iter().map(|Attribute { key, value }| {
+            let key = attributes::accepted_key(&key).unwrap_or_else(|| key.into());
+            Self::new(Place::Attribute(key), value.into())
+        });
+        fields.chain(attributes).collect()
+    }
+
+    fn new(place: Place, text: String) -> Self {
+        let wanted = Wanted::new(cut::replaced(text));
+        let needle = Needle::new(wanted.whole());
+        let cut = wanted.ending().map(|ending| Box::new(Finder::new(ending).into_owned()));
+        Self { place, wanted, needle, cut }
+    }
+
+    /// The text that the event has in this place.
+    fn stored<'e>(&self, event: &'e Event<'_>) -> Option<&'e str> {
+        match &self.place {
+            Place::Field(field) => event.get(*field).text(),
+            Place::Attribute(key) => {
+                Some(&*event.attributes.iter().find(|attribute| attribute.key == *key)?.value)
+            }
+        }
+    }
+}
+
+impl Needle {
+    fn new(value: &str) -> Self {
+        match serde_json::to_string(value) {
             _ if value.is_empty() => Needle::Nothing,
             Ok(json) if !json.contains('\\') => {
-                Needle::TextOrEscape(Box::new(Finder::new(&json).into_owned()))
+                let finder = Box::new(Finder::new(&json).into_owned());
+                let may_be_another_value =
+                    !value.starts_with(|c: char| c.is_ascii_lowercase() && c != 't' && c != 'f');
+                if may_be_another_value {
+                    Needle::TextOrForeign(finder)
+                } else {
+                    Needle::TextOrEscape(finder)
+                }
             }
             _ => Needle::Escape,
-        };
-        Self { field, value, needle }
+        }
     }
 }
 

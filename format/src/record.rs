@@ -54,7 +54,7 @@ impl Owned<u64> for u64 {
 }
 
 /// Implements the conversions between [`Event`](crate::event::Event) and a record with the same fields, whose
-/// texts are `String`, such as the record that is generated from the WIT.
+/// texts are `String`, such as the record that is generated from the WIT; and those of its attributes.
 ///
 /// ```
 /// pub struct Record {
@@ -62,9 +62,11 @@ impl Owned<u64> for u64 {
 ///     pub agent_id: String, pub tool: String, pub action: String, pub status: String,
 ///     pub duration_ms: u64, pub in_size: u64, pub out_size: u64, pub input_hash: String,
 ///     pub graph_run_id: Option<String>, pub graph_node: Option<String>, pub job_id: Option<String>,
+///     pub attributes: Vec<Pair>,
 /// }
+/// pub struct Pair { pub key: String, pub value: String }
 ///
-/// audit_format::event_record!(Record);
+/// audit_format::event_record!(Record, Pair);
 ///
 /// # fn main() {
 /// let record = Record::from(audit_format::event::Event { tool: "search".into(), ..Default::default() });
@@ -73,27 +75,42 @@ impl Owned<u64> for u64 {
 /// ```
 #[macro_export]
 macro_rules! event_record {
-    ($record:path) => {
-        $crate::event_fields!([$crate::event_record] $record;);
+    ($record:path, $attribute:path) => {
+        $crate::event_fields!([$crate::event_record] $record, $attribute;);
     };
-    ($record:path; $(($field:ident $name:ident $kind:ident $filtered:ident $older:tt $about:literal))*) => {
+    ($record:path, $attribute:path;
+        $(($field:ident $name:ident $kind:ident $filtered:ident $older:tt $about:literal))*) => {
+        impl From<$attribute> for $crate::attributes::Attribute<'static> {
+            fn from(attribute: $attribute) -> Self {
+                Self::new(attribute.key, attribute.value)
+            }
+        }
+
+        impl From<$crate::attributes::Attribute<'_>> for $attribute {
+            fn from(attribute: $crate::attributes::Attribute<'_>) -> Self {
+                Self { key: attribute.key.into_owned(), value: attribute.value.into_owned() }
+            }
+        }
+
         impl From<$record> for $crate::event::Event<'static> {
             fn from(record: $record) -> Self {
-                Self { $($field: $crate::record::Owned::own(record.$field),)* }
+                let attributes = record.attributes.into_iter().map(Into::into).collect();
+                Self { $($field: $crate::record::Owned::own(record.$field),)* attributes }
             }
         }
 
         impl From<$crate::event::Event<'_>> for $record {
             fn from(event: $crate::event::Event<'_>) -> Self {
-                Self { $($field: $crate::record::Owned::own(event.$field),)* }
+                let attributes = event.attributes.into_iter().map(Into::into).collect();
+                Self { $($field: $crate::record::Owned::own(event.$field),)* attributes }
             }
         }
     };
 }
 
 /// Implements the conversions between [`Filter`](crate::query::Filter) and a record of filters, such as the
-/// one that is generated from the WIT. The record has two optional bounds, `from_ts` and `to_ts`, and an
-/// optional text for each field that reads can be filtered by.
+/// one that is generated from the WIT. The record has two optional bounds, `from_ts` and `to_ts`, an optional text for
+/// each field that reads can be filtered by, and a list of attributes, whose type [`event_record`] was called with.
 #[macro_export]
 macro_rules! filter_record {
     ($record:path) => {
@@ -102,7 +119,9 @@ macro_rules! filter_record {
     ($record:path; $(($field:ident $name:ident $kind:ident $filtered:ident $older:tt $about:literal))*) => {
         impl From<$record> for $crate::query::Filter {
             fn from(record: $record) -> Self {
-                let mut filter = Self { from_ts: record.from_ts, to_ts: record.to_ts, ..Self::default() };
+                let attributes = record.attributes.into_iter().map(Into::into).collect();
+                let mut filter =
+                    Self { from_ts: record.from_ts, to_ts: record.to_ts, attributes, ..Self::default() };
                 $($crate::filter_record!(@$filtered if let Some(text) = record.$field {
                     filter.texts.push(($crate::event::Field::$name, text));
                 });)*
@@ -112,25 +131,26 @@ macro_rules! filter_record {
 
         impl From<$crate::query::Filter> for $record {
             fn from(filter: $crate::query::Filter) -> Self {
-                let $crate::query::Filter { from_ts, to_ts, mut texts } = filter;
+                let $crate::query::Filter { from_ts, to_ts, mut texts, attributes } = filter;
+                let attributes = attributes.into_iter().map(Into::into).collect();
                 let mut text = |field| {
                     let place = texts.iter().position(|(known, _)| *known == field)?;
                     Some(texts.swap_remove(place).1)
                 };
-                $crate::filter_record!(@record from_ts to_ts text []
+                $crate::filter_record!(@record from_ts to_ts attributes text []
                     $(($field $name $kind $filtered $older $about))*)
             }
         }
     };
-    (@record $from:ident $to:ident $text:ident [$($done:ident $name:ident)*]) => {
-        Self { from_ts: $from, to_ts: $to, $($done: $text($crate::event::Field::$name),)* }
+    (@record $from:ident $to:ident $attributes:ident $text:ident [$($done:ident $name:ident)*]) => {
+        Self { from_ts: $from, to_ts: $to, attributes: $attributes, $($done: $text($crate::event::Field::$name),)* }
     };
-    (@record $from:ident $to:ident $text:ident [$($done:tt)*]
+    (@record $from:ident $to:ident $attributes:ident $text:ident [$($done:tt)*]
         ($field:ident $name:ident $kind:ident filtered $older:tt $about:literal) $($rest:tt)*) => {
-        $crate::filter_record!(@record $from $to $text [$($done)* $field $name] $($rest)*)
+        $crate::filter_record!(@record $from $to $attributes $text [$($done)* $field $name] $($rest)*)
     };
-    (@record $from:ident $to:ident $text:ident [$($done:tt)*] $unfiltered:tt $($rest:tt)*) => {
-        $crate::filter_record!(@record $from $to $text [$($done)*] $($rest)*)
+    (@record $from:ident $to:ident $attributes:ident $text:ident [$($done:tt)*] $unfiltered:tt $($rest:tt)*) => {
+        $crate::filter_record!(@record $from $to $attributes $text [$($done)*] $($rest)*)
     };
     (@filtered $($then:tt)*) => { $($then)* };
     (@unfiltered $($then:tt)*) => {};

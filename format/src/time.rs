@@ -1,5 +1,6 @@
 //! Instants and days: which texts are accepted, and the one form that is stored.
 
+use crate::show::quoted;
 use alloc::format;
 use alloc::string::String;
 use chrono::{DateTime, Datelike, NaiveDate};
@@ -12,8 +13,7 @@ const MICROS_PER_DAY: i64 = 86_400_000_000;
 pub const TEXT_LEN: usize = 27;
 
 /// What is accepted as a timestamp, for messages.
-const ACCEPTED: &str =
-    "RFC 3339 with an offset, such as 2026-11-23T06:30:00.123456Z or 2026-11-23T07:30:00+01:00";
+const ACCEPTED: &str = "RFC 3339, such as 2026-11-23T06:30:00.123456Z or 2026-11-23T07:30:00+01:00";
 
 /// An instant in microseconds since 1970-01-01T00:00:00Z, in the years 0000 to 9999 of UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,7 +47,8 @@ impl Timestamp {
         self.0
     }
 
-    /// Parses RFC 3339 with any offset. Digits finer than a microsecond are cut off.
+    /// Parses RFC 3339 with any offset; without one, it is UTC. A space may be in the place of the `T`, and the offset may
+    /// lack its colon or its minutes. Digits finer than a microsecond are cut off.
     ///
     /// # Errors
     /// If `text` is not RFC 3339, or its year in UTC is not from 0000 to 9999.
@@ -137,11 +138,7 @@ fn put_digits(place: &mut [u8], mut number: u32) {
 /// The instant, and whether digits finer than a microsecond were cut off.
 fn parse_instant(text: &str, accepted: &str) -> Result<(Timestamp, bool), TimeError> {
     let wrong = || TimeError(format!("{} is not a timestamp; accepted is {accepted}", quoted(text)));
-    // chrono also accepts a space instead of `T`, and other characters for `+` and `-`.
-    if !text.is_ascii() || !matches!(text.as_bytes().get(10), Some(b'T' | b't')) {
-        return Err(wrong());
-    }
-    let at = DateTime::parse_from_rfc3339(text).map_err(|_| wrong())?;
+    let at = rfc3339(text).and_then(|text| DateTime::parse_from_rfc3339(&text).ok()).ok_or_else(wrong)?;
     let finer = at.timestamp_subsec_nanos() % 1000 != 0;
     let at = Timestamp::from_micros(at.timestamp_micros()).ok_or_else(|| {
         TimeError(format!(
@@ -152,14 +149,24 @@ fn parse_instant(text: &str, accepted: &str) -> Result<(Timestamp, bool), TimeEr
     Ok((at, finer))
 }
 
-/// The start of `text`, quoted as in JSON. So a message stays short and on one line, whatever the text is.
-pub fn quoted(text: &str) -> String {
-    const SHOWN: usize = 60;
-    let (shown, more) = match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => (&text[..end], "…"),
-        None => (text, ""),
-    };
-    serde_json::to_string(shown).unwrap_or_default() + more
+/// The time as RFC 3339 has it: with a `T` and a whole offset. None: it is not one.
+fn rfc3339(text: &str) -> Option<String> {
+    const DATE: usize = "2026-11-23".len();
+    const SECONDS: usize = "2026-11-23T06:30:00".len();
+    // chrono also accepts other characters for `+` and `-`.
+    if !text.is_ascii() || text.len() < SECONDS {
+        return None;
+    }
+    let (date, time) = text.split_at(DATE);
+    let time = time.strip_prefix(['T', 't', ' '])?;
+    let start = time.find(['Z', 'z', '+', '-']).unwrap_or(time.len());
+    let (time, offset) = time.split_at(start);
+    Some(match offset.len() {
+        0 => format!("{date}T{time}Z"),
+        3 => format!("{date}T{time}{offset}:00"),
+        5 => format!("{date}T{time}{}:{}", &offset[..3], &offset[3..]),
+        _ => format!("{date}T{time}{offset}"),
+    })
 }
 
 /// Parses a bound of a filter: RFC 3339, or a date, which means the whole day in UTC.
@@ -250,6 +257,11 @@ mod tests {
             ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00.000000Z"),
             ("0000-01-01T00:00:00Z", "0000-01-01T00:00:00.000000Z"),
             ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"),
+            ("2026-11-23T06:30:00", "2026-11-23T06:30:00.000000Z"),
+            ("2026-11-23 06:30:00.25", "2026-11-23T06:30:00.250000Z"),
+            ("2026-11-23 06:30:00+01:00", "2026-11-23T05:30:00.000000Z"),
+            ("2026-11-23T06:30:00-0130", "2026-11-23T08:00:00.000000Z"),
+            ("2026-11-23T06:30:00+01", "2026-11-23T05:30:00.000000Z"),
         ] {
             assert_eq!(stored(given), expected);
         }
@@ -259,8 +271,10 @@ mod tests {
     fn other_texts_are_invalid_and_the_error_says_what_is_accepted() {
         for text in [
             "2026-11-23",
-            "2026-11-23T06:30:00",
-            "2026-11-23 06:30:00Z",
+            "2026-11-23T06:30",
+            "2026-11-23  06:30:00",
+            "2026-11-23T06:30:00+1",
+            "2026-11-23T06:30:00+0100Z",
             "2026-02-29T00:00:00Z",
             "2026-11-23T24:00:00Z",
             "2026-11-23T06:30:00Z ",

@@ -1,5 +1,6 @@
 //! The columns of the table, from the list of an event's fields.
 
+use audit_format::attributes;
 use audit_format::event::{Field, Kind};
 
 /// The table's name. The search path says in which schema it is.
@@ -18,6 +19,8 @@ pub enum Type {
     Number,
     /// A UUID.
     Uuid,
+    /// A JSON object of texts.
+    Json,
 }
 
 impl Type {
@@ -29,6 +32,7 @@ impl Type {
             Self::Text => "TEXT",
             Self::Number => "NUMERIC(20)",
             Self::Uuid => "UUID",
+            Self::Json => "JSONB",
         }
     }
 }
@@ -43,13 +47,18 @@ impl From<Kind> for Type {
     }
 }
 
-/// The columns of what the store adds to an event. They follow those of the event's fields.
-const STAMP: [(&str, Type); 4] =
-    [("event_id", Type::Uuid), ("chain", Type::Uuid), ("seq", Type::Number), ("hash", Type::Text)];
+/// The columns that follow those of the event's fields: its attributes, and what the store adds to it.
+const FOLLOWING: [(&str, Type); 5] = [
+    (attributes::NAME, Type::Json),
+    ("event_id", Type::Uuid),
+    ("chain", Type::Uuid),
+    ("seq", Type::Number),
+    ("hash", Type::Text),
+];
 
 /// The columns that an insert writes, in their order: all except `id`, which the database assigns.
 pub fn written() -> impl Iterator<Item = (&'static str, Type)> {
-    Field::ALL.into_iter().map(|field| (field.name(), field.kind().into())).chain(STAMP)
+    Field::ALL.into_iter().map(|field| (field.name(), field.kind().into())).chain(FOLLOWING)
 }
 
 /// All columns, in their order.

@@ -1,16 +1,15 @@
-//! The SQL of audit-store: what the table `tool_audit_events` must be like, the statements that write and
-//! read it, how its rows become events, and what the server's errors mean. It has no input or output, so that
-//! a host can use it with any PostgreSQL driver.
+//! The SQL of audit-store: the statements, as text files for hosts in any language; what the table `tool_audit_events`
+//! must be like; and what the server's errors mean. It has no input or output, so that a host can use it with any
+//! PostgreSQL driver.
 //!
 //! ```
-//! use audit_format::query::{Filter, PageRequest, Query};
-//! use audit_sql::select::Select;
+//! use audit_format::cursor::Order;
+//! use audit_format::query::Filter;
+//! use audit_sql::statements::{parameters, select};
 //!
-//! let query = Query::new(Filter::default(), &PageRequest::default())?;
-//! let select = Select::new(&query).expect("something can match");
-//! assert!(select.sql(false).starts_with("SELECT ts, req_id"));
-//! assert_eq!(select.values().len(), 3);
-//! # Ok::<(), audit_format::Invalid>(())
+//! assert!(select(Order::OldestFirst).contains("$15::bigint"));
+//! // The cursor and the limit follow.
+//! assert_eq!(parameters(&Filter::default()).len(), 13);
 //! ```
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
@@ -18,8 +17,6 @@
 pub mod column;
 pub mod failure;
 pub mod health;
-pub mod insert;
-pub mod row;
 pub mod schema;
-pub mod select;
+pub mod statements;
 pub mod table;

@@ -45,8 +45,8 @@ pub fn explain(error: &ServerError<'_>, table: &Table, lack: &Lack) -> Option<St
     } else if error.is_denied() {
         format!(
             "the user \"{role}\" may not create the table {TABLE} in the schema \"{schema}\"; let the \
-             schema's owner run: {sql}; GRANT SELECT, INSERT ON {TABLE} TO \"{role}\"; GRANT USAGE ON \
-             SEQUENCE {TABLE}_id_seq TO \"{role}\""
+             schema's owner run: {sql}; GRANT SELECT, INSERT ON {TABLE}, tool_audit_refused TO \"{role}\"; \
+             GRANT USAGE ON SEQUENCE {TABLE}_id_seq TO \"{role}\""
         )
     } else {
         let reason = error.lasting()?;

@@ -2,6 +2,7 @@
 //! it, with only the columns of an event's fields, and with other types.
 
 use crate::column::{self, TABLE, Type, columns};
+use crate::statements::{self, SCHEMA};
 use std::collections::HashMap;
 
 /// The columns of each index, and whether it is unique.
@@ -28,6 +29,7 @@ impl Type {
                 column.base == "numeric" && (column.modifier < 0 || precision - scale >= 20)
             }
             Self::Uuid => column.base == "uuid",
+            Self::Json => column.base == "jsonb",
         }
     }
 
@@ -187,14 +189,15 @@ impl Table {
 
     /// What the table lacks; none: it is complete.
     pub fn lack(&self) -> Option<Lack> {
-        let mut lack = Lack { only_speed: true, ..Lack::default() };
-        if self.exists() {
-            self.compare_columns(&mut lack);
-        } else {
-            lack.only_speed = false;
-            lack.what.push("the table".into());
-            lack.sql.push(create_table());
+        if !self.exists() {
+            return Some(Lack {
+                what: vec!["the table".into()],
+                sql: statements::of(SCHEMA),
+                only_speed: false,
+            });
         }
+        let mut lack = Lack { only_speed: true, ..Lack::default() };
+        self.compare_columns(&mut lack);
         for (columns, unique) in INDEXES {
             if !self.indexes.iter().any(|index| serves(index, columns, unique)) {
                 let list = columns.replace(',', ", ");
@@ -203,6 +206,9 @@ impl Table {
                 lack.sql
                     .push(format!("CREATE {}INDEX ON {TABLE} ({list})", if unique { "UNIQUE " } else { "" }));
             }
+        }
+        if !lack.only_speed {
+            lack.sql.push(statements::refused_table());
         }
         (!lack.sql.is_empty()).then_some(lack)
     }
@@ -263,16 +269,4 @@ fn serves((has, is_unique): &(String, bool), columns: &str, unique: bool) -> boo
         return *is_unique && has == columns;
     }
     has.strip_prefix(columns).is_some_and(|rest| rest.is_empty() || rest.starts_with(','))
-}
-
-fn create_table() -> String {
-    let column = |(name, kind): (&str, Type)| {
-        let constraint = match kind {
-            Type::Position => " PRIMARY KEY",
-            Type::Time => " NOT NULL",
-            _ => "",
-        };
-        format!("{name} {}{constraint}", kind.sql())
-    };
-    format!("CREATE TABLE {TABLE} ({})", columns().map(column).collect::<Vec<_>>().join(", "))
 }

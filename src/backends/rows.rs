@@ -4,17 +4,16 @@
 use crate::accounting::DropReason;
 use crate::batch::Batch;
 use crate::error::Error;
-use crate::host::{DatabaseError, Host, Row, Rows};
+use crate::host::{DatabaseError, Host, Rows};
 use crate::selection::Selection;
 use crate::sink::{End, Found, Sink};
 use crate::warnings::Topic;
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use audit_format::cursor::{Key, Order, Position};
-use audit_format::line::{self, Parsed, Stamp};
+use audit_format::cursor::{Key, Position};
+use audit_format::line::Stamp;
 use audit_format::query::Query;
-use audit_format::read::parse_stored;
+use audit_format::read::{parse_row, parse_stored};
 use audit_format::time::Timestamp;
 use uuid::Uuid;
 
@@ -37,37 +36,33 @@ impl Refusal<'_> {
     pub const TOPIC: Topic = Topic::Dropped(DropReason::Unwritable);
 }
 
-/// The row of a line; none: no store wrote it.
-fn parse_row(line: &[u8]) -> Option<Parsed<'_>> {
-    let parsed = parse_stored(core::str::from_utf8(line).ok()?).ok()?;
-    parsed.stamp.is_some().then_some(parsed)
-}
-
 /// The stamp of a line; none: no store wrote it.
 pub fn stamp(line: &[u8]) -> Option<Stamp<'_>> {
-    parse_row(line)?.stamp
+    parse_stored(core::str::from_utf8(line).ok()?).ok()?.stamp
 }
 
 /// Inserts the lines, and returns those that are refused. Empty lines are skipped.
 pub fn insert<'l, H: Host>(host: &H, lines: &[&'l [u8]]) -> Result<Vec<Refusal<'l>>, DatabaseError> {
     let mut refusals = Vec::new();
-    let mut sent: Vec<(&[u8], Option<Uuid>)> = Vec::with_capacity(lines.len());
-    let mut rows: Vec<Parsed<'_>> = Vec::with_capacity(lines.len());
+    let mut sent: Vec<&[u8]> = Vec::with_capacity(lines.len());
+    let mut rows = String::new();
     for line in lines.iter().copied().filter(|line| !line.trim_ascii().is_empty()) {
-        match parse_row(line) {
-            Some(row) => {
-                sent.push((line, row.stamp.as_ref().map(|stamp| stamp.chain)));
-                rows.push(row);
+        match core::str::from_utf8(line) {
+            Ok(text) if stamp(line).is_some() => {
+                sent.push(line);
+                rows.push_str(text.trim_ascii());
+                rows.push('\n');
             }
-            None => {
+            _ => {
                 let reason = "it is not a JSON object with id, chain, seq and hash".to_string();
                 refusals.push(Refusal { line, chain: None, reason });
             }
         }
     }
     if !rows.is_empty() {
-        for refused in host.insert(rows)? {
-            if let Some((line, chain)) = sent.get(refused.index).copied() {
+        for refused in host.insert(&rows)? {
+            if let Some(line) = sent.get(refused.index).copied() {
+                let chain = stamp(line).map(|stamp| stamp.chain);
                 refusals.push(Refusal { line, chain, reason: refused.reason });
             }
         }
@@ -87,15 +82,23 @@ pub fn send<H: Host>(
     let mut sent = 0;
     let mut result = Ok(());
     while sent < waiting.len() && waiting.len() - sent >= least {
-        let lines: Vec<&[u8]> = waiting.lines().skip(sent).take(batch_size).map(|(_, line)| line).collect();
-        match insert(host, &lines) {
-            Ok(refusals) => refusals.iter().for_each(&mut *on_refusal),
+        let end = waiting.len().min(sent + batch_size);
+        // Encoded lines are UTF-8.
+        let lines = core::str::from_utf8(waiting.part(sent..end)).unwrap_or_default();
+        match host.insert(lines) {
+            Ok(refused) => {
+                for refused in refused {
+                    let line = waiting.part(sent + refused.index..sent + refused.index + 1);
+                    let chain = stamp(line).map(|stamp| stamp.chain);
+                    on_refusal(&Refusal { line, chain, reason: refused.reason });
+                }
+            }
             Err(error) => {
                 result = Err(error);
                 break;
             }
         }
-        sent += lines.len();
+        sent = end;
     }
     waiting.remove_first(sent);
     result
@@ -116,11 +119,11 @@ pub fn read<H: Host>(
     loop {
         let mut page = Selection::new(&query);
         offer(&mut page)?;
-        let Rows { rows, next, skipped } = host.select(&query)?;
-        for row in &rows {
-            take_row(&mut page, row);
+        let Rows { lines, next, skipped } = host.select(&query)?;
+        for line in lines.lines() {
+            take_row(&mut page, line);
         }
-        if let Some(key) = key_of(next, query.order)? {
+        if let Some(key) = next {
             page.end_with(key);
         }
         let duplicates = page.remove_duplicates();
@@ -150,32 +153,19 @@ impl Sink for Measured<'_> {
     }
 }
 
-/// The key of a cursor of the host.
-pub fn key_of(cursor: Option<String>, order: Order) -> Result<Option<Key>, DatabaseError> {
-    let Some(cursor) = cursor else { return Ok(None) };
-    let key = Key::from_cursor(&cursor, order);
-    key.map(Some)
-        .ok_or_else(|| DatabaseError::Other(format!("the host returned an invalid cursor `{cursor}`")))
-}
-
 /// Offers a row to the page; one without a valid `ts` is skipped.
-fn take_row(page: &mut Selection<'_>, Row { entry, position }: &Row) {
-    let Ok(at) = Timestamp::parse(&entry.event.ts) else {
+fn take_row(page: &mut Selection<'_>, line: &str) {
+    let row = parse_row(line).ok();
+    let row = row.and_then(|(row, place)| Some((Timestamp::parse(&row.event.ts).ok()?, row.stamp, place)));
+    let Some((at, stamp, place)) = row else {
         page.skip();
         return;
     };
-    let mut line = Vec::new();
-    let key = match &entry.stamp {
-        Some(stamp) => {
-            line::put_entry(&entry.event, stamp, &mut line);
-            Key::of_entry(at, stamp.id)
-        }
-        None => {
-            line::put_event(&entry.event, &mut line);
-            Key::of_foreign(at, Position { day: 0, offset: *position })
-        }
+    let key = match stamp {
+        Some(stamp) => Key::of_entry(at, stamp.id),
+        None => Key::of_foreign(at, Position { day: 0, offset: place }),
     };
-    page.take(key, line.trim_ascii());
+    page.take(key, line.as_bytes());
 }
 
 impl From<DatabaseError> for Error {

@@ -1,7 +1,7 @@
 //! What a store returns to its callers: the receipt of a batch, and the status.
 
 use crate::accounting::Counts;
-use crate::settings::Settings;
+use crate::settings::{Active, Settings};
 use audit_format::time::Timestamp;
 use uuid::Uuid;
 
@@ -21,14 +21,16 @@ pub struct Receipt {
 pub struct Status<'s> {
     /// The settings in use.
     pub settings: &'s Settings,
-    /// The backend in use.
-    pub backend: &'static str,
+    /// What takes the events now.
+    pub backend: Active,
     /// Since when it is in use.
     pub since: Timestamp,
     /// The chain of this instance.
     pub chain: Uuid,
     /// What became of the events.
     pub counts: Counts,
+    /// How many accepted events differ from what was sent.
+    pub mended: u64,
     /// How many bytes of other instances' lines wait on disk for the database.
     pub spooled_by_others: u64,
     /// The last thing that went wrong, with its time.

@@ -13,7 +13,8 @@ use alloc::vec::Vec;
 use audit_format::Invalid;
 use audit_format::event::{Dated, Event};
 use audit_format::line;
-use audit_format::read::parse_sent;
+use audit_format::mended::Mended;
+use audit_format::read::{Sent, parse_sent};
 use audit_format::time::Timestamp;
 use memchr::memchr;
 
@@ -24,42 +25,39 @@ const SCRATCH_KEPT: usize = 1 << 20;
 const MAX_BATCH_BYTES: usize = 32 << 20;
 
 impl<H: Host + 'static> Store<H> {
-    /// Records one event. Never fails: an event that cannot be kept is dropped and counted, with a warning.
+    /// Records one event, whatever it is. Never fails: an event that cannot be kept is dropped and counted, with a
+    /// warning.
     pub fn write(&mut self, event: Event<'_>) {
         self.received += 1;
+        let now = self.host.now();
         let mut batch = core::mem::take(&mut self.scratch);
-        let failure = match self.stamp(event, self.host.now(), self.seq, &mut batch) {
-            Ok(()) => match self.append(&mut batch) {
-                Ok(()) => None,
-                Err(rejected) if rejected.stored == 0 => Some((rejected.reason, rejected.error.to_string())),
-                // The append failed, but could not be undone: the event is stored.
-                Err(rejected) => {
-                    self.note(&rejected.error.to_string());
-                    None
-                }
-            },
-            Err(invalid) => Some((DropReason::Invalid, invalid.to_string())),
-        };
+        let mut mended = MendedEvents::default();
+        self.stamp(Dated::new_or_now(event, now), now, self.seq, &mut batch, &mut mended);
+        let failure = self.append(&mut batch, &mended).err();
         self.keep_scratch(batch);
-        if let Some((reason, text)) = failure {
-            self.dropped.add(reason);
-            let what = match reason {
-                DropReason::Invalid => "an invalid event is dropped",
-                DropReason::QueueFull => "an event is dropped",
-                DropReason::Unwritable => "an event cannot be written and is dropped",
-            };
-            self.warn(Topic::Dropped(reason), &format!("{what}: {text}"));
+        match failure {
+            // Something failed, but the event is in the file.
+            Some(rejected) if rejected.stored > 0 => self.warn(Topic::Flush, &rejected.error.to_string()),
+            Some(Rejected { reason, error, .. }) => {
+                self.dropped.add(reason);
+                let what = match reason {
+                    DropReason::QueueFull => "an event is dropped",
+                    DropReason::Unwritable => "an event cannot be written and is dropped",
+                };
+                self.warn(Topic::Dropped(reason), &format!("{what}: {error}"));
+            }
+            None => {}
         }
     }
 
-    /// Records all events, or rejects all.
+    /// Records all events, or rejects all; but see [`Error::Incomplete`].
     ///
     /// # Errors
-    /// If an event is invalid, the batch is too large, the queue is full, the store is closed, or a file
+    /// If the `ts` of an event is invalid, the batch is too large, the queue is full, the store is closed, or a file
     /// cannot be written.
     pub fn write_batch(&mut self, events: Vec<Event<'_>>) -> Result<Receipt, Error> {
         let count = events.len();
-        let events = events.into_iter().enumerate().map(|(index, event)| (index, Ok(event)));
+        let events = events.into_iter().enumerate().map(|(index, event)| (index, Ok(event.into())));
         self.write_all(count, events)
     }
 
@@ -77,19 +75,22 @@ impl<H: Host + 'static> Store<H> {
     fn write_all<'e>(
         &mut self,
         count: usize,
-        events: impl Iterator<Item = (usize, Result<Event<'e>, Invalid>)>,
+        events: impl Iterator<Item = (usize, Result<Sent<'e>, Invalid>)>,
     ) -> Result<Receipt, Error> {
         self.received += count as u64;
         let first_seq = self.seq;
         let now = self.host.now();
         let mut batch = core::mem::take(&mut self.scratch);
+        let mut mended = MendedEvents::default();
         for (index, event) in events {
             let seq = first_seq + batch.len() as u64;
-            let stamped = event.and_then(|event| self.stamp(event, now, seq, &mut batch));
-            if let Err(invalid) = stamped {
-                self.keep_scratch(batch);
-                self.rejected += count as u64;
-                return Err(Error::Invalid { index: index as u64, invalid });
+            match event.and_then(|event| Dated::new(event, now)) {
+                Ok(event) => self.stamp(event, now, seq, &mut batch, &mut mended),
+                Err(invalid) => {
+                    self.keep_scratch(batch);
+                    self.rejected += count as u64;
+                    return Err(Error::Invalid { index: index as u64, invalid });
+                }
             }
             if batch.size() > MAX_BATCH_BYTES {
                 self.rejected += count as u64;
@@ -99,7 +100,7 @@ impl<H: Host + 'static> Store<H> {
                 )));
             }
         }
-        let result = self.append(&mut batch);
+        let result = self.append(&mut batch, &mended);
         self.keep_scratch(batch);
         result.map_err(|rejected| {
             self.rejected += (count - rejected.stored) as u64;
@@ -109,20 +110,21 @@ impl<H: Host + 'static> Store<H> {
         Ok(Receipt { accepted: count as u64, chain: self.chain, first_seq })
     }
 
-    /// Checks an event, and adds its line to the batch.
+    /// Adds the line of an event to the batch.
     fn stamp(
         &mut self,
-        event: Event<'_>,
+        mut event: Dated<'_>,
         now: Timestamp,
         seq: u64,
         batch: &mut Batch,
-    ) -> Result<(), Invalid> {
-        let event = Dated::new(event, now)?;
+        mended: &mut MendedEvents,
+    ) {
         let id = self.ids.next(now, || self.host.random());
-        batch.push(event.at(), |out| line::encode(&event, id, self.chain, seq, out))
+        batch.push(event.instant(), |out| line::encode(&mut event, id, self.chain, seq, out));
+        mended.note(batch.len(), event.mended());
     }
 
-    fn append(&mut self, batch: &mut Batch) -> Result<(), Rejected> {
+    fn append(&mut self, batch: &mut Batch, mended: &MendedEvents) -> Result<(), Rejected> {
         let Some(backend) = &mut self.backend else {
             let error = Error::Unavailable(CLOSED.into());
             return Err(Rejected { stored: 0, reason: DropReason::Unwritable, error });
@@ -132,6 +134,10 @@ impl<H: Host + 'static> Store<H> {
         let stored = result.as_ref().map_or_else(|rejected| rejected.stored, |()| batch.len());
         self.accepted += stored as u64;
         self.seq += stored as u64;
+        self.mended += mended.among_first(stored);
+        for (change, field) in mended.changes.changes() {
+            self.warn(Topic::Mended(change), &change.describe(field));
+        }
         self.pass_on_notices();
         self.flush_if_due();
         result
@@ -143,6 +149,30 @@ impl<H: Host + 'static> Store<H> {
             batch.clear();
             self.scratch = batch;
         }
+    }
+}
+
+/// The events of a batch in which something was changed.
+#[derive(Default)]
+struct MendedEvents {
+    /// How many events of the batch come up to each of them, itself included.
+    counts: Vec<usize>,
+    /// Of each kind of change, the first.
+    changes: Mended,
+}
+
+impl MendedEvents {
+    /// Notes what was changed in the last of the first `count` events.
+    fn note(&mut self, count: usize, mended: Mended) {
+        if !mended.is_empty() {
+            self.counts.push(count);
+            self.changes.add(mended);
+        }
+    }
+
+    /// How many are among the first `stored` events of the batch.
+    fn among_first(&self, stored: usize) -> u64 {
+        self.counts.partition_point(|count| *count <= stored) as u64
     }
 }
 

@@ -1,9 +1,9 @@
 //! A table in memory.
 
-use crate::host::{DatabaseError, RefusedRow, Row, Rows};
+use crate::host::{DatabaseError, RefusedRow, Rows};
 use alloc::string::String;
 use alloc::vec::Vec;
-use audit_format::cursor::{Key, Order, Position};
+use audit_format::cursor::{Key, Order};
 use audit_format::line::{Parsed, put_entry};
 use audit_format::query::Query;
 use audit_format::read::parse_stored;
@@ -41,18 +41,16 @@ impl Database {
         self.down.clone().map_or(Ok(()), Err)
     }
 
-    pub fn insert(&mut self, rows: Vec<Parsed<'_>>) -> Result<Vec<RefusedRow>, DatabaseError> {
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
+    pub fn insert(&mut self, lines: &str) -> Result<Vec<RefusedRow>, DatabaseError> {
         self.answer()?;
+        let rows: Vec<Parsed<'_>> = lines.lines().map(|line| parse_stored(line).unwrap()).collect();
         self.calls.push(rows.len());
         let mut refused = Vec::new();
         for (index, row) in rows.into_iter().enumerate() {
             if self.poison.contains(&&*row.event.tool) {
                 refused.push(RefusedRow { index, reason: "poison".into() });
             } else if !self.rows.iter().any(|known| id(known) == id(&row)) {
-                self.rows.push(owned(&row));
+                self.rows.push(row.into_owned());
             }
         }
         match self.loses_each {
@@ -66,18 +64,16 @@ impl Database {
     pub fn select(&mut self, query: &Query) -> Result<Rows, DatabaseError> {
         self.answer()?;
         let mut found = Vec::new();
-        for (position, row) in self.rows.iter().enumerate() {
+        for row in &self.rows {
             let at = Timestamp::parse(&row.event.ts).unwrap();
-            let id = row.stamp.as_ref().map(|stamp| stamp.id);
-            let offset = if id.is_none() { position as u64 } else { 0 };
-            let key = Key { at, id, position: Position { day: 0, offset } };
+            let key = Key::of_entry(at, id(row));
             let is_after = |after: Key| match query.order {
                 Order::OldestFirst => key > after,
                 Order::NewestFirst => key < after,
             };
             let in_range = (query.from..=query.to).contains(&at) && query.after.is_none_or(is_after);
             if in_range && query.texts_match(&row.event) {
-                found.push((key, Row { entry: row.clone(), position: offset }));
+                found.push((key, row));
             }
         }
         found.sort_by_key(|(key, _)| *key);
@@ -86,18 +82,15 @@ impl Database {
         }
         let more = found.len() > query.limit;
         found.truncate(query.limit);
-        let next = found.last().filter(|_| more).map(|(key, _)| key.to_cursor(query.order));
-        Ok(Rows { rows: found.into_iter().map(|(_, row)| row).collect(), next, skipped: 0 })
+        let next = found.last().filter(|_| more).map(|(key, _)| *key);
+        let mut lines = Vec::new();
+        for (_, row) in found {
+            put_entry(&row.event, row.stamp.as_ref().unwrap(), &mut lines);
+        }
+        Ok(Rows { lines: String::from_utf8(lines).unwrap(), next, skipped: 0 })
     }
 }
 
 fn id(row: &Parsed<'_>) -> uuid::Uuid {
     row.stamp.as_ref().unwrap().id
-}
-
-fn owned(row: &Parsed<'_>) -> Parsed<'static> {
-    let mut line = Vec::new();
-    put_entry(&row.event, row.stamp.as_ref().unwrap(), &mut line);
-    let line = String::from_utf8(line).unwrap();
-    parse_stored(std::boxed::Box::leak(line.into_boxed_str())).unwrap()
 }

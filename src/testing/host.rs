@@ -7,7 +7,6 @@ use crate::host::{DatabaseError, Host, RefusedRow, Rows};
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
-use audit_format::line::Parsed;
 use audit_format::query::Query;
 use audit_format::time::Timestamp;
 use core::cell::RefCell;
@@ -108,9 +107,9 @@ impl Host for TestHost {
         self.0.borrow().database.is_some()
     }
 
-    fn insert(&self, rows: Vec<Parsed<'_>>) -> Result<Vec<RefusedRow>, DatabaseError> {
+    fn insert(&self, lines: &str) -> Result<Vec<RefusedRow>, DatabaseError> {
         match &mut self.0.borrow_mut().database {
-            Some(database) => database.insert(rows),
+            Some(database) => database.insert(lines),
             None => Err(DatabaseError::NotConfigured),
         }
     }

@@ -135,8 +135,10 @@ fn open_folder(path: &str, create: bool) -> Result<Descriptor, FileError> {
     let Some((mut folder, rest, _)) = found else {
         return Err(FileError::Other("the host preopens no folder that contains it".to_string()));
     };
+    // Some hosts refuse to work with the descriptor of a preopened folder itself.
+    let rest = if rest.is_empty() { "." } else { &rest };
     for part in rest.split('/').filter(|part| !part.is_empty()) {
-        if create {
+        if create && part != "." {
             match folder.create_directory_at(part) {
                 Ok(()) | Err(ErrorCode::Exist) => {}
                 Err(error) => return Err(error.into()),

@@ -24,8 +24,8 @@ Commands:
                  with the target wasm32-wasip2 (`rustup target add`), or, where Rust's download server cannot
                  be reached, Debian's (apt-get). The choice is recorded in target/component-toolchain
   components     Build both components into target/components:
-                   audit_store.wasm        for hosts that provide a database
-                   audit_store_local.wasm  for hosts that have none
+                   audit-store.wasm        for hosts that provide a database
+                   audit-store-local.wasm  for hosts that have none
   demo           Record a few commands through the `audit` program, and read the record
   test [--fast] [ARG]...
                  Build the components and run `cargo test --workspace ARG...`. The tests start servers of

@@ -12,12 +12,17 @@ use uuid::Uuid;
 const ID: Uuid = Uuid::from_u128(0x01934c5e_7b1a_7000_8000_00000000000a);
 const CHAIN: Uuid = Uuid::from_u128(0x01934c5e_7b1a_7000_8000_000000000001);
 
-fn line(event: Event<'_>, seq: u64) -> Result<Vec<u8>, Invalid> {
+fn line(event: Event<'_>, seq: u64) -> String {
     let mut out = Vec::new();
-    encode(&Dated::new(event, Timestamp::clamped(0))?, ID, CHAIN, seq, &mut out)?;
+    encode(&mut Dated::new(event, Timestamp::clamped(0)).unwrap(), ID, CHAIN, seq, &mut out);
     let range = 0..out.len();
     leaf::seal(&mut out, core::iter::once(range));
-    Ok(out)
+    String::from_utf8(out).unwrap()
+}
+
+fn parse_any_sent(line: &str) -> Result<Sent<'_>, Invalid> {
+    let (event, mended) = parse_any(line, Origin::Caller)?.sent();
+    Ok(Sent { event, mended })
 }
 
 #[test]
@@ -33,29 +38,30 @@ fn lines_of_other_writers_are_read_with_any_spacing_and_order() {
 
 #[test]
 fn a_sent_line_may_use_the_older_names_and_carry_a_stamp() {
-    let event = parse_sent(r#"{"input_chars":3,"output_size_bytes":4,"id":"x","seq":1,"hash":null}"#);
-    let event = event.unwrap();
+    let sent = parse_sent(r#"{"input_chars":3,"output_size_bytes":4,"id":"x","seq":1,"hash":null}"#);
+    let event = sent.unwrap().event;
     assert_eq!((event.in_size, event.out_size), (3, 4));
 }
 
 #[test]
 fn an_invalid_line_names_the_field_and_what_is_accepted() {
     for (text, field, reason) in [
-        (r#"{"duration_ms":-5}"#, "duration_ms", "found the number -5; accepted is a whole number from 0"),
-        (r#"{"duration_ms":1.5}"#, "duration_ms", "found the number 1.5"),
-        (r#"{"in_size":"12"}"#, "in_size", "found the text \"12\""),
-        (r#"{"in_size":18446744073709551616}"#, "in_size", "accepted is a whole number"),
+        (r#"{"in_size":"12"}"#, "in_size", "found the text \"12\"; accepted is a number"),
+        (r#"{"in_size":true}"#, "in_size", "found true"),
+        (r#"{"ts":true}"#, "ts", "found true; accepted is a text in RFC 3339, or a number"),
+        (r#"{"ts":1e99}"#, "ts", "found the number 1e99"),
+        (r#"{"ts":{}}"#, "ts", "found an object"),
+        (r#"{"attributes":5}"#, "attributes", "found the number 5; accepted is an object of texts"),
+        (r#"{"attributes":{"a":1}}"#, "attributes", "\"a\": found the number 1; accepted is text"),
         (r#"{"tool":5}"#, "tool", "found the number 5; accepted is text or null"),
         (r#"{"tool":{"a":1}}"#, "tool", "found an object"),
         (r#"{"job_id":[]}"#, "job_id", "found an array"),
-        (r#"{"tool":"a","tool":"b"}"#, "tool", "given twice"),
-        (r#"{"in_size":1,"input_chars":2}"#, "input_chars", "given twice"),
         (r#"{"payload":"x"}"#, "\"payload\"", "unknown field; accepted are ts, req_id"),
         ("[1]", "json", "accepted is one JSON object"),
         ("nonsense", "json", "at column"),
         (r#"{"tool":"a"} {"#, "json", "at column"),
         (r#"{"tool":"a"#, "json", "at column"),
-        (r#"{"tool":"\ud800"}"#, "json", "accepted is one JSON object"),
+        (r#"{"in_size":NaN}"#, "json", "accepted is one JSON object"),
         ("", "json", "accepted is one JSON object"),
     ] {
         let error = parse_sent(text).unwrap_err();
@@ -64,12 +70,55 @@ fn an_invalid_line_names_the_field_and_what_is_accepted() {
     }
 }
 
+#[test]
+fn what_json_can_say_and_an_event_cannot_is_changed() {
+    let duration = |number: &str| {
+        let line = format!("{{\"duration_ms\":{number}}}");
+        let sent = parse_sent(&line).unwrap();
+        let changes: Vec<_> = sent.mended.changes().collect();
+        assert!(changes.is_empty() || changes == [(Change::Rounded, "duration_ms")]);
+        (sent.event.duration_ms, !changes.is_empty())
+    };
+    assert_eq!(duration("45.0"), (45, false));
+    assert_eq!(duration("1e3"), (1000, false));
+    assert_eq!(duration("12.7"), (13, true));
+    assert_eq!(duration("-5"), (0, true));
+    assert_eq!(duration("18446744073709551616"), (u64::MAX, true));
+
+    let sent = parse_sent(r#"{"tool":"a\ud800b","ts":1795415400.5,"attributes":{"k":"\udfff\ud83d\ude00"}}"#)
+        .unwrap();
+    assert_eq!((&*sent.event.tool, &*sent.event.ts), ("a\u{fffd}b", "2026-11-23T06:30:00.500000Z"));
+    assert_eq!(sent.event.attributes, [Attribute::new("k", "\u{fffd}\u{1f600}")]);
+    assert_eq!(sent.mended.changes().collect::<Vec<_>>(), [(Change::Replaced, "tool")]);
+
+    let sent = parse_sent("\u{feff}{\"tool\":\"a\",\"tool\":\"b\",\"in_size\":1,\"input_chars\":2}").unwrap();
+    assert_eq!((&*sent.event.tool, sent.event.in_size), ("b", 2));
+    assert!(sent.mended.is_empty());
+}
+
+#[test]
+fn values_of_other_types_are_read_from_files_as_well_as_they_can_be() {
+    let parsed = parse_stored(
+        r#"{"ts":1795415400123,"tool":5,"action":true,"status":[1, 2],"agent_id":{"a":"b"},"user_id":1.50,
+        "duration_ms":"45.7","in_size":true,"out_size":NaN,"job_id":-Infinity,"req_id":"a NaN \"\u00e9",
+        "attributes":{"A":1,"b":{"c":null},"d":null}}"#,
+    );
+    let event = parsed.unwrap().event;
+    let texts = [&event.ts, &event.tool, &event.action, &event.status, &event.agent_id, &event.user_id];
+    assert_eq!(texts, ["2026-11-23T06:30:00.123000Z", "5", "true", "[1, 2]", r#"{"a":"b"}"#, "1.50"]);
+    assert_eq!((event.duration_ms, event.in_size, event.out_size), (46, 1, 0));
+    assert_eq!((event.job_id.as_deref(), &*event.req_id), (Some("-Infinity"), "a NaN \"é"));
+    assert_eq!(event.attributes, [Attribute::new("a", "1"), Attribute::new("b", r#"{"c":null}"#)]);
+    assert!(parse_stored("[NaN]").is_err() && parse_stored(r#"{"a":NaN,}"#).is_err());
+}
+
 prop_compose! {
     fn events()(
         micros in Timestamp::MIN.micros()..=Timestamp::MAX.micros(),
         texts in proptest::collection::vec("\\PC{0,12}", 8),
         numbers in any::<(u64, u64, u64)>(),
         options in proptest::collection::vec(proptest::option::of("\\PC{0,12}"), 3),
+        attributes in proptest::collection::btree_map("[a-z0-9_.-]{1,9}", "[^\u{0}]{0,12}", 0..4),
     ) -> Event<'static> {
         let mut texts = texts.into_iter().map(Cow::Owned);
         let mut text = move || texts.next().unwrap_or_default();
@@ -81,6 +130,7 @@ prop_compose! {
             tool: text(), action: text(), status: text(), input_hash: text(),
             duration_ms: numbers.0, in_size: numbers.1, out_size: numbers.2,
             graph_run_id: option(), graph_node: option(), job_id: option(),
+            attributes: attributes.into_iter().map(|(key, value)| Attribute::new(key, value)).collect(),
         }
     }
 }
@@ -89,7 +139,7 @@ prop_compose! {
 fn json_like() -> impl Strategy<Value = String> {
     let name = prop_oneof![
         8 => proptest::sample::select(Field::NAMES.to_vec()).prop_map(String::from),
-        2 => proptest::sample::select(vec!["id", "chain", "seq", "hash", "input_chars", "x", "t\\u0073"])
+        2 => proptest::sample::select(vec!["id", "chain", "seq", "hash", "input_chars", "x", "attributes"])
             .prop_map(String::from),
     ];
     let value = prop_oneof![
@@ -99,6 +149,7 @@ fn json_like() -> impl Strategy<Value = String> {
         1 => "-?[0-9]{1,22}(\\.[0-9])?(e[0-9])?",
         2 => Just("null".to_string()),
         1 => "nul|true|\\[\\]|\\{\\}|",
+        1 => "\\{ ?\"[a-z]\": ?\"[a-z]{0,3}\"(,\"[A-Z]\":(\"x\"|1))? ?\\}",
     ];
     let field = (name, "[ \t]{0,2}", value, "[ \n]{0,2}")
         .prop_map(|(name, before, value, after)| format!("{before}\"{name}\"{after}:{before}{value}{after}"));
@@ -109,10 +160,9 @@ fn json_like() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn an_encoded_event_is_read_back(event in events(), seq in any::<u64>()) {
-        let line = line(event.clone(), seq).unwrap();
-        let line = String::from_utf8(line).unwrap();
+        let line = line(event.clone(), seq);
         let parsed = parse_stored(&line).unwrap();
-        prop_assert_eq!(&parse_any(&line, UnknownFields::Invalid).unwrap(), &parsed);
+        prop_assert_eq!(&parse_any(&line, Origin::Caller).unwrap().stored(), &parsed);
         prop_assert_eq!(&parsed.event, &event);
         let stamp = parsed.stamp.unwrap();
         prop_assert_eq!((stamp.id, stamp.chain, stamp.seq), (ID, CHAIN, seq));
@@ -125,14 +175,25 @@ proptest! {
             hex += &format!("{byte:02x}");
         }
         prop_assert_eq!(stamp.hash, hex);
-        prop_assert_eq!(parse_sent(&line).unwrap(), event);
+        prop_assert_eq!(parse_sent(&line).unwrap(), Sent::from(event));
     }
 
     #[test]
     fn the_fast_parser_reads_what_serde_json_reads(text in json_like()) {
-        if let Some(parsed) = plain::parse(&text) {
-            prop_assert_eq!(&parse_any(&text, UnknownFields::Ignored).unwrap(), &parsed);
-            prop_assert_eq!(&parse_any(&text, UnknownFields::Invalid).unwrap(), &parsed);
+        if let Some(fields) = plain::parse(&text) {
+            prop_assert_eq!(&parse_any(&text, Origin::File).unwrap().stored(), &fields.stored());
+            prop_assert_eq!(parse_any_sent(&text).unwrap(), parse_sent(&text).unwrap());
+        }
+    }
+
+    /// What is accepted from a caller is read from a file with the same result.
+    #[test]
+    fn files_are_read_at_least_as_leniently_as_callers(text in json_like()) {
+        if let Ok(sent) = parse_sent(&text) {
+            let dated = Dated::new_or_now(sent, Timestamp::clamped(0));
+            let stored = parse_stored(&text).unwrap().event;
+            let dated = Event { ts: stored.ts.clone(), ..dated.event().clone() };
+            prop_assert_eq!(&dated, &stored);
         }
     }
 

@@ -6,11 +6,12 @@ mod store;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use audit_format::attributes::Attribute;
 use audit_format::event::Field;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use self::fields::option;
-use self::fields::{EventTexts, Filters};
+use self::fields::{EventTexts, Filters, attribute};
 pub(super) use self::store::HOW_TO_GIVE_A_URL;
 use self::store::StoreArgs;
 
@@ -48,6 +49,9 @@ pub(crate) enum Command {
     Write(WriteArgs),
     /// Copy the events of JSON lines files into the database
     Import(ImportArgs),
+    /// Create or upgrade the tables of the database
+    #[command(after_help = MIGRATE_HELP)]
+    Migrate,
     /// Show the recorded events
     Read(Box<ReadArgs>),
     /// Show the state of the store, and its problems
@@ -86,6 +90,9 @@ stderr and does not change the exit status.";
 pub(crate) struct ExecArgs {
     #[command(flatten)]
     pub(crate) texts: EventTexts,
+    /// An attribute, for what the fields have no place for; may be given several times
+    #[arg(long = "attr", value_name = "KEY=VALUE", value_parser = attribute(), help_heading = "Fields of the event")]
+    pub(crate) attributes: Vec<Attribute<'static>>,
     /// Let the command write to the terminal itself, as editors, pagers and shells need; `out_size` is then 0
     #[arg(long)]
     pub(crate) tty: bool,
@@ -101,9 +108,13 @@ Examples:
   jq -c '{ts: .time, tool: .name, status, in_size: .bytes}' calls.json | audit write -
 
 Each line is a JSON object with the field names of the daily files: FIELDS. A field that is absent is empty, \
-0 or null. Without `ts`, the event gets the current time. Empty lines are skipped.
+0 or null. Without `ts`, the event gets the current time; it may also be a number of seconds or milliseconds \
+since 1970. `attributes` is an object of texts. Empty lines are skipped.
 
-The first 100 invalid lines are named on stderr (`line 7: ts: ...`), and all other lines are recorded. Under \
+No event is refused for its content: a text that is too long is cut, a number is rounded to a whole one, and \
+what is not UTF-8 becomes U+FFFD. A line is invalid if it is no JSON object, has a value of the wrong type or an \
+unknown field, or a `ts` that is no timestamp. The first 100 invalid lines are named on stderr (`line 7: ts: \
+...`), and all other lines are recorded. Under \
 `auto`, an event also counts as accepted if it is in the spool, where it waits for the database.
 
 Exit status: 0 if every line was accepted; 1 if some lines were rejected, or refused by the database; 2 if \
@@ -116,7 +127,7 @@ fn write_help() -> String {
         Some(older) => format!("{} (or {older})", field.name()),
         None => field.name().into(),
     };
-    WRITE_HELP.replace("FIELDS", &Field::ALL.map(name).join(", "))
+    WRITE_HELP.replace("FIELDS", &(Field::ALL.map(name).join(", ") + ", attributes"))
 }
 
 #[derive(Debug, Args)]
@@ -159,6 +170,16 @@ pub(crate) struct ImportArgs {
     pub(crate) files: Vec<PathBuf>,
 }
 
+const MIGRATE_HELP: &str = "\
+Examples:
+  DATABASE_URL=postgres://owner:secret@localhost/audit audit migrate
+
+The first event that is written does the same, if its role may; a read never changes a table. Use this command \
+with the role that owns the tables, where the role of the writers may only insert and read, or to choose the \
+time: an upgrade may rewrite the whole table, and others wait meanwhile. It may be run again at any time.
+
+Exit status: 0 if the tables are complete; 2 if the database cannot be used, or the tables cannot be upgraded.";
+
 const READ_HELP: &str = "\
 Examples:
   audit read --newest --limit 20
@@ -171,8 +192,9 @@ time is RFC 3339, or a date, which stands for its first instant in UTC in --from
 --to. Both instants are included.
 
 Without --limit, all events that match are shown. With --limit, a message on stderr names the cursor of the \
-rest. To go on, use it with --cursor, with the same filters and the same order. CSV has the values \
-unchanged: a spreadsheet may take a text that begins with = + - or @ for a formula.
+rest. To go on, use it with --cursor, with the same filters and the same order. The table and CSV show control \
+characters as JSON does (`\\n`, `\\u001b`). CSV has all other characters unchanged: a spreadsheet may take a text that \
+begins with = + - or @ for a formula.
 
 Exit status: 0, also if no event matches or the folder does not exist; 2 if the folder cannot be read or the \
 database does not answer.";
@@ -188,6 +210,9 @@ pub(crate) struct ReadArgs {
     pub(crate) to: Option<String>,
     #[command(flatten)]
     pub(crate) filters: Filters,
+    /// An attribute that the event must have; may be given several times
+    #[arg(long = "attr", value_name = "KEY=VALUE", value_parser = attribute(), help_heading = "Filters")]
+    pub(crate) attributes: Vec<Attribute<'static>>,
     /// Show the newest events first, instead of the oldest
     #[arg(long)]
     pub(crate) newest: bool,
@@ -208,7 +233,7 @@ pub(crate) enum Format {
     Table,
     /// The JSON lines as they are stored
     Jsonl,
-    /// Comma-separated values of all nineteen fields, with a header
+    /// Comma-separated values of all twenty fields, with a header
     Csv,
 }
 

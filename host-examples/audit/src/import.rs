@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use audit_host::{Database, ImportRow, Imported, Options, SinkError};
+use audit_host::{Database, Imported, Options, SinkError};
 use indicatif::ProgressBar;
 
 use self::files::Source;
@@ -24,6 +24,9 @@ use crate::message::{Failure, TROUBLE, count, warn, warn_line};
 
 /// How many rows one statement stores.
 const BATCH: usize = 1000;
+
+/// From how many bytes of rows on a statement has fewer.
+const BATCH_BYTES: usize = 16 << 20;
 
 /// How long a batch that is not full waits for more lines.
 const BATCH_WAIT: Duration = Duration::from_millis(200);
@@ -94,7 +97,8 @@ struct Counts {
 struct Import {
     database: Database,
     bar: ProgressBar,
-    batch: Vec<ImportRow>,
+    /// The rows that wait, as JSON lines.
+    batch: Vec<u8>,
     /// The line number of each row in the batch.
     lines: Vec<u64>,
     counts: Counts,
@@ -117,16 +121,12 @@ impl Import {
         let mut rows = Rows::default();
         loop {
             match pieces.recv_timeout(BATCH_WAIT) {
-                Ok(Piece::Lines { text, first }) => {
+                Ok(Piece::Lines { text, first, bytes, .. }) => {
                     for (line, number) in text.split_terminator('\n').zip(first..) {
                         if !line.trim_ascii().is_empty() {
                             self.add(name, number, &mut rows, line)?;
                         }
                     }
-                    self.bar.inc(text.len() as u64);
-                }
-                Ok(Piece::Invalid { line, reason, bytes }) => {
-                    self.pass_over(name, line, format_args!("json: {reason}"));
                     self.bar.inc(bytes);
                 }
                 Ok(Piece::Failed { line, error }) => {
@@ -141,14 +141,12 @@ impl Import {
 
     /// Adds a line to the batch, and sends the batch if it is full.
     fn add(&mut self, name: &str, number: u64, rows: &mut Rows, line: &str) -> Result<(), Failure> {
-        match rows.row(line) {
-            Ok(row) => {
-                self.batch.push(row);
-                self.lines.push(number);
-            }
+        match rows.add(line, &mut self.batch) {
+            Ok(()) => self.lines.push(number),
             Err(invalid) => self.pass_over(name, number, invalid),
         }
-        if self.batch.len() >= BATCH { self.send(name) } else { Ok(()) }
+        let is_full = self.lines.len() >= BATCH || self.batch.len() >= BATCH_BYTES;
+        if is_full { self.send(name) } else { Ok(()) }
     }
 
     fn pass_over(&mut self, name: &str, line: u64, reason: impl Display) {
@@ -166,16 +164,16 @@ impl Import {
     /// Sends the batch to the database.
     fn send(&mut self, name: &str) -> Result<(), Failure> {
         let Some(first) = self.lines.first() else { return Ok(()) };
-        let Imported { stored, rejected } = self.store().map_err(|error| {
+        let Imported { stored, refused } = self.store().map_err(|error| {
             let Failure(text) = error.into();
             Failure(format!(
                 "{name}:{first}: {text}; the lines before this one are in the database, and the same import \
                  can be run again"
             ))
         })?;
-        self.counts.read += self.batch.len() as u64;
+        self.counts.read += self.lines.len() as u64;
         self.counts.stored += stored;
-        for row in rejected {
+        for row in refused {
             self.counts.refused += 1;
             let line = self.lines.get(row.index as usize).copied().unwrap_or_default();
             self.warn_of_line(name, line, format_args!("the database refuses it: {}", row.reason));
@@ -187,8 +185,10 @@ impl Import {
 
     /// Stores the batch. If the database is unavailable, this retries for about a quarter of a minute.
     fn store(&self) -> Result<Imported, SinkError> {
+        // What is written as JSON is UTF-8.
+        let rows = String::from_utf8_lossy(&self.batch);
         for (tried, wait) in RETRY_WAITS_MS.into_iter().enumerate() {
-            match self.database.import(&self.batch) {
+            match self.database.import(&*rows) {
                 Err(SinkError::Unavailable(text)) => {
                     let (wait, retry, retries) =
                         (Duration::from_millis(wait), tried + 1, RETRY_WAITS_MS.len());
@@ -200,7 +200,7 @@ impl Import {
                 answer => return answer,
             }
         }
-        self.database.import(&self.batch)
+        self.database.import(&*rows)
     }
 
     /// Says what became of the lines.

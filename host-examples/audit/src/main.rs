@@ -8,6 +8,7 @@ mod import;
 mod input;
 mod mask;
 mod message;
+mod migrate;
 mod read;
 mod status;
 mod write;
@@ -20,7 +21,7 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 
 use args::{Cli, Command};
-use message::{Failure, TROUBLE, warn};
+use message::{Failure, TROUBLE, warn, warn_lines};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -42,6 +43,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Exec(args) => Ok(exec::run(&args, options)),
         Command::Write(args) => write::run(&args, &options.no_call_limit()),
         Command::Import(args) => import::run(&args, &options),
+        Command::Migrate => migrate::run(&options),
         Command::Read(args) => read::run(*args, &options.no_call_limit()),
         Command::Status(args) => status::run(&args, &options.no_call_limit()),
     }
@@ -60,7 +62,7 @@ fn usage(error: &clap::Error) -> ExitCode {
         }
         _ => {
             let text = error.render().to_string();
-            warn(text.strip_prefix("error: ").unwrap_or(&text).trim_end());
+            warn_lines(text.strip_prefix("error: ").unwrap_or(&text).trim_end());
             ExitCode::from(TROUBLE)
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, Write as _};
 
+use audit_format::show::escaped;
 use audit_host::{Error, SinkError};
 
 use crate::mask::masked;
@@ -39,10 +40,17 @@ pub(crate) fn warn(text: impl fmt::Display) {
     warn_line(format_args!("audit: {text}"));
 }
 
-/// Writes a line to stderr as it is, except that passwords are masked. The program goes on if stderr cannot
-/// be written.
+/// Writes a line to stderr, in which passwords are masked, and characters that would control the terminal are escaped. The
+/// program goes on if stderr cannot be written.
 pub(crate) fn warn_line(line: impl fmt::Display) {
-    let _ = writeln!(io::stderr(), "{}", masked(&line.to_string()));
+    let _ = writeln!(io::stderr(), "{}", escaped(&masked(&line.to_string())));
+}
+
+/// Like [`warn`], for a text of several lines.
+pub(crate) fn warn_lines(text: &str) {
+    for (n, line) in text.lines().enumerate() {
+        if n == 0 { warn(line) } else { warn_line(line) }
+    }
 }
 
 /// A number with its unit, such as `1 line` or `2 lines`.

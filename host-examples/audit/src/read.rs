@@ -25,7 +25,12 @@ pub(super) fn run(args: ReadArgs, options: &Options) -> Result<ExitCode, Failure
     let order = if args.newest { Order::NewestFirst } else { Order::OldestFirst };
     let mut request = PageRequest { order, limit: 0, cursor: args.cursor };
     let limit = if args.limit == 0 { u64::MAX } else { args.limit };
-    let filter = query::Filter { from_ts: args.from, to_ts: args.to, texts: args.filters.0 };
+    let filter = query::Filter {
+        from_ts: args.from,
+        to_ts: args.to,
+        texts: args.filters.0,
+        attributes: args.attributes,
+    };
     let filter = Filter::from(filter);
     let (mut shown, mut skipped) = (0, 0);
     loop {

@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use audit_format::show::escaped;
 use audit_host::{Active, Backend, Instance, Options, SinkError, Status};
 use indicatif::BinaryBytes;
 use serde::Serialize;
@@ -114,18 +115,18 @@ fn text(Report { status, database }: Report, options: &Options) -> String {
         ("since", Some(status.since)),
         ("database", database),
         ("folder", folder),
-        ("durability", (!status.jsonl_dir.is_empty()).then_some(status.durability)),
+        ("durability", (!status.jsonl_dir.is_empty()).then(|| status.durability.to_string())),
         ("spool", (status.spooled_by_others > 0).then_some(spool)),
         ("last error", status.last_error),
     ];
     let mut out = String::new();
     for (name, value) in rows {
         if let Some(value) = value {
-            out += &format!("{name:<11} {value}\n");
+            out += &format!("{name:<11} {}\n", escaped(&value));
         }
     }
     for warning in status.warnings {
-        out += &format!("{:<11} {warning}\n", "warning");
+        out += &format!("{:<11} {}\n", "warning", escaped(&warning));
     }
     out
 }

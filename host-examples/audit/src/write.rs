@@ -31,6 +31,7 @@ pub(super) fn run(args: &WriteArgs, options: &Options) -> Result<ExitCode, Failu
         instance,
         accepted: 0,
         rejected: 0,
+        replaced: 0,
         bar,
         interval: options.flush_interval_or_default(),
         flush_at: None,
@@ -43,6 +44,8 @@ struct Writing {
     instance: Instance,
     accepted: u64,
     rejected: u64,
+    /// Lines that were not UTF-8.
+    replaced: u64,
     bar: ProgressBar,
     /// How long an event may wait in the component's memory. The component has no timer to flush by itself.
     interval: Duration,
@@ -59,13 +62,10 @@ impl Writing {
                 Some(at) => pieces.recv_timeout(at.saturating_duration_since(Instant::now())),
             };
             match piece {
-                Ok(Piece::Lines { text, first }) => {
+                Ok(Piece::Lines { text, first, replaced, bytes }) => {
                     self.flush_at.get_or_insert_with(|| Instant::now() + self.interval);
+                    self.replaced += replaced;
                     self.write_lines(&text, first)?;
-                    self.bar.inc(text.len() as u64);
-                }
-                Ok(Piece::Invalid { line, reason, bytes }) => {
-                    self.reject(line, "json", &reason);
                     self.bar.inc(bytes);
                 }
                 Ok(Piece::Failed { line, error }) => {
@@ -116,14 +116,17 @@ impl Writing {
                         return Err(not_written(line, &Error::Invalid(value)));
                     };
                     if !before.is_empty() {
-                        let receipt =
-                            self.instance.write_jsonl(before).map_err(|error| not_written(line, &error))?;
-                        self.accepted += receipt.accepted;
+                        self.write_lines(before, line)?;
                     }
                     self.reject(line + value.index, &value.field, &value.reason);
                     rest = &rest[part.len() - after.len()..];
                     line += value.index + 1;
                     max_bytes = BYTES_AFTER_REJECTION;
+                }
+                Err(Error::Incomplete(batch)) => {
+                    self.accepted += batch.stored;
+                    let line = line + lines_of_events(part, batch.stored);
+                    return Err(not_written(line, &Error::Access(batch.reason)));
                 }
                 Err(error) => return Err(not_written(line, &error)),
             }
@@ -148,7 +151,9 @@ impl Writing {
         }
         // The store is closed even after an error: buffered events may still be written.
         let closed = self.instance.close();
-        let counts = self.instance.status().map(|status| status.counts).unwrap_or_default();
+        let status = self.instance.status();
+        let mended = status.as_ref().map_or(0, |status| status.mended) + self.replaced;
+        let counts = status.map(|status| status.counts).unwrap_or_default();
         // The database may refuse an event, or not take it, after the component has accepted it.
         let (lost, refused) = (counts.pending, counts.dropped.unwritable);
         self.accepted = self.accepted.saturating_sub(lost + refused);
@@ -165,7 +170,13 @@ impl Writing {
         };
         let refusals =
             if refused > 0 { format!(", {refused} refused by the database") } else { String::new() };
-        let _ = writeln!(io::stderr(), "{} accepted, {} rejected{refusals}", self.accepted, self.rejected);
+        let changes = if mended > 0 { format!(", {mended} recorded with changes") } else { String::new() };
+        let _ = writeln!(
+            io::stderr(),
+            "{} accepted, {} rejected{refusals}{changes}",
+            self.accepted,
+            self.rejected
+        );
         let mut status = if self.rejected + refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         for Failure(text) in problems.into_iter().flatten() {
             warn(text);
@@ -198,6 +209,18 @@ fn whole_lines(lines: &str, max_bytes: usize) -> &str {
     &lines[..end]
 }
 
+/// How many lines the first `count` events take, with the empty lines between them.
+fn lines_of_events(lines: &str, count: u64) -> u64 {
+    let mut left = count;
+    let is_before = |line: &&str| {
+        let is_event = !line.trim_ascii().is_empty();
+        let before = left > 0 || !is_event;
+        left = left.saturating_sub(u64::from(is_event));
+        before
+    };
+    lines.split('\n').take_while(is_before).count() as u64
+}
+
 /// The lines before and behind the line at `index`. `None` if there is no such line.
 fn split_around(lines: &str, index: u64) -> Option<(&str, &str)> {
     let mut rest = lines;
@@ -222,6 +245,13 @@ mod tests {
         assert_eq!(whole_lines("a\nbb\nccc\n", 4), "a\n");
         assert_eq!(whole_lines("äöü\nb", 1), "äöü\n");
         assert_eq!(whole_lines("äöü", 3), "äöü");
+    }
+
+    #[test]
+    fn empty_lines_are_no_events() {
+        for (count, lines) in [(0, 0), (1, 2), (2, 4), (3, 5)] {
+            assert_eq!(lines_of_events("a\n\nb\n \nc\n", count), lines + u64::from(count == 3));
+        }
     }
 
     #[test]

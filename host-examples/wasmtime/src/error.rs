@@ -1,9 +1,9 @@
 //! The error of a call to a store.
 
-use crate::bindings::audit::store::types;
-use crate::types::InvalidValue;
+use crate::bindings::exports::audit::store::types;
+use crate::types::{IncompleteBatch, InvalidValue};
 
-/// Why a call failed. The first five cases are the component's answers, as in the WIT; the others are the
+/// Why a call failed. The first six cases are the component's answers, as in the WIT; the others are the
 /// host's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -11,6 +11,10 @@ pub enum Error {
     /// An event, a filter or a page request is invalid. No event of the batch was accepted.
     #[error("{}: {}", .0.field, .0.reason)]
     Invalid(InvalidValue),
+    /// A file took only the first events of the batch, such as where the disk is full. They stay recorded; the caller goes
+    /// on behind them.
+    #[error("{}; {}", .0.reason, first_are_stored(.0.stored))]
+    Incomplete(IncompleteBatch),
     /// An option is invalid; the text says which value is accepted.
     #[error("{0}")]
     Config(String),
@@ -40,10 +44,18 @@ impl Error {
     }
 }
 
+fn first_are_stored(count: u64) -> String {
+    match count {
+        1 => "the first event of the batch is stored".into(),
+        _ => format!("the first {count} events of the batch are stored"),
+    }
+}
+
 impl From<types::Error> for Error {
     fn from(error: types::Error) -> Self {
         match error {
             types::Error::Invalid(value) => Self::Invalid(value),
+            types::Error::Incomplete(batch) => Self::Incomplete(batch),
             types::Error::Config(text) => Self::Config(text),
             types::Error::Access(text) => Self::Access(text),
             types::Error::Unavailable(text) => Self::Unavailable(text),

@@ -1,6 +1,7 @@
 //! An instance of the component, called on the current thread.
 
 mod folder;
+pub(crate) mod large;
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use wasmtime::{Store, Trap, UpdateDeadline};
 use wasmtime_wasi::WasiCtxBuilder;
 
 use crate::bindings::Full;
-use crate::bindings::audit::store::types;
+use crate::bindings::exports::audit::store::types;
 use crate::component::Component;
 use crate::error::Error;
 #[cfg(test)]
@@ -42,8 +43,8 @@ const RECENT: Duration = Duration::from_secs(10);
 /// let lines = "{\"tool\":\"search\"}\n{\"tool\":\"fetch\"}\n";
 /// assert_eq!(instance.write_jsonl(lines)?.accepted, 2);
 ///
-/// // A batch is recorded as a whole or not at all; the error names the invalid event.
-/// match instance.write_jsonl("{\"tool\":\"list\"}\n{\"in_size\":-1}\n") {
+/// // A batch is recorded as a whole or not at all; the error names the invalid line.
+/// match instance.write_jsonl("{\"tool\":\"list\"}\n{\"in_size\":\"5\"}\n") {
 ///     Err(Error::Invalid(value)) => assert_eq!((value.index, value.field.as_str()), (1, "in_size")),
 ///     answer => panic!("{answer:?}"),
 /// }
@@ -66,6 +67,8 @@ pub struct Instance {
     folder: Option<Result<FolderId, NoFolder>>,
     /// Whether a trap has ended the instance.
     stopped: bool,
+    /// How many accepted events were too large to be passed on as they were.
+    mended: u64,
 }
 
 impl Instance {
@@ -127,46 +130,67 @@ impl Instance {
         set_deadline(&mut store, epochs);
         let exports = component.linked.instantiate(&mut store).map_err(Error::start)?;
         let (component, options) = (component.clone(), options.clone());
-        let mut instance = Self { component, options, store, exports, epochs, folder, stopped: false };
-        if let Some(config) = instance.options.guest_config().cloned() {
+        let mut instance =
+            Self { component, options, store, exports, epochs, folder, stopped: false, mended: 0 };
+        if let Some(config) = instance.options.guest_config()? {
             instance.call(|exports, store| exports.audit_store_control().call_configure(store, &config))?;
         }
         Ok(instance)
     }
 
-    /// Records one event (`writer.write`). An event that cannot be kept is counted in [`Instance::status`] by
-    /// its reason.
+    /// Records one event, whatever it is (`writer.write`). An event that cannot be kept is counted in
+    /// [`Instance::status`] by its reason.
     ///
     /// # Errors
     /// [`Error::Trap`] if the component stopped.
     pub fn write(&mut self, event: &Event) -> Result<(), Error> {
+        let (fitted, mended) = large::fit_all(std::slice::from_ref(event));
         self.with_fault(|instance| {
-            instance.call(|exports, store| Ok(Ok(exports.audit_store_writer().call_write(store, event)?)))
-        })
+            instance.call(|exports, store| {
+                let writer = exports.audit_store_writer();
+                Ok(Ok(fitted.iter().try_for_each(|event| writer.call_write(&mut *store, event))?))
+            })
+        })?;
+        self.mended += mended.count();
+        Ok(())
     }
 
-    /// Records all of the events, in their order, or none of them (`writer.write-batch`).
+    /// Records all of the events, in their order, or none of them; but see [`Error::Incomplete`]
+    /// (`writer.write-batch`). No event is refused for its content.
     ///
     /// # Errors
-    /// - [`Error::Invalid`] names the first invalid event by its position.
-    /// - [`Error::Access`]: a file cannot be written. Nothing is stored, unless the text says otherwise.
+    /// - [`Error::Invalid`] names the first event by its position whose `ts` is no timestamp.
+    /// - [`Error::Incomplete`]: only the first events are stored.
+    /// - [`Error::Access`]: a file cannot be written. Nothing is stored.
     /// - [`Error::Unavailable`]: the store or its database takes no events now; they may be written again
     ///   later.
     /// - [`Error::Trap`]: the component stopped, and may have stored some of the events.
     pub fn write_batch(&mut self, events: &[Event]) -> Result<Receipt, Error> {
-        self.with_fault(|instance| {
-            instance.call(|exports, store| exports.audit_store_writer().call_write_batch(store, events))
-        })
+        let (fitted, mended) = large::fit_all(events);
+        let answer = self.with_fault(|instance| {
+            instance.call(|exports, store| exports.audit_store_writer().call_write_batch(store, &fitted))
+        });
+        self.mended += mended.stored(&answer);
+        answer
     }
 
-    /// Records the events of all lines, in their order, or none of them (`writer.write-jsonl`). Each line is
-    /// a JSON object with the field names of the stored lines. Empty lines are skipped.
+    /// Records the events of all lines, in their order, or none of them; but see [`Error::Incomplete`]
+    /// (`writer.write-jsonl`). Each line is a JSON object with the field names of the stored lines. Empty lines are
+    /// skipped.
     ///
     /// # Errors
-    /// As for [`Instance::write_batch`]. The position of an invalid event is that of its line, counted from
-    /// 0.
+    /// As for [`Instance::write_batch`]. [`Error::Invalid`] is also a line that is no JSON object, a value of the wrong
+    /// type and an unknown field; its position is that of the line, counted from 0.
     pub fn write_jsonl(&mut self, lines: &str) -> Result<Receipt, Error> {
-        self.call(|exports, store| exports.audit_store_writer().call_write_jsonl(store, lines))
+        let large::Lines { lines, mended, invalid } = large::fit_lines(lines);
+        let answer = self.call(|exports, store| exports.audit_store_writer().call_write_jsonl(store, &lines));
+        self.mended += mended.stored(&answer);
+        match (answer, invalid) {
+            (Err(Error::Invalid(value)), Some(known)) if value.index == known.index => {
+                Err(Error::Invalid(known))
+            }
+            (answer, _) => answer,
+        }
     }
 
     /// Passes on the events that the component has buffered, and drains a part of the spool (`writer.flush`).
@@ -203,9 +227,10 @@ impl Instance {
     /// # Errors
     /// [`Error::Trap`] if the component stopped.
     pub fn status(&mut self) -> Result<Status, Error> {
-        let status =
-            self.call(|exports, store| Ok(Ok(exports.audit_store_control().call_status(store)?)))?;
-        Ok(status.into())
+        let status = self.call(|exports, store| exports.audit_store_control().call_status(store))?;
+        let mut status = Status::from(status);
+        status.mended += self.mended;
+        Ok(status)
     }
 
     /// Flushes and closes the store (`control.close`).

@@ -20,8 +20,11 @@ use crate::types::{Counts, Event, Status};
 pub(crate) struct Ledger {
     /// The sum over the instances that have ended.
     carried: Counts,
+    /// How many events the ended instances have changed.
+    carried_mended: u64,
     /// The last known counts of the instance in use.
     current: Counts,
+    current_mended: u64,
     /// Events that the instance in use counts as rejected, and that are passed on again.
     withdrawn: u64,
     /// The accepted batches that the instance may still have in memory, the oldest first.
@@ -56,6 +59,7 @@ pub(crate) struct Placed {
 impl Ledger {
     /// Takes over the counts of the instance after a call, and returns what the call changed.
     pub(crate) fn observe(&mut self, status: &Status) -> Change {
+        self.current_mended = status.mended;
         let (now, before) = (&status.counts, &self.current);
         let since = |count: fn(&Counts) -> u64| count(now).saturating_sub(count(before));
         let rejected = since(|counts| counts.rejected);
@@ -95,6 +99,18 @@ impl Ledger {
     pub(crate) fn lost(&mut self, count: u64) {
         self.carried.received += count;
         self.carried.dropped.unwritable += count;
+    }
+
+    /// Counts `count` events that stopped the component. No instance has counted them.
+    pub(crate) fn invalid(&mut self, count: u64) {
+        self.carried.received += count;
+        self.carried.dropped.invalid += count;
+    }
+
+    /// How many of the events that were taken differ from what was sent. An event that is written again to another
+    /// instance may count twice.
+    pub(crate) fn mended(&self) -> u64 {
+        self.carried_mended + self.current_mended
     }
 
     /// Counts the events in the spool of ended instances as lost, and returns how many there were.
@@ -142,6 +158,7 @@ impl Ledger {
         }
         let lost = pending.saturating_sub(unwritten.len() as u64);
         let gone = std::mem::take(&mut self.current);
+        self.carried_mended += std::mem::take(&mut self.current_mended);
         let withdrawn = std::mem::take(&mut self.withdrawn);
         self.next_seq = 0;
         self.carried.received += gone.received.saturating_sub(withdrawn + (pending - lost));
@@ -176,7 +193,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{Active, Dropped};
+    use crate::types::{Active, Dropped, Durability};
 
     fn status(counts: Counts) -> Status {
         let text = String::new;
@@ -185,9 +202,10 @@ mod tests {
             since: text(),
             requested: "auto".into(),
             jsonl_dir: text(),
-            durability: text(),
+            durability: Durability::Written,
             chain: text(),
             counts,
+            mended: 0,
             spooled_by_others: 0,
             last_error: None,
             warnings: Vec::new(),

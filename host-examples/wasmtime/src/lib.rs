@@ -45,7 +45,8 @@
 //! # What happens to an event
 //! [`Handle::write`] puts an event into a bounded queue. A worker thread takes events from the queue and
 //! passes them to the component in batches.
-//! - An invalid event is counted as `invalid`. The other events of its batch are stored.
+//! - No event is refused for its content. What cannot be stored as it is, is changed: a text that is too long is cut, a
+//!   `ts` that is no timestamp is that of the clock. [`Status::mended`] counts these events.
 //! - While the disk is full or the folder cannot be written, events wait in the queue. When the queue is
 //!   full, further events are dropped and counted as `queue_full`.
 //! - With the backend `postgres`, events wait in the component's memory until the database has acknowledged
@@ -82,15 +83,15 @@ mod warnings;
 mod worker;
 
 pub use component::Component;
-pub use database::{Database, ImportRow, Imported};
+pub use database::{Database, Imported};
 pub use error::Error;
 pub use instance::Instance;
 pub use options::Options;
-pub use postgres::{RejectedRow, SinkError};
+pub use postgres::{RefusedRow, SinkError};
 pub use store::{AuditStore, Entries, Handle};
 pub use types::{
-    Active, Backend, Counts, Dropped, Entry, Event, Filter, InvalidValue, JsonlPage, Order, Page,
-    PageRequest, Receipt, Status,
+    Active, Attribute, Backend, Counts, Dropped, Durability, Entry, Event, Filter, IncompleteBatch,
+    InvalidValue, JsonlPage, Order, Page, PageRequest, Receipt, Status,
 };
 
 /// The examples of the README run as tests.

@@ -21,7 +21,7 @@ use crate::warnings::Warnings;
 /// ```
 /// use std::time::Duration;
 ///
-/// use audit_host::{AuditStore, Options};
+/// use audit_host::{AuditStore, Durability, Options};
 ///
 /// # fn main() -> Result<(), audit_host::Error> {
 /// # let place = tempfile::tempdir().expect("a folder");
@@ -34,13 +34,17 @@ use crate::warnings::Warnings;
 /// assert_eq!(options.folder(), Some(folder));
 ///
 /// let store = AuditStore::open(options)?;
-/// assert_eq!(store.status()?.durability, "synced");
+/// assert_eq!(store.status()?.durability, Durability::Synced);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct Options {
     environment: Environment,
+    /// The name that was given, which may be one of no backend; `durability` likewise.
+    backend: Option<String>,
+    durability: Option<String>,
+    /// The other settings of the component.
     config: Config,
     dir: Option<PathBuf>,
     database: DatabaseOptions,
@@ -66,6 +70,8 @@ impl Options {
     pub fn new() -> Self {
         Self {
             environment: Environment::default(),
+            backend: None,
+            durability: None,
             config: Config {
                 backend: None,
                 jsonl_dir: None,
@@ -109,7 +115,7 @@ impl Options {
     /// [`Backend`](crate::Backend). The default is `jsonl`.
     #[must_use]
     pub fn backend(mut self, name: impl Into<String>) -> Self {
-        self.config.backend = Some(name.into());
+        self.backend = Some(name.into());
         self
     }
 
@@ -126,7 +132,7 @@ impl Options {
     /// (the operating system has it) or `synced` (the disk has it). The default is `written`.
     #[must_use]
     pub fn durability(mut self, name: impl Into<String>) -> Self {
-        self.config.durability = Some(name.into());
+        self.durability = Some(name.into());
         self
     }
 
@@ -193,8 +199,6 @@ impl Options {
 
     /// Opens the store for reading only. The default is `false`. A store that only reads creates no folder
     /// and no table, rejects events, and gives the component no write access to the folder or the database.
-    /// One thing is still changed: a table that another program has made is upgraded, because it cannot be
-    /// read before.
     #[must_use]
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;

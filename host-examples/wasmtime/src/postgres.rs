@@ -2,18 +2,24 @@
 
 use std::time::{Duration, Instant};
 
+use audit_format::query;
+
 use crate::bindings::audit::store::postgres::Host;
-pub use crate::bindings::audit::store::postgres::{RejectedRow, SinkError};
+pub use crate::bindings::audit::store::postgres::{RefusedRow, SinkError};
+use crate::bindings::audit::store::types::{Filter, JsonlPage, PageRequest};
 use crate::database::Database;
 use crate::state::HostState;
-use crate::types::{Entry, Filter, Page, PageRequest};
 
 /// An insert that fails after this time counts as one that has waited for the database.
 const LONG_WAIT: Duration = Duration::from_millis(100);
 
 impl Host for HostState {
-    fn insert_batch(&mut self, entries: Vec<Entry>) -> Result<Vec<RejectedRow>, SinkError> {
-        if self.read_only && !entries.is_empty() {
+    fn is_configured(&mut self) -> bool {
+        self.database.is_some()
+    }
+
+    fn insert_batch(&mut self, lines: String) -> Result<Vec<RefusedRow>, SinkError> {
+        if self.read_only {
             return Err(SinkError::Other("the store is open for reading only (the option read_only)".into()));
         }
         if self.insert_deadline.is_some_and(|deadline| Instant::now() >= deadline) {
@@ -23,14 +29,15 @@ impl Host for HostState {
             return Err(unanswered.unwrap_or_else(|| SinkError::Unavailable(text.into())));
         }
         let asked = Instant::now();
-        let answer = self.ask(|database| database.insert(entries));
+        let answer = self.ask(|database| database.insert(lines));
         let waited = answer.as_ref().err().filter(|_| asked.elapsed() >= LONG_WAIT);
         self.unanswered = waited.map(|error| (Instant::now(), error.clone()));
         answer
     }
 
-    fn select(&mut self, filter: Filter, page: PageRequest) -> Result<Page, SinkError> {
-        self.ask(|database| database.select(filter, page))
+    fn select(&mut self, filter: Filter, page: PageRequest) -> Result<JsonlPage, SinkError> {
+        let page = self.ask(|database| database.read(query::Filter::from(filter), page.into()))?;
+        Ok(page.into())
     }
 }
 

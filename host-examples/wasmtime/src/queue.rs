@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use crate::instance::large::fit;
 use crate::types::{Event, Status};
 
 /// Events and requests that wait for the worker. `R` is a request, which carries the way to answer it.
@@ -25,6 +26,10 @@ struct Inner<R> {
     held_bytes: usize,
     requests: Vec<R>,
     not_queued: NotQueued,
+    /// How many large events were changed so that they fit into a line, and what was changed since the worker last
+    /// asked.
+    mended: u64,
+    last_mended: Option<String>,
     worker_waits: bool,
     closed: bool,
     /// The status that the worker last published, without the events that are counted here.
@@ -46,6 +51,8 @@ pub(crate) struct Taken<R> {
     pub(crate) bytes: usize,
     pub(crate) requests: Vec<R>,
     pub(crate) not_queued: NotQueued,
+    /// What was changed in an event that was too large.
+    pub(crate) mended: Option<String>,
     pub(crate) closed: bool,
 }
 
@@ -58,6 +65,8 @@ impl<R> Queue<R> {
             held_bytes: 0,
             requests: Vec::new(),
             not_queued: NotQueued::default(),
+            mended: 0,
+            last_mended: None,
             worker_waits: false,
             closed: false,
             status: None,
@@ -67,6 +76,8 @@ impl<R> Queue<R> {
 
     /// Adds an event, or counts it as not queued. Never blocks.
     pub(crate) fn push(&self, event: Event) {
+        // However large an agent makes its event, the event takes no more room than others.
+        let (event, mended) = fit(event);
         let size = event.size();
         let mut inner = self.lock();
         if inner.closed {
@@ -78,6 +89,10 @@ impl<R> Queue<R> {
         } else {
             inner.events.push_back(event);
             inner.bytes += size;
+            if mended.is_some() {
+                inner.mended += 1;
+                inner.last_mended = mended;
+            }
             self.wake(inner);
         }
     }
@@ -119,7 +134,8 @@ impl<R> Queue<R> {
         inner.held += events.len();
         inner.held_bytes += bytes;
         let requests = std::mem::take(&mut inner.requests);
-        Taken { events, bytes, requests, not_queued: inner.not_queued, closed: inner.closed }
+        let mended = inner.last_mended.take();
+        Taken { events, bytes, requests, not_queued: inner.not_queued, mended, closed: inner.closed }
     }
 
     /// Publishes the worker's status, and how many events and bytes it still holds.
@@ -139,6 +155,7 @@ impl<R> Queue<R> {
         let counts = &mut status.counts;
         counts.received += waiting + not_queued.full + not_queued.closed;
         counts.pending += waiting;
+        status.mended += inner.mended;
         counts.dropped.queue_full += not_queued.full;
         counts.dropped.unwritable += not_queued.closed;
         Some(status)

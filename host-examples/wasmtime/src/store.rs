@@ -175,8 +175,9 @@ impl Handle {
     /// Records all of the events, in their order, or none of them. Blocks until the component has answered.
     ///
     /// # Errors
-    /// - [`Error::Invalid`] names the first invalid event by its position.
-    /// - [`Error::Access`]: nothing is stored, unless the text says otherwise.
+    /// - [`Error::Invalid`] names the first event by its position whose `ts` is no timestamp.
+    /// - [`Error::Incomplete`]: only the first events are stored.
+    /// - [`Error::Access`]: nothing is stored.
     /// - [`Error::Trap`]: some of the events may be stored; the text says how many.
     /// - [`Error::Unavailable`]: the component's memory or its database takes no events now; they may be
     ///   written again later.

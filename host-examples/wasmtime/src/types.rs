@@ -3,99 +3,131 @@
 
 use std::fmt;
 
-use audit_format::cursor::{self, Key};
+use audit_format::cursor;
 use audit_format::event_fields;
-use audit_format::line::Parsed;
 use audit_format::query;
 use serde::Serialize;
 
-pub use crate::bindings::audit::store::types::{
-    Entry, Event, Filter, InvalidValue, JsonlPage, Order, Page, PageRequest, Receipt,
-};
 pub use crate::bindings::exports::audit::store::control::{Counts, Dropped};
+pub use crate::bindings::exports::audit::store::types::{
+    Attribute, Entry, Event, Filter, IncompleteBatch, InvalidValue, JsonlPage, Order, Page, PageRequest,
+    Receipt,
+};
 
-use crate::bindings::exports::audit::store::control::StoreStatus;
+use crate::bindings::audit::store::types as imports;
+use crate::bindings::exports::audit::store::control::{self, StoreStatus};
 
-audit_format::event_record!(Event);
+audit_format::event_record!(Event, Attribute);
 audit_format::filter_record!(Filter);
 
-/// The backend that a store is asked to use, which says where events are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Backend {
-    /// `memory`: the newest events, in the component's memory. They end with the store.
-    Memory,
-    /// `jsonl`: daily files of JSON lines.
-    Jsonl,
-    /// `postgres`: the database alone.
-    Postgres,
-    /// `auto`: the database while it answers, else a spool on disk that is drained into it later.
-    Auto,
-    /// `null`: events are discarded, because auditing is off.
-    Null,
+/// The types that the component's imports use: the same as those of its exports, for the generated code others.
+mod imported {
+    use crate::bindings::audit::store::types;
+
+    audit_format::event_record!(types::Event, types::Attribute);
+    audit_format::filter_record!(types::Filter);
+}
+
+/// Declares an enum of the WIT with the names of its cases, which options, the status and JSON have.
+macro_rules! named {
+    ($(#[$about:meta])* $name:ident { $($(#[$case_about:meta])* $case:ident $text:literal,)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+        #[serde(rename_all = "lowercase")]
+        pub enum $name {
+            $($(#[$case_about])* $case,)*
+        }
+
+        impl $name {
+            /// All cases.
+            pub const ALL: [Self; [$($text),*].len()] = [$(Self::$case),*];
+
+            /// The name in the options, the variables and the status.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$case => $text,)*
+                }
+            }
+
+            /// The case of this name. `None` if there is none.
+            pub fn named(name: &str) -> Option<Self> {
+                Self::ALL.into_iter().find(|case| case.name() == name)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+
+        impl From<control::$name> for $name {
+            fn from(case: control::$name) -> Self {
+                match case {
+                    $(control::$name::$case => Self::$case,)*
+                }
+            }
+        }
+
+        impl From<$name> for control::$name {
+            fn from(case: $name) -> Self {
+                match case {
+                    $($name::$case => Self::$case,)*
+                }
+            }
+        }
+    };
+}
+
+named! {
+    /// The backend that a store is asked to use, which says where events are kept.
+    Backend {
+        /// `memory`: the newest events, in the component's memory. They end with the store.
+        Memory "memory",
+        /// `jsonl`: daily files of JSON lines.
+        Jsonl "jsonl",
+        /// `postgres`: the database alone.
+        Postgres "postgres",
+        /// `auto`: the database while it answers, else a spool on disk that is drained into it later.
+        Auto "auto",
+        /// `null`: events are discarded, because auditing is off.
+        Null "null",
+    }
 }
 
 impl Backend {
-    /// All backends.
-    pub const ALL: [Self; 5] = [Self::Memory, Self::Jsonl, Self::Postgres, Self::Auto, Self::Null];
-
-    /// The name of the backend in the options and in `AUDIT_BACKEND`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Jsonl => "jsonl",
-            Self::Postgres => "postgres",
-            Self::Auto => "auto",
-            Self::Null => "null",
-        }
-    }
-
-    /// The backend with this name. `None` if there is none.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|backend| backend.name() == name)
-    }
-
     /// Whether the backend needs a database.
     pub fn needs_database(self) -> bool {
         matches!(self, Self::Postgres | Self::Auto)
     }
 }
 
-/// What a store uses at the moment. This differs from the requested [`Backend`] under [`Backend::Auto`], and
-/// where the requested one cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Active {
-    /// The component's memory, which keeps the newest events.
-    Memory,
-    /// Daily files of JSON lines.
-    Jsonl,
-    /// The database.
-    Postgres,
-    /// Under [`Backend::Auto`]: a spool on disk, while the database does not answer.
-    Spool,
-    /// Nothing: events are discarded, because auditing is off.
-    Null,
-}
-
-impl Active {
-    const ALL: [Self; 5] = [Self::Memory, Self::Jsonl, Self::Postgres, Self::Spool, Self::Null];
-
-    /// The name that the status and JSON have.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Jsonl => "jsonl",
-            Self::Postgres => "postgres",
-            Self::Spool => "spool",
-            Self::Null => "null",
-        }
+named! {
+    /// What a store uses at the moment. This differs from the requested [`Backend`] under [`Backend::Auto`], and where
+    /// the requested one cannot be used.
+    Active {
+        /// The component's memory, which keeps the newest events.
+        Memory "memory",
+        /// Daily files of JSON lines.
+        Jsonl "jsonl",
+        /// The database.
+        Postgres "postgres",
+        /// Under [`Backend::Auto`]: a spool on disk, while the database does not answer.
+        Spool "spool",
+        /// Nothing: events are discarded, because auditing is off.
+        Null "null",
     }
 }
 
-impl fmt::Display for Active {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+named! {
+    /// When an event counts as stored in a file.
+    Durability {
+        /// `buffered`: once it is in memory; the next flush writes it.
+        Buffered "buffered",
+        /// `written`: once the operating system has it.
+        Written "written",
+        /// `synced`: once the disk has it.
+        Synced "synced",
     }
 }
 
@@ -108,11 +140,12 @@ impl fmt::Display for Active {
 /// # fn main() -> Result<(), audit_host::Error> {
 /// let store = AuditStore::open(Options::new().backend("memory"))?;
 /// store.write(Event { tool: "search".into(), ..Event::default() });
-/// store.write(Event { tool: "no\nline breaks".into(), ..Event::default() });
+/// store.write(Event { tool: "x".repeat(5000), ..Event::default() });
 ///
-/// let Status { backend, counts, .. } = store.status()?;
+/// let Status { backend, counts, mended, .. } = store.status()?;
 /// assert_eq!(backend, Active::Memory);
-/// assert_eq!((counts.received, counts.stored, counts.dropped.invalid), (2, 1, 1));
+/// // The second event is recorded too, with a shorter text.
+/// assert_eq!((counts.received, counts.stored, mended), (2, 2, 1));
 /// let parts = counts.stored + counts.spooled + counts.pending + counts.rejected;
 /// let dropped = counts.dropped.invalid + counts.dropped.queue_full + counts.dropped.unwritable;
 /// assert_eq!(counts.received, parts + dropped);
@@ -131,12 +164,15 @@ pub struct Status {
     pub requested: String,
     /// The folder of the daily files or of the spool. Empty if the backend keeps no files.
     pub jsonl_dir: String,
-    /// When an event counts as stored in a file: `buffered`, `written` or `synced`.
-    pub durability: String,
+    /// When an event counts as stored in a file.
+    pub durability: Durability,
     /// The chain of the instance in use: a UUIDv7.
     pub chain: String,
     /// What became of the events. At every moment `received` is the sum of the others.
     pub counts: Counts,
+    /// How many of the events that were taken differ from what was sent: a text was cut, a character or a `ts` replaced, a
+    /// number rounded.
+    pub mended: u64,
     /// Under `auto`: the bytes that this instance has still to drain from spool files of other instances,
     /// which have ended or use the same folder.
     pub spooled_by_others: u64,
@@ -171,16 +207,15 @@ impl Status {
 
 impl From<StoreStatus> for Status {
     fn from(status: StoreStatus) -> Self {
-        let backend = Active::ALL.into_iter().find(|active| active.name() == status.backend);
         Self {
-            // The component is built from the same sources and sends no other name.
-            backend: backend.unwrap_or(Active::Null),
+            backend: status.backend.into(),
             since: status.since,
             requested: status.requested,
             jsonl_dir: status.jsonl_dir,
-            durability: status.durability,
+            durability: status.durability.into(),
             chain: status.chain,
             counts: status.counts,
+            mended: status.mended,
             spooled_by_others: status.spooled_by_others,
             last_error: status.last_error,
             warnings: status.warnings,
@@ -194,7 +229,7 @@ macro_rules! implement {
         impl Default for Event {
             /// An event with no value in any field. The store sets its `ts` to the current time.
             fn default() -> Self {
-                Self { $($field: Default::default(),)* }
+                Self { $($field: Default::default(),)* attributes: Vec::new() }
             }
         }
 
@@ -203,7 +238,8 @@ macro_rules! implement {
             pub(crate) fn size(&self) -> usize {
                 let values = [$(audit_format::event::Value::from(&self.$field)),*];
                 let texts: usize = values.iter().filter_map(|value| value.text()).map(str::len).sum();
-                size_of::<Self>() + texts
+                let attribute = |pair: &Attribute| size_of::<Attribute>() + pair.key.len() + pair.value.len();
+                size_of::<Self>() + texts + self.attributes.iter().map(attribute).sum::<usize>()
             }
         }
     };
@@ -254,26 +290,18 @@ impl From<&PageRequest> for query::PageRequest {
     }
 }
 
-impl From<(Key, Parsed<'_>)> for Entry {
-    /// The entry of a row. A row of another writer has no `seq`, so the entry gets the row's position
-    /// instead.
-    fn from((key, Parsed { event, stamp }): (Key, Parsed<'_>)) -> Self {
-        let event = event.into();
-        match stamp {
-            Some(stamp) => Self {
-                event,
-                id: stamp.id.to_string(),
-                chain: stamp.chain.to_string(),
-                seq: stamp.seq,
-                hash: stamp.hash.into_owned(),
-            },
-            None => Self {
-                event,
-                id: String::new(),
-                chain: String::new(),
-                seq: key.position.offset,
-                hash: String::new(),
-            },
-        }
+impl From<imports::PageRequest> for PageRequest {
+    fn from(request: imports::PageRequest) -> Self {
+        let order = match request.order {
+            imports::Order::OldestFirst => Order::OldestFirst,
+            imports::Order::NewestFirst => Order::NewestFirst,
+        };
+        Self { order, limit: request.limit, cursor: request.cursor }
+    }
+}
+
+impl From<JsonlPage> for imports::JsonlPage {
+    fn from(page: JsonlPage) -> Self {
+        Self { lines: page.lines, count: page.count, next: page.next, skipped: page.skipped }
     }
 }

@@ -97,10 +97,13 @@ impl Worker {
         let mut requests = VecDeque::new();
         loop {
             let wait_until = if requests.is_empty() { self.chores_at(next_flush) } else { Instant::now() };
-            let Taken { events, bytes, requests: new_requests, not_queued, closed } =
+            let Taken { events, bytes, requests: new_requests, not_queued, mended, closed } =
                 self.queue.take(wait_until);
             self.backlog.append(events, bytes);
             requests.extend(new_requests);
+            if let Some(changes) = mended {
+                self.warnings.warn("mended", &changes);
+            }
             if not_queued.full > self.warned_full {
                 self.warned_full = not_queued.full;
                 let dropped = events_were(not_queued.full);
@@ -154,6 +157,7 @@ impl Worker {
     fn publish(&self) {
         let mut status = self.last_status.clone();
         status.counts = self.ledger.counts();
+        status.mended = self.ledger.mended();
         status.restarts = self.restarts;
         // Both texts begin with their time in the same format, so that the greater one is the later one.
         status.last_error = status.last_error.max(self.last_error.clone());

@@ -100,10 +100,10 @@ impl<H: Host> Spool<H> {
         let mut query = Query::between(own.span.0, own.span.1);
         loop {
             let page = self.host.select(&query)?;
-            let stamps = page.rows.iter().filter_map(|row| row.entry.stamp.as_ref());
+            let stamps = page.lines.lines().filter_map(|line| rows::stamp(line.as_bytes()));
             let found = stamps.filter(|stamp| stamp.chain == self.chain && seqs.contains(&stamp.seq));
             stored += found.count() as u64;
-            query.after = rows::key_of(page.next, query.order)?;
+            query.after = page.next;
             if query.after.is_none() || stored >= own.counted {
                 return Ok(stored.min(own.counted));
             }

@@ -12,7 +12,7 @@ use crate::backend::{Backend, Holdings, Leftover, Notice, Rejected};
 use crate::batch::Batch;
 use crate::error::Error;
 use crate::host::Host;
-use crate::settings::Settings;
+use crate::settings::{Active, Settings};
 use crate::sink::{End, Sink};
 use crate::warnings::Topic;
 use alloc::format;
@@ -205,7 +205,7 @@ impl<H: Host> Backend for Auto<H> {
             pending: self.waiting.len() as u64,
             spooled: self.spool.counted(),
             spooled_by_others: self.spool.bytes_of_others(),
-            active: Some((if self.spooling { "spool" } else { "postgres" }, self.since)),
+            active: Some((if self.spooling { Active::Spool } else { Active::Postgres }, self.since)),
         }
     }
 

@@ -1,5 +1,6 @@
-//! A daily file that is open for appending. Lines are appended in atomic pieces, start on a new line even
-//! behind a truncated one, and are rolled back if a batch cannot be written completely.
+//! A daily file that is open for appending. Lines are appended in atomic pieces, and start on a new line even behind a
+//! truncated one. Nothing is taken back: others may append to the file at any time, and a shortened file could lose what
+//! they were told is stored.
 
 use crate::batch::Batch;
 use crate::host::{File, FileError};
@@ -94,39 +95,24 @@ impl<F: File> DailyFile<F> {
         Ok(bytes)
     }
 
-    /// Removes the lines, if nothing else was appended since the file had `start` bytes. Else they stay:
-    /// returns how many of them are in the file.
-    pub fn roll_back(&mut self, start: u64, lines: &[&[u8]]) -> Result<usize, FileError> {
+    /// How many of the lines are in the file, of which the append failed. The file had `start` bytes before.
+    pub fn count_stored(
+        &mut self,
+        start: u64,
+        batch: &Batch,
+        lines: Range<usize>,
+    ) -> Result<usize, FileError> {
+        self.expected_size = None;
         let appended = self.read_since(start)?;
-        if !holds_only(&appended, lines) {
-            // Each line is unique because of its `id`, and the lines are in their order.
-            let mut rest = &appended[..];
-            let mut is_stored = |line: &&&[u8]| {
-                // A line that only lacks its newline is complete: the next append adds the newline.
-                let line = line.trim_ascii_end();
-                let found = memmem::find(rest, line);
-                rest = found.map_or(rest, |at| &rest[at + line.len()..]);
-                found.is_some()
-            };
-            return Ok(lines.iter().take_while(&mut is_stored).count());
-        }
-        if !appended.is_empty() {
-            self.file.truncate(start)?;
-            self.expected_size = None;
-        }
-        Ok(0)
+        // Each line is unique because of its `id`, and the lines are in their order.
+        let mut rest = &appended[..];
+        let mut is_stored = |line: &usize| {
+            // A line that only lacks its newline is complete: the next append adds the newline.
+            let line = batch.part(*line..line + 1).trim_ascii_end();
+            let found = memmem::find(rest, line).filter(|at| *at == 0 || rest[at - 1] == b'\n');
+            rest = found.map_or(rest, |at| &rest[at + line.len()..]);
+            found.is_some()
+        };
+        Ok(lines.take_while(&mut is_stored).count())
     }
-}
-
-/// Whether `appended` consists of the first of the lines, of which the last may be truncated.
-fn holds_only(mut appended: &[u8], lines: &[&[u8]]) -> bool {
-    for line in lines {
-        // This newline ended a truncated line of another process.
-        appended = appended.strip_prefix(b"\n").unwrap_or(appended);
-        match appended.strip_prefix(*line) {
-            Some(rest) => appended = rest,
-            None => return line.starts_with(appended),
-        }
-    }
-    appended.is_empty()
 }

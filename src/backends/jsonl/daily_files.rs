@@ -1,7 +1,7 @@
-//! The daily files of a folder. A batch is written to the files of its days, all of it or nothing.
+//! The daily files of a folder. A batch is written to the files of its days; if that fails, its first lines stay.
 
 use super::daily_file::DailyFile;
-use crate::accounting::{DropReason, events};
+use crate::accounting::DropReason;
 use crate::backend::Rejected;
 use crate::batch::Batch;
 use crate::error::Error;
@@ -24,13 +24,10 @@ pub struct DailyFiles<F: Folder> {
     open: Vec<DailyFile<F::File>>,
 }
 
-/// Consecutive lines of a batch that belong to one day.
-struct Run {
-    day: Day,
-    /// Their range in the batch.
-    lines: Range<usize>,
-    /// The size of the file before they were appended; `None`: the append was not tried.
-    start: Option<u64>,
+/// Why the lines of one day were not all written, and how many of them are in the file.
+struct Failed {
+    stored: usize,
+    error: Error,
 }
 
 impl<F: Folder> DailyFiles<F> {
@@ -38,52 +35,31 @@ impl<F: Folder> DailyFiles<F> {
         Self { folder, synced, open: Vec::new() }
     }
 
-    /// Writes all lines of the batch to the files of their days, or rejects all.
+    /// Writes the lines of the batch to the files of their days, in their order.
     pub fn write(&mut self, batch: &Batch) -> Result<(), Rejected> {
-        let mut runs = runs(batch);
-        for at in 0..runs.len() {
-            if let Err(error) = self.write_run(batch, &mut runs[at]) {
-                return Err(self.roll_back(batch, &runs, error));
+        for (day, lines) in runs(batch) {
+            if let Err(failed) = self.write_run(batch, day, lines.clone()) {
+                return Err(rejected(lines.start + failed.stored, failed.error));
             }
         }
         Ok(())
     }
 
-    fn write_run(&mut self, batch: &Batch, run: &mut Run) -> Result<(), Error> {
+    /// Writes consecutive lines of the batch that belong to one day.
+    fn write_run(&mut self, batch: &Batch, day: Day, lines: Range<usize>) -> Result<(), Failed> {
         let synced = self.synced;
-        let (file, size) = self.file(run.day)?;
-        run.start = Some(size);
-        let result = file.append(batch, run.lines.clone(), size);
-        let result = result.and_then(|()| if synced { file.file.sync() } else { Ok(()) });
-        result.map_err(|e| self.access("append to", &names::daily(run.day), &e))
-    }
-
-    /// Removes the lines of all runs again, the last run first, and says how many lines of the batch stay
-    /// nevertheless.
-    fn roll_back(&mut self, batch: &Batch, runs: &[Run], error: Error) -> Rejected {
-        let lines: Vec<&[u8]> = batch.lines().map(|(_, line)| line).collect();
-        let mut stored = 0;
-        for run in runs.iter().rev() {
-            let Some(start) = run.start else { continue };
-            let Ok((file, _)) = self.file(run.day) else { continue };
-            // A run whose rollback fails counts as stored.
-            let kept = file.roll_back(start, &lines[run.lines.clone()]).unwrap_or(run.lines.len());
-            if kept > 0 {
-                // The earlier runs stay too, so that the stored lines are the first of the batch.
-                stored = run.lines.start + kept;
-                break;
-            }
-        }
-        let error = match error {
-            Error::Access(text) if stored == 1 => {
-                Error::Access(format!("{text}; the first event of the batch is stored"))
-            }
-            Error::Access(text) if stored > 1 => {
-                Error::Access(format!("{text}; the first {} of the batch are stored", events(stored)))
-            }
-            error => error,
+        let (file, size) = self.file(day).map_err(|error| Failed { stored: 0, error })?;
+        let (stored, verb, error) = match file.append(batch, lines.clone(), size) {
+            // The lines are in the file, so they must not be written once more.
+            Ok(()) if synced => match file.file.sync() {
+                Ok(()) => return Ok(()),
+                Err(error) => (lines.len(), "sync", error),
+            },
+            Ok(()) => return Ok(()),
+            // What cannot be found in the file does not count.
+            Err(error) => (file.count_stored(size, batch, lines).unwrap_or(0), "append to", error),
         };
-        Rejected { stored, reason: DropReason::Unwritable, error }
+        Err(Failed { stored, error: self.access(verb, &names::daily(day), &error) })
     }
 
     /// The day's file, open for appending, and its size.
@@ -116,13 +92,21 @@ impl<F: Folder> DailyFiles<F> {
     }
 }
 
-/// The runs of a batch, in its order.
-fn runs(batch: &Batch) -> Vec<Run> {
-    let mut runs: Vec<Run> = Vec::new();
+fn rejected(stored: usize, error: Error) -> Rejected {
+    let error = match error {
+        Error::Access(reason) if stored > 0 => Error::Incomplete { stored: stored as u64, reason },
+        error => error,
+    };
+    Rejected { stored, reason: DropReason::Unwritable, error }
+}
+
+/// The lines of a batch by day, in its order.
+fn runs(batch: &Batch) -> Vec<(Day, Range<usize>)> {
+    let mut runs: Vec<(Day, Range<usize>)> = Vec::new();
     for (line, (at, _)) in batch.lines().enumerate() {
         match runs.last_mut() {
-            Some(run) if run.day == at.day() => run.lines.end = line + 1,
-            _ => runs.push(Run { day: at.day(), lines: line..line + 1, start: None }),
+            Some((day, lines)) if *day == at.day() => lines.end = line + 1,
+            _ => runs.push((at.day(), line..line + 1)),
         }
     }
     runs

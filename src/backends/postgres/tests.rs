@@ -1,7 +1,7 @@
 use crate::accounting::Counts;
 use crate::error::Error;
 use crate::host::DatabaseError;
-use crate::settings::Config;
+use crate::settings::{BackendKind, Config};
 use crate::store::Store;
 use crate::testing::{NOON, TestHost, assert_balanced, event, read_pages, read_tools};
 use alloc::string::String;
@@ -10,7 +10,7 @@ use audit_format::cursor::Order;
 
 fn open(host: &TestHost, config: Config) -> Store<TestHost> {
     let mut store = Store::new(host.clone());
-    store.configure(&Config { backend: Some("postgres".into()), ..config }).unwrap();
+    store.configure(&Config { backend: Some(BackendKind::Postgres), ..config }).unwrap();
     store
 }
 

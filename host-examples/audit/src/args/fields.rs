@@ -1,6 +1,8 @@
 //! The options for the texts of an event. They are made from the list of its fields.
 
+use audit_format::attributes::Attribute;
 use audit_format::event::Field;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
 
 /// The name of a field's option.
@@ -23,6 +25,7 @@ fn arg(field: Field) -> Arg {
     Arg::new(field.name())
         .long(option(field))
         .value_name("TEXT")
+        .value_parser(text())
         .help(format!("{about} (`{}`)", field.name()))
 }
 
@@ -70,7 +73,7 @@ impl EventTexts {
 impl Args for EventTexts {
     fn augment_args(command: Command) -> Command {
         let arg = |field| {
-            let arg = arg(field).value_parser(text).help_heading("Fields of the event");
+            let arg = arg(field).help_heading("Fields of the event");
             match field {
                 Field::Tool => arg.help(
                     "The tool that was called (`tool`) [default: the command's name, without its folder]",
@@ -98,10 +101,15 @@ impl FromArgMatches for EventTexts {
     }
 }
 
-/// Checks that an event may have this text.
-fn text(value: &str) -> Result<String, &'static str> {
-    if value.chars().any(char::is_control) {
-        return Err("it has a control character; accepted is text without control characters");
-    }
-    Ok(value.to_owned())
+/// A text of any bytes: those that are not UTF-8 are replaced by U+FFFD.
+pub(crate) fn text() -> impl TypedValueParser<Value = String> {
+    OsStringValueParser::new().map(|text| text.to_string_lossy().into_owned())
+}
+
+/// An attribute, given as `KEY=VALUE`.
+pub(crate) fn attribute() -> impl TypedValueParser<Value = Attribute<'static>> {
+    text().try_map(|text| match text.split_once('=') {
+        Some((key, value)) => Ok(Attribute::new(key, value).into_owned()),
+        None => Err("it has no `=`; accepted is KEY=VALUE, such as model=large"),
+    })
 }

@@ -17,7 +17,6 @@ use std::thread;
 use std::time::SystemTime;
 
 use audit_format::event;
-use audit_format::json::Json;
 use audit_format::time::Timestamp;
 use audit_host::{Component, Error, Event, Instance, Options};
 use sha2::{Digest as _, Sha256};
@@ -97,18 +96,17 @@ fn event(args: &ExecArgs, started: SystemTime, ended: &Ended) -> Event {
         ..event::Event::default()
     };
     for (field, text) in &args.texts.0 {
-        // This cannot fail: a text field takes any text.
-        let _ = event.set(*field, Json::Text(text.as_str().into()));
+        event.set_text(*field, text.as_str());
     }
+    event.attributes = args.attributes.iter().cloned().map(Into::into).collect();
     event.into()
 }
 
-/// The command's name without its folder, with control characters replaced, which an event may not have. If
-/// somebody gave a URL in its place by mistake, the password is not recorded.
+/// The command's name without its folder. If somebody gave a URL in its place by mistake, the password is not recorded.
 fn default_tool(command: &[OsString]) -> String {
     let name = command.first().map(|name| masked(&name.to_string_lossy())).unwrap_or_default();
     let tool = Path::new(&name).file_name().and_then(OsStr::to_str).unwrap_or(&name);
-    tool.replace(char::is_control, "\u{FFFD}")
+    tool.to_owned()
 }
 
 /// The SHA-256 of the arguments, each followed by a NUL byte, in hexadecimal.
@@ -140,7 +138,7 @@ mod tests {
         assert_eq!(tool(b"/usr/bin/env"), "env");
         assert_eq!(tool(b"ls"), "ls");
         assert_eq!(tool(b".."), "..");
-        assert_eq!(tool(b"a\nb\xFF"), "a\u{FFFD}b\u{FFFD}");
+        assert_eq!(tool(b"a\nb\xFF"), "a\nb\u{FFFD}");
         assert_eq!(tool(b"postgres://u:secret@h"), "…@h");
     }
 }

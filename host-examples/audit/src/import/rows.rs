@@ -1,19 +1,17 @@
-//! Makes rows from lines. A line of this store keeps its `id`, `chain`, `seq` and `hash`.
+//! Makes rows from lines: lines of this store, which keep their `id`, `chain`, `seq` and `hash`, and lines with an `id`
+//! alone.
 //!
 //! A line of another writer gets a UUIDv8 (RFC 9562, section 5.8) as its key. It is made of the first 16
-//! bytes of SHA-256(line || 0x0A || n), where `line` is the line as this store would write its fifteen
-//! fields, and `n`, in decimal digits, is the number of equal lines before it in its file. Two equal lines
+//! bytes of SHA-256(line || 0x0A || n), where `line` is the line as this store would write its fields, and `n`, in decimal digits, is the number of equal lines before it in its file. Two equal lines
 //! are therefore stored as two rows, and a repeated import of the same file gives the same keys.
 
 use std::collections::{HashMap, HashSet};
 
 use audit_format::Invalid;
-use audit_format::cursor::Key;
 use audit_format::event::{Dated, Event};
-use audit_format::line::{Parsed, put_event};
+use audit_format::line::{Parsed, put_entry, put_event};
 use audit_format::read::parse_stored;
 use audit_format::time::{Timestamp, is_stored_text};
-use audit_host::ImportRow;
 use sha2::{Digest as _, Sha256};
 use uuid::{Builder, Uuid};
 
@@ -28,18 +26,23 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// The row of a line. The error says which field is invalid.
-    pub(super) fn row(&mut self, line: &str) -> Result<ImportRow, Invalid> {
+    /// Appends the row of a line to `rows`, as a JSON line. The error says which field is invalid.
+    pub(super) fn add(&mut self, line: &str, rows: &mut Vec<u8>) -> Result<(), Invalid> {
         let Parsed { event, stamp } = parse_stored(line)?;
-        let at = Timestamp::parse(&event.ts).map_err(|error| Invalid::new("ts", error.to_string()))?;
         // A line counts as one of this store by the same rule as when files are read.
         if let Some(stamp) = stamp.filter(|_| is_stored_text(event.ts.as_bytes())) {
-            let key = Key::of_entry(at, stamp.id);
-            return Ok(ImportRow::Own((key, Parsed { event, stamp: Some(stamp) }).into()));
+            Timestamp::parse(&event.ts).map_err(|error| Invalid::new("ts", error.to_string()))?;
+            put_entry(&event, &stamp, rows);
+            return Ok(());
         }
-        let dated = Dated::new(event, at)?;
-        let key = self.key(dated.event());
-        Ok(ImportRow::Foreign { event: dated.event().clone().into(), key })
+        let at = Timestamp::parse(&event.ts).map_err(|error| Invalid::new("ts", error.to_string()))?;
+        let event = Dated::new(event, at)?;
+        let key = self.key(event.event());
+        put_event(event.event(), rows);
+        // The object goes on.
+        rows.pop();
+        rows.extend_from_slice(format!(",\"id\":\"{key}\"}}\n").as_bytes());
+        Ok(())
     }
 
     /// The key of a line of another writer.
@@ -76,20 +79,24 @@ mod tests {
         \"id\":\"01934c5e-7b1a-7000-8000-00000000000a\",\"chain\":\"01934c5e-7b1a-7000-8000-00000000000b\",\
         \"seq\":7,\"hash\":\"00000000000000000000000000000000000000000000000000000000000000ff\"}";
 
+    fn row(rows: &mut Rows, line: &str) -> Result<String, Invalid> {
+        let mut out = Vec::new();
+        rows.add(line, &mut out)?;
+        Ok(String::from_utf8(out).expect("it is UTF-8"))
+    }
+
     fn key(rows: &mut Rows, line: &str) -> Uuid {
-        match rows.row(line) {
-            Ok(ImportRow::Foreign { key, .. }) => key,
-            other => panic!("{other:?}"),
-        }
+        let row = row(rows, line).expect("it is an event");
+        let (event, id) = row.trim_end().rsplit_once(",\"id\":\"").expect("it has an id");
+        assert!(event.ends_with("null") && !event.contains("\"chain\""), "{row}");
+        id.trim_end_matches("\"}").parse().expect("it is a UUID")
     }
 
     #[test]
     fn a_line_of_this_store_keeps_its_id_chain_seq_and_hash() {
-        let Ok(ImportRow::Own(entry)) = Rows::default().row(OWN) else { panic!("it is one") };
-        assert_eq!((entry.seq, entry.event.tool.as_str()), (7, "t"));
-        assert_eq!(entry.id, "01934c5e-7b1a-7000-8000-00000000000a");
-        assert_eq!(entry.chain, "01934c5e-7b1a-7000-8000-00000000000b");
-        assert!(entry.hash.ends_with("00ff") && entry.hash.len() == 64);
+        let row = row(&mut Rows::default(), OWN).expect("it is one");
+        let (_, stamp) = OWN.split_once(",\"id\"").expect("it has an id");
+        assert!(row.trim_end().ends_with(stamp) && row.contains("\"tool\":\"t\""), "{row}");
     }
 
     #[test]
@@ -125,7 +132,7 @@ mod tests {
             ("{\"ts\":\"2026-11-23T06:30:00Z\",\"in_size\":-1}", "in_size"),
         ] {
             assert_eq!(
-                Rows::default().row(line).map_err(|invalid| invalid.field),
+                row(&mut Rows::default(), line).map_err(|invalid| invalid.field),
                 Err(field.into()),
                 "{line}"
             );

@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::io::{self, Write as _};
 
+use audit_format::attributes::{self, Attribute};
 use audit_format::event::{Event, Field, Kind, Value};
 use audit_format::line::STAMP_FIELDS;
+use audit_format::show::escaped;
 use audit_host::{Entry, Error, Filter, Instance, PageRequest};
 use comfy_table::{CellAlignment, ContentArrangement, presets};
 
@@ -71,7 +73,7 @@ impl Show for Jsonl {
     }
 }
 
-/// The nineteen fields of each entry as comma-separated values (RFC 4180).
+/// The twenty fields of each entry as comma-separated values (RFC 4180), with control characters escaped.
 #[derive(Default)]
 pub(super) struct Csv {
     has_header: bool,
@@ -91,7 +93,8 @@ impl Show for Csv {
         let page = from.read(filter, request)?;
         let mut out = csv::Writer::from_writer(Vec::new());
         if !self.has_header {
-            out.write_record(Field::NAMES.iter().chain(&STAMP_FIELDS)).map_err(io::Error::from)?;
+            let names = Field::NAMES.iter().chain(&[attributes::NAME]).chain(&STAMP_FIELDS);
+            out.write_record(names).map_err(io::Error::from)?;
             self.has_header = true;
         }
         let count = page.entries.len() as u64;
@@ -100,6 +103,7 @@ impl Show for Csv {
             for field in Field::ALL {
                 out.write_field(cell(event.get(field)).as_bytes()).map_err(io::Error::from)?;
             }
+            out.write_field(escaped(&json(&event.attributes)).as_bytes()).map_err(io::Error::from)?;
             for text in [id, chain, seq.to_string(), hash] {
                 out.write_field(text).map_err(io::Error::from)?;
             }
@@ -114,10 +118,19 @@ impl Show for Csv {
 /// The value of a field as text. Empty if there is no value.
 fn cell(value: Value<'_>) -> Cow<'_, str> {
     match value {
-        Value::Text(text) => text.into(),
+        Value::Text(text) => escaped(text),
         Value::Number(number) => number.to_string().into(),
         Value::Absent => "".into(),
     }
+}
+
+/// Attributes as a JSON object. Empty if there are none.
+fn json(attributes: &[Attribute<'_>]) -> String {
+    if attributes.is_empty() {
+        return String::new();
+    }
+    let pair = |pair: &Attribute<'_>| (pair.key.to_string(), pair.value.to_string().into());
+    serde_json::Value::Object(attributes.iter().map(pair).collect()).to_string()
 }
 
 /// Tables without empty columns, each of a limited number of entries.
@@ -163,9 +176,12 @@ impl Table {
         let has_values = |field: Field| events.iter().any(|event| !shown(event, field).is_empty());
         let columns: Vec<(Field, &str)> =
             COLUMNS.into_iter().filter(|(field, _)| is_number(*field) || has_values(*field)).collect();
-        table.set_header(columns.iter().map(|(_, title)| title));
+        let has_attributes = events.iter().any(|event| !event.attributes.is_empty());
+        let attributes = has_attributes.then_some("attributes");
+        table.set_header(columns.iter().map(|(_, title)| *title).chain(attributes));
         for event in events {
-            table.add_row(columns.iter().map(|(field, _)| shown(event, *field)));
+            let attributes = has_attributes.then(|| pairs(&event.attributes));
+            table.add_row(columns.iter().map(|(field, _)| shown(event, *field)).chain(attributes));
         }
         for (column, (field, _)) in table.column_iter_mut().zip(columns) {
             if is_number(field) {
@@ -200,27 +216,22 @@ impl Show for Table {
 fn shown(event: &Event<'_>, field: Field) -> String {
     match event.get(field) {
         Value::Text(ts) if field == Field::Ts => time(ts),
-        value => plain(&cell(value)),
+        value => cell(value).into_owned(),
     }
 }
 
 /// A time to the millisecond, without the `T` and the `Z`.
 fn time(ts: &str) -> String {
     match ts.get(..23) {
-        Some(time) => plain(&time.replacen('T', " ", 1)),
-        None => plain(ts),
+        Some(time) => escaped(&time.replacen('T', " ", 1)).into_owned(),
+        None => escaped(ts).into_owned(),
     }
 }
 
-/// Replaces characters that would control the terminal: lines of other writers may have them.
-fn plain(text: &str) -> String {
-    text.replace(|c: char| c.is_control() || is_reordering(c), "\u{FFFD}")
-}
-
-/// Whether the character changes the order in which the characters behind it are shown (Unicode's
-/// bidirectional controls).
-fn is_reordering(c: char) -> bool {
-    matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+/// Attributes as the table shows them.
+fn pairs(attributes: &[Attribute<'_>]) -> String {
+    let pair = |Attribute { key, value }: &Attribute<'_>| format!("{key}={}", escaped(value));
+    attributes.iter().map(pair).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -241,8 +252,14 @@ mod tests {
 
     #[test]
     fn a_table_has_no_characters_that_control_the_terminal() {
-        assert_eq!(plain("a\u{1b}[2Jb\rc\u{202E}d"), "a\u{FFFD}[2Jb\u{FFFD}c\u{FFFD}d");
+        let event = Event {
+            tool: "a\u{1b}[2Jb\rc\u{202E}d".into(),
+            attributes: vec![Attribute::new("model", "m\u{9b}"), Attribute::new("server", "s")],
+            ..Event::default()
+        };
+        let table = Table { width: 120 }.table(&[event]).to_string();
+        assert!(table.contains(r"a\u001b[2Jb\rc\u202ed") && table.contains(r"model=m\u009b"), "{table}");
         assert_eq!(time("2026-11-23T06:30:00.123456Z"), "2026-11-23 06:30:00.123");
-        assert_eq!(time("ä\nb"), "ä\u{FFFD}b");
+        assert_eq!(time("ä\nb"), r"ä\nb");
     }
 }

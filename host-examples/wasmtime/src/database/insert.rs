@@ -1,105 +1,98 @@
 //! Inserts a batch with one statement. If the database refuses a row, the batch is halved until that row is
 //! found, and the others are stored.
 
-use audit_format::id;
+use std::ops::Range;
+
 use audit_format::line::Stamp;
-use audit_sql::insert::{self, Array};
-use audit_sql::row::Row;
+use audit_format::read::parse_stored;
+use audit_format::show::one_line;
+use audit_sql::statements;
 use deadpool_postgres::ClientWrapper;
+use memchr::memchr_iter;
 use tokio_postgres::Error;
 use tokio_postgres::types::{ToSql, Type};
-use uuid::Uuid;
 
-use crate::bindings::audit::store::postgres::{RejectedRow, SinkError};
+use crate::bindings::audit::store::postgres::{RefusedRow, SinkError};
+use crate::database::failure::Failure;
 use crate::database::link::{Link, Statement};
 use crate::database::pools::Lane;
-use crate::database::value::Time;
-use crate::types::{Entry, Event};
-
-/// A row for [`Database::import`](crate::Database::import).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ImportRow {
-    /// An entry of a store. It keeps its `id`, `chain`, `seq` and `hash`.
-    Own(Entry),
-    /// An event of another writer. It is in no chain.
-    Foreign {
-        /// The event. Its `ts` must not be empty.
-        event: Event,
-        /// Identifies the event: an event with the same key is stored once, however often it is imported.
-        key: Uuid,
-    },
-}
-
-impl ImportRow {
-    pub(super) fn into_row(self) -> Result<Row<'static>, String> {
-        match self {
-            Self::Own(entry) => own(entry),
-            Self::Foreign { event, key } => Row::of_foreign(event.into(), key),
-        }
-    }
-}
 
 /// The result of an import.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Imported {
-    /// How many rows were added. The others were stored already, or are in `rejected`.
+    /// How many rows were added. The others were stored already, or are in `refused`.
     pub stored: u64,
     /// The rows that are invalid or that the database refused, in their order.
-    pub rejected: Vec<RejectedRow>,
+    pub refused: Vec<RefusedRow>,
 }
 
-/// The row of an entry. The error says which field is invalid.
-pub(super) fn own(entry: Entry) -> Result<Row<'static>, String> {
-    let uuid = |field: &str, text: &str| {
-        id::parse(text).ok_or_else(|| {
-            format!(
-                "{field}: not a UUID; accepted is a UUID as the store writes it, in lower case with hyphens"
-            )
-        })
-    };
-    let (id, chain) = (uuid("id", &entry.id)?, uuid("chain", &entry.chain)?);
-    let stamp = Stamp { id, chain, seq: entry.seq, hash: entry.hash.into() };
-    Row::of_entry(entry.event.into(), stamp)
-}
-
-/// Stores all rows except those that are invalid or that the database refuses.
-pub(super) async fn store(
-    link: &Link,
-    rows: impl Iterator<Item = Result<Row<'static>, String>>,
-) -> Result<Imported, SinkError> {
-    let mut imported = Imported { stored: 0, rejected: Vec::new() };
-    let mut good = Vec::new();
-    for (index, row) in (0..).zip(rows) {
-        match row {
-            Ok(row) => good.push((index, row)),
-            Err(reason) => imported.rejected.push(RejectedRow { index, reason }),
-        }
-    }
+/// Stores all lines except those that the database refuses.
+pub(super) async fn store(link: &Link, lines: &str) -> Result<Imported, SinkError> {
+    let mut imported = Imported { stored: 0, refused: Vec::new() };
+    let ranges = ranges(lines);
+    let mut refused = Vec::new();
     // A stack: the first half goes on top, so that the rows are inserted in their order.
-    let mut left = vec![good.as_slice()];
+    let mut left = vec![0..ranges.len()];
     while let Some(rows) = left.pop() {
-        if rows.is_empty() {
-            continue;
-        }
-        match link.run(&Insert { rows }).await {
+        let text = match &ranges[rows.clone()] {
+            [] => continue,
+            [only] => &lines[only.clone()],
+            [first, .., last] => &lines[first.start..last.end],
+        };
+        match link.run(&Insert { lines: text }).await {
             Ok(stored) => imported.stored += stored,
-            Err(failure) => match (failure.server().and_then(|error| error.refusal()), rows) {
-                (Some(reason), [(index, _)]) => imported.rejected.push(RejectedRow { index: *index, reason }),
-                (Some(_), rows) => {
-                    let (first, second) = rows.split_at(rows.len() / 2);
-                    left.extend([second, first]);
+            Err(failure) => match (failure.server().and_then(|error| error.refusal()), rows.len()) {
+                (Some(reason), 1) => refused.push((rows.start, reason)),
+                (Some(_), count) => {
+                    let middle = rows.start + count / 2;
+                    left.extend([middle..rows.end, rows.start..middle]);
                 }
                 (None, _) => return Err(link.sink_error(failure)),
             },
         }
     }
-    imported.rejected.sort_by_key(|row| row.index);
+    for (row, reason) in refused {
+        let reason = match keep(link, &lines[ranges[row].clone()], &reason).await {
+            Ok(()) => reason,
+            Err(why) => format!("{reason} (nothing is kept of it in tool_audit_refused: {why})"),
+        };
+        let index = u32::try_from(row).unwrap_or(u32::MAX);
+        imported.refused.push(RefusedRow { index, reason });
+    }
     Ok(imported)
 }
 
-/// Rows with their position in the batch.
-struct Insert<'r> {
-    rows: &'r [(u32, Row<'static>)],
+/// The lines, each with its newline.
+fn ranges(lines: &str) -> Vec<Range<usize>> {
+    let mut ends: Vec<usize> = memchr_iter(b'\n', lines.as_bytes()).map(|newline| newline + 1).collect();
+    if ends.last().copied().unwrap_or(0) < lines.len() {
+        ends.push(lines.len());
+    }
+    let starts = std::iter::once(0).chain(ends.iter().copied());
+    starts.zip(ends.iter().copied()).map(|(start, end)| start..end).collect()
+}
+
+/// Keeps what is known of a refused entry. Another writer's row is in no chain, which it could leave a hole in.
+async fn keep(link: &Link, line: &str, reason: &str) -> Result<(), String> {
+    let Some((ts, stamp)) =
+        parse_stored(line).ok().and_then(|line| Some((line.event.ts.into_owned(), line.stamp?)))
+    else {
+        return Ok(());
+    };
+    let statement = Keep { stamp: stamp.into_owned(), ts, reason };
+    link.run(&statement).await.map_err(|failure| one_line(&message(link, failure)))
+}
+
+fn message(link: &Link, failure: Failure) -> String {
+    match link.sink_error(failure) {
+        SinkError::Unavailable(text) | SinkError::Other(text) => text,
+        SinkError::NotConfigured => String::new(),
+    }
+}
+
+/// Rows as JSON lines.
+struct Insert<'l> {
+    lines: &'l str,
 }
 
 impl Statement for Insert<'_> {
@@ -112,27 +105,43 @@ impl Statement for Insert<'_> {
     }
 
     async fn run(&self, client: &ClientWrapper, prepares: bool) -> Result<u64, Error> {
-        let arrays = insert::arrays(self.rows.iter().map(|(_, row)| row));
-        let values: Vec<_> = arrays.into_iter().map(value).collect();
-        let kinds: Vec<Type> = values.iter().map(|(_, kind)| kind.clone()).collect();
-        let values = values.iter().map(|(value, _)| &**value as &(dyn ToSql + Sync));
         if prepares {
-            let statement = client.prepare_typed_cached(insert::sql(), &kinds).await?;
-            return client.execute(&statement, &values.collect::<Vec<_>>()).await;
+            let statement = client.prepare_typed_cached(statements::INSERT, &[Type::TEXT]).await?;
+            return client.execute(&statement, &[&self.lines]).await;
         }
-        let typed: Vec<_> = values.zip(kinds).collect();
-        client.execute_typed(insert::sql(), &typed).await
+        client.execute_typed(statements::INSERT, &[(&self.lines, Type::TEXT)]).await
     }
 }
 
-/// The value and the type of a parameter.
-fn value<'r>(array: Array<'r>) -> (Box<dyn ToSql + Send + Sync + 'r>, Type) {
-    match array {
-        Array::Times(times) => {
-            (Box::new(times.into_iter().map(Time).collect::<Vec<_>>()), Type::TIMESTAMPTZ_ARRAY)
+/// What is known of an entry that the database refused.
+struct Keep<'r> {
+    stamp: Stamp<'static>,
+    ts: String,
+    reason: &'r str,
+}
+
+impl Statement for Keep<'_> {
+    type Output = ();
+    const LANE: Lane = Lane::Writes;
+
+    fn without_table(&self) -> Option<()> {
+        None
+    }
+
+    async fn run(&self, client: &ClientWrapper, _prepares: bool) -> Result<(), Error> {
+        let Stamp { id, chain, seq, hash } = &self.stamp;
+        let texts = [id.to_string(), chain.to_string(), seq.to_string(), hash.to_string()];
+        let texts: Vec<&str> = texts.iter().map(String::as_str).chain([&*self.ts, self.reason]).collect();
+        let values: Vec<(&(dyn ToSql + Sync), Type)> =
+            texts.iter().map(|text| (text as &(dyn ToSql + Sync), Type::TEXT)).collect();
+        match client.execute_typed(statements::REFUSED, &values).await {
+            // An older program has made the other table.
+            Err(error) if error.code().is_some_and(|code| code.code() == "42P01") => {
+                client.batch_execute(&statements::refused_table()).await?;
+                client.execute_typed(statements::REFUSED, &values).await
+            }
+            answer => answer,
         }
-        Array::Texts(texts) => (Box::new(texts), Type::TEXT_ARRAY),
-        Array::Numbers(numbers) => (Box::new(numbers), Type::TEXT_ARRAY),
-        Array::Uuids(uuids) => (Box::new(uuids), Type::UUID_ARRAY),
+        .map(drop)
     }
 }

@@ -74,6 +74,11 @@ impl Link {
         self.attempt(statement, &mut time).await.map_err(Attempt::failure)
     }
 
+    /// Creates or upgrades the table.
+    pub(super) async fn migrate(&self) -> Result<Vec<String>, SinkError> {
+        self.schema.migrate(&self.pools).await.map_err(|failure| self.sink_error(failure))
+    }
+
     async fn attempt<S: Statement>(&self, statement: &S, time: &mut Time) -> Result<S::Output, Attempt> {
         self.schema.wait(time.connect_by).await?;
         let client = self.pools.connection(S::LANE, time.connect_by).await?;

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::bindings::audit::store::postgres::{RejectedRow, SinkError};
+use audit_format::query;
+
+use crate::bindings::audit::store::postgres::{RefusedRow, SinkError};
 use crate::error::Error;
-use crate::types::{Entry, Filter, Page, PageRequest};
+use crate::types::{Filter, JsonlPage, PageRequest};
 
 mod failure;
 mod health;
@@ -22,14 +24,14 @@ mod schema;
 mod select;
 mod tls;
 mod url;
-mod value;
 
-pub use insert::{ImportRow, Imported};
+pub use insert::Imported;
 use link::Link;
 use pools::Pools;
 use url::Target;
 
-/// A PostgreSQL database with the table `tool_audit_events`. The first use creates or upgrades the table.
+/// A PostgreSQL database with the table `tool_audit_events`. The first insert creates or upgrades the table; reads take it
+/// as it is.
 ///
 /// A clone is cheap and shares the connections. Each call blocks until it is answered, for a limited time for
 /// each statement. It may be made on any thread; an asynchronous program makes it on a thread that may block.
@@ -45,7 +47,7 @@ use url::Target;
 /// }
 /// let filter = Filter { tool: Some("search".into()), ..Filter::default() };
 /// let page = database.select(filter, PageRequest { limit: 20, ..PageRequest::default() })?;
-/// println!("{} entries, more: {}", page.entries.len(), page.next.is_some());
+/// println!("{} entries, more: {}", page.count, page.next.is_some());
 /// # Ok(())
 /// # }
 /// ```
@@ -101,39 +103,49 @@ impl Database {
         Ok(())
     }
 
-    /// Stores the entries, in their order, and returns once they are committed. Rows that the database
-    /// refuses are returned, and the others are stored. Entries whose `id` is already stored are left
-    /// unchanged. An empty list does nothing.
+    /// Stores the entries, each as its JSON line with a newline, in their order, and returns once they are committed. Rows
+    /// that the database refuses are returned, and the others are stored. Entries whose `id` is already stored are left
+    /// unchanged. What is known of a refused entry is kept in the table `tool_audit_refused`, if the role may write to it.
     ///
     /// # Errors
     /// [`SinkError::Unavailable`] if the database does not answer, or may not have stored the batch. The same
     /// call may succeed later. [`SinkError::Other`] if the same call would fail again.
-    pub fn insert(&self, entries: Vec<Entry>) -> Result<Vec<RejectedRow>, SinkError> {
-        let link = Arc::clone(&self.link);
-        self.background.wait(async move {
-            let rows = entries.into_iter().map(insert::own);
-            insert::store(&link, rows).await.map(|imported| imported.rejected)
-        })
+    pub fn insert(&self, lines: impl Into<String>) -> Result<Vec<RefusedRow>, SinkError> {
+        self.import(lines).map(|imported| imported.refused)
     }
 
-    /// Like [`Database::insert`], for rows from elsewhere: entries, which keep their `id`, `chain`, `seq` and
-    /// `hash`, and events of other writers, each with a key. A repeated import stores nothing twice.
+    /// Like [`Database::insert`], also for events of other writers: lines with an `id`, by which the event is stored once
+    /// however often it is imported, and without `chain`, `seq` and `hash`.
     ///
     /// # Errors
     /// As for [`Database::insert`].
-    pub fn import(&self, rows: &[ImportRow]) -> Result<Imported, SinkError> {
-        let (link, rows) = (Arc::clone(&self.link), rows.to_vec());
-        self.background
-            .wait(async move { insert::store(&link, rows.into_iter().map(ImportRow::into_row)).await })
+    pub fn import(&self, lines: impl Into<String>) -> Result<Imported, SinkError> {
+        let (link, lines) = (Arc::clone(&self.link), lines.into());
+        self.background.wait(async move { insert::store(&link, &lines).await })
     }
 
-    /// A page of the stored entries that match the filter, in the order that the WIT describes.
+    /// A page of the stored entries that match the filter, as JSON lines, in the order that the WIT describes. The table is
+    /// not changed. `cursor` and `next` are those of the WIT's `postgres.select`, and no others.
     ///
     /// # Errors
     /// As for [`Database::insert`]. [`SinkError::Other`] also if a time or the cursor is invalid.
-    pub fn select(&self, filter: Filter, page: PageRequest) -> Result<Page, SinkError> {
+    pub fn select(&self, filter: Filter, page: PageRequest) -> Result<JsonlPage, SinkError> {
+        self.read(filter.into(), page)
+    }
+
+    pub(crate) fn read(&self, filter: query::Filter, page: PageRequest) -> Result<JsonlPage, SinkError> {
         let link = Arc::clone(&self.link);
-        self.background.wait(async move { select::page(&link, filter, &page).await })
+        self.background.wait(async move { select::page(&link, &filter, &page).await })
+    }
+
+    /// Creates the tables, or upgrades them, as the first insert would; an upgrade may rewrite a big table. Returns what
+    /// was added; nothing if nothing was lacking.
+    ///
+    /// # Errors
+    /// As for [`Database::insert`].
+    pub fn migrate(&self) -> Result<Vec<String>, SinkError> {
+        let link = Arc::clone(&self.link);
+        self.background.wait(async move { link.migrate().await })
     }
 
     /// Says what would keep the database from taking events, and what to do about it: the server is

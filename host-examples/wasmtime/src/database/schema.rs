@@ -1,6 +1,6 @@
-//! Prepares the table once: it is inspected when the database is first used, and created or upgraded if
-//! necessary. An upgrade may take long on a big table. It runs as a task of its own, and a call waits for it
-//! until its own deadline.
+//! Prepares the table once: it is inspected before the first insert, and created or upgraded if necessary. An upgrade may
+//! take long on a big table. It runs as a task of its own, and a call waits for it until its own deadline. A read takes
+//! the table as it is.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -24,7 +24,9 @@ pub(super) struct Schema(Arc<Mutex<Progress>>);
 enum Progress {
     #[default]
     Unknown,
-    /// The table is as the statements need it.
+    /// The table is as the statements that read need it.
+    Readable,
+    /// The table is as all statements need it.
     Ready,
     Upgrading(Upgrade),
 }
@@ -33,28 +35,37 @@ enum Progress {
 type Upgrade = watch::Receiver<Option<Result<(), SinkError>>>;
 
 impl Schema {
-    /// Inspects the table, unless it is known to be ready, and starts an upgrade if one is necessary.
-    /// `create` is set by statements that write: the table is then created if it does not exist. Returns
-    /// whether there is a table.
+    /// Inspects the table, unless it is known to be ready. For statements that write, it is created or upgraded if that is
+    /// necessary. Returns whether there is a table.
     pub(super) async fn ensure(
         &self,
         pools: &Arc<Pools>,
         client: &Client,
         by: Instant,
-        create: bool,
+        write: bool,
     ) -> Result<bool, Failure> {
-        if let Progress::Ready = *self.state() {
-            return Ok(true);
+        match *self.state() {
+            Progress::Ready => return Ok(true),
+            Progress::Readable if !write => return Ok(true),
+            _ => {}
         }
         let table = within(by, pools.timeout(), inspect(client)).await?;
-        let unwritable = || if create { table.unwritable() } else { None };
+        let unwritable = || if write { table.unwritable() } else { None };
         if let Some(problem) = table.problem().or_else(unwritable) {
             return Err(Failure::Known(SinkError::Other(problem)));
         }
-        if !table.exists() && !create {
-            return Ok(false);
+        let lacks = table.lack().is_some();
+        if !write {
+            if !table.exists() {
+                return Ok(false);
+            }
+            let mut state = self.state();
+            if let Progress::Unknown = *state {
+                *state = if lacks { Progress::Readable } else { Progress::Ready };
+            }
+            return Ok(true);
         }
-        if table.lack().is_some() {
+        if lacks {
             return ended(self.begin(pools), by).await.map(|()| true);
         }
         *self.state() = Progress::Ready;
@@ -65,7 +76,7 @@ impl Schema {
     pub(super) async fn wait(&self, by: Instant) -> Result<(), Failure> {
         let upgrade = match &*self.state() {
             Progress::Upgrading(upgrade) => upgrade.clone(),
-            Progress::Unknown | Progress::Ready => return Ok(()),
+            Progress::Unknown | Progress::Readable | Progress::Ready => return Ok(()),
         };
         ended(upgrade, by).await
     }
@@ -73,7 +84,7 @@ impl Schema {
     /// Has the table inspected again before the next statement.
     pub(super) fn forget(&self) {
         let mut state = self.state();
-        if let Progress::Ready = *state {
+        if let Progress::Ready | Progress::Readable = *state {
             *state = Progress::Unknown;
         }
     }
@@ -95,6 +106,20 @@ impl Schema {
             ended.send_replace(Some(upgraded));
         });
         upgrade
+    }
+
+    /// Creates or upgrades the table, however long that takes, and returns what it lacked.
+    pub(super) async fn migrate(&self, pools: &Arc<Pools>) -> Result<Vec<String>, Failure> {
+        let by = Instant::now() + pools.timeout();
+        let client = pools.connection(Lane::Writes, by).await?;
+        let table = within(by, pools.timeout(), inspect(&client)).await?;
+        drop(client);
+        if let Some(problem) = table.problem() {
+            return Err(Failure::Known(SinkError::Other(problem)));
+        }
+        let Some(lack) = table.lack() else { return Ok(Vec::new()) };
+        ended(self.begin(pools), Instant::now() + UPGRADE).await?;
+        Ok(lack.what)
     }
 
     fn state(&self) -> MutexGuard<'_, Progress> {

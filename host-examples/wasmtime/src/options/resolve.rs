@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use audit_format::listed;
+use audit_format::show::quoted;
+
 use super::Options;
 use crate::bindings::exports::audit::store::control::Config;
 use crate::database::Database;
 use crate::error::Error;
-use crate::types::Backend;
+use crate::types::{Backend, Durability};
 
 /// The least memory, in bytes, in which the component has room for a page or a batch.
 const MIN_GUEST_MEMORY: usize = 1 << 20;
@@ -36,18 +39,11 @@ impl Options {
     /// Whether a method of these options has set something other than the folder that the component checks,
     /// and may reject with [`Error::Config`]. Environment variables do not count.
     pub fn is_configured(&self) -> bool {
-        let Config {
-            backend,
-            jsonl_dir: _,
-            durability,
-            memory_limit,
-            batch_size,
-            flush_interval_ms,
-            queue_limit,
-            recovery_interval_s,
-        } = &self.config;
+        let Config { memory_limit, batch_size, flush_interval_ms, queue_limit, recovery_interval_s, .. } =
+            &self.config;
         let numbers = [memory_limit, batch_size, flush_interval_ms, queue_limit, recovery_interval_s];
-        backend.is_some() || durability.is_some() || numbers.into_iter().any(Option::is_some)
+        let is_named = self.backend.is_some() || self.durability.is_some();
+        is_named || numbers.into_iter().any(Option::is_some)
     }
 
     /// The database at the URL that is set, whatever the backend is. `None` if no URL is set. Stores with
@@ -88,6 +84,8 @@ impl Options {
                 "call_limit: {limit:?} is too short; accepted is 1 ms or more"
             )));
         }
+        self.given_backend()?;
+        self.given_durability()?;
         self.database.check()?;
         for (what, given) in [("events", self.queue_events), ("bytes", self.queue_bytes)] {
             if given == 0 {
@@ -106,8 +104,25 @@ impl Options {
     }
 
     /// The argument of `control.configure`. `None` if there is nothing to configure.
-    pub(crate) fn guest_config(&self) -> Option<&Config> {
-        self.is_configured().then_some(&self.config)
+    ///
+    /// # Errors
+    /// As for [`Options::check`].
+    pub(crate) fn guest_config(&self) -> Result<Option<Config>, Error> {
+        if !self.is_configured() {
+            return Ok(None);
+        }
+        let backend = self.given_backend()?.map(Into::into);
+        let durability = self.given_durability()?.map(Into::into);
+        Ok(Some(Config { backend, durability, ..self.config.clone() }))
+    }
+
+    fn given_backend(&self) -> Result<Option<Backend>, Error> {
+        named("backend", self.backend.as_deref(), Backend::named, &Backend::ALL.map(Backend::name))
+    }
+
+    fn given_durability(&self) -> Result<Option<Durability>, Error> {
+        let names = Durability::ALL.map(Durability::name);
+        named("durability", self.durability.as_deref(), Durability::named, &names)
     }
 
     /// The database, if there is one and the backend needs it. It is the same one each time.
@@ -133,9 +148,21 @@ impl Options {
     }
 
     fn requested_backend(&self) -> Option<Backend> {
-        let given = self.config.backend.as_deref();
+        let given = self.backend.as_deref();
         Backend::named(given.or_else(|| self.environment.get("AUDIT_BACKEND")?.to_str())?)
     }
+}
+
+/// The case of the name that was given.
+fn named<T>(
+    option: &str,
+    given: Option<&str>,
+    case: fn(&str) -> Option<T>,
+    names: &[&str],
+) -> Result<Option<T>, Error> {
+    let Some(name) = given else { return Ok(None) };
+    let accepted = || format!("{option}: {}; accepted is one of {}", quoted(name), listed(names));
+    case(name).map(Some).ok_or_else(|| Error::Config(accepted()))
 }
 
 /// The name of a folder inside the component. WASI's paths are text, so other bytes are replaced.
@@ -177,7 +204,7 @@ mod tests {
         let expected =
             [("AUDIT_BACKEND", "bogus".to_owned()), ("AUDIT_JSONL_DIR", "/srv/ops/audit".to_owned())];
         assert_eq!(options.guest_environment(), expected);
-        assert!(options.guest_config().is_none());
+        assert!(matches!(options.guest_config(), Ok(None)));
     }
 
     #[test]

@@ -73,11 +73,16 @@ impl Worker {
                         Piece::Batch(events, 0),
                     ]);
                 }
-                Outcome::Rejected(Error::Access(_)) if !followed && self.follow_folder(0) => {
+                // Those that are stored are no more among the events.
+                Outcome::Rejected(Error::Access(_) | Error::Incomplete(_))
+                    if !followed && self.follow_folder(0) =>
+                {
                     followed = true;
                     pieces.push(Piece::Batch(events, stops));
                 }
-                Outcome::Rejected(why @ (Error::Access(_) | Error::Unavailable(_) | Error::Start(_))) => {
+                Outcome::Rejected(
+                    why @ (Error::Access(_) | Error::Incomplete(_) | Error::Unavailable(_) | Error::Start(_)),
+                ) => {
                     return (remaining(events, pieces), Some(why));
                 }
                 // The component would reject the same batch again.
@@ -153,7 +158,7 @@ impl Worker {
     /// Drops an event that stops the component each time it is written.
     fn drop_stopping(&mut self, count: usize) {
         self.note("an event was not recorded: the component stopped each time it was written");
-        self.ledger.lost(count as u64);
+        self.ledger.invalid(count as u64);
     }
 }
 

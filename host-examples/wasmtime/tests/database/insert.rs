@@ -1,6 +1,7 @@
 //! What is written is stored whole, once and in order, and rows that the database refuses do not hold up the others.
 
-use audit_host::{Database, Entry, Event, ImportRow, Imported, Order, RejectedRow};
+use audit_fixtures::{Entries as _, ImportRow};
+use audit_host::{Database, Entry, Event, Imported, Order, RefusedRow};
 use audit_testbed::{Cluster, DISK_FULL, NOWHERE, REFUSAL, TABLE, WRITE_AND_READ};
 use uuid::Uuid;
 
@@ -10,7 +11,7 @@ use crate::{
 
 /// Inserts the entries, and returns the numbers of those that [`Cluster::refuse_tool`] makes the database refuse.
 fn rejected(database: &Database, entries: Vec<Entry>) -> Vec<u32> {
-    let rejected = database.insert(entries).unwrap();
+    let rejected = database.insert_entries(entries).unwrap();
     for row in &rejected {
         assert!(row.reason.contains(REFUSAL), "{}", row.reason);
         assert!(!row.reason.contains("planner"), "{}", row.reason);
@@ -20,7 +21,10 @@ fn rejected(database: &Database, entries: Vec<Entry>) -> Vec<u32> {
 
 #[test]
 fn an_empty_batch_does_not_need_a_database() {
-    assert_eq!(open(&format!("postgres://nobody@{NOWHERE}/nothing")).insert(Vec::new()), Ok(Vec::new()));
+    assert_eq!(
+        open(&format!("postgres://nobody@{NOWHERE}/nothing")).insert_entries(Vec::new()),
+        Ok(Vec::new())
+    );
 }
 
 #[test]
@@ -38,7 +42,7 @@ fn entries_are_read_as_they_were_written() {
     };
     full.seq = u64::MAX;
     let bare = Entry { event: Event { ts: full.event.ts.clone(), ..Event::default() }, ..entry(2) };
-    assert_eq!(database.insert(vec![full.clone(), bare.clone()]), Ok(Vec::new()));
+    assert_eq!(database.insert_entries(vec![full.clone(), bare.clone()]), Ok(Vec::new()));
     assert_eq!(read(&database), [full, bare]);
 }
 
@@ -51,7 +55,7 @@ fn times_of_the_first_and_the_last_year_are_kept() {
         Entry { event: Event { ts: (*ts).into(), ..entry.event }, ..entry }
     };
     let entries: Vec<Entry> = (0..).zip(&times).map(at).collect();
-    assert_eq!(database.insert(entries.clone()), Ok(Vec::new()));
+    assert_eq!(database.insert_entries(entries.clone()), Ok(Vec::new()));
     assert_eq!(read(&database), entries);
     let newest: Vec<Entry> = pages(&database, Order::NewestFirst, 1).concat();
     assert_eq!(newest, entries.into_iter().rev().collect::<Vec<_>>());
@@ -61,10 +65,10 @@ fn times_of_the_first_and_the_last_year_are_kept() {
 fn a_batch_that_is_sent_again_is_stored_once() {
     let (cluster, url, database) = with_table();
     let entries: Vec<Entry> = (0..50).map(entry).collect();
-    database.insert(entries.clone()).unwrap();
+    database.insert_entries(entries.clone()).unwrap();
     let changed = Entry { hash: "changed".into(), ..entry(3) };
     let again = [entries.clone(), vec![changed, entry(50)]].concat();
-    assert_eq!(database.insert(again), Ok(Vec::new()));
+    assert_eq!(database.insert_entries(again), Ok(Vec::new()));
     assert_eq!(seqs(&database), (0..51).collect::<Vec<_>>());
     assert_eq!(read(&database)[3], entry(3));
     assert_eq!(cluster.stored(&url), 51);
@@ -91,7 +95,7 @@ fn a_statement_is_prepared_only_after_some_batches() {
     let note = "INSERT INTO prepared (statements) SELECT count(*) FROM pg_prepared_statements";
     let (cluster, url, database) = with_trigger(note);
     for n in 0..20 {
-        database.insert(vec![entry(2 * n), entry(2 * n + 1)]).unwrap();
+        database.insert_entries(vec![entry(2 * n), entry(2 * n + 1)]).unwrap();
         assert_eq!(read(&database).len() as u64, 2 * n + 2);
     }
     let noted = cluster.column(&url, "SELECT statements FROM prepared ORDER BY id");
@@ -113,7 +117,11 @@ fn no_batch_is_lost_where_a_pooler_lends_the_session_to_others() {
     ] {
         let (_, _, database) = with_trigger(others);
         for n in 0..20 {
-            assert_eq!(database.insert(vec![entry(2 * n), entry(2 * n + 1)]), Ok(Vec::new()), "{others}");
+            assert_eq!(
+                database.insert_entries(vec![entry(2 * n), entry(2 * n + 1)]),
+                Ok(Vec::new()),
+                "{others}"
+            );
         }
         assert_eq!(seqs(&database), (0..40).collect::<Vec<_>>());
     }
@@ -123,7 +131,7 @@ fn no_batch_is_lost_where_a_pooler_lends_the_session_to_others() {
 fn rows_are_numbered_in_the_order_of_the_batch() {
     let (cluster, url, database) = with_table();
     let order = [7, 3, 9, 1, 8, 0, 2];
-    database.insert(order.map(entry).into()).unwrap();
+    database.insert_entries(order.map(entry).into()).unwrap();
     let rows = cluster.column(&url, "SELECT seq FROM tool_audit_events ORDER BY id");
     assert_eq!(rows, order.map(|n| n.to_string()));
 }
@@ -178,7 +186,7 @@ fn a_row_that_a_trigger_or_an_index_refuses_is_refused_alone() {
         long.push(char::from(b' ' + (state >> 33) as u8 % 95));
     }
     let entries = vec![entry(0), status(1, "raise"), status(2, "secret"), entry_of(&long, 3), entry(4)];
-    let rejected = database.insert(entries).unwrap();
+    let rejected = database.insert_entries(entries).unwrap();
     let said = [(1, "not here"), (2, "invalid input syntax"), (3, "index row size")];
     assert_eq!(rejected.len(), said.len(), "{rejected:?}");
     for (row, (index, said)) in rejected.iter().zip(said) {
@@ -195,7 +203,7 @@ fn an_invalid_entry_is_refused_alone() {
     entries[1].event.ts = "soon".into();
     entries[2].id = String::new();
     entries[3].chain = "planner".into();
-    let rejected = database.insert(entries).unwrap();
+    let rejected = database.insert_entries(entries).unwrap();
     let fields = rejected.iter().map(|row| (row.index, row.reason.split(':').next().unwrap()));
     assert_eq!(fields.collect::<Vec<_>>(), [(1, "ts"), (2, "id"), (3, "chain")]);
     assert_eq!(seqs(&database), [0, 4]);
@@ -210,7 +218,7 @@ fn a_row_that_a_policy_of_the_table_refuses_is_refused_alone() {
          CREATE POLICY mine ON tool_audit_events USING (tool = 'search')",
     );
     let (policed, _) = cluster.role(&url, WRITE_AND_READ);
-    let rejected = open(&policed).insert(vec![entry(0), entry_of("shell", 1), entry(2)]).unwrap();
+    let rejected = open(&policed).insert_entries(vec![entry(0), entry_of("shell", 1), entry(2)]).unwrap();
     assert_eq!(rejected.iter().map(|row| row.index).collect::<Vec<_>>(), [1]);
     assert_eq!(seqs(&database), [0, 2]);
 }
@@ -220,7 +228,7 @@ fn an_import_stores_each_row_once_and_counts_the_new_ones() {
     let (cluster, url, database) = with_table();
     let foreign = |n: u64, key: u128| ImportRow::Foreign { event: entry(n).event, key: Uuid::from_u128(key) };
     let first = [foreign(1, 11), ImportRow::Own(entry(2)), foreign(1, 12)];
-    assert_eq!(database.import(&first), Ok(Imported { stored: 3, rejected: Vec::new() }));
+    assert_eq!(database.import_rows(&first), Ok(Imported { stored: 3, refused: Vec::new() }));
     let unreadable = Event { ts: "soon".into(), ..Event::default() };
     let second = [
         ImportRow::Foreign { event: unreadable, key: Uuid::from_u128(13) },
@@ -228,9 +236,11 @@ fn an_import_stores_each_row_once_and_counts_the_new_ones() {
         foreign(3, 14),
         ImportRow::Own(entry(2)),
     ];
-    let imported = database.import(&second).unwrap();
+    let imported = database.import_rows(&second).unwrap();
     assert_eq!(imported.stored, 1);
-    assert!(matches!(&imported.rejected[..], [RejectedRow { index: 0, reason }] if reason.starts_with("ts")));
+    assert!(
+        matches!(&imported.refused[..], [RefusedRow { index: 0, reason }] if reason.contains("type timestamp"))
+    );
     let expected = [(1, ""), (1, ""), (2, &id(2)), (3, "")];
     let stored: Vec<(u64, String)> =
         read(&database).into_iter().map(|entry| (entry.event.duration_ms, entry.id)).collect();
@@ -261,11 +271,11 @@ fn a_fault_of_the_table_is_not_blamed_on_a_row() {
         ),
     ] {
         cluster.execute(&url, broken);
-        let text = other_error(database.insert(entries.clone()));
+        let text = other_error(database.insert_entries(entries.clone()));
         assert!(text.contains(said) && text.contains("ALTER "), "{text}");
         assert!(!text.contains("planner"), "{text}");
         cluster.execute(&url, mended);
-        assert_eq!(database.insert(entries.clone()), Ok(Vec::new()), "{mended}");
+        assert_eq!(database.insert_entries(entries.clone()), Ok(Vec::new()), "{mended}");
         cluster.clear(&url);
     }
 }
@@ -285,9 +295,9 @@ fn a_row_without_a_value_that_its_column_needs_is_refused_alone() {
     );
     let foreign = ImportRow::Foreign { event: entry(1).event, key: Uuid::from_u128(11) };
     let rows = [ImportRow::Own(entry(0)), foreign, ImportRow::Own(entry_of("shell", 2))];
-    let imported = database.import(&rows).unwrap();
+    let imported = database.import_rows(&rows).unwrap();
     let rejected: Vec<(u32, bool, bool)> = imported
-        .rejected
+        .refused
         .iter()
         .map(|row| (row.index, row.reason.contains("chain"), row.reason.contains("note")))
         .collect();
@@ -297,10 +307,10 @@ fn a_row_without_a_value_that_its_column_needs_is_refused_alone() {
 #[test]
 fn a_full_disk_is_not_blamed_on_a_row() {
     let (cluster, url, database) = with_table();
-    database.insert(vec![entry(0)]).unwrap();
+    database.insert_entries(vec![entry(0)]).unwrap();
     cluster.refuse_writes(&url, TABLE);
-    assert_unavailable(database.insert(vec![entry(1), entry(2)]), &[DISK_FULL]);
+    assert_unavailable(database.insert_entries(vec![entry(1), entry(2)]), &[DISK_FULL]);
     cluster.accept_writes(&url, TABLE);
-    assert_eq!(database.insert(vec![entry(1), entry(2)]), Ok(Vec::new()));
+    assert_eq!(database.insert_entries(vec![entry(1), entry(2)]), Ok(Vec::new()));
     assert_eq!(seqs(&database), [0, 1, 2]);
 }

@@ -10,7 +10,7 @@ mod tls;
 
 use std::fmt::Debug;
 
-use audit_fixtures::{database_with_table, every_page};
+use audit_fixtures::{Entries as _, database_with_table, every_page};
 use audit_host::{Database, Entry, Event, Filter, Order, PageRequest, SinkError};
 use audit_testbed::{ANSWER, Cluster};
 use uuid::Uuid;
@@ -72,7 +72,7 @@ fn event_of_texts(ts: &str) -> Event {
 
 /// All entries, in pages of this many entries.
 fn pages(database: &Database, order: Order, limit: u32) -> Vec<Vec<Entry>> {
-    let page = |request: &PageRequest| database.select(Filter::default(), request.clone()).unwrap();
+    let page = |request: &PageRequest| database.select_entries(Filter::default(), request.clone()).unwrap();
     every_page(order, limit, page).into_iter().map(|page| page.entries).collect()
 }
 

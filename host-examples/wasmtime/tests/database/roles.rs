@@ -1,5 +1,6 @@
 //! What each role may do, and what it is told where it may not do something.
 
+use audit_fixtures::Entries as _;
 use audit_host::{Database, Filter, PageRequest};
 use audit_testbed::{Cluster, TABLE, WRITE_AND_READ, as_user};
 
@@ -8,7 +9,7 @@ use crate::{entry, open, other_error, seqs, with_table};
 /// What the database says to a write.
 #[track_caller]
 fn refusal(database: &Database) -> String {
-    other_error(database.insert(vec![entry(0)]))
+    other_error(database.insert_entries(vec![entry(0)]))
 }
 
 #[test]
@@ -21,7 +22,7 @@ fn a_role_that_may_not_create_is_told_what_its_owner_has_to_run() {
     assert!(text.contains(&format!("\"{name}\" may not create")), "{text}");
     let sql = &text[text.find("CREATE TABLE").unwrap()..];
     cluster.execute(&url, sql);
-    assert_eq!(database.insert(vec![entry(0)]), Ok(Vec::new()));
+    assert_eq!(database.insert_entries(vec![entry(0)]), Ok(Vec::new()));
     assert_eq!(seqs(&database), [0]);
 }
 
@@ -41,7 +42,7 @@ fn a_role_that_may_not_alter_is_told_what_its_owner_has_to_run() {
     assert_eq!(database.obstacle(), Ok(Some(text.clone())));
     let sql = &text[text.find("ALTER TABLE").unwrap()..];
     cluster.execute(&url, &format!("SET TimeZone = 'UTC'; {sql}"));
-    assert_eq!(database.insert(vec![entry(0)]), Ok(Vec::new()));
+    assert_eq!(database.insert_entries(vec![entry(0)]), Ok(Vec::new()));
 }
 
 #[test]
@@ -49,11 +50,11 @@ fn a_role_that_may_insert_and_select_needs_no_more() {
     let (cluster, url, _) = with_table();
     let (limited, _) = cluster.role(&url, WRITE_AND_READ);
     let database = open(&limited);
-    assert_eq!(database.insert(vec![entry(0), entry(1)]), Ok(Vec::new()));
+    assert_eq!(database.insert_entries(vec![entry(0), entry(1)]), Ok(Vec::new()));
     assert_eq!(seqs(&database), [0, 1]);
     // A missing index that the role may not create only costs time.
     cluster.execute(&url, "DROP INDEX tool_audit_events_tool_ts_idx");
-    assert_eq!(open(&limited).insert(vec![entry(2)]), Ok(Vec::new()));
+    assert_eq!(open(&limited).insert_entries(vec![entry(2)]), Ok(Vec::new()));
     cluster.execute(&url, "DROP INDEX tool_audit_events_event_id_idx");
     let text = refusal(&open(&limited));
     assert!(text.contains("unique index on (event_id)"), "{text}");
@@ -71,7 +72,7 @@ fn a_missing_privilege_is_named() {
     let text = refusal(&database);
     assert!(text.contains("sequence"), "{text}");
     cluster.execute(&url, &format!("REVOKE SELECT ON tool_audit_events FROM {name}"));
-    let text = other_error(database.select(Filter::default(), PageRequest::default()));
+    let text = other_error(database.select_entries(Filter::default(), PageRequest::default()));
     assert!(text.contains("SELECT"), "{text}");
 }
 

@@ -1,5 +1,6 @@
 //! The table is created, or upgraded with its rows kept, and made ready again where somebody has changed it.
 
+use audit_fixtures::Entries as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -58,14 +59,14 @@ fn a_read_finds_nothing_where_there_is_no_table_and_creates_none() {
     let url = cluster.database();
     let database = open(&url);
     for _ in 0..2 {
-        let page = database.select(Filter::default(), PageRequest::default()).unwrap();
+        let page = database.select_entries(Filter::default(), PageRequest::default()).unwrap();
         assert_eq!((page.entries.len(), page.next), (0, None));
     }
     assert_eq!(cluster.value(&url, &format!("SELECT to_regclass('{TABLE}')")), "");
-    database.insert(vec![entry(0)]).unwrap();
-    assert_eq!(database.select(Filter::default(), PageRequest::default()).unwrap().entries.len(), 1);
+    database.insert_entries(vec![entry(0)]).unwrap();
+    assert_eq!(database.select_entries(Filter::default(), PageRequest::default()).unwrap().entries.len(), 1);
     cluster.execute(&url, "DROP TABLE tool_audit_events");
-    assert_eq!(database.select(Filter::default(), PageRequest::default()).unwrap().entries.len(), 0);
+    assert_eq!(database.select_entries(Filter::default(), PageRequest::default()).unwrap().entries.len(), 0);
 }
 
 #[test]
@@ -73,7 +74,7 @@ fn the_table_of_another_program_is_upgraded_with_its_rows() {
     let (cluster, url, database) = prepared(&table_with_rows());
     let mut big = entry(9);
     big.event.in_size = u64::MAX;
-    assert_eq!(database.insert(vec![big.clone()]), Ok(Vec::new()));
+    assert_eq!(database.insert_entries(vec![big.clone()]), Ok(Vec::new()));
     assert_eq!(cluster.value(&url, COLUMNS), UPGRADED);
     assert_eq!(cluster.value(&url, INDEXES), UPGRADED_INDEXES);
     let entries = read(&database);
@@ -87,7 +88,7 @@ fn the_table_of_another_program_is_upgraded_with_its_rows() {
 fn an_index_without_an_order_does_not_replace_one_with_an_order() {
     let table = ORIGINAL_TABLE.replace("ON tool_audit_events (ts)", "ON tool_audit_events USING brin (ts)");
     let (cluster, url, database) = prepared(&table);
-    database.insert(vec![entry(0)]).unwrap();
+    database.insert_entries(vec![entry(0)]).unwrap();
     let ordered = "SELECT count(*) FROM pg_indexes WHERE tablename = 'tool_audit_events' AND indexdef LIKE '%btree (ts)'";
     assert_eq!(cluster.number(&url, ordered), 1);
 }
@@ -112,7 +113,7 @@ fn columns_of_other_types_are_converted() {
     long.event.tool = "a name longer than nine".into();
     long.event.workspace_id = "w".repeat(100);
     long.event.job_id = None;
-    database.insert(vec![long.clone()]).unwrap();
+    database.insert_entries(vec![long.clone()]).unwrap();
     let entries = read(&database);
     let old = &entries[0].event;
     assert_eq!(old.ts, "2026-11-23T06:30:00.000000Z");
@@ -134,7 +135,7 @@ fn times_as_text_are_converted_and_a_text_that_is_no_time_is_named() {
     assert_eq!(times, ["2026-11-23T06:30:00.500000Z", "2026-11-23T06:30:01.000000Z"]);
 
     let (cluster, url, bad) = prepared(&format!("{table}, ('secret', 'c')"));
-    let text = other_error(bad.insert(vec![entry(0)]));
+    let text = other_error(bad.insert_entries(vec![entry(0)]));
     assert!(text.contains("cannot be upgraded") && text.contains("column ts"), "{text}");
     assert!(!text.contains("secret"), "{text}");
     assert_eq!(cluster.stored(&url), 3);
@@ -147,7 +148,7 @@ fn a_view_or_a_table_of_another_kind_is_left_alone() {
         ("CREATE TABLE tool_audit_events (id UUID PRIMARY KEY)", "the column id"),
     ] {
         let (_, _, database) = prepared(sql);
-        let text = other_error(database.insert(vec![entry(0)]));
+        let text = other_error(database.insert_entries(vec![entry(0)]));
         assert!(text.contains(said), "{text}");
     }
 }
@@ -159,12 +160,12 @@ fn an_id_that_nothing_numbers_is_named_to_writers() {
     let row = "INSERT INTO tool_audit_events VALUES (7, '2026-11-23Z')";
     let (cluster, url, database) = prepared(&format!("{}; {row}", table("BIGINT")));
     assert_eq!(read(&open(&url)).len(), 1);
-    let text = other_error(database.insert(vec![entry(0)]));
+    let text = other_error(database.insert_entries(vec![entry(0)]));
     assert!(text.contains("the column id") && text.contains("neither"), "{text}");
     assert_eq!(database.obstacle(), Ok(Some(text.clone())));
     let mend = text.split(": ").last().unwrap();
     cluster.execute(&url, &mend.replace("WITH n", "WITH 8"));
-    assert_eq!(database.insert(vec![entry(0)]), Ok(Vec::new()));
+    assert_eq!(database.insert_entries(vec![entry(0)]), Ok(Vec::new()));
 
     cluster.execute(&url, "CREATE DOMAIN numbered AS BIGINT DEFAULT 3");
     let trigger = "CREATE FUNCTION number() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -179,7 +180,7 @@ fn an_id_that_nothing_numbers_is_named_to_writers() {
         ("BIGINT", trigger),
     ] {
         cluster.execute(&url, &format!("DROP TABLE tool_audit_events; {}; {trigger}", table(id)));
-        assert_eq!(open(&url).insert(vec![entry(0)]), Ok(Vec::new()), "{id}");
+        assert_eq!(open(&url).insert_entries(vec![entry(0)]), Ok(Vec::new()), "{id}");
     }
 }
 
@@ -189,10 +190,10 @@ fn a_column_that_needs_a_value_and_gets_none_is_named_before_a_row_is_refused() 
         prepared(&format!("{}; CREATE DOMAIN tenant AS TEXT NOT NULL", table_with_rows()));
     for kind in ["TEXT NOT NULL DEFAULT ''", "tenant DEFAULT ''"] {
         cluster.execute(&url, &format!("ALTER TABLE tool_audit_events ADD COLUMN tenant {kind}"));
-        assert_eq!(open(&url).insert(vec![entry(0)]), Ok(Vec::new()), "{kind}");
+        assert_eq!(open(&url).insert_entries(vec![entry(0)]), Ok(Vec::new()), "{kind}");
         cluster.execute(&url, "ALTER TABLE tool_audit_events ALTER COLUMN tenant DROP DEFAULT");
         let database = open(&url);
-        let text = other_error(database.insert(vec![entry(1)]));
+        let text = other_error(database.insert_entries(vec![entry(1)]));
         assert!(text.contains("the column tenant"), "{text}");
         assert_eq!(database.obstacle(), Ok(Some(text)));
         assert_eq!(read(&database).len(), 3);
@@ -215,11 +216,11 @@ fn what_holds_up_an_upgrade_is_named_with_what_to_run() {
         ),
     ] {
         let (cluster, url, database) = prepared(&format!("{}; {sql}", table_with_rows()));
-        let text = other_error(database.insert(vec![entry(0)]));
+        let text = other_error(database.insert_entries(vec![entry(0)]));
         assert!(text.contains("cannot be upgraded") && text.contains(names), "{text}");
         let upgrade = &text[text.find("ALTER TABLE").unwrap()..];
         cluster.execute(&url, &format!("{mend}; {upgrade}"));
-        assert_eq!(open(&url).insert(vec![entry(0)]), Ok(Vec::new()), "{text}");
+        assert_eq!(open(&url).insert_entries(vec![entry(0)]), Ok(Vec::new()), "{text}");
     }
 }
 
@@ -229,19 +230,19 @@ fn the_owner_of_a_partitioned_table_is_told_what_its_key_has_to_be() {
         "CREATE TABLE tool_audit_events (id BIGSERIAL, ts TIMESTAMPTZ NOT NULL, tool TEXT) PARTITION BY RANGE (ts);
          CREATE TABLE events_of_all PARTITION OF tool_audit_events DEFAULT",
     );
-    let text = other_error(database.insert(vec![entry(0)]));
+    let text = other_error(database.insert_entries(vec![entry(0)]));
     assert!(text.contains("partition key") && text.contains("lacks column \"ts\""), "{text}");
     let rename = text.split(": ").last().unwrap();
     assert!(rename.starts_with("ALTER TABLE tool_audit_events RENAME TO "), "{text}");
     cluster.execute(&url, rename);
-    assert_eq!(database.insert(vec![entry(0)]), Ok(Vec::new()));
+    assert_eq!(database.insert_entries(vec![entry(0)]), Ok(Vec::new()));
     cluster.execute(
         &url,
         "DROP TABLE tool_audit_events;
          CREATE TABLE tool_audit_events (id BIGSERIAL, ts TIMESTAMPTZ NOT NULL, event_id UUID) PARTITION BY HASH (event_id);
          CREATE TABLE events_of_hash PARTITION OF tool_audit_events FOR VALUES WITH (MODULUS 1, REMAINDER 0)",
     );
-    assert_eq!(open(&url).insert(vec![entry(0)]), Ok(Vec::new()));
+    assert_eq!(open(&url).insert_entries(vec![entry(0)]), Ok(Vec::new()));
 }
 
 #[test]
@@ -250,7 +251,7 @@ fn a_search_path_without_a_schema_is_named() {
     let url = cluster.database();
     for path in ["nowhere", "%22%22"] {
         let database = open(&format!("{url}?options=-csearch_path%3D{path}"));
-        let text = other_error(database.insert(vec![entry(0)]));
+        let text = other_error(database.insert_entries(vec![entry(0)]));
         assert!(text.contains("the search path names no schema"), "{text}");
         assert_eq!(database.obstacle(), Ok(Some(text.clone())));
         assert!(!text.contains("\"\""), "{text}");
@@ -261,7 +262,7 @@ fn a_search_path_without_a_schema_is_named() {
 fn the_table_is_the_one_on_the_search_path() {
     let (cluster, url, _) = prepared("CREATE SCHEMA ops");
     let database = open(&format!("{url}?options=-csearch_path%3Dops"));
-    database.insert(vec![entry(0)]).unwrap();
+    database.insert_entries(vec![entry(0)]).unwrap();
     assert_eq!(cluster.number(&url, "SELECT count(*) FROM ops.tool_audit_events"), 1);
 }
 
@@ -272,7 +273,7 @@ fn several_stores_that_start_at_once_create_one_table() {
         thread::scope(|scope| {
             for n in 0..6 {
                 let database = open(&url);
-                scope.spawn(move || assert_eq!(database.insert(vec![entry(n)]), Ok(Vec::new())));
+                scope.spawn(move || assert_eq!(database.insert_entries(vec![entry(n)]), Ok(Vec::new())));
             }
         });
         assert_eq!(cluster.number(&url, "SELECT count(event_id) FROM tool_audit_events"), 6);
@@ -292,12 +293,12 @@ fn a_table_that_somebody_drops_or_changes_is_made_ready_again() {
     .enumerate()
     {
         let n = n as u64;
-        database.insert(vec![entry(10 + n)]).unwrap();
+        database.insert_entries(vec![entry(10 + n)]).unwrap();
         cluster.execute(&url, change);
-        assert_eq!(database.insert(vec![entry(n)]), Ok(Vec::new()), "{change}");
+        assert_eq!(database.insert_entries(vec![entry(n)]), Ok(Vec::new()), "{change}");
         assert!(read(&database).contains(&entry(n)), "{change}");
         cluster.execute(&url, change);
-        assert!(database.select(Default::default(), Default::default()).is_ok(), "{change}");
+        assert!(database.select_entries(Default::default(), Default::default()).is_ok(), "{change}");
     }
 }
 
@@ -312,7 +313,7 @@ fn a_long_upgrade_goes_on_when_calls_stop_waiting_for_it() {
     reading.batch_execute("SELECT * FROM tool_audit_events").unwrap();
     for _ in 0..2 {
         let asked = Instant::now();
-        assert_unavailable(database.insert(vec![entry(0)]), &["being upgraded"]);
+        assert_unavailable(database.insert_entries(vec![entry(0)]), &["being upgraded"]);
         assert!(asked.elapsed() < Duration::from_secs(4));
     }
     // Only this database is asked, because other tests may wait in theirs.
@@ -320,6 +321,6 @@ fn a_long_upgrade_goes_on_when_calls_stop_waiting_for_it() {
         "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'tool_audit_events'::regclass";
     assert_eq!(cluster.number(&url, waiting), 1);
     reading.rollback().unwrap();
-    wait_until("the table is upgraded", || database.insert(vec![entry(0)]) == Ok(Vec::new()));
+    wait_until("the table is upgraded", || database.insert_entries(vec![entry(0)]) == Ok(Vec::new()));
     assert_eq!(seqs(&database).len(), 3);
 }

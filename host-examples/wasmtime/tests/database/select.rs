@@ -1,7 +1,7 @@
 //! Reads have one order, pages that fit together, and filters that match what they match in the other backends.
 
-use audit_fixtures::every_page;
-use audit_host::{Database, Entry, Event, Filter, ImportRow, Order, PageRequest};
+use audit_fixtures::{Entries as _, ImportRow, every_page};
+use audit_host::{Database, Entry, Event, Filter, Order, PageRequest};
 use audit_testbed::Cluster;
 use uuid::Uuid;
 
@@ -26,7 +26,7 @@ fn mixed(database: &Database) -> Vec<Entry> {
         ImportRow::Own(at(2, 1)),
         ImportRow::Own(at(6, 0)),
     ];
-    assert_eq!(database.import(&rows).unwrap().stored, 10);
+    assert_eq!(database.import_rows(&rows).unwrap().stored, 10);
     read(database)
 }
 
@@ -59,11 +59,12 @@ fn pages_of_any_size_are_the_parts_of_one() {
 #[test]
 fn what_is_written_between_two_pages_neither_repeats_nor_hides_an_entry() {
     let (_, _, database) = with_table();
-    database.insert((0..10).map(|n| entry(10 * n)).collect()).unwrap();
+    database.insert_entries((0..10).map(|n| entry(10 * n)).collect()).unwrap();
     let request = PageRequest { limit: 5, ..PageRequest::default() };
-    let first = database.select(Filter::default(), request.clone()).unwrap();
-    database.insert(vec![entry(5), entry(41), entry(95)]).unwrap();
-    let second = database.select(Filter::default(), PageRequest { cursor: first.next, limit: 50, ..request });
+    let first = database.select_entries(Filter::default(), request.clone()).unwrap();
+    database.insert_entries(vec![entry(5), entry(41), entry(95)]).unwrap();
+    let second =
+        database.select_entries(Filter::default(), PageRequest { cursor: first.next, limit: 50, ..request });
     let seqs: Vec<u64> = second.unwrap().entries.into_iter().map(|entry| entry.seq).collect();
     assert_eq!(seqs, [41, 50, 60, 70, 80, 90, 95]);
 }
@@ -75,7 +76,7 @@ fn each_field_of_the_filter_has_to_match() {
     other.event = Event { job_id: Some(String::new()), ..event_of_texts("2026-11-24T00:00:00.000000Z") };
     let mut without = entry(2);
     without.event.job_id = None;
-    database.insert(vec![entry(0), other, without]).unwrap();
+    database.insert_entries(vec![entry(0), other, without]).unwrap();
     cluster.execute(&url, "INSERT INTO tool_audit_events (ts) VALUES ('2026-11-25Z')");
     let some = |text: &str| Some(text.to_owned());
     let none = Filter::default;
@@ -107,7 +108,7 @@ fn each_field_of_the_filter_has_to_match() {
             vec![2],
         ),
     ] {
-        let page = database.select(filter.clone(), PageRequest::default()).unwrap();
+        let page = database.select_entries(filter.clone(), PageRequest::default()).unwrap();
         let seqs: Vec<u64> = page.entries.iter().map(|entry| entry.seq).collect();
         assert_eq!(seqs, expected, "{filter:?}");
     }
@@ -138,7 +139,7 @@ fn rows_without_an_id_are_read_once_whatever_the_size_of_the_page() {
          INSERT INTO tool_audit_events (id, ts, tool) SELECT CASE WHEN n % 3 = 0 THEN n END, '2026-11-23Z', n
          FROM generate_series(1, 300) n",
     );
-    database.insert((0..3).map(entry).collect()).unwrap();
+    database.insert_entries((0..3).map(entry).collect()).unwrap();
     let oldest = read(&database);
     assert_eq!(oldest.iter().filter(|entry| entry.id.is_empty()).count(), 300);
     let newest: Vec<Entry> = oldest.iter().rev().cloned().collect();
@@ -150,7 +151,7 @@ fn rows_without_an_id_are_read_once_whatever_the_size_of_the_page() {
     // The store makes such a cursor of an entry.
     let key = format!("o{:x}.0.0.{:x}", 1_795_392_000_000_000_u64, oldest[150].seq);
     let after = PageRequest { cursor: Some(key), ..PageRequest::default() };
-    assert_eq!(database.select(Filter::default(), after).unwrap().entries, oldest[151..]);
+    assert_eq!(database.select_entries(Filter::default(), after).unwrap().entries, oldest[151..]);
 }
 
 /// Creates a database that keeps its texts in this encoding, and returns its URL.
@@ -166,7 +167,7 @@ fn a_text_that_is_not_utf_8_is_read_with_replacement_characters() {
     let cluster = Cluster::shared();
     let url = encoded(cluster, "SQL_ASCII");
     let database = open(&url);
-    database.insert(vec![entry_of("größer", 1)]).unwrap();
+    database.insert_entries(vec![entry_of("größer", 1)]).unwrap();
     cluster.execute(
         &url,
         "INSERT INTO tool_audit_events (ts, tool) VALUES ('2026-11-23T00:00:00Z', convert_from('\\x6772f6df6572', 'SQL_ASCII'))",
@@ -180,10 +181,10 @@ fn a_text_that_is_not_utf_8_is_read_with_replacement_characters() {
 fn a_filter_with_a_text_that_the_database_cannot_hold_matches_no_row() {
     let cluster = Cluster::shared();
     let database = open(&encoded(cluster, "LATIN1"));
-    database.insert(vec![entry_of("größer", 1)]).unwrap();
+    database.insert_entries(vec![entry_of("größer", 1)]).unwrap();
     for (text, found) in [("größer", 1), ("日本", 0)] {
         let filter = Filter { tool: Some(text.into()), ..Filter::default() };
-        let page = database.select(filter, PageRequest::default()).unwrap();
+        let page = database.select_entries(filter, PageRequest::default()).unwrap();
         assert_eq!((page.entries.len(), page.next, page.skipped), (found, None, 0), "{text}");
     }
 }
@@ -196,16 +197,16 @@ fn rows_with_a_time_that_no_event_can_have_are_skipped_and_counted_once() {
         "INSERT INTO tool_audit_events (ts, tool) VALUES ('infinity', ''), ('-infinity', ''), ('infinity', 'a'),
          ('10000-01-01Z', ''), ('0002-12-31 23:59:59Z BC', '')",
     );
-    database.insert((0..4).map(entry).collect()).unwrap();
+    database.insert_entries((0..4).map(entry).collect()).unwrap();
     for order in [Order::OldestFirst, Order::NewestFirst] {
         let mut request = PageRequest { order, limit: 2, cursor: None };
-        let first = database.select(Filter::default(), request.clone()).unwrap();
+        let first = database.select_entries(Filter::default(), request.clone()).unwrap();
         assert_eq!((first.entries.len(), first.skipped), (2, 5));
         request.cursor = first.next;
-        let second = database.select(Filter::default(), request).unwrap();
+        let second = database.select_entries(Filter::default(), request).unwrap();
         assert_eq!((second.entries.len(), second.skipped, second.next), (2, 0, None));
     }
-    let skipped = |filter| database.select(filter, PageRequest::default()).unwrap().skipped;
+    let skipped = |filter| database.select_entries(filter, PageRequest::default()).unwrap().skipped;
     assert_eq!(skipped(Filter { from_ts: Some("2026-01-01".into()), ..Filter::default() }), 3);
     assert_eq!(skipped(Filter { to_ts: Some("2026-01-01".into()), ..Filter::default() }), 2);
     assert_eq!(skipped(Filter { tool: Some("a".into()), ..Filter::default() }), 1);
@@ -221,7 +222,7 @@ fn a_page_ends_before_it_takes_too_much_memory() {
          FROM generate_series(1, 5) n;
          INSERT INTO tool_audit_events (ts, tool, status) VALUES ('2026-11-23T06:30:00Z', 'giant', repeat('x', 25 << 20))",
     );
-    let page = |request: &PageRequest| database.select(Filter::default(), request.clone()).unwrap();
+    let page = |request: &PageRequest| database.select_entries(Filter::default(), request.clone()).unwrap();
     let pages = every_page(Order::OldestFirst, 3, page);
     let tools: Vec<Vec<&str>> = pages
         .iter()
@@ -234,23 +235,24 @@ fn a_page_ends_before_it_takes_too_much_memory() {
 #[test]
 fn cursors_have_the_form_of_the_contract() {
     let (_, _, database) = with_table();
-    database.insert(vec![entry(0), entry(1)]).unwrap();
+    database.insert_entries(vec![entry(0), entry(1)]).unwrap();
     let request = PageRequest { limit: 1, ..PageRequest::default() };
-    let page = database.select(Filter::default(), request.clone()).unwrap();
+    let page = database.select_entries(Filter::default(), request.clone()).unwrap();
     let at = 1_795_415_400_000_000_u64;
     let number = Uuid::parse_str(&id(0)).unwrap().as_u128();
     assert_eq!(page.next, Some(format!("o{at:x}.{number:x}.0.0")));
     // This cursor is of an entry that is not in the database, and has a number without a meaning.
     let made = format!("o{:x}.0.7.ffff", at + 1);
-    let page = database.select(Filter::default(), PageRequest { cursor: Some(made), ..request.clone() });
+    let page =
+        database.select_entries(Filter::default(), PageRequest { cursor: Some(made), ..request.clone() });
     assert_eq!(page.unwrap().entries, [entry(1)]);
     for wrong in ["", "soon", "n0.0.0.0"] {
         let request = PageRequest { cursor: Some(wrong.into()), ..request.clone() };
-        let text = other_error(database.select(Filter::default(), request));
+        let text = other_error(database.select_entries(Filter::default(), request));
         assert!(text.contains("cursor"), "{text}");
     }
     let filter = Filter { to_ts: Some("soon".into()), ..Filter::default() };
-    let text = other_error(database.select(filter, request));
+    let text = other_error(database.select_entries(filter, request));
     assert!(text.contains("to_ts"), "{text}");
 }
 
@@ -264,7 +266,10 @@ fn several_stores_share_the_table() {
             scope.spawn(move || {
                 for batch in 0..20 {
                     let first = thread * 1000 + batch * 10;
-                    assert_eq!(database.insert((first..first + 10).map(entry).collect()), Ok(Vec::new()));
+                    assert_eq!(
+                        database.insert_entries((first..first + 10).map(entry).collect()),
+                        Ok(Vec::new())
+                    );
                 }
             });
         }

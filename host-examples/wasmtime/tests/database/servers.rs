@@ -1,5 +1,6 @@
 //! Where a server is away, hangs, restarts or takes too long, a call ends in time, and the next one works.
 
+use audit_fixtures::Entries as _;
 use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ fn short(url: &str) -> Database {
 /// Inserts into a database that answers. On a busy machine, an answer may come too late for the short timeout.
 #[track_caller]
 fn insert_soon(database: &Database, n: u64) {
-    wait_for(|| database.insert(vec![entry(n)]));
+    wait_for(|| database.insert_entries(vec![entry(n)]));
 }
 
 #[track_caller]
@@ -36,8 +37,8 @@ fn assert_in_time(asked: Instant) {
 fn a_server_that_cannot_be_reached_is_unavailable() {
     let database = open(&format!("postgres://audit:secret@{NOWHERE}/audit"));
     let said = [NOWHERE, "Connection refused"];
-    assert_unavailable(database.insert(vec![entry(0)]), &said);
-    assert_unavailable(database.select(Filter::default(), PageRequest::default()), &said);
+    assert_unavailable(database.insert_entries(vec![entry(0)]), &said);
+    assert_unavailable(database.select_entries(Filter::default(), PageRequest::default()), &said);
 }
 
 #[test]
@@ -49,10 +50,10 @@ fn a_server_that_accepts_and_never_answers_costs_the_timeout() {
         let server = format!("127.0.0.1:{port}");
         let said = ["does not answer within 600 ms", &server];
         let asked = Instant::now();
-        assert_unavailable(database.insert(vec![entry(0)]), &said);
+        assert_unavailable(database.insert_entries(vec![entry(0)]), &said);
         assert_in_time(asked);
         let asked = Instant::now();
-        assert_unavailable(database.select(Filter::default(), PageRequest::default()), &said);
+        assert_unavailable(database.select_entries(Filter::default(), PageRequest::default()), &said);
         assert_in_time(asked);
     }
 }
@@ -61,7 +62,7 @@ fn a_server_that_accepts_and_never_answers_costs_the_timeout() {
 fn one_of_several_hosts_that_answers_is_enough() {
     let url = Cluster::shared().database();
     let database = open(&url.replace("@127.0.0.1", &format!("@{NOWHERE},127.0.0.1")));
-    assert_eq!(database.insert(vec![entry(0)]), Ok(Vec::new()));
+    assert_eq!(database.insert_entries(vec![entry(0)]), Ok(Vec::new()));
 }
 
 #[test]
@@ -72,10 +73,10 @@ fn a_host_that_never_answers_costs_only_its_share_of_the_time() {
     let both = Duration::from_secs(4);
     let database = Database::new(&url.replace("@127.0.0.1", &hosts), both, both).unwrap();
     let asked = Instant::now();
-    assert_eq!(database.insert(vec![entry(0)]), Ok(Vec::new()));
+    assert_eq!(database.insert_entries(vec![entry(0)]), Ok(Vec::new()));
     assert!(asked.elapsed() >= both / 2, "the first host was not asked");
     let asked = Instant::now();
-    assert_eq!(database.insert(vec![entry(1)]), Ok(Vec::new()));
+    assert_eq!(database.insert_entries(vec![entry(1)]), Ok(Vec::new()));
     assert!(asked.elapsed() < both / 2, "the connection is not kept");
     // The URL can set the time of each host.
     let url = url.replace("@127.0.0.1", &hosts) + "?connect_timeout=1&target_session_attrs=read-write";
@@ -93,11 +94,11 @@ fn any_of_several_hosts_may_be_asked_first() {
         let url = format!("{url}{parameters}");
         Database::new(&url, Duration::from_secs(4), ANSWER).unwrap()
     };
-    assert_eq!(database("").insert(vec![entry(0)]), Ok(Vec::new()));
+    assert_eq!(database("").insert_entries(vec![entry(0)]), Ok(Vec::new()));
     assert!(hung.accept().is_err(), "the second host was asked first");
     for n in 0.. {
         assert!(n < 100, "the second host is never asked first");
-        assert_eq!(database("?load_balance_hosts=random").insert(vec![entry(n)]), Ok(Vec::new()));
+        assert_eq!(database("?load_balance_hosts=random").insert_entries(vec![entry(n)]), Ok(Vec::new()));
         if hung.accept().is_ok() {
             break;
         }
@@ -115,7 +116,7 @@ fn a_hung_connection_is_not_used_again() {
     let hung = cluster.value(&url, connections);
     proxy.hang();
     let asked = Instant::now();
-    assert_unavailable(database.insert(vec![entry(1)]), &["does not answer within 600 ms"]);
+    assert_unavailable(database.insert_entries(vec![entry(1)]), &["does not answer within 600 ms"]);
     assert_in_time(asked);
     proxy.pass();
     wait_until("the hung connection is closed", || !cluster.column(&url, connections).contains(&hung));
@@ -132,14 +133,14 @@ fn a_lost_answer_is_asked_for_again_and_nothing_is_stored_twice() {
     let (cluster, url, _) = with_table();
     let proxy = Proxy::to(cluster.port());
     let database = open(&proxy.url(&url));
-    database.insert(vec![entry(0)]).unwrap();
+    database.insert_entries(vec![entry(0)]).unwrap();
     proxy.swallow_next(1);
-    assert_eq!(database.insert(vec![entry(1), entry(2)]), Ok(Vec::new()));
+    assert_eq!(database.insert_entries(vec![entry(1), entry(2)]), Ok(Vec::new()));
     assert_eq!(proxy.swallowed(), 1);
     assert_eq!(cluster.stored(&url), 3);
     proxy.swallow_next(2);
-    assert_unavailable(database.insert(vec![entry(3)]), &["connection"]);
-    assert_eq!(database.insert(vec![entry(3)]), Ok(Vec::new()));
+    assert_unavailable(database.insert_entries(vec![entry(3)]), &["connection"]);
+    assert_eq!(database.insert_entries(vec![entry(3)]), Ok(Vec::new()));
     assert_eq!(seqs(&database), [0, 1, 2, 3]);
 }
 
@@ -150,17 +151,17 @@ fn a_restart_of_the_server_between_two_calls_is_no_failure() {
     let database = open(&url);
     for (n, how) in [Stop::Fast, Stop::Immediate, Stop::Kill].into_iter().enumerate() {
         let n = 10 * n as u64;
-        assert_eq!(database.insert(vec![entry(n)]), Ok(Vec::new()));
+        assert_eq!(database.insert_entries(vec![entry(n)]), Ok(Vec::new()));
         let before = seqs(&database);
         cluster.stop(how);
         cluster.launch();
         assert_eq!(seqs(&database), before, "{how:?}");
-        assert_eq!(database.insert(vec![entry(n + 1)]), Ok(Vec::new()), "{how:?}");
+        assert_eq!(database.insert_entries(vec![entry(n + 1)]), Ok(Vec::new()), "{how:?}");
     }
     cluster.stop(Stop::Fast);
-    assert_unavailable(database.insert(vec![entry(50)]), &["Connection refused"]);
+    assert_unavailable(database.insert_entries(vec![entry(50)]), &["Connection refused"]);
     cluster.launch();
-    assert_eq!(database.insert(vec![entry(50)]), Ok(Vec::new()));
+    assert_eq!(database.insert_entries(vec![entry(50)]), Ok(Vec::new()));
 }
 
 #[test]
@@ -171,24 +172,26 @@ fn a_call_succeeds_where_all_pooled_connections_were_cut() {
     thread::scope(|scope| {
         for n in 0..4 {
             let database = &database;
-            scope.spawn(move || database.insert((0..50).map(|k| entry(n * 100 + k)).collect()).unwrap());
+            scope.spawn(move || {
+                database.insert_entries((0..50).map(|k| entry(n * 100 + k)).collect()).unwrap()
+            });
         }
     });
     proxy.cut();
-    assert_eq!(database.insert(vec![entry(900)]), Ok(Vec::new()));
-    assert_eq!(database.insert(vec![entry(901)]), Ok(Vec::new()));
+    assert_eq!(database.insert_entries(vec![entry(900)]), Ok(Vec::new()));
+    assert_eq!(database.insert_entries(vec![entry(901)]), Ok(Vec::new()));
 }
 
 #[test]
 fn a_paused_server_costs_the_timeout_and_goes_on_later() {
     let cluster = Cluster::start();
     let url = cluster.database();
-    open(&url).insert(vec![entry(0)]).unwrap();
+    open(&url).insert_entries(vec![entry(0)]).unwrap();
     let database = short(&url);
     insert_soon(&database, 1);
     cluster.pause();
     let asked = Instant::now();
-    assert_unavailable(database.insert(vec![entry(2)]), &["does not answer"]);
+    assert_unavailable(database.insert_entries(vec![entry(2)]), &["does not answer"]);
     assert_in_time(asked);
     cluster.resume();
     insert_soon(&database, 2);
@@ -203,7 +206,7 @@ fn a_statement_that_takes_too_long_is_given_up_by_both_sides() {
     lock.batch_execute("LOCK TABLE tool_audit_events").unwrap();
     let impatient = short(&url);
     let asked = Instant::now();
-    assert_unavailable(impatient.insert(vec![entry(0)]), &[]);
+    assert_unavailable(impatient.insert_entries(vec![entry(0)]), &[]);
     assert_in_time(asked);
     let asked = Instant::now();
     assert_unavailable(impatient.select(Filter::default(), PageRequest::default()), &[]);
@@ -223,7 +226,7 @@ fn each_half_of_a_refused_batch_has_its_own_time() {
     cluster.execute(&url, "ALTER TABLE tool_audit_events ADD CHECK (duration_ms <> 7)");
     let database = Database::new(&url, Duration::from_secs(3), ANSWER).unwrap();
     let asked = Instant::now();
-    let rejected = database.insert((0..8).map(entry).collect()).unwrap();
+    let rejected = database.insert_entries((0..8).map(entry).collect()).unwrap();
     assert_eq!(rejected.iter().map(|row| row.index).collect::<Vec<_>>(), [7]);
     // The host has sent seven statements.
     assert!(asked.elapsed() > Duration::from_millis(3500));
@@ -232,7 +235,7 @@ fn each_half_of_a_refused_batch_has_its_own_time() {
 #[test]
 fn a_read_has_a_time_of_its_own() {
     let (cluster, url, database) = with_table();
-    database.insert(vec![entry(0)]).unwrap();
+    database.insert_entries(vec![entry(0)]).unwrap();
     cluster.execute(
         &url,
         "ALTER TABLE tool_audit_events ENABLE ROW LEVEL SECURITY;
@@ -250,19 +253,19 @@ fn a_read_has_a_time_of_its_own() {
 #[test]
 fn a_read_only_server_is_unavailable_to_writers() {
     let (cluster, url, database) = with_table();
-    database.insert(vec![entry(0)]).unwrap();
+    database.insert_entries(vec![entry(0)]).unwrap();
     let name = database_name(&url);
     cluster.execute(&url, &format!("ALTER DATABASE {name} SET default_transaction_read_only = on"));
     let other = open(&url);
     assert_eq!(seqs(&other), [0]);
-    assert_unavailable(other.insert(vec![entry(1)]), &["read-only"]);
+    assert_unavailable(other.insert_entries(vec![entry(1)]), &["read-only"]);
     cluster.execute(
         &url,
         &format!(
             "SET transaction_read_only = off; ALTER DATABASE {name} RESET default_transaction_read_only"
         ),
     );
-    assert_eq!(other.insert(vec![entry(1)]), Ok(Vec::new()));
+    assert_eq!(other.insert_entries(vec![entry(1)]), Ok(Vec::new()));
 }
 
 #[test]
@@ -271,7 +274,7 @@ fn calls_work_within_an_asynchronous_program() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let database = open(&url);
-        assert_eq!(database.insert(vec![entry(0)]), Ok(Vec::new()));
+        assert_eq!(database.insert_entries(vec![entry(0)]), Ok(Vec::new()));
         assert_eq!(seqs(&database), [0]);
     });
 }

@@ -1,5 +1,6 @@
 //! For encryption, `sslmode` and the certificates mean what they mean to libpq.
 
+use audit_fixtures::Entries as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -51,7 +52,7 @@ impl Server {
         let separator = if parameters.is_empty() { "" } else { "?" };
         // As long as this value lives, the server shows its connection.
         let database = open(&format!("{url}{separator}{parameters}"));
-        database.insert(vec![entry(0)])?;
+        database.insert_entries(vec![entry(0)])?;
         let name = database_name(&url);
         let sql = format!(
             "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
@@ -121,7 +122,7 @@ fn without_a_root_certificate_those_of_the_system_are_trusted() {
     for parameters in ["sslmode=verify-full", "sslmode=verify-ca&sslrootcert=system", "sslrootcert=system"] {
         let url = server.cluster.database() + "?" + parameters;
         match Database::new(&url, ANSWER, ANSWER) {
-            Ok(database) => assert_untrusted(database.insert(vec![entry(0)]).map(|_| true)),
+            Ok(database) => assert_untrusted(database.insert_entries(vec![entry(0)]).map(|_| true)),
             // The system may have no certificates.
             Err(Error::Config(text)) => assert!(text.contains("sslrootcert"), "{text}"),
             Err(error) => panic!("{error}"),
@@ -132,8 +133,8 @@ fn without_a_root_certificate_those_of_the_system_are_trusted() {
 #[test]
 fn a_server_without_tls_is_refused_where_it_is_required() {
     let url = Cluster::shared().database();
-    open(&format!("{url}?sslmode=prefer")).insert(vec![entry(0)]).unwrap();
-    let text = other_error(open(&format!("{url}?sslmode=require")).insert(vec![entry(0)]));
+    open(&format!("{url}?sslmode=prefer")).insert_entries(vec![entry(0)]).unwrap();
+    let text = other_error(open(&format!("{url}?sslmode=require")).insert_entries(vec![entry(0)]));
     assert!(text.contains("does not support TLS"), "{text}");
 }
 

@@ -94,8 +94,8 @@ fn no_file_number_is_used_twice() {
         set_down(&host, false);
         other.flush().unwrap();
         store.flush().unwrap();
-        store.configure(&Config { backend: Some("memory".into()), ..Config::default() }).unwrap();
-        let auto = Config { backend: Some("auto".into()), batch_size: Some(2), ..Config::default() };
+        store.configure(&Config { backend: Some(BackendKind::Memory), ..Config::default() }).unwrap();
+        let auto = Config { backend: Some(BackendKind::Auto), batch_size: Some(2), ..Config::default() };
         store.configure(&auto).unwrap();
     };
     outage(0..6, &mut other);
@@ -126,7 +126,7 @@ fn two_paths_of_one_folder_share_a_spool() {
     set_down(&host, true);
     store.write_batch(events(0..3)).unwrap();
     let first = host.file(&spools(&host)[0]);
-    let (backend, jsonl_dir) = (Some("auto".into()), Some("/work/ops/audit".into()));
+    let (backend, jsonl_dir) = (Some(BackendKind::Auto), Some("/work/ops/audit".into()));
     store.configure(&Config { backend, jsonl_dir, batch_size: Some(1), ..Config::default() }).unwrap();
     host.0.borrow_mut().capacity = Some(first.len() + 100);
     store.write(event(3));

@@ -8,7 +8,7 @@ mod reads;
 
 use crate::error::Error;
 use crate::host::DatabaseError;
-use crate::settings::Config;
+use crate::settings::{Active, BackendKind, Config};
 use crate::store::Store;
 use crate::testing::{NOON, TestHost, assert_balanced, event, read_page, read_tools as read};
 use alloc::string::{String, ToString};
@@ -20,7 +20,7 @@ use audit_format::query::{Filter, PageRequest};
 
 fn open(host: &TestHost, config: Config) -> Store<TestHost> {
     let mut store = Store::new(host.clone());
-    store.configure(&Config { backend: Some("auto".into()), ..config }).unwrap();
+    store.configure(&Config { backend: Some(BackendKind::Auto), ..config }).unwrap();
     store
 }
 

@@ -8,24 +8,30 @@ fn events_of_an_outage_are_spooled_and_drained_first_and_in_order() {
     let mut store = open_with_batches_of(2, &host);
     store.write_batch(events(0..3)).unwrap();
     assert_counts(&store, 2, 0, 1);
-    assert_eq!((store.status().backend, store.status().settings.requested.as_str()), ("postgres", "auto"));
+    assert_eq!(
+        (store.status().backend, store.status().settings.requested.as_str()),
+        (Active::Postgres, "auto")
+    );
 
     set_down(&host, true);
     host.pass_seconds(1);
     store.write_batch(events(3..6)).unwrap();
     assert_counts(&store, 2, 4, 0);
     let status = store.status();
-    assert_eq!((status.backend, status.since.to_string().as_str()), ("spool", "2026-11-23T12:00:01.000000Z"));
+    assert_eq!(
+        (status.backend, status.since.to_string().as_str()),
+        (Active::Spool, "2026-11-23T12:00:01.000000Z")
+    );
     assert!(status.last_error.unwrap().contains("it is down; events go to the spool in ./ops/audit"));
     assert_eq!(spools(&host), [names::spool(status.chain, 0)]);
 
     set_down(&host, false);
     host.pass_seconds(299);
     store.write(event(6));
-    assert_eq!(store.status().backend, "spool");
+    assert_eq!(store.status().backend, Active::Spool);
     host.pass_seconds(1);
     store.write(event(7));
-    assert_eq!(store.status().backend, "postgres");
+    assert_eq!(store.status().backend, Active::Postgres);
     assert_eq!(stored(&host), "0 1 2 3 4 5 6 7");
     assert_eq!(spools(&host), [""; 0]);
     store.write(event(8));
@@ -48,7 +54,7 @@ fn an_outage_costs_one_try_until_the_recovery_interval_is_over_or_flush_is_calle
     set_down(&host, false);
     store.flush().unwrap();
     assert_counts(&store, 50, 0, 0);
-    assert_eq!(store.status().backend, "postgres");
+    assert_eq!(store.status().backend, Active::Postgres);
 }
 
 #[test]
@@ -61,7 +67,7 @@ fn a_second_outage_during_the_drain_is_survived() {
     for answers in [0, 2, 1, 5] {
         host.database(|database| database.answers = Some(answers));
         store.flush().unwrap();
-        assert_eq!(store.status().backend, "spool");
+        assert_eq!(store.status().backend, Active::Spool);
         assert_balanced(&store);
         store.write(event("later"));
     }
@@ -102,7 +108,7 @@ fn an_instance_that_starts_in_an_outage_tries_the_database_once() {
     host.database(|database| database.answers = Some(1));
     let mut store = open_with_batches_of(1, &host);
     store.flush().unwrap();
-    assert_eq!(store.status().backend, "spool");
+    assert_eq!(store.status().backend, Active::Spool);
     store.write(event(1));
     // A second try would have failed with another error.
     assert!(store.status().last_error.unwrap().contains("it is down"));
@@ -120,16 +126,16 @@ fn spooled_events_stay_counted_when_the_store_is_closed_or_configured_again() {
     let mut store = open_with_batches_of(2, &host);
     set_down(&host, true);
     store.write_batch(events(0..4)).unwrap();
-    store.configure(&Config { backend: Some("jsonl".into()), ..Config::default() }).unwrap();
+    store.configure(&Config { backend: Some(BackendKind::Jsonl), ..Config::default() }).unwrap();
     assert_counts(&store, 0, 4, 0);
     store.write(event(4));
     assert_counts(&store, 1, 4, 0);
-    store.configure(&Config { backend: Some("auto".into()), ..Config::default() }).unwrap();
+    store.configure(&Config { backend: Some(BackendKind::Auto), ..Config::default() }).unwrap();
     store.write(event(5));
     store.close().unwrap();
     assert_counts(&store, 1, 5, 0);
     set_down(&host, false);
-    store.configure(&Config { backend: Some("auto".into()), ..Config::default() }).unwrap();
+    store.configure(&Config { backend: Some(BackendKind::Auto), ..Config::default() }).unwrap();
     store.flush().unwrap();
     assert_counts(&store, 6, 0, 0);
     assert_eq!(stored(&host), "0 1 2 3 5");
@@ -157,7 +163,7 @@ fn spooled_events_are_inserted_first_even_after_another_configuration() {
     set_down(&host, true);
     store.write_batch(events(0..4)).unwrap();
     let configure = |store: &mut Store<TestHost>, dir: &str, batch_size| {
-        let (backend, jsonl_dir) = (Some("auto".into()), Some(dir.into()));
+        let (backend, jsonl_dir) = (Some(BackendKind::Auto), Some(dir.into()));
         let config = Config { backend, jsonl_dir, batch_size: Some(batch_size), ..Config::default() };
         store.configure(&config).unwrap();
         assert_balanced(store);

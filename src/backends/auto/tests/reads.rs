@@ -10,7 +10,7 @@ fn reads_join_the_spool_and_the_database_and_return_each_event_once() {
     host.database(|database| database.loses_each = Some(1));
     store.write_batch(events(4..8)).unwrap();
     store.write_batch(events(8..10)).unwrap();
-    assert_eq!(store.status().backend, "spool");
+    assert_eq!(store.status().backend, Active::Spool);
     let expected: Vec<String> = (0..10).map(|n| n.to_string()).collect();
     let newest: Vec<String> = expected.iter().rev().cloned().collect();
     for limit in 0..11 {

@@ -4,31 +4,30 @@
 use std::time::Duration;
 
 use audit_format::cursor::{Key, Position};
+use audit_format::event::Field;
 use audit_format::time::Timestamp;
 use audit_testbed::Cluster;
-use audit_testbed::postgres::types::{ToSql, Type};
 use audit_testbed::postgres::{Client, NoTls};
 use uuid::Uuid;
 
 use super::*;
-use crate::{Database, Event, ImportRow, Order};
+use crate::{Database, Order};
 
-fn borrowed<'v>(
-    values: &'v [(Box<dyn ToSql + Send + Sync + '_>, Type)],
-) -> Vec<(&'v (dyn ToSql + Sync), Type)> {
-    values.iter().map(|(value, kind)| (&**value as &(dyn ToSql + Sync), kind.clone())).collect()
-}
-
-fn select(filter: &Filter, page: &PageRequest) -> Select {
-    Select::new(&Query::new(filter.clone().into(), &page.into()).unwrap()).unwrap()
+fn plan_of(client: &mut Client, sql: &str, selecting: &Selecting, whole: bool) -> String {
+    let most = i64::from(selecting.limit) + 1;
+    let mut values: Vec<(&(dyn ToSql + Sync), Type)> =
+        selecting.filter.iter().map(|text| (text as &(dyn ToSql + Sync), Type::TEXT)).collect();
+    if whole {
+        values.extend([(&selecting.cursor as &(dyn ToSql + Sync), Type::TEXT), (&most, Type::INT8)]);
+    }
+    let rows = client.query_typed(sql, &values).unwrap();
+    rows.iter().map(|row| row.get::<_, String>(0) + "\n").collect()
 }
 
 fn plan(client: &mut Client, filter: &Filter, page: &PageRequest) -> String {
-    let select = select(filter, page);
-    let values = bound(select.values());
-    let sql = format!("EXPLAIN (ANALYZE, BUFFERS OFF) {}", select.sql(false));
-    let rows = client.query_typed(&sql, &borrowed(&values)).unwrap();
-    rows.iter().map(|row| row.get::<_, String>(0) + "\n").collect()
+    let selecting = Selecting::new(filter, page).unwrap();
+    let sql = format!("EXPLAIN (ANALYZE, BUFFERS OFF) {}", statements::select(selecting.order));
+    plan_of(client, &sql, &selecting, true)
 }
 
 /// Asserts that the plan reads little more than the rows of the page, and not those before or after it.
@@ -49,8 +48,9 @@ fn pages_are_found_by_an_index() {
     let url = cluster.database();
     let database = Database::new(&url, Duration::from_secs(20), Duration::from_secs(20)).unwrap();
     // The first row creates the table.
-    let event = Event { ts: "2026-11-22T00:00:00Z".into(), ..Event::default() };
-    database.import(&[ImportRow::Foreign { event, key: Uuid::from_u128(1) }]).unwrap();
+    database
+        .import(format!("{{\"ts\":\"2026-11-22T00:00:00Z\",\"id\":\"{}\"}}\n", Uuid::from_u128(1)))
+        .unwrap();
     cluster.execute(
         &url,
         "INSERT INTO tool_audit_events (ts, tool, agent_id, workspace_id, event_id, chain, seq, hash)
@@ -63,15 +63,12 @@ fn pages_are_found_by_an_index() {
     let mut client = Client::connect(&url, NoTls).unwrap();
     // Plans show times in this zone. The default is that of the machine.
     client.batch_execute("SET TimeZone = 'UTC'").unwrap();
-    let some = |text: &str| Some(text.to_owned());
+    let with = |field, text: &str| Filter { texts: vec![(field, text.to_owned())], ..Filter::default() };
     let filters = [
         (Filter::default(), "tool_audit_events_ts_idx"),
-        (Filter { tool: some("tool 7"), ..Filter::default() }, "tool_audit_events_tool_ts_idx"),
-        (Filter { agent_id: some("agent 7"), ..Filter::default() }, "tool_audit_events_agent_id_ts_idx"),
-        (
-            Filter { workspace_id: some("workspace 7"), ..Filter::default() },
-            "tool_audit_events_workspace_id_ts_idx",
-        ),
+        (with(Field::Tool, "tool 7"), "tool_audit_events_tool_ts_idx"),
+        (with(Field::AgentId, "agent 7"), "tool_audit_events_agent_id_ts_idx"),
+        (with(Field::WorkspaceId, "workspace 7"), "tool_audit_events_workspace_id_ts_idx"),
     ];
     for (filter, index) in &filters {
         for order in [Order::OldestFirst, Order::NewestFirst] {
@@ -82,7 +79,7 @@ fn pages_are_found_by_an_index() {
                 let plan = plan(&mut client, filter, &page);
                 assert!(plan.contains(index), "{plan}");
                 assert_few_rows(&plan);
-                let next = database.select(filter.clone(), page.clone()).unwrap().next.unwrap();
+                let next = database.read(filter.clone(), page.clone()).unwrap().next.unwrap();
                 page.cursor = Some(next);
             }
         }
@@ -91,18 +88,15 @@ fn pages_are_found_by_an_index() {
     for id in [None, Some(Uuid::from_u128(1))] {
         for (order, bound) in [(Order::OldestFirst, "ts >="), (Order::NewestFirst, "ts <=")] {
             let key = Key { at: middle, id, position: Position { day: 0, offset: 30_000 } };
-            let cursor = Some(key.to_cursor(order.into()));
+            let cursor = Some(key.to_row_cursor());
             let plan = plan(&mut client, &Filter::default(), &PageRequest { limit: 100, order, cursor });
             assert!(plan.contains("tool_audit_events_ts_idx") && plan.contains("Incremental Sort"), "{plan}");
             let condition = plan.lines().find(|line| line.contains("Index Cond")).unwrap();
-            assert!(condition.contains(&format!("{bound} '2026-11-23 00:00:10+00'")), "{plan}");
+            assert!(condition.contains(&format!("{bound} ('2026-11-23T00:00:10.000000Z'")), "{plan}");
             assert_few_rows(&plan);
         }
     }
-    let whole = select(&Filter::default(), &PageRequest::default());
-    let (count, values) = whole.count_of_timeless().unwrap();
-    let values = bound(values);
-    let rows = client.query_typed(&format!("EXPLAIN {count}"), &borrowed(&values)).unwrap();
-    let plan: String = rows.iter().map(|row| row.get::<_, String>(0) + "\n").collect();
+    let whole = Selecting::new(&Filter::default(), &PageRequest::default()).unwrap();
+    let plan = plan_of(&mut client, &format!("EXPLAIN {}", statements::COUNT_TIMELESS), &whole, false);
     assert!(!plan.contains("Seq Scan"), "{plan}");
 }

@@ -1,0 +1,31 @@
+//! `audit migrate`: creates or upgrades the tables of the database.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use audit_host::Options;
+use indicatif::ProgressBar;
+
+use crate::args::HOW_TO_GIVE_A_URL;
+use crate::message::Failure;
+
+pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
+    let Some(database) = options.open_database()? else {
+        return Err(Failure(format!("a migration needs a database; {HOW_TO_GIVE_A_URL}")));
+    };
+    let spinner = match io::stderr().is_terminal() {
+        true => ProgressBar::new_spinner().with_message("upgrading; a big table takes minutes"),
+        false => ProgressBar::hidden(),
+    };
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    let added = database.migrate();
+    spinner.finish_and_clear();
+    let added = added?;
+    let text = match added.is_empty() {
+        true => "the tables are complete; nothing was changed".to_owned(),
+        false => format!("added: {}", added.join(", ")),
+    };
+    writeln!(io::stdout(), "{text}")?;
+    Ok(ExitCode::SUCCESS)
+}

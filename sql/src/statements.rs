@@ -1,0 +1,93 @@
+//! The statements, which are text files for hosts in any language, and the parameters of those that read.
+
+use audit_format::cursor::Order;
+use audit_format::event::Field;
+use audit_format::query::Filter;
+use serde_json::{Value, json};
+
+/// Creates the tables. Several statements.
+pub const SCHEMA: &str = include_str!("../schema.sql");
+
+/// Upgrades the table of the original program. Several statements.
+pub const UPGRADE: &str = include_str!("../upgrade.sql");
+
+/// Inserts a batch. Its one parameter is the batch as JSON lines.
+pub const INSERT: &str = include_str!("../insert.sql");
+
+/// Keeps what is known of an entry that the database refused. Its parameters are the entry's `id`, `chain`, `seq`,
+/// `hash` and `ts`, and the reason, all of the type TEXT.
+pub const REFUSED: &str = include_str!("../refused.sql");
+
+/// Reads a page in this order. Its parameters are those of [`parameters`], the cursor (TEXT) and the most rows
+/// (BIGINT).
+pub const fn select(order: Order) -> &'static str {
+    match order {
+        Order::OldestFirst => include_str!("../select_oldest.sql"),
+        Order::NewestFirst => include_str!("../select_newest.sql"),
+    }
+}
+
+/// Counts the matching rows with a time that no event can have. Its parameters are those of [`parameters`].
+pub const COUNT_TIMELESS: &str = include_str!("../count_timeless.sql");
+
+/// The statements of a text, each on one line and without comments.
+pub(crate) fn of(text: &str) -> Vec<String> {
+    let code: Vec<&str> = text.lines().filter(|line| !line.starts_with("--")).collect();
+    let one_line = |statement: &str| statement.split_whitespace().collect::<Vec<_>>().join(" ");
+    code.join(" ").split(';').map(one_line).filter(|statement| !statement.is_empty()).collect()
+}
+
+/// Creates the table of the entries that the database refused, if there is none.
+pub fn refused_table() -> String {
+    of(SCHEMA).pop().unwrap_or_default()
+}
+
+/// The fields that reads are filtered by, in the order of the parameters from the third on.
+const FILTERED: [Field; 10] = [
+    Field::Tool,
+    Field::AgentId,
+    Field::WorkspaceId,
+    Field::UserId,
+    Field::Action,
+    Field::Status,
+    Field::ReqId,
+    Field::GraphRunId,
+    Field::GraphNode,
+    Field::JobId,
+];
+
+/// The parameters of a read, all of the type TEXT; none is NULL. The times of the filter must be in UTC with
+/// microseconds, as in the WIT.
+pub fn parameters(filter: &Filter) -> Vec<Option<String>> {
+    let text = |field| filter.texts.iter().find(|(known, _)| *known == field).map(|(_, text)| text.clone());
+    let attributes = (!filter.attributes.is_empty()).then(|| {
+        let pairs = filter.attributes.iter();
+        let pairs: Vec<_> = pairs.map(|pair| json!({ "key": pair.key, "value": pair.value })).collect();
+        Value::Array(pairs).to_string()
+    });
+    let times = [filter.from_ts.clone(), filter.to_ts.clone()];
+    times.into_iter().chain(FILTERED.map(text)).chain([attributes]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_filtered_field_has_a_parameter() {
+        assert!(Field::filtered().all(|field| FILTERED.contains(&field)));
+        assert_eq!(parameters(&Filter::default()), vec![None; 13]);
+        for order in [Order::OldestFirst, Order::NewestFirst] {
+            for (field, number) in FILTERED.iter().zip(3..) {
+                assert!(select(order).contains(&format!("OR {} = ${number} OR ", field.name())), "{field:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn statements_are_taken_apart() {
+        assert!(of(SCHEMA)[0].starts_with("CREATE TABLE tool_audit_events ( id BIGSERIAL PRIMARY KEY, ts"));
+        assert!(refused_table().starts_with("CREATE TABLE IF NOT EXISTS tool_audit_refused ("));
+        assert_eq!(of(UPGRADE).last(), of(SCHEMA).last());
+    }
+}

@@ -57,7 +57,7 @@ impl Parsed<'_> {
 /// longer than [`MAX_LEN`]. The event says afterwards what was changed.
 pub fn encode(event: &mut Dated<'_>, id: Uuid, chain: Uuid, seq: u64, out: &mut Vec<u8>) {
     let start = out.len();
-    if event.event().texts_len() > MAX_LEN || event.event().has_long_attribute() {
+    if event.event().texts_len() > MAX_LEN || event.event().has_long_text() {
         event.mend(room(seq));
     }
     put_event(event.event(), out);

@@ -32,14 +32,20 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// The same filter with its times in UTC with microseconds, as a host's database gets it.
+    /// The same filter as a host's database gets it: with its times in UTC with microseconds, and without characters that
+    /// no stored text has.
     ///
     /// # Errors
     /// If a bound is invalid: names it.
     pub fn in_utc(&self) -> Result<Self, Invalid> {
         let from_ts = bound("from_ts", self.from_ts.as_deref())?.map(|range| range.start().to_string());
         let to_ts = bound("to_ts", self.to_ts.as_deref())?.map(|range| range.end().to_string());
-        Ok(Self { from_ts, to_ts, ..self.clone() })
+        let texts = self.texts.iter().map(|(field, text)| (*field, cut::replaced(text.clone()))).collect();
+        let value = |value: &str| cut::replaced(value.into());
+        let attributes = self.attributes.iter();
+        let attributes =
+            attributes.map(|pair| Attribute::new(pair.key.clone(), value(&pair.value))).collect();
+        Ok(Self { from_ts, to_ts, texts, attributes })
     }
 }
 

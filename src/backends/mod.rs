@@ -23,6 +23,11 @@ pub fn open<H: Host + 'static>(
     leftovers: &mut Vec<Leftover>,
     host: &Rc<H>,
 ) -> Box<dyn Backend> {
+    // The settings name no backend that needs a database without one. In the world `local`, which never has one, the
+    // compiler leaves them out.
+    if settings.backend.needs_database() && !host.has_database() {
+        return Box::new(jsonl::Jsonl::new(host.folder(&settings.jsonl_dir), settings));
+    }
     match settings.backend {
         BackendKind::Memory => Box::new(memory::Memory::new(settings.memory_limit)),
         BackendKind::Jsonl => Box::new(jsonl::Jsonl::new(host.folder(&settings.jsonl_dir), settings)),

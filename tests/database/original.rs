@@ -42,7 +42,8 @@ fn run(backend: &str, way: Way) {
     let (cluster, folder) = (Cluster::shared(), tempfile::tempdir().unwrap());
     let url = cluster.database();
     cluster.execute(&url, ORIGINAL_TABLE);
-    let old: Vec<Event> = (0..20).map(|n| sample(&mut rng, n)).collect();
+    let old = (0..20).map(|n| Event { attributes: Vec::new(), ..sample(&mut rng, n) });
+    let old: Vec<Event> = old.collect();
     insert(cluster, &url, &old);
 
     let options = database_options(backend, folder.path(), &url);

@@ -297,7 +297,6 @@ fn a_wrong_option_is_refused_before_the_command_runs() {
         (["--backend", "jsnol"], "--backend"),
         (["--durability", "never"], "--durability"),
         (["--memory-limit", "0"], "--memory-limit"),
-        (["--tool", "a\nb"], "--tool"),
         (["--backend", "postgres"], "backend: \"postgres\""),
     ] {
         let mut command = workspace.audit(["exec"]);

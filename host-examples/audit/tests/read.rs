@@ -89,18 +89,19 @@ fn the_jsonl_format_is_what_is_stored() {
 #[test]
 fn the_csv_format_has_all_fields_whatever_is_in_them() {
     let workspace = Workspace::new();
-    let event =
-        json!({"ts": "2026-11-23T06:30:00+01:00", "tool": "a,\"b\"", "agent_id": "ä", "duration_ms": 5});
+    let event = json!({"ts": "2026-11-23T06:30:00+01:00", "tool": "a,\"b\"", "agent_id": "ä", "duration_ms": 5,
+               "action": "a\n\u{1b}[2Jb\u{9b}", "attributes": {"model": "m\n"}});
     run_with_input(workspace.audit(["write"]), event.to_string());
     let output = run(workspace.audit(["read", "--format", "csv"]));
     let mut csv = csv::Reader::from_reader(output.stdout.as_slice());
     let header = csv.headers().unwrap().clone();
-    assert_eq!(header.len(), 19);
+    assert_eq!(header.len(), 20);
     let records: Vec<_> = csv.records().map(Result::unwrap).collect();
     assert_eq!(records.len(), 1);
     let field = |name| &records[0][header.iter().position(|field| field == name).unwrap()];
     assert_eq!(field("ts"), "2026-11-23T05:30:00.000000Z");
     assert_eq!((field("tool"), field("agent_id"), field("duration_ms")), ("a,\"b\"", "ä", "5"));
+    assert_eq!((field("action"), field("attributes")), (r"a\n\u001b[2Jb\u009b", r#"{"model":"m\n"}"#));
     assert_eq!((field("job_id"), field("seq"), field("hash").len()), ("", "0", 64));
 
     let nothing = run(workspace.audit(["read", "--format", "csv", "--tool", "none"]));

@@ -60,16 +60,17 @@ fn each_bad_line_is_named_and_its_neighbours_are_kept() {
     ]
     .concat();
     let output = run_with_input(workspace.audit(["write"]), input);
-    assert_accepted(&output, 3, 5);
+    assert_accepted(&output, 4, 4);
     let stderr = text(&output.stderr);
     let lines: Vec<_> = stderr.lines().collect();
-    let starts = ["line 5: ts: ", "line 7: json: ", "line 8: ", "line 9: json: ", "line 11: json: "];
+    let starts = ["line 5: ts: ", "line 8: ", "line 9: json: ", "line 11: json: "];
     assert_eq!(lines.len(), starts.len() + 1, "{stderr}");
     for (line, start) in lines.iter().zip(starts) {
         assert!(line.starts_with(start), "{line} is not {start}");
     }
-    assert!(lines[0].contains("accepted is") && lines[2].contains("payload"), "{stderr}");
-    assert_eq!(workspace.tools(), ["a", "b", "e"]);
+    assert!(lines[0].contains("accepted is") && lines[1].contains("payload"), "{stderr}");
+    assert!(stderr.ends_with("4 accepted, 4 rejected, 1 recorded with changes\n"), "{stderr}");
+    assert_eq!(workspace.tools(), ["a", "b", "c\u{fffd}", "e"]);
     let events = workspace.events();
     assert_eq!((events[1]["in_size"].as_u64(), events[1]["out_size"].as_u64()), (Some(7), Some(8)));
 }
@@ -90,14 +91,21 @@ fn the_first_hundred_rejected_lines_are_named_and_the_others_counted() {
 }
 
 #[test]
-fn a_line_that_is_too_long_is_rejected_as_one_line() {
+fn a_line_may_have_any_length() {
     let workspace = Workspace::new();
-    let input = [lines(1..2), "x".repeat(5_000_000) + "\n", lines(2..3), "x".repeat(5000) + "\n"].concat();
+    let long = |tool: &str, length: usize| {
+        format!("{{\"tool\":\"{tool}\",\"user_id\":\"{}\"}}\n", "x".repeat(length))
+    };
+    let input =
+        [lines(1..2), long("5 MB", 5_000_000), "x".repeat(5_000_000) + "\n", long("5 kB", 5000), lines(2..3)]
+            .concat();
     let output = run_with_input(workspace.audit(["write"]), input);
-    assert_accepted(&output, 2, 2);
+    assert_accepted(&output, 4, 1);
     let stderr = text(&output.stderr);
-    assert!(stderr.starts_with("line 2: json: longer than") && stderr.contains("\nline 4: "), "{stderr}");
-    assert_eq!(workspace.tools(), ["t1", "t2"]);
+    assert!(stderr.contains("line 3: json: ") && stderr.ends_with(", 2 recorded with changes\n"), "{stderr}");
+    assert_eq!(workspace.tools(), ["t1", "5 MB", "5 kB", "t2"]);
+    let found = run(workspace.audit(["read", "--user", &"x".repeat(5000)]));
+    assert_eq!(text(&found.stdout).lines().count(), 1);
 }
 
 #[test]

@@ -204,8 +204,12 @@ fn an_invalid_entry_is_refused_alone() {
     entries[2].id = String::new();
     entries[3].chain = "planner".into();
     let rejected = database.insert_entries(entries).unwrap();
-    let fields = rejected.iter().map(|row| (row.index, row.reason.split(':').next().unwrap()));
-    assert_eq!(fields.collect::<Vec<_>>(), [(1, "ts"), (2, "id"), (3, "chain")]);
+    let said = [(1, "type timestamp"), (2, "type uuid"), (3, "type uuid")];
+    assert_eq!(rejected.len(), said.len(), "{rejected:?}");
+    for (row, (index, said)) in rejected.iter().zip(said) {
+        assert!(row.index == index && row.reason.contains(said), "{row:?}");
+        assert!(!row.reason.contains("soon") && !row.reason.contains("planner"), "{row:?}");
+    }
     assert_eq!(seqs(&database), [0, 4]);
 }
 
@@ -221,6 +225,27 @@ fn a_row_that_a_policy_of_the_table_refuses_is_refused_alone() {
     let rejected = open(&policed).insert_entries(vec![entry(0), entry_of("shell", 1), entry(2)]).unwrap();
     assert_eq!(rejected.iter().map(|row| row.index).collect::<Vec<_>>(), [1]);
     assert_eq!(seqs(&database), [0, 2]);
+}
+
+#[test]
+fn what_is_known_of_a_refused_entry_is_kept() {
+    const KEPT: &str = "SELECT event_id || ' ' || chain || ' ' || seq || ' ' || hash || ' ' || reason
+                        FROM tool_audit_refused WHERE ts = '2026-11-23T06:30:00.000001Z'";
+    let (cluster, url, database) = with_table();
+    cluster.refuse_tool(&url, "shell");
+    for table in ["", "DROP TABLE tool_audit_refused"] {
+        cluster.execute(&url, table);
+        for _ in 0..2 {
+            assert_eq!(rejected(&database, vec![entry(0), entry_of("shell", 1)]), [1]);
+        }
+        let Entry { id, chain, seq, hash, .. } = entry(1);
+        let kept = cluster.column(&url, KEPT);
+        assert!(kept.len() == 1 && kept[0].starts_with(&format!("{id} {chain} {seq} {hash} ")), "{kept:?}");
+        assert!(kept[0].contains(REFUSAL) && !kept[0].contains("planner"), "{kept:?}");
+    }
+    let (role, _) = cluster.role(&url, WRITE_AND_READ);
+    let refused = open(&role).insert_entries(vec![entry_of("shell", 2)]).unwrap();
+    assert!(refused[0].reason.contains("nothing is kept of it in tool_audit_refused"), "{refused:?}");
 }
 
 #[test]

@@ -4,11 +4,12 @@ use audit_fixtures::Entries as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use audit_host::{Database, Filter, PageRequest};
+use audit_host::{Database, Filter, Order, PageRequest};
+use audit_sql::statements::UPGRADE;
 use audit_testbed::postgres::{Client, NoTls};
 use audit_testbed::{ANSWER, Cluster, ORIGINAL_TABLE, TABLE, wait_until};
 
-use crate::{assert_unavailable, entry, open, other_error, read, seqs, with_table};
+use crate::{assert_unavailable, entry, open, other_error, pages, read, seqs, with_table};
 
 /// The table of another program, with two rows. Unlike that of the original program, its columns may be NULL.
 fn table_with_rows() -> String {
@@ -44,13 +45,42 @@ const INDEXES: &str = "
 const UPGRADED: &str = "id bigint!, ts timestamp with time zone!, req_id text, workspace_id text, user_id text, \
                         agent_id text, tool text, action text, status text, duration_ms numeric(20,0), \
                         in_size numeric(20,0), out_size numeric(20,0), input_hash text, graph_run_id text, \
-                        graph_node text, job_id text, event_id uuid, chain uuid, seq numeric(20,0), hash text";
+                        graph_node text, job_id text, attributes jsonb, event_id uuid, chain uuid, seq numeric(20,0), hash text";
 
 #[test]
 fn the_table_is_created() {
     let (cluster, url, _) = with_table();
     assert_eq!(cluster.value(&url, COLUMNS), UPGRADED);
     assert_eq!(cluster.value(&url, INDEXES), UPGRADED_INDEXES);
+}
+
+#[test]
+fn a_read_takes_the_original_table_as_it_is() {
+    let (cluster, url, database) = prepared(&table_with_rows());
+    let before = cluster.value(&url, COLUMNS);
+    let tools: Vec<String> = read(&database).into_iter().map(|entry| entry.event.tool).collect();
+    assert_eq!(tools, ["a", "b"]);
+    let filter = Filter { tool: Some("b".into()), agent_id: Some("old".into()), ..Filter::default() };
+    let found = database.select_entries(filter, PageRequest::default()).unwrap();
+    assert_eq!(found.entries.len(), 1);
+    assert_eq!(pages(&database, Order::NewestFirst, 1).concat().len(), 2);
+    assert_eq!(cluster.value(&url, COLUMNS), before);
+
+    let lacked = database.migrate().unwrap();
+    assert!(lacked.contains(&"the column event_id".to_owned()), "{lacked:?}");
+    assert_eq!(cluster.value(&url, COLUMNS), UPGRADED);
+    assert_eq!(database.migrate(), Ok(Vec::new()));
+    assert_eq!(read(&database).len(), 2);
+}
+
+#[test]
+fn the_upgrade_for_other_hosts_is_complete_and_may_run_again() {
+    let (cluster, url, database) = prepared(ORIGINAL_TABLE);
+    for _ in 0..2 {
+        cluster.execute(&url, UPGRADE);
+        assert_eq!(database.migrate(), Ok(Vec::new()));
+    }
+    assert_eq!(cluster.number(&url, "SELECT count(*) FROM tool_audit_refused"), 0);
 }
 
 #[test]
@@ -119,7 +149,7 @@ fn columns_of_other_types_are_converted() {
     assert_eq!(old.ts, "2026-11-23T06:30:00.000000Z");
     assert_eq!((old.req_id.as_str(), old.user_id.as_str()), ("00000000-0000-7000-8000-000000000001", "u"));
     assert_eq!((old.tool.as_str(), old.action.as_str()), ("t", ""));
-    assert_eq!((old.duration_ms, old.in_size, old.out_size), (0, 12, 7));
+    assert_eq!((old.duration_ms, old.in_size, old.out_size), (0, 12, 8));
     assert_eq!((old.graph_run_id.as_deref(), entries[0].seq), (Some("g"), 1));
     assert_eq!(entries[1], long);
 }

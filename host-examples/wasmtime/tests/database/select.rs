@@ -149,7 +149,7 @@ fn rows_without_an_id_are_read_once_whatever_the_size_of_the_page() {
         }
     }
     // The store makes such a cursor of an entry.
-    let key = format!("o{:x}.0.0.{:x}", 1_795_392_000_000_000_u64, oldest[150].seq);
+    let key = format!("2026-11-23T00:00:00.000000Z,,{}", oldest[150].seq);
     let after = PageRequest { cursor: Some(key), ..PageRequest::default() };
     assert_eq!(database.select_entries(Filter::default(), after).unwrap().entries, oldest[151..]);
 }
@@ -238,15 +238,13 @@ fn cursors_have_the_form_of_the_contract() {
     database.insert_entries(vec![entry(0), entry(1)]).unwrap();
     let request = PageRequest { limit: 1, ..PageRequest::default() };
     let page = database.select_entries(Filter::default(), request.clone()).unwrap();
-    let at = 1_795_415_400_000_000_u64;
-    let number = Uuid::parse_str(&id(0)).unwrap().as_u128();
-    assert_eq!(page.next, Some(format!("o{at:x}.{number:x}.0.0")));
-    // This cursor is of an entry that is not in the database, and has a number without a meaning.
-    let made = format!("o{:x}.0.7.ffff", at + 1);
+    assert_eq!(page.next, Some(format!("2026-11-23T06:30:00.000000Z,{},0", id(0))));
+    // This cursor is of an entry that is not in the database.
+    let made = "2026-11-23T06:30:00.000001Z,,65535".to_owned();
     let page =
         database.select_entries(Filter::default(), PageRequest { cursor: Some(made), ..request.clone() });
     assert_eq!(page.unwrap().entries, [entry(1)]);
-    for wrong in ["", "soon", "n0.0.0.0"] {
+    for wrong in ["", "soon", "2026-11-23T06:30:00Z,,0", "2026-11-23T06:30:00.000000Z,planner,0"] {
         let request = PageRequest { cursor: Some(wrong.into()), ..request.clone() };
         let text = other_error(database.select_entries(Filter::default(), request));
         assert!(text.contains("cursor"), "{text}");

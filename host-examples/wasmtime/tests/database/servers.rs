@@ -112,7 +112,7 @@ fn a_hung_connection_is_not_used_again() {
     let database = short(&proxy.url(&url));
     insert_soon(&database, 0);
     let connections = "SELECT pid FROM pg_stat_activity
-                       WHERE datname = current_database() AND application_name = 'audit-store' AND query LIKE 'INSERT%'";
+                       WHERE datname = current_database() AND application_name = 'audit-store' AND query LIKE '%INSERT INTO%'";
     let hung = cluster.value(&url, connections);
     proxy.hang();
     let asked = Instant::now();

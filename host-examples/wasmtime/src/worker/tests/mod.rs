@@ -32,8 +32,9 @@ fn event(tool: impl Into<String>) -> Event {
     Event { tool: tool.into(), ..Event::default() }
 }
 
-fn invalid() -> Event {
-    event("line\nbreak")
+/// An event that a batch is refused for.
+fn invalid(tool: impl Into<String>) -> Event {
+    Event { ts: "yesterday".into(), ..event(tool) }
 }
 
 fn tools(handle: &Handle) -> Vec<String> {

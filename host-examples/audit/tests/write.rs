@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use audit_testbed::wait_until;
 use common::{
-    Workspace, assert_accepted, assert_all_accepted, end_of, line, lines, run, run_with_input, text,
-    tools_of_lines,
+    Workspace, assert_accepted, assert_all_accepted, assert_summary, end_of, line, lines, run,
+    run_with_input, text, tools_of_lines,
 };
 
 /// Starts `audit write` with these options. Its input stays open.
@@ -60,7 +60,7 @@ fn each_bad_line_is_named_and_its_neighbours_are_kept() {
     ]
     .concat();
     let output = run_with_input(workspace.audit(["write"]), input);
-    assert_accepted(&output, 4, 4);
+    assert_summary(&output, &[(4, "accepted"), (4, "rejected"), (1, "recorded with changes")], 1);
     let stderr = text(&output.stderr);
     let lines: Vec<_> = stderr.lines().collect();
     let starts = ["line 5: ts: ", "line 8: ", "line 9: json: ", "line 11: json: "];
@@ -69,7 +69,6 @@ fn each_bad_line_is_named_and_its_neighbours_are_kept() {
         assert!(line.starts_with(start), "{line} is not {start}");
     }
     assert!(lines[0].contains("accepted is") && lines[1].contains("payload"), "{stderr}");
-    assert!(stderr.ends_with("4 accepted, 4 rejected, 1 recorded with changes\n"), "{stderr}");
     assert_eq!(workspace.tools(), ["a", "b", "c\u{fffd}", "e"]);
     let events = workspace.events();
     assert_eq!((events[1]["in_size"].as_u64(), events[1]["out_size"].as_u64()), (Some(7), Some(8)));
@@ -100,9 +99,8 @@ fn a_line_may_have_any_length() {
         [lines(1..2), long("5 MB", 5_000_000), "x".repeat(5_000_000) + "\n", long("5 kB", 5000), lines(2..3)]
             .concat();
     let output = run_with_input(workspace.audit(["write"]), input);
-    assert_accepted(&output, 4, 1);
-    let stderr = text(&output.stderr);
-    assert!(stderr.contains("line 3: json: ") && stderr.ends_with(", 2 recorded with changes\n"), "{stderr}");
+    assert_summary(&output, &[(4, "accepted"), (1, "rejected"), (2, "recorded with changes")], 1);
+    assert!(text(&output.stderr).contains("line 3: json: "), "{output:?}");
     assert_eq!(workspace.tools(), ["t1", "5 MB", "5 kB", "t2"]);
     let found = run(workspace.audit(["read", "--user", &"x".repeat(5000)]));
     assert_eq!(text(&found.stdout).lines().count(), 1);

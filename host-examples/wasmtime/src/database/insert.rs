@@ -6,6 +6,7 @@ use std::ops::Range;
 use audit_format::line::Stamp;
 use audit_format::read::parse_stored;
 use audit_format::show::one_line;
+use audit_format::time::Timestamp;
 use audit_sql::statements;
 use deadpool_postgres::ClientWrapper;
 use memchr::memchr_iter;
@@ -79,8 +80,14 @@ async fn keep(link: &Link, line: &str, reason: &str) -> Result<(), String> {
     else {
         return Ok(());
     };
+    if Timestamp::parse(&ts).is_err() {
+        return Ok(());
+    }
     let statement = Keep { stamp: stamp.into_owned(), ts, reason };
-    link.run(&statement).await.map_err(|failure| one_line(&message(link, failure)))
+    link.run(&statement).await.map_err(|failure| {
+        let refusal = failure.server().and_then(|error| error.refusal());
+        refusal.unwrap_or_else(|| one_line(&message(link, failure)))
+    })
 }
 
 fn message(link: &Link, failure: Failure) -> String {

@@ -62,9 +62,10 @@ impl<'a> Json<'a> {
             Self::Null => Ok(exactly(0)),
             Self::Number(number) => Ok(exactly(number)),
             Self::Decimal(raw) => Ok(decimal::rounded(raw).unwrap_or(Rounded { number: 0, exact: false })),
-            Self::Text(text) if origin == Origin::File => {
-                Ok(decimal::rounded(text.trim()).unwrap_or(exactly(0)))
-            }
+            Self::Text(text) if origin == Origin::File => Ok(match text.trim() {
+                "Infinity" => exactly(u64::MAX),
+                text => decimal::rounded(text).unwrap_or(exactly(0)),
+            }),
             Self::Other(raw) if origin == Origin::File => Ok(exactly((raw == "true").into())),
             Self::Attributes(_) if origin == Origin::File => Ok(exactly(0)),
             other => Err(format!("found {}; accepted is a number", other.described())),

@@ -56,6 +56,58 @@ fn a_call_is_recorded_with_everything_that_is_known_about_it() {
 }
 
 #[test]
+fn a_call_is_recorded_whatever_its_texts_are() {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt as _;
+    let workspace = Workspace::new();
+    let long = "x".repeat(5000);
+    for tool in [long.as_str(), "line\nbreak", "\u{1b}[2J", ""] {
+        assert!(run(workspace.audit(["exec", "--tool", tool, "--", "true"])).status.success());
+    }
+    let bytes = OsString::from_vec(b"a\xffb".into());
+    let mut command = workspace.audit(["exec", "--tool"]);
+    assert!(
+        run({
+            command.arg(&bytes).args(["--", "true"]);
+            command
+        })
+        .status
+        .success()
+    );
+    let tools = workspace.tools();
+    assert!(tools[0].starts_with("xxx") && tools[0].ends_with("…c59d3c0480cc2d71"), "{tools:?}");
+    assert_eq!(tools[1..], ["line\nbreak", "\u{1b}[2J", "", "a\u{fffd}b"]);
+    for (tool, found) in [(long.as_str(), 1), ("line\nbreak", 1), ("x", 0)] {
+        let output = run(workspace.audit(["read", "--format", "jsonl", "--tool", tool]));
+        assert_eq!(text(&output.stdout).lines().count(), found, "{tool}");
+    }
+    let mut command = workspace.audit(["read", "--tool"]);
+    command.arg(&bytes);
+    assert_eq!(text(&run(command).stdout).lines().count(), 1);
+}
+
+#[test]
+fn attributes_are_recorded_and_found() {
+    let workspace = Workspace::new();
+    let attributes = ["--attr", "trace_id=t=1", "--attr", "model=large"];
+    let mut command = workspace.audit(["exec"]);
+    run({
+        command.args(attributes).args(["--", "true"]);
+        command
+    });
+    run(workspace.audit(["exec", "--", "true"]));
+    let events = workspace.events();
+    assert_eq!(events[0]["attributes"], serde_json::json!({"model": "large", "trace_id": "t=1"}));
+    assert!(events[1].get("attributes").is_none());
+    for (wanted, found) in [("model=large", 1), ("model=small", 0), ("trace_id=t=1", 1)] {
+        let output = run(workspace.audit(["read", "--attr", wanted]));
+        assert_eq!(text(&output.stdout).lines().count(), found, "{wanted}");
+    }
+    let output = run(workspace.audit(["read", "--attr", "model"]));
+    assert!(text(&output.stderr).contains("accepted is KEY=VALUE"), "{output:?}");
+}
+
+#[test]
 fn by_default_the_tool_is_the_commands_name_and_the_action_is_exec() {
     let workspace = Workspace::new();
     assert!(run(workspace.audit(["exec", "/bin/true"])).status.success());

@@ -101,7 +101,7 @@ fn a_line_may_have_any_length() {
     let output = run_with_input(workspace.audit(["write"]), input);
     assert_summary(&output, &[(4, "accepted"), (1, "rejected"), (2, "recorded with changes")], 1);
     assert!(text(&output.stderr).contains("line 3: json: "), "{output:?}");
-    assert_eq!(workspace.tools(), ["t1", "5 MB", "5 kB", "t2"]);
+    assert_eq!(workspace.tools(), ["t1", "t2", "5 MB", "5 kB"]);
     let found = run(workspace.audit(["read", "--user", &"x".repeat(5000)]));
     assert_eq!(text(&found.stdout).lines().count(), 1);
 }

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use audit_testbed::{Cluster, DATABASE_BACKENDS, Proxy, REFUSAL, ROLE_PASSWORD, refused, spools};
+use audit_testbed::{
+    Cluster, DATABASE_BACKENDS, ORIGINAL_TABLE, Proxy, REFUSAL, ROLE_PASSWORD, refused, spools,
+};
 use serde_json::Value;
 
 use crate::common::{
@@ -286,4 +288,27 @@ fn an_event_that_could_not_be_stored_is_not_accepted() {
     assert!(text(&said).contains("the last event") && text(&said).contains("not recorded"), "{said:?}");
     assert!(!text(&said).contains("in memory"), "{said:?}");
     assert_eq!(cluster.stored(&url), 0);
+}
+
+#[test]
+fn a_migration_creates_or_upgrades_the_tables_and_a_read_does_not() {
+    let site = Site::new();
+    assert_eq!(site.done("migrate"), "added: the table\n");
+    assert_eq!(site.done("migrate"), "the tables are complete; nothing was changed\n");
+
+    let old = Site::new();
+    old.cluster.execute(&old.url, ORIGINAL_TABLE);
+    let columns =
+        "SELECT count(*)::text FROM information_schema.columns WHERE table_name = 'tool_audit_events'";
+    assert_eq!(old.done("read --backend postgres"), "");
+    assert_eq!(old.sql(columns), ["16"]);
+    assert!(old.done("migrate").contains("the column attributes"));
+    assert_eq!(old.sql(columns), ["21"]);
+    let mut nowhere = site.workspace.audit(["migrate"]);
+    let output = run({
+        nowhere.env_remove("DATABASE_URL");
+        nowhere
+    });
+    assert!(text(&output.stderr).contains("a migration needs a database"), "{output:?}");
+    assert_eq!(output.status.code(), Some(2));
 }

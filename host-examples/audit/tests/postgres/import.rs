@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::{Output, Stdio};
 
 use audit_testbed::{DATABASE_BACKENDS, NOWHERE, wait_until};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::common::{
     Workspace, assert_accepted, assert_summary, field, line, lines, run, run_with_input, text,
@@ -120,6 +120,26 @@ fn lines_are_stored_while_the_input_stays_open() {
     }
     drop(stdin);
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn lines_of_the_original_program_are_imported_as_python_reads_them() {
+    let site = Site::new();
+    let file =
+        site.workspace.file("original.jsonl", include_str!("../../../../tests/compatibility/original.jsonl"));
+    let expected = include_str!("../../../../tests/compatibility/original.expected.jsonl");
+    for there in [0, 12] {
+        assert_import(&run(site.audit(["import", file.to_str().unwrap()])), [12, 12 - there, there, 0, 0]);
+    }
+    let read = site.done("read --backend postgres --format jsonl");
+    assert_eq!(read.lines().count(), expected.lines().count());
+    for (line, expected) in read.lines().zip(expected.lines()) {
+        let (line, expected): (Value, Value) =
+            (serde_json::from_str(line).unwrap(), serde_json::from_str(expected).unwrap());
+        for (name, value) in expected.as_object().unwrap() {
+            assert_eq!(&line[name], value, "{name} of {line}");
+        }
+    }
 }
 
 #[test]

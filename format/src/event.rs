@@ -7,7 +7,7 @@ use crate::json::{Json, Origin};
 use crate::mended::{Change, Mended};
 use crate::read::Sent;
 use crate::record::Owned;
-use crate::time::Timestamp;
+use crate::time::{TimeError, Timestamp};
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -232,6 +232,14 @@ macro_rules! declare {
         }
 
         impl<'a> Event<'a> {
+            /// How many bytes the texts and attributes have together.
+            #[inline]
+            pub(crate) fn texts_len(&self) -> usize {
+                let attribute = |attribute: &Attribute<'_>| attribute.key.len() + attribute.value.len();
+                0 $(+ Value::from(&self.$field).text().map_or(0, str::len))*
+                    + self.attributes.iter().map(attribute).sum::<usize>()
+            }
+
             /// The value of a field.
             pub fn get(&self, field: Field) -> Value<'_> {
                 match field {
@@ -243,6 +251,7 @@ macro_rules! declare {
             ///
             /// # Errors
             /// If a caller's value has the wrong type: says what was found, and what is accepted.
+            #[inline(always)]
             pub(crate) fn set(&mut self, field: Field, value: Json<'a>, origin: Origin) -> Result<bool, String> {
                 match field {
                     $(Field::$name => set!($kind self.$field value origin),)*
@@ -290,13 +299,6 @@ macro_rules! declare {
 event_fields!([declare]);
 
 impl Event<'_> {
-    /// How many bytes the texts and attributes have together.
-    pub fn texts_len(&self) -> usize {
-        let fields = Field::ALL.iter().filter_map(|field| self.get(*field).text()).map(str::len);
-        let attributes = self.attributes.iter().map(|attribute| attribute.key.len() + attribute.value.len());
-        fields.chain(attributes).sum()
-    }
-
     /// Whether a text is too long, whatever else the line has.
     pub(crate) fn has_long_text(&self) -> bool {
         let is_long = |text: &str| text.len() > MAX_INDEXED;
@@ -379,44 +381,38 @@ impl<'a> Dated<'a> {
     ///
     /// # Errors
     /// If `ts` is not a timestamp.
+    #[inline]
     pub fn new(event: impl Into<Sent<'a>>, now: Timestamp) -> Result<Self, Invalid> {
-        Self::parse(event.into(), now).map_err(|(_, invalid)| invalid)
+        let Sent { event, mended } = event.into();
+        let (at, is_stored) =
+            instant(&event.ts, now).map_err(|error| Invalid::new(Field::Ts.name(), error.to_string()))?;
+        Ok(Self::at(event, mended, at, is_stored))
     }
 
     /// Parses the event's `ts`; an empty one, and one that is not a timestamp, becomes `now`.
+    #[inline]
     pub fn new_or_now(event: impl Into<Sent<'a>>, now: Timestamp) -> Self {
-        Self::parse(event.into(), now).unwrap_or_else(|(mut sent, _)| {
-            sent.mended.note(Change::Clock, Field::Ts.name());
-            Self::at(sent, now)
-        })
+        let Sent { event, mut mended } = event.into();
+        let (at, is_stored) = instant(&event.ts, now).unwrap_or_else(|_| {
+            mended.note(Change::Clock, Field::Ts.name());
+            (now, false)
+        });
+        Self::at(event, mended, at, is_stored)
     }
 
-    fn parse(sent: Sent<'a>, now: Timestamp) -> Result<Self, (Sent<'a>, Invalid)> {
-        let ts = &sent.event.ts;
-        if let Some(at) = Timestamp::parse_stored(ts.as_bytes()) {
-            return Ok(Self::stored(sent, at));
+    /// The event that happened at `at`. `is_stored`: its `ts` has the form that is stored.
+    #[inline]
+    fn at(mut event: Event<'a>, mut mended: Mended, at: Timestamp, is_stored: bool) -> Self {
+        if !is_stored {
+            event.ts = Cow::Owned(at.to_string());
         }
-        match if ts.is_empty() { Ok(now) } else { Timestamp::parse(ts) } {
-            Ok(at) => Ok(Self::at(sent, at)),
-            Err(error) => Err((sent, Invalid::new(Field::Ts.name(), error.to_string()))),
-        }
-    }
-
-    fn at(mut sent: Sent<'a>, at: Timestamp) -> Self {
-        sent.event.ts = Cow::Owned(at.to_string());
-        Self::stored(sent, at)
-    }
-
-    /// The event, whose `ts` has the form that is stored.
-    fn stored(sent: Sent<'a>, at: Timestamp) -> Self {
-        let Sent { mut event, mut mended } = sent;
         attributes::mend(&mut event.attributes, &mut mended);
         Self { at, event, mended }
     }
 
     /// The event with its `ts` as it is.
     pub(crate) fn unchecked(event: Event<'a>) -> Self {
-        Self::stored(event.into(), Timestamp::MIN)
+        Self::at(event, Mended::default(), Timestamp::MIN, true)
     }
 
     /// The event, and what was changed in it.
@@ -461,6 +457,16 @@ impl<'a> Dated<'a> {
                 self.mended.note(Change::Cut, name);
             }
         }
+    }
+}
+
+/// The instant of a `ts`, and whether it has the form that is stored. An empty one is `now`.
+#[inline]
+fn instant(ts: &str, now: Timestamp) -> Result<(Timestamp, bool), TimeError> {
+    match Timestamp::parse_stored(ts.as_bytes()) {
+        Some(at) => Ok((at, true)),
+        None if ts.is_empty() => Ok((now, false)),
+        None => Timestamp::parse(ts).map(|at| (at, false)),
     }
 }
 

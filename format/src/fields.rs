@@ -65,6 +65,8 @@ pub(crate) struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// Adds a member. Of one that is given twice, the last value counts. An error says what is wrong with it, and what
     /// is accepted.
+    // Into the fast parser, which otherwise takes a fifth longer.
+    #[inline(always)]
     pub(crate) fn put(&mut self, name: Name, value: Json<'a>, origin: Origin) -> Result<(), String> {
         match name {
             Name::Event(field) => {
@@ -94,10 +96,20 @@ impl<'a> Fields<'a> {
         (self.event, self.mended)
     }
 
+    /// The same members, with copies of the texts that they borrow.
+    pub(crate) fn into_owned(self) -> Fields<'static> {
+        let Self { event, id, chain, seq, hash, mended } = self;
+        let [id, chain, seq, hash] = [id, chain, seq, hash].map(Json::into_owned);
+        Fields { event: event.into_owned(), id, chain, seq, hash, mended }
+    }
+
     /// The line, when all members were added.
+    #[inline]
     pub(crate) fn stored(mut self) -> Parsed<'a> {
-        attributes::mend(&mut self.event.attributes, &mut self.mended);
-        attributes::cut_values(&mut self.event.attributes);
+        if !self.event.attributes.is_empty() {
+            attributes::mend(&mut self.event.attributes, &mut self.mended);
+            attributes::cut_values(&mut self.event.attributes);
+        }
         let stamp = stamp(self.id, self.chain, self.seq, self.hash);
         Parsed { event: self.event, stamp }
     }

@@ -8,10 +8,9 @@ use crate::json::{Json, Origin};
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
-/// Parses a line; none: it is not plain.
-pub(crate) fn parse(line: &str) -> Option<Fields<'_>> {
+/// Adds the members of a line to `fields`, which have none yet. None: it is not plain, and `fields` are of no use.
+pub(crate) fn parse<'a>(line: &'a str, fields: &mut Fields<'a>) -> Option<()> {
     let mut scanner = Scanner { line, at: 0 };
-    let mut fields = Fields::default();
     scanner.expect(b'{')?;
     loop {
         scanner.expect(b'"')?;
@@ -24,7 +23,7 @@ pub(crate) fn parse(line: &str) -> Option<Fields<'_>> {
             _ => return None,
         }
     }
-    scanner.next().is_none().then_some(fields)
+    scanner.next().is_none().then_some(())
 }
 
 /// A line, and how far it was read.

@@ -33,7 +33,11 @@ use serde_json::value::RawValue;
 /// # Ok::<(), audit_format::Invalid>(())
 /// ```
 pub fn parse_stored(line: &str) -> Result<Parsed<'_>, Invalid> {
-    parse_row(line).map(|(parsed, _)| parsed)
+    let mut fields = Fields::default();
+    if plain::parse(line, &mut fields).is_none() {
+        fields = parse_any_stored(line)?;
+    }
+    Ok(fields.stored())
 }
 
 /// Parses a row of the database: a stored line. The number is the row's place among others of the same `ts`, if no store
@@ -42,21 +46,19 @@ pub fn parse_stored(line: &str) -> Result<Parsed<'_>, Invalid> {
 /// # Errors
 /// If the line is not a JSON object.
 pub fn parse_row(line: &str) -> Result<(Parsed<'_>, u64), Invalid> {
-    let fields = plain::parse(line).map_or_else(|| parse_any(line, Origin::File), Ok);
-    match fields {
-        Ok(fields) => {
-            let place = fields.seq();
-            Ok((fields.stored(), place))
-        }
-        Err(error) => match quote_constants(line) {
-            Some(json) => {
-                let fields = parse_any(&json, Origin::File)?;
-                let place = fields.seq();
-                Ok((fields.stored().into_owned(), place))
-            }
-            None => Err(error),
-        },
+    let mut fields = Fields::default();
+    if plain::parse(line, &mut fields).is_none() {
+        fields = parse_any_stored(line)?;
     }
+    let place = fields.seq();
+    Ok((fields.stored(), place))
+}
+
+fn parse_any_stored(line: &str) -> Result<Fields<'_>, Invalid> {
+    parse_any(line, Origin::File).or_else(|error| match quote_constants(line) {
+        Some(json) => Ok(parse_any(&json, Origin::File)?.into_owned()),
+        None => Err(error),
+    })
 }
 
 /// An event that a caller sent as a line.
@@ -79,10 +81,10 @@ impl<'a> From<Event<'a>> for Sent<'a> {
 /// # Errors
 /// If the line is not a JSON object, a value has the wrong type, or a field is unknown: names it.
 pub fn parse_sent(line: &str) -> Result<Sent<'_>, Invalid> {
-    let fields = match plain::parse(line) {
-        Some(fields) => fields,
-        None => parse_any(line, Origin::Caller)?,
-    };
+    let mut fields = Fields::default();
+    if plain::parse(line, &mut fields).is_none() {
+        fields = parse_any(line, Origin::Caller)?;
+    }
     let (event, mended) = fields.sent();
     Ok(Sent { event, mended })
 }

@@ -5,5 +5,5 @@
 wasmtime::component::bindgen!({
     path: "wit",
     world: "full",
-    additional_derives: [PartialEq, Eq, serde::Serialize],
+    additional_derives: [PartialEq, Eq],
 });

@@ -3,10 +3,11 @@
 
 use std::fmt;
 
+use audit_format::attributes;
 use audit_format::cursor;
 use audit_format::event_fields;
 use audit_format::query;
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 pub use crate::bindings::exports::audit::store::control::{Counts, Dropped};
 pub use crate::bindings::exports::audit::store::types::{
@@ -32,7 +33,7 @@ mod imported {
 macro_rules! named {
     ($(#[$about:meta])* $name:ident { $($(#[$case_about:meta])* $case:ident $text:literal,)* }) => {
         $(#[$about])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
         #[serde(rename_all = "lowercase")]
         pub enum $name {
             $($(#[$case_about])* $case,)*
@@ -152,7 +153,7 @@ named! {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Status {
     /// What the store uses now. Under `auto`: the database, or the spool while the database does not answer.
@@ -233,7 +234,25 @@ macro_rules! implement {
             }
         }
 
+        impl Serialize for Event {
+            /// The JSON object that [`Handle::write_jsonl`](crate::Handle::write_jsonl) accepts.
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                let mut map = to.serialize_map(None)?;
+                self.put(&mut map)?;
+                map.end()
+            }
+        }
+
         impl Event {
+            /// Adds its members, in the order of the stored line.
+            fn put<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+                $(map.serialize_entry(stringify!($field), &self.$field)?;)*
+                if !self.attributes.is_empty() {
+                    map.serialize_entry(attributes::NAME, &Pairs(&self.attributes))?;
+                }
+                Ok(())
+            }
+
             /// Roughly how much memory the event takes, in bytes.
             pub(crate) fn size(&self) -> usize {
                 let values = [$(audit_format::event::Value::from(&self.$field)),*];
@@ -246,6 +265,44 @@ macro_rules! implement {
 }
 
 event_fields!([implement]);
+
+/// Attributes as a JSON object.
+struct Pairs<'a>(&'a [Attribute]);
+
+impl Serialize for Pairs<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.0.iter().map(|Attribute { key, value }| (key, value)))
+    }
+}
+
+impl Serialize for Entry {
+    /// The JSON object of the stored line.
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(None)?;
+        self.event.put(&mut map)?;
+        map.serialize_entry("id", &self.id)?;
+        map.serialize_entry("chain", &self.chain)?;
+        map.serialize_entry("seq", &self.seq)?;
+        map.serialize_entry("hash", &self.hash)?;
+        map.end()
+    }
+}
+
+/// Implements `Serialize` for a record of counts, with its fields as members.
+macro_rules! counts {
+    ($record:ident: $($field:ident)*) => {
+        impl Serialize for $record {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                let mut map = to.serialize_map(None)?;
+                $(map.serialize_entry(stringify!($field), &self.$field)?;)*
+                map.end()
+            }
+        }
+    };
+}
+
+counts!(Counts: received stored spooled pending rejected dropped);
+counts!(Dropped: invalid queue_full unwritable);
 
 impl Default for Filter {
     /// A filter that matches every event.

@@ -1,6 +1,6 @@
 //! The JSON line of an entry: how it is encoded, and what is read from one.
 
-use crate::attributes::{self, Attribute};
+use crate::attributes::Attribute;
 use crate::event::{Dated, Event, Value};
 use crate::event_fields;
 use crate::leaf;
@@ -138,17 +138,15 @@ pub fn put_event(event: &Event<'_>, out: &mut Vec<u8>) {
     let start = out.len();
     event_fields!([put]);
     out[start] = b'{';
-    put_attributes(&event.attributes, out);
+    if !event.attributes.is_empty() {
+        out.extend_from_slice(b",\"attributes\":");
+        put_attributes(&event.attributes, out);
+    }
     out.push(b'}');
 }
 
-fn put_attributes(attributes: &[Attribute<'_>], out: &mut Vec<u8>) {
-    if attributes.is_empty() {
-        return;
-    }
-    out.extend_from_slice(b",\"");
-    put_bytes(attributes::NAME.as_bytes(), out);
-    out.extend_from_slice(b"\":");
+/// Appends the attributes as a JSON object. There is one at least.
+pub fn put_attributes(attributes: &[Attribute<'_>], out: &mut Vec<u8>) {
     let start = out.len();
     for Attribute { key, value } in attributes {
         out.push(b',');

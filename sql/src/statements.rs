@@ -11,8 +11,12 @@ pub const SCHEMA: &str = include_str!("../schema.sql");
 /// Upgrades the table of the original program. Several statements.
 pub const UPGRADE: &str = include_str!("../upgrade.sql");
 
-/// Inserts a batch. Its one parameter is the batch as JSON lines.
+/// Inserts a batch. Its one parameter, of the type TEXT, is the batch as a JSON array of its lines.
 pub const INSERT: &str = include_str!("../insert.sql");
+
+/// Inserts a batch, for drivers that send arrays in binary form. Its parameters are an array for each column: of
+/// TIMESTAMPTZ for `ts`, of UUID for `event_id` and `chain`, of TEXT for all others.
+pub const INSERT_ARRAYS: &str = include_str!("../insert_arrays.sql");
 
 /// Keeps what is known of an entry that the database refused. Its parameters are the entry's `id`, `chain`, `seq`,
 /// `hash` and `ts`, and the reason, all of the type TEXT.

@@ -14,6 +14,7 @@ use tokio_postgres::Error;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::bindings::audit::store::postgres::{RefusedRow, SinkError};
+use crate::database::arrays::Arrays;
 use crate::database::failure::Failure;
 use crate::database::link::{Link, Statement};
 use crate::database::pools::Lane;
@@ -33,20 +34,21 @@ pub(super) async fn store(link: &Link, lines: &str) -> Result<Imported, SinkErro
     let ranges = ranges(lines);
     let mut refused = Vec::new();
     // A stack: the first half goes on top, so that the rows are inserted in their order.
-    let mut left = vec![0..ranges.len()];
-    while let Some(rows) = left.pop() {
+    let mut left = Vec::from([(0, ranges.len())]);
+    while let Some((start, end)) = left.pop() {
+        let rows = start..end;
         let text = match &ranges[rows.clone()] {
             [] => continue,
             [only] => &lines[only.clone()],
             [first, .., last] => &lines[first.start..last.end],
         };
-        match link.run(&Insert { lines: text }).await {
+        match link.run(&Insert { lines: text, arrays: Arrays::of(text) }).await {
             Ok(stored) => imported.stored += stored,
             Err(failure) => match (failure.server().and_then(|error| error.refusal()), rows.len()) {
                 (Some(reason), 1) => refused.push((rows.start, reason)),
                 (Some(_), count) => {
                     let middle = rows.start + count / 2;
-                    left.extend([middle..rows.end, rows.start..middle]);
+                    left.extend([(middle, end), (start, middle)]);
                 }
                 (None, _) => return Err(link.sink_error(failure)),
             },
@@ -97,9 +99,10 @@ fn message(link: &Link, failure: Failure) -> String {
     }
 }
 
-/// Rows as JSON lines.
+/// Rows as JSON lines, and as arrays if a store wrote all of them.
 struct Insert<'l> {
     lines: &'l str,
+    arrays: Option<Arrays>,
 }
 
 impl Statement for Insert<'_> {
@@ -112,11 +115,17 @@ impl Statement for Insert<'_> {
     }
 
     async fn run(&self, client: &ClientWrapper, prepares: bool) -> Result<u64, Error> {
+        let Some(arrays) = &self.arrays else {
+            let array = format!("[{}]", self.lines.trim_end().replace('\n', ","));
+            return client.execute_typed(statements::INSERT, &[(&array, Type::TEXT)]).await;
+        };
+        let values = arrays.typed();
         if prepares {
-            let statement = client.prepare_typed_cached(statements::INSERT, &[Type::TEXT]).await?;
-            return client.execute(&statement, &[&self.lines]).await;
+            let statement = client.prepare_typed_cached(statements::INSERT_ARRAYS, &arrays.types()).await?;
+            let values: Vec<_> = values.into_iter().map(|(value, _)| value).collect();
+            return client.execute(&statement, &values).await;
         }
-        client.execute_typed(statements::INSERT, &[(&self.lines, Type::TEXT)]).await
+        client.execute_typed(statements::INSERT_ARRAYS, &values).await
     }
 }
 

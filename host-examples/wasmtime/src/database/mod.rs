@@ -14,6 +14,7 @@ use crate::bindings::audit::store::postgres::{RefusedRow, SinkError};
 use crate::error::Error;
 use crate::types::{Filter, JsonlPage, PageRequest};
 
+mod arrays;
 mod failure;
 mod health;
 mod hosts;

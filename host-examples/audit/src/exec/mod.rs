@@ -98,7 +98,7 @@ fn event(args: &ExecArgs, started: SystemTime, ended: &Ended) -> Event {
     for (field, text) in &args.texts.0 {
         event.set_text(*field, text.as_str());
     }
-    event.attributes = args.attributes.iter().cloned().map(Into::into).collect();
+    event.attributes = args.attributes.clone();
     event.into()
 }
 

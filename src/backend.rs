@@ -32,6 +32,15 @@ pub trait Backend {
         Ok(())
     }
 
+    /// Stores the lines that wait in memory, as the store is about to be closed: it does not go on to what others have
+    /// left behind, as `flush` does, nor wait for a database of which others know that it does not answer.
+    fn close(&mut self) -> Result<(), Error> {
+        self.flush()
+    }
+
+    /// Finds out what `holdings` tells about other instances.
+    fn survey(&mut self) {}
+
     /// Where the accepted lines are.
     fn holdings(&self) -> Holdings {
         Holdings::default()
@@ -58,7 +67,7 @@ pub struct Holdings {
     pub pending: u64,
     /// How many lines wait on disk for the database.
     pub spooled: u64,
-    /// How many bytes of other instances' lines wait on disk for the database.
+    /// How many bytes of other instances' lines wait on disk for the database, as of the last survey.
     pub spooled_by_others: u64,
     /// What is in use, and since when; none: the backend that was opened, since then.
     pub active: Option<(Active, Timestamp)>,
@@ -82,6 +91,8 @@ pub struct SpoolFile {
     pub number: u64,
     /// How many of its bytes the database has.
     pub offset: u64,
+    /// How many the folder says that the database has; none: it says nothing.
+    pub remembered: Option<u64>,
     /// How many lines after `offset` count as this instance's spooled events. Lines that another instance
     /// accepted, or that a failed append left behind, do not.
     pub counted: u64,

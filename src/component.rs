@@ -108,7 +108,10 @@ impl control::Guest for Component {
     }
 
     fn status() -> Result<control::StoreStatus, types::Error> {
-        Ok(with_store(|store| store.status().into())?)
+        Ok(with_store(|store| {
+            store.survey();
+            store.status().into()
+        })?)
     }
 
     fn close() -> Result<(), types::Error> {
@@ -206,6 +209,7 @@ impl From<Error> for types::Error {
             Error::Config(text) => Self::Config(text),
             Error::Access(text) => Self::Access(text),
             Error::Unavailable(text) => Self::Unavailable(text),
+            Error::Unanswered(text) => Self::Unanswered(text),
             Error::Other(text) => Self::Other(text),
         }
     }

@@ -80,6 +80,7 @@ mod import {
             match error {
                 postgres::SinkError::NotConfigured => Self::NotConfigured,
                 postgres::SinkError::Unavailable(text) => Self::Unavailable(one_line(&text)),
+                postgres::SinkError::Unanswered(text) => Self::Unanswered(one_line(&text)),
                 postgres::SinkError::Other(text) => Self::Other(one_line(&text)),
             }
         }

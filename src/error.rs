@@ -33,6 +33,9 @@ pub enum Error {
     /// The store or its database cannot do it now; it may later.
     #[error("{0}")]
     Unavailable(String),
+    /// The database was sent events, and its answer was lost: they may be stored or not.
+    #[error("{0}")]
+    Unanswered(String),
     /// Any other failure.
     #[error("{0}")]
     Other(String),
@@ -55,16 +58,18 @@ impl From<Invalid> for Error {
 impl Error {
     /// The same error, which also says how many events are not stored because of it.
     pub fn with_unstored(self, count: usize) -> Self {
-        let unstored = match count {
-            0 => return self,
-            1 => format!("{} is not stored", events(count)),
-            _ => format!("{} are not stored", events(count)),
+        let unstored = match (count, &self) {
+            (0, _) => return self,
+            (count, Self::Unanswered(_)) => format!("{} may be stored or not", events(count)),
+            (1, _) => format!("{} is not stored", events(count)),
+            (count, _) => format!("{} are not stored", events(count)),
         };
         match self {
             Self::Access(text) | Self::Incomplete { reason: text, .. } => {
                 Self::Access(format!("{text}; {unstored}"))
             }
             Self::Unavailable(text) => Self::Unavailable(format!("{text}; {unstored}")),
+            Self::Unanswered(text) => Self::Unanswered(format!("{text}; {unstored}")),
             Self::Other(text) => Self::Other(format!("{text}; {unstored}")),
             error => error,
         }

@@ -54,9 +54,12 @@ pub enum DatabaseError {
     /// The host has no database.
     #[error("the host has no database")]
     NotConfigured,
-    /// The database does not answer, or may not have stored the rows. The same call may succeed later.
+    /// The database does not answer, and has stored none of the rows. The same call may succeed later.
     #[error("{0}")]
     Unavailable(String),
+    /// The database was sent the rows, and its answer was lost: some or all of them may be stored.
+    #[error("{0}")]
+    Unanswered(String),
     /// The same call would fail again.
     #[error("{0}")]
     Other(String),
@@ -85,6 +88,15 @@ pub enum FileError {
     Other(String),
 }
 
+/// What is known of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Stat {
+    /// Its size, in bytes.
+    pub size: u64,
+    /// When it was last written to; none where the host cannot tell.
+    pub modified: Option<Timestamp>,
+}
+
 /// A folder.
 pub trait Folder {
     /// A file in the folder.
@@ -108,7 +120,10 @@ pub trait Folder {
     /// followed.
     fn append(&mut self, name: &str) -> Result<Self::File, FileError>;
 
-    /// Renames a file to a name that no file has. Open handles of the file stay valid.
+    /// What is known of a file without opening it.
+    fn stat(&mut self, name: &str) -> Result<Stat, FileError>;
+
+    /// Renames a file, which replaces one that has the other name. Open handles of the file stay valid.
     fn rename(&mut self, from: &str, to: &str) -> Result<(), FileError>;
 
     /// Removes a file. Open handles of the file stay valid.
@@ -122,9 +137,6 @@ pub trait Folder {
 pub trait File {
     /// Its current size, in bytes.
     fn size(&self) -> Result<u64, FileError>;
-
-    /// When it was last written to; none where the host cannot tell.
-    fn modified(&self) -> Option<Timestamp>;
 
     /// At most `len` bytes from `offset`. The host may return fewer, but none only at the end of the file.
     fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, FileError>;

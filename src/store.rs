@@ -128,9 +128,16 @@ impl<H: Host + 'static> Store<H> {
     /// # Errors
     /// If some of them cannot be stored now. They stay in memory.
     pub fn flush(&mut self) -> Result<(), Error> {
+        self.store_waiting(|backend| backend.flush())
+    }
+
+    fn store_waiting(
+        &mut self,
+        store: impl FnOnce(&mut dyn Backend) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         self.waiting_since = None;
         let Some(backend) = &mut self.backend else { return Ok(()) };
-        let result = backend.flush();
+        let result = store(&mut **backend);
         self.pass_on_notices();
         if let Err(error) = &result {
             self.warn(Topic::Flush, &error.to_string());
@@ -153,12 +160,12 @@ impl<H: Host + 'static> Store<H> {
         }
     }
 
-    /// Flushes and closes the store.
+    /// Stores the events that wait in memory, and closes the store.
     ///
     /// # Errors
     /// That of `flush`. The store then stays open.
     pub fn close(&mut self) -> Result<(), Error> {
-        self.flush()?;
+        self.store_waiting(|backend| backend.close())?;
         self.retire_backend();
         Ok(())
     }
@@ -191,7 +198,14 @@ impl<H: Host + 'static> Store<H> {
         self.dropped.unwritable += count;
     }
 
-    /// The state of the store.
+    /// Finds out what the status tells about other instances.
+    pub fn survey(&mut self) {
+        if let Some(backend) = &mut self.backend {
+            backend.survey();
+        }
+    }
+
+    /// The state of the store, with what the last survey has found.
     pub fn status(&self) -> Status<'_> {
         let holdings = self.holdings();
         let (pending, spooled) = (holdings.pending, holdings.spooled + self.left_over());

@@ -1,7 +1,7 @@
 //! The names of the files in the folder of a store. Only the exact spelling that a store writes is
 //! recognized.
 
-use crate::time::Day;
+use crate::time::{Day, Timestamp};
 use alloc::format;
 use alloc::string::String;
 use uuid::Uuid;
@@ -26,4 +26,53 @@ pub fn spool_of(name: &str) -> Option<(Uuid, u64)> {
     let (chain, number) = name.strip_prefix("spool_")?.strip_suffix(".jsonl")?.split_once('_')?;
     let (chain, number) = (crate::id::parse(chain)?, number.parse().ok()?);
     (spool(chain, number) == name).then_some((chain, number))
+}
+
+/// The name of an empty file that says how many bytes of a spool file the database has:
+/// `spool_<chain>_<n>_<bytes>.drained`.
+pub fn drained(chain: Uuid, number: u64, bytes: u64) -> String {
+    format!("spool_{chain}_{number}_{bytes}.drained")
+}
+
+/// The chain and the number of the spool file, and the bytes; none: it is not such a name.
+pub fn drained_of(name: &str) -> Option<(Uuid, u64, u64)> {
+    let mut parts = name.strip_prefix("spool_")?.strip_suffix(".drained")?.split('_');
+    let chain = crate::id::parse(parts.next()?)?;
+    let (number, bytes) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    (drained(chain, number, bytes) == name).then_some((chain, number, bytes))
+}
+
+/// The name of an empty file that says since when the database does not answer, and when it is to be tried again:
+/// `outage_<since>_<until>`, both in microseconds since 1970.
+pub fn outage(since: Timestamp, until: Timestamp) -> String {
+    format!("outage_{}_{}", since.micros(), until.micros())
+}
+
+/// The two times; none: it is not such a name.
+pub fn outage_of(name: &str) -> Option<(Timestamp, Timestamp)> {
+    let (since, until) = name.strip_prefix("outage_")?.split_once('_')?;
+    let time = |text: &str| Timestamp::from_micros(text.parse().ok()?);
+    let (since, until) = (time(since)?, time(until)?);
+    (outage(since, until) == name).then_some((since, until))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_exact_spelling_is_a_name() {
+        let chain = Uuid::from_u128(7 << 76 | 2 << 62);
+        let time = |micros| Timestamp::from_micros(micros).unwrap();
+        assert_eq!(spool_of(&spool(chain, 3)), Some((chain, 3)));
+        assert_eq!(drained_of(&drained(chain, 3, 4096)), Some((chain, 3, 4096)));
+        assert_eq!(outage_of(&outage(time(1), time(2))), Some((time(1), time(2))));
+        for name in ["outage_1_", "outage_01_2", "outage_1_2_3", "outage_1_99999999999999999999", "outage"] {
+            assert_eq!(outage_of(name), None, "{name}");
+        }
+        let name = drained(chain, 3, 4096);
+        for name in [name.replace("_3_", "_03_"), name.replace("_4096", ""), name + "x"] {
+            assert_eq!((drained_of(&name), spool_of(&name)), (None, None), "{name}");
+        }
+    }
 }

@@ -73,6 +73,18 @@ impl ServerError<'_> {
         ["26000", "42P05", "08P01"].contains(&self.code)
     }
 
+    /// Whether the server, or a pooler in front of it, has no connection left for this client. Others may end theirs soon.
+    pub fn is_crowded(&self) -> bool {
+        // too_many_connections; PgBouncer's max_client_conn has had the SQLSTATE of any protocol violation
+        self.code == "53300" || (self.code == "08P01" && self.message.contains("no more connections allowed"))
+    }
+
+    /// Whether the server has ended the transaction in favour of another one, so that it can be repeated at once.
+    pub fn is_contended(&self) -> bool {
+        // serialization_failure, deadlock_detected
+        ["40001", "40P01"].contains(&self.code)
+    }
+
     /// Whether the server has become read-only, because another one has taken over.
     pub fn only_reads(&self) -> bool {
         self.code == "25006"

@@ -15,13 +15,18 @@ const LOCK: Duration = Duration::from_secs(5);
 /// use.
 const ADVISORY_LOCK: i64 = 0x61_75_64_69_74_2d_73_74;
 
-/// The statements that begin the transaction of an upgrade, and wait for its turn.
+/// The statements that begin the transaction of an upgrade. Each statement of it sees what others have committed before.
 pub fn begin() -> String {
     let (limit, lock) = (UPGRADE.as_millis(), LOCK.as_millis());
     format!(
-        "BEGIN; SET LOCAL statement_timeout = {limit}; SET LOCAL lock_timeout = 0; SET LOCAL TimeZone = \
-         'UTC'; SELECT pg_catalog.pg_advisory_xact_lock({ADVISORY_LOCK}); SET LOCAL lock_timeout = {lock}"
+        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = {limit}; SET LOCAL lock_timeout = {lock}; \
+         SET LOCAL TimeZone = 'UTC'"
     )
+}
+
+/// The query whether it is this transaction's turn to upgrade. Until it is, another one upgrades.
+pub fn take_turn() -> String {
+    format!("SELECT pg_catalog.pg_try_advisory_xact_lock({ADVISORY_LOCK})")
 }
 
 /// The statements that add what the table lacks, and commit the transaction.

@@ -1,7 +1,7 @@
 //! The host's database. Events are sent in batches, and wait in memory until the host acknowledges their
 //! batch.
 
-use super::rows::{self, Refusal};
+use super::rows::{self, Refusal, Waiting};
 use crate::accounting::{DropReason, events};
 use crate::backend::{Backend, Holdings, Notice, Rejected};
 use crate::batch::Batch;
@@ -20,7 +20,7 @@ pub struct Postgres<H> {
     host: Rc<H>,
     batch_size: usize,
     queue_limit: usize,
-    waiting: Batch,
+    waiting: Waiting,
     /// Why the last batch was not stored. No other is sent before the next flush, because each could take as
     /// long as the database has for an answer.
     failed: Option<String>,
@@ -33,7 +33,7 @@ impl<H: Host> Postgres<H> {
             host,
             batch_size: settings.batch_size,
             queue_limit: settings.queue_limit,
-            waiting: Batch::default(),
+            waiting: Waiting::default(),
             failed: None,
             notices: Vec::new(),
         }
@@ -46,7 +46,7 @@ impl<H: Host> Postgres<H> {
             let text = format!("the database refuses an event, which is dropped: {}", refusal.reason);
             notices.push(Notice { topic: Refusal::TOPIC, text, lost: 1 });
         };
-        let sent = rows::send(&*self.host, &mut self.waiting, self.batch_size, least, &mut on_refusal);
+        let sent = self.waiting.send(&*self.host, self.batch_size, least, &mut on_refusal);
         self.failed = sent.as_ref().err().map(|error| error.to_string());
         Ok(sent?)
     }
@@ -54,16 +54,16 @@ impl<H: Host> Postgres<H> {
 
 impl<H: Host> Backend for Postgres<H> {
     fn append(&mut self, batch: &Batch) -> Result<(), Rejected> {
-        if self.waiting.is_full_for(batch, self.queue_limit) && self.failed.is_none() {
+        if self.waiting.lines.is_full_for(batch, self.queue_limit) && self.failed.is_none() {
             let _ = self.send(1);
         }
-        if self.waiting.is_full_for(batch, self.queue_limit) {
+        if self.waiting.lines.is_full_for(batch, self.queue_limit) {
             let why = self.failed.as_deref().unwrap_or_default();
             let text = format!("the queue of {} is full: {why}", events(self.queue_limit));
             let error = Error::Unavailable(text);
             return Err(Rejected { stored: 0, reason: DropReason::QueueFull, error });
         }
-        self.waiting.extend(batch);
+        self.waiting.lines.extend(batch);
         if self.failed.is_none()
             && let Err(error) = self.send(self.batch_size)
         {
@@ -74,11 +74,11 @@ impl<H: Host> Backend for Postgres<H> {
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        self.send(1).map_err(|error| error.with_unstored(self.waiting.len()))
+        self.send(1).map_err(|error| self.waiting.error(error))
     }
 
     fn holdings(&self) -> Holdings {
-        Holdings { pending: self.waiting.len() as u64, ..Holdings::default() }
+        Holdings { pending: self.waiting.lines.len() as u64, ..Holdings::default() }
     }
 
     fn notices(&mut self) -> Vec<Notice> {
@@ -88,7 +88,7 @@ impl<H: Host> Backend for Postgres<H> {
     fn read(&mut self, query: &Query, sink: &mut dyn Sink) -> Result<End, Error> {
         let waiting = &self.waiting;
         rows::read(&*self.host, query, sink, &mut |page| {
-            waiting.offer_to(page);
+            waiting.lines.offer_to(page);
             Ok(())
         })
     }

@@ -70,38 +70,70 @@ pub fn insert<'l, H: Host>(host: &H, lines: &[&'l [u8]]) -> Result<Vec<Refusal<'
     Ok(refusals)
 }
 
-/// Inserts waiting lines in batches, as long as at least `least` of them wait. `on_refusal` gets the lines
-/// that are refused. On an error, the lines that were not inserted keep waiting.
-pub fn send<H: Host>(
-    host: &H,
-    waiting: &mut Batch,
-    batch_size: usize,
-    least: usize,
-    on_refusal: &mut dyn FnMut(&Refusal<'_>),
-) -> Result<(), DatabaseError> {
-    let mut sent = 0;
-    let mut result = Ok(());
-    while sent < waiting.len() && waiting.len() - sent >= least {
-        let end = waiting.len().min(sent + batch_size);
-        // Encoded lines are UTF-8.
-        let lines = core::str::from_utf8(waiting.part(sent..end)).unwrap_or_default();
-        match host.insert(lines) {
-            Ok(refused) => {
-                for refused in refused {
-                    let line = waiting.part(sent + refused.index..sent + refused.index + 1);
-                    let chain = stamp(line).map(|stamp| stamp.chain);
-                    on_refusal(&Refusal { line, chain, reason: refused.reason });
+/// Lines that wait in memory for the database.
+#[derive(Default)]
+pub struct Waiting {
+    /// The lines.
+    pub lines: Batch,
+    /// How many of the first lines the database was sent and has not acknowledged: they may be stored or not.
+    unanswered: usize,
+}
+
+impl Waiting {
+    /// Inserts the lines in batches, as long as at least `least` of them wait. `on_refusal` gets the lines that are
+    /// refused. On an error, the lines that were not inserted keep waiting.
+    pub fn send<H: Host>(
+        &mut self,
+        host: &H,
+        batch_size: usize,
+        least: usize,
+        on_refusal: &mut dyn FnMut(&Refusal<'_>),
+    ) -> Result<(), DatabaseError> {
+        let lines = &self.lines;
+        let mut sent = 0;
+        let mut result = Ok(());
+        while sent < lines.len() && lines.len() - sent >= least {
+            let end = lines.len().min(sent + batch_size);
+            // Encoded lines are UTF-8.
+            match host.insert(core::str::from_utf8(lines.part(sent..end)).unwrap_or_default()) {
+                Ok(refused) => {
+                    for refused in refused {
+                        let line = lines.part(sent + refused.index..sent + refused.index + 1);
+                        let chain = stamp(line).map(|stamp| stamp.chain);
+                        on_refusal(&Refusal { line, chain, reason: refused.reason });
+                    }
+                }
+                Err(error) => {
+                    if let DatabaseError::Unanswered(_) = error {
+                        self.unanswered = self.unanswered.max(end);
+                    }
+                    result = Err(error);
+                    break;
                 }
             }
-            Err(error) => {
-                result = Err(error);
-                break;
-            }
+            sent = end;
         }
-        sent = end;
+        self.lines.remove_first(sent);
+        self.unanswered = self.unanswered.saturating_sub(sent);
+        result
     }
-    waiting.remove_first(sent);
-    result
+
+    /// Forgets the lines, which are kept elsewhere.
+    pub fn clear(&mut self) {
+        self.lines.clear();
+        self.unanswered = 0;
+    }
+
+    /// The error for the lines that wait because of this one.
+    pub fn error(&self, error: Error) -> Error {
+        match error {
+            // An earlier answer was lost, whatever has gone wrong since.
+            Error::Unavailable(text) | Error::Access(text) | Error::Other(text) if self.unanswered > 0 => {
+                Error::Unanswered(text).with_unstored(self.lines.len())
+            }
+            error => error.with_unstored(self.lines.len()),
+        }
+    }
 }
 
 /// Reads a page that joins the rows of the database with the lines that `offer` adds. `offer` is called
@@ -172,6 +204,7 @@ impl From<DatabaseError> for Error {
     fn from(error: DatabaseError) -> Self {
         match error {
             DatabaseError::Unavailable(text) => Self::Unavailable(text),
+            DatabaseError::Unanswered(text) => Self::Unanswered(text),
             DatabaseError::NotConfigured | DatabaseError::Other(_) => Self::Other(error.to_string()),
         }
     }

@@ -16,6 +16,8 @@ pub struct Database {
     pub rows: Vec<Parsed<'static>>,
     /// How many rows each insert had.
     pub calls: Vec<usize>,
+    /// How often it was asked for something.
+    pub tries: usize,
     /// The error of all calls.
     pub down: Option<DatabaseError>,
     /// How many more calls succeed; none: any number.
@@ -33,6 +35,7 @@ impl Database {
     }
 
     fn answer(&mut self) -> Result<(), DatabaseError> {
+        self.tries += 1;
         match &mut self.answers {
             Some(0) => return Err(DatabaseError::Unavailable("the connection is lost".into())),
             Some(answers) => *answers -= 1,
@@ -55,7 +58,7 @@ impl Database {
         }
         match self.loses_each {
             Some(each) if self.calls.len().is_multiple_of(each) => {
-                Err(DatabaseError::Unavailable("the answer is lost".into()))
+                Err(DatabaseError::Unanswered("the answer is lost".into()))
             }
             _ => Ok(refused),
         }

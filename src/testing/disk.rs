@@ -1,7 +1,7 @@
 //! The disk of the host in memory.
 
 use super::state::{Content, State};
-use crate::host::{File, FileError, Folder};
+use crate::host::{File, FileError, Folder, Stat};
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -61,11 +61,21 @@ impl Folder for TestFolder {
         Ok(TestFile { content, state: Rc::clone(&self.state) })
     }
 
+    fn stat(&mut self, name: &str) -> Result<Stat, FileError> {
+        self.check()?;
+        let mut state = self.state.borrow_mut();
+        state.micros += state.stat_micros;
+        let content = state.files.get(name).ok_or(FileError::NotFound)?.borrow();
+        let modified = Some(Timestamp::clamped(content.modified));
+        Ok(Stat { size: content.bytes.len() as u64, modified })
+    }
+
     fn rename(&mut self, from: &str, to: &str) -> Result<(), FileError> {
         self.check()?;
         let mut state = self.state.borrow_mut();
         let content = state.files.remove(from).ok_or(FileError::NotFound)?;
-        assert!(state.files.insert(to.into(), content).is_none(), "{to} was there");
+        let replaced = state.files.insert(to.into(), content);
+        assert!(replaced.is_none_or(|file| file.borrow().bytes.is_empty()), "{to} was there");
         Ok(())
     }
 
@@ -91,10 +101,6 @@ pub struct TestFile {
 impl File for TestFile {
     fn size(&self) -> Result<u64, FileError> {
         Ok(self.content.borrow().bytes.len() as u64)
-    }
-
-    fn modified(&self) -> Option<Timestamp> {
-        Some(Timestamp::clamped(self.content.borrow().modified))
     }
 
     fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, FileError> {

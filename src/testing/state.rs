@@ -33,6 +33,8 @@ pub struct State {
     pub unreadable: Option<String>,
     /// How long it takes to open a file for reading, in microseconds.
     pub open_micros: i64,
+    /// How long it takes to look at a file, in microseconds.
+    pub stat_micros: i64,
     /// Whether files cannot be removed or truncated.
     pub keeps_files: bool,
     /// How many bytes of files were read.

@@ -1,10 +1,8 @@
 //! Open files of `wasi:filesystem`.
 
-use super::clock::timestamp;
 use crate::host::{File, FileError};
 use alloc::string::ToString;
 use alloc::vec::Vec;
-use audit_format::time::Timestamp;
 use wasi::filesystem::types::{Descriptor, ErrorCode, filesystem_error_code};
 use wasi::io::streams::{OutputStream, StreamError};
 
@@ -28,10 +26,6 @@ impl WasiFile {
 impl File for WasiFile {
     fn size(&self) -> Result<u64, FileError> {
         Ok(self.descriptor.stat()?.size)
-    }
-
-    fn modified(&self) -> Option<Timestamp> {
-        self.descriptor.stat().ok()?.data_modification_timestamp.map(timestamp)
     }
 
     fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, FileError> {

@@ -1,8 +1,9 @@
 //! Folders of `wasi:filesystem`, found in the folders that the host preopens.
 
+use super::clock::timestamp;
 use super::file::WasiFile;
 use super::path::{normalized, within};
-use crate::host::{FileError, Folder};
+use crate::host::{FileError, Folder, Stat};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use wasi::filesystem::preopens;
@@ -92,6 +93,11 @@ impl Folder for WasiFolder {
             }
             opened => opened,
         }
+    }
+
+    fn stat(&mut self, name: &str) -> Result<Stat, FileError> {
+        let stat = self.opened(false)?.stat_at(PathFlags::empty(), name)?;
+        Ok(Stat { size: stat.size, modified: stat.data_modification_timestamp.map(timestamp) })
     }
 
     fn rename(&mut self, from: &str, to: &str) -> Result<(), FileError> {

@@ -189,7 +189,7 @@ impl Import {
         let rows = String::from_utf8_lossy(&self.batch);
         for (tried, wait) in RETRY_WAITS_MS.into_iter().enumerate() {
             match self.database.import(&*rows) {
-                Err(SinkError::Unavailable(text)) => {
+                Err(SinkError::Unavailable(text) | SinkError::Unanswered(text)) => {
                     let (wait, retry, retries) =
                         (Duration::from_millis(wait), tried + 1, RETRY_WAITS_MS.len());
                     let seconds = wait.as_secs_f64();

@@ -29,7 +29,7 @@ impl From<io::Error> for Failure {
 impl From<SinkError> for Failure {
     fn from(error: SinkError) -> Self {
         match error {
-            SinkError::Unavailable(text) | SinkError::Other(text) => Self(text),
+            SinkError::Unavailable(text) | SinkError::Unanswered(text) | SinkError::Other(text) => Self(text),
             SinkError::NotConfigured => Self("there is no database".into()),
         }
     }

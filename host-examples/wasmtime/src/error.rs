@@ -3,7 +3,7 @@
 use crate::bindings::exports::audit::store::types;
 use crate::types::{IncompleteBatch, InvalidValue};
 
-/// Why a call failed. The first six cases are the component's answers, as in the WIT; the others are the
+/// Why a call failed. The first seven cases are the component's answers, as in the WIT; the others are the
 /// host's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -24,6 +24,9 @@ pub enum Error {
     /// The store or its database cannot answer now. The same call may succeed later.
     #[error("{0}")]
     Unavailable(String),
+    /// The database was sent events, and there is no answer: they may be recorded or not.
+    #[error("{0}")]
+    Unanswered(String),
     /// Any other error of the component.
     #[error("{0}")]
     Other(String),
@@ -59,6 +62,7 @@ impl From<types::Error> for Error {
             types::Error::Config(text) => Self::Config(text),
             types::Error::Access(text) => Self::Access(text),
             types::Error::Unavailable(text) => Self::Unavailable(text),
+            types::Error::Unanswered(text) => Self::Unanswered(text),
             types::Error::Other(text) => Self::Other(text),
         }
     }

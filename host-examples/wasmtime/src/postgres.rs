@@ -25,8 +25,14 @@ impl Host for HostState {
         if self.insert_deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             self.insert_deadline_missed = true;
             let text = "the database does not take events as fast as they come";
-            let unanswered = self.unanswered.as_ref().map(|(_, error)| error.clone());
-            return Err(unanswered.unwrap_or_else(|| SinkError::Unavailable(text.into())));
+            // This batch is not sent, whatever became of the one before.
+            return Err(match &self.unanswered {
+                Some((_, SinkError::Unavailable(text) | SinkError::Unanswered(text))) => {
+                    SinkError::Unavailable(text.clone())
+                }
+                Some((_, error)) => error.clone(),
+                None => SinkError::Unavailable(text.into()),
+            });
         }
         let asked = Instant::now();
         let answer = self.ask(|database| database.insert(lines));

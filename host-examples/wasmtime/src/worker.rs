@@ -194,6 +194,7 @@ impl Worker {
 
     /// Drains the queue and closes the component.
     fn finish(&mut self) {
+        let mut unanswered = false;
         // A second round passes the events of a component that stops here to the one that replaces it.
         for _ in 0..2 {
             // If the backlog is not taken, `stalled` keeps the reason.
@@ -206,6 +207,7 @@ impl Worker {
                     break;
                 }
                 Ok((Err(error), _)) => {
+                    unanswered = matches!(error, Error::Unanswered(_));
                     self.note(&format!("the store could not be closed: {error}"));
                     break;
                 }
@@ -217,7 +219,13 @@ impl Worker {
         let lost = (self.backlog.len() + unwritten.len()) as u64;
         if lost > 0 {
             let why = self.stalled.take().map(|error| format!(": {error}")).unwrap_or_default();
-            self.note(&format!("{} not recorded when the store was closed{why}", events_were(lost)));
+            let events = events_were(lost);
+            self.note(&match unanswered {
+                true => {
+                    format!("{events} given up when the store was closed, and may be recorded or not{why}")
+                }
+                false => format!("{events} not recorded when the store was closed{why}"),
+            });
             self.ledger.lost(lost);
             self.backlog = Backlog::default();
         }

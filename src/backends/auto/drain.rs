@@ -24,10 +24,18 @@ const READ_BYTES: usize = if cfg!(test) { 1_000 } else { 256 << 10 };
 pub struct Budget {
     /// How many lines. The last batch may exceed this.
     pub lines: usize,
+    /// How many lines are inserted at once.
+    pub batch: usize,
     /// Until when.
     pub until: Timestamp,
-    /// Whether a batch was drained. Each call drains one, however long it took to find it.
+    /// Whether a batch was drained or a file taken over. Each call does so once, however long it took to find one.
     pub started: bool,
+}
+
+impl Budget {
+    fn is_used_up(&self, now: Timestamp) -> bool {
+        self.started && (self.lines == 0 || now >= self.until)
+    }
 }
 
 /// How far a file was drained.
@@ -50,15 +58,20 @@ impl<H: Host> Spool<H> {
                 Ok(Drained::Whole) => {
                     self.close(own.number);
                     self.remove_drained(&name);
+                    self.forget(self.chain, own.number, own.remembered);
                     Ok(true)
                 }
                 Ok(Drained::Gone) => {
                     self.close(own.number);
+                    self.forget(self.chain, own.number, own.remembered);
                     self.count_lost(&name, &own).map(|()| true)
                 }
                 Ok(Drained::Part) => Ok(false),
                 Err(error) => Err(error),
             };
+            if !matches!(finished, Ok(true)) {
+                self.remember(self.chain, own.number, &mut own.remembered, own.offset);
+            }
             if !matches!(finished, Ok(true)) {
                 self.own.push_front(own);
                 return finished;
@@ -110,44 +123,37 @@ impl<H: Host> Spool<H> {
         }
     }
 
-    /// Drains the files of other instances, and takes over those that nobody has written to for a while.
+    /// Drains the files of other instances that were listed, and takes over those that nobody has written to for a while.
     pub fn drain_others(&mut self, mut budget: Budget) -> Result<(), Error> {
-        self.list_others()?;
+        for name in core::mem::take(&mut self.outdated) {
+            let _ = self.folder.remove(&name);
+        }
         let mut remaining = Vec::new();
         // The chain of a file that could not be drained: its later files must wait.
         let mut blocked = None;
         let mut others = core::mem::take(&mut self.others).into_iter();
         let mut result = Ok(());
-        for other in others.by_ref() {
-            let OtherFile { chain, number, offset, .. } = other;
-            if blocked == Some(chain) {
+        for mut other in others.by_ref() {
+            if blocked == Some(other.chain) {
                 remaining.push(other);
                 continue;
             }
-            let name = names::spool(chain, number);
-            let mut file = SpoolFile::new(number, offset);
-            let drained = self.drain_file(&name, &mut file, false, &mut budget);
-            let rest = OtherFile { offset: file.offset, ..other };
-            match drained {
+            match self.drain_other(&mut other, &mut budget) {
                 Ok(Drained::Gone) => {}
-                Ok(Drained::Whole) => match self.take_over(&name, file.offset) {
-                    Ok(true) => {}
-                    Ok(false) => remaining.push(OtherFile { size: file.offset, ..rest }),
-                    Err(error) => result = Err(error),
-                },
+                Ok(Drained::Whole) => remaining.push(other),
                 Ok(Drained::Part) => {
-                    remaining.push(rest);
+                    remaining.push(other);
                     break;
                 }
                 Err(error) => {
-                    remaining.push(rest);
                     let is_file_error = matches!(error, Error::Access(_));
                     result = Err(error);
+                    blocked = Some(other.chain);
+                    remaining.push(other);
                     // A file that cannot be read only holds up its chain. A database that fails holds up all.
                     if !is_file_error {
                         break;
                     }
-                    blocked = Some(chain);
                 }
             }
         }
@@ -157,26 +163,60 @@ impl<H: Host> Spool<H> {
         result.and(drained.map(drop))
     }
 
-    /// Renames another instance's file, of which the database has `offset` bytes, to one of this instance.
-    /// False: its last append is too recent.
-    fn take_over(&mut self, from: &str, offset: u64) -> Result<bool, Error> {
-        let modified = self.folder.open(from).ok().and_then(|file| file.modified());
+    /// Drains a file of another instance, and takes it over if nobody has written to it for a while: it is gone then.
+    fn drain_other(&mut self, other: &mut OtherFile, budget: &mut Budget) -> Result<Drained, Error> {
+        if budget.is_used_up(self.host.now()) {
+            return Ok(Drained::Part);
+        }
+        let name = names::spool(other.chain, other.number);
+        let stat = match self.folder.stat(&name) {
+            Ok(stat) => stat,
+            Err(FileError::NotFound) => {
+                self.forget(other.chain, other.number, other.remembered);
+                return Ok(Drained::Gone);
+            }
+            Err(error) => return Err(self.access(&format!("read {name}"), &error)),
+        };
+        other.size = Some(stat.size);
+        if stat.size > other.offset {
+            let mut file = SpoolFile::new(other.number, other.offset);
+            let drained = self.drain_file(&name, &mut file, false, budget);
+            other.offset = file.offset;
+            self.remember(other.chain, other.number, &mut other.remembered, other.offset);
+            if !matches!(drained, Ok(Drained::Whole)) {
+                return drained;
+            }
+            // The rest is no complete line.
+            other.size = Some(other.offset);
+        }
+        Ok(if self.take_over(&name, other, stat.modified, budget)? { Drained::Gone } else { Drained::Whole })
+    }
+
+    /// Renames another instance's file, of which the database has all, to one of this instance. False: its last append is
+    /// too recent.
+    fn take_over(
+        &mut self,
+        from: &str,
+        other: &OtherFile,
+        modified: Option<Timestamp>,
+        budget: &mut Budget,
+    ) -> Result<bool, Error> {
         // If the clock was set back, the last append is in the future.
         let age = modified.map_or(0, |modified| self.host.now().micros().abs_diff(modified.micros()));
         if age < TAKEOVER_MICROS {
             return Ok(false);
         }
+        budget.started = true;
         let number = self.next_number;
         self.next_number += 1;
         match self.folder.rename(from, &names::spool(self.chain, number)) {
-            Ok(()) => {
-                self.own.push_back(SpoolFile::new(number, offset));
-                Ok(true)
-            }
+            Ok(()) => self.own.push_back(SpoolFile::new(number, other.offset)),
             // Another instance was faster.
-            Err(FileError::NotFound) => Ok(true),
-            Err(error) => Err(self.access("take over the spool of another instance", &error)),
+            Err(FileError::NotFound) => {}
+            Err(error) => return Err(self.access("take over the spool of another instance", &error)),
         }
+        self.forget(other.chain, other.number, other.remembered);
+        Ok(true)
     }
 
     /// Inserts the lines of a file from its offset on, and moves the offset past each batch that the database
@@ -202,11 +242,11 @@ impl<H: Host> Spool<H> {
             }
             let mut rest = &part[..];
             while !rest.is_empty() {
-                if budget.started && (budget.lines == 0 || self.host.now() >= budget.until) {
+                if budget.is_used_up(self.host.now()) {
                     return Ok(Drained::Part);
                 }
                 let mut lines = Vec::new();
-                while lines.len() < self.batch_size && !rest.is_empty() {
+                while lines.len() < budget.batch && !rest.is_empty() {
                     let end = memchr(b'\n', rest).map_or(rest.len(), |newline| newline + 1);
                     let (line, after) = rest.split_at(end);
                     lines.push(line);
@@ -231,6 +271,7 @@ impl<H: Host> Spool<H> {
             }
             self.notices.push(notice);
         }
+        self.answered = true;
         progress.offset += lines.iter().map(|line| line.len() as u64).sum::<u64>();
         progress.counted = progress.counted.saturating_sub(lines.len() as u64);
         Ok(())

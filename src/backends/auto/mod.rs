@@ -2,11 +2,12 @@
 //! so that the rows of a chain are inserted in the order of their `seq`.
 
 mod drain;
+mod outage;
 mod refused;
 mod scan;
 mod spool;
 
-use super::rows::{self, Refusal};
+use super::rows::{self, Refusal, Waiting};
 use crate::accounting::{DropReason, events};
 use crate::backend::{Backend, Holdings, Leftover, Notice, Rejected};
 use crate::batch::Batch;
@@ -22,6 +23,7 @@ use alloc::vec::Vec;
 use audit_format::query::Query;
 use audit_format::time::Timestamp;
 use drain::Budget;
+use outage::Outage;
 use spool::Spool;
 use uuid::Uuid;
 
@@ -31,6 +33,13 @@ const DRAIN_MICROS: i64 = 1_000_000;
 /// How many lines a write drains besides twice its own, once the database is tried again.
 const DRAIN_LINES: usize = 1_000;
 
+/// How long an instance that is being closed goes on to drain what others have left, in microseconds. It may have lived
+/// for one event, whose writer waits.
+const CLOSE_MICROS: i64 = 8_000;
+
+/// How many lines it then inserts at once.
+const CLOSE_BATCH: usize = 200;
+
 pub struct Auto<H: Host> {
     host: Rc<H>,
     batch_size: usize,
@@ -38,7 +47,7 @@ pub struct Auto<H: Host> {
     recovery_micros: u64,
     /// The lines that wait in memory: until a batch is full, or while neither the database nor the spool
     /// takes them.
-    waiting: Batch,
+    waiting: Waiting,
     spool: Spool<H>,
     /// Whether events go to the spool, and not to the database.
     spooling: bool,
@@ -49,6 +58,10 @@ pub struct Auto<H: Host> {
     /// How far the clock has to be from `tried_at` before a write tries the database again. It may be set
     /// back, so a time to wait for would not do.
     retry_micros: u64,
+    /// The outage that the folder tells of.
+    outage: Option<Outage>,
+    /// Whether this instance has found out by itself that the database fails.
+    has_failed: bool,
     notices: Vec<Notice>,
 }
 
@@ -61,13 +74,15 @@ impl<H: Host> Auto<H> {
             batch_size: settings.batch_size,
             queue_limit: settings.queue_limit,
             recovery_micros: settings.recovery_interval_s.saturating_mul(1_000_000),
-            waiting: Batch::default(),
+            waiting: Waiting::default(),
             // What an earlier backend has left is inserted first.
-            spooling: !spool.is_empty(),
+            spooling: !spool.is_empty() || spool.outage.is_some(),
+            since: spool.outage.map_or(now, |outage| outage.since),
+            outage: spool.outage,
             spool,
-            since: now,
             tried_at: now,
             retry_micros: 0,
+            has_failed: false,
             notices: Vec::new(),
         }
     }
@@ -77,20 +92,27 @@ impl<H: Host> Auto<H> {
     fn send(&mut self, least: usize) {
         let (spool, notices) = (&mut self.spool, &mut self.notices);
         let mut on_refusal = |refusal: &Refusal<'_>| notices.push(spool.set_aside(refusal));
-        let sent = rows::send(&*self.host, &mut self.waiting, self.batch_size, least, &mut on_refusal);
-        if let Err(error) = sent {
-            self.note(Topic::Database, format!("{error}; events go to the spool in {}", self.spool.path()));
-            self.set_spooling(true);
-            self.spool_waiting();
+        let waiting = self.waiting.lines.len();
+        let sent = self.waiting.send(&*self.host, self.batch_size, least, &mut on_refusal);
+        match sent {
+            Ok(()) if self.waiting.lines.len() < waiting => self.end_outage(),
+            Ok(()) => {}
+            Err(error) => {
+                let text = format!("{error}; events go to the spool in {}", self.spool.path());
+                self.note(Topic::Database, text);
+                self.set_spooling(true);
+                self.spool_waiting();
+                self.note_outage(&error.into());
+            }
         }
     }
 
     /// Moves the waiting lines to the spool. If it cannot be written, they keep waiting.
     fn spool_waiting(&mut self) {
-        if self.waiting.is_empty() {
+        if self.waiting.lines.is_empty() {
             return;
         }
-        match self.spool.append(&self.waiting) {
+        match self.spool.append(&self.waiting.lines) {
             Ok(()) => self.waiting.clear(),
             Err(error) => self.note(Topic::Flush, error.to_string()),
         }
@@ -100,12 +122,12 @@ impl<H: Host> Auto<H> {
     fn recover(&mut self, budget: Budget) {
         // The next write goes on draining.
         self.retry_micros = 0;
-        let asks_database = !self.spool.is_empty();
         match self.spool.drain(budget) {
             Ok(true) => {
                 self.set_spooling(false);
                 // With an empty spool the database was not asked: the next batch shows whether it answers.
-                if asks_database {
+                if self.spool.was_answered() {
+                    self.end_outage();
                     self.note(
                         Topic::Recovered,
                         "the database answers again; the spool is drained".to_string(),
@@ -117,6 +139,7 @@ impl<H: Host> Auto<H> {
             Err(error) => {
                 self.tried_at = self.host.now();
                 self.retry_micros = self.recovery_micros;
+                self.note_outage(&error);
                 self.note(Topic::Database, format!("{error}; events stay in the spool"));
             }
         }
@@ -129,9 +152,40 @@ impl<H: Host> Auto<H> {
         self.retry_micros = self.recovery_micros;
     }
 
-    /// Whether a write should try the database again.
-    fn is_due(&self) -> bool {
-        self.host.now().micros().abs_diff(self.tried_at.micros()) >= self.retry_micros
+    /// Whether a write should try the database again. Where others have found out that it does not answer, one instance
+    /// tries in their place, and the others wait.
+    fn is_due(&mut self) -> bool {
+        let now = self.host.now();
+        match self.outage {
+            Some(outage) if !self.has_failed => {
+                if outage.lasts(now, self.recovery_micros) {
+                    return false;
+                }
+                let (is_ours, next) = outage.claim(&mut self.spool.folder, now, self.recovery_micros);
+                self.outage = Some(next);
+                self.has_failed = is_ours;
+                is_ours
+            }
+            _ => now.micros().abs_diff(self.tried_at.micros()) >= self.retry_micros,
+        }
+    }
+
+    /// Has the folder remember that the database does not answer. An error that comes at once, and would come again,
+    /// holds nobody up.
+    fn note_outage(&mut self, error: &Error) {
+        if let Error::Unavailable(_) | Error::Unanswered(_) = error {
+            let (now, longest) = (self.host.now(), self.recovery_micros);
+            self.outage = Some(Outage::note(&mut self.spool.folder, self.outage, now, longest));
+            self.has_failed = true;
+        }
+    }
+
+    /// Has the folder forget the outage, since the database answers.
+    fn end_outage(&mut self) {
+        if self.outage.take().is_some() {
+            Outage::end(&mut self.spool.folder);
+        }
+        self.has_failed = false;
     }
 
     /// Keeps a message for the store.
@@ -141,18 +195,48 @@ impl<H: Host> Auto<H> {
 
     /// A budget of this many lines, and of the time that one call may drain.
     fn budget(&self, lines: usize) -> Budget {
-        let until = self.host.now().micros().saturating_add(DRAIN_MICROS);
-        Budget { lines, until: Timestamp::clamped(until), started: false }
+        self.budget_of(DRAIN_MICROS, lines, self.spool.batch_size)
+    }
+
+    fn budget_of(&self, micros: i64, lines: usize, batch: usize) -> Budget {
+        let until = self.host.now().micros().saturating_add(micros);
+        Budget { lines, batch, until: Timestamp::clamped(until), started: false }
+    }
+
+    /// Drains what other instances have left, if it could be listed.
+    fn drain_others(&mut self, listed: Result<(), Error>, budget: Budget) {
+        let drained = listed.and_then(|()| self.spool.drain_others(budget));
+        if self.spool.was_answered() {
+            self.end_outage();
+        }
+        if let Err(error) = drained {
+            self.note(Topic::Database, format!("{error}; the spool files of other instances stay"));
+            if !matches!(error, Error::Access(_)) {
+                // The database fails: the next calls should not wait for it too.
+                self.set_spooling(true);
+                self.note_outage(&error);
+            }
+        }
+    }
+
+    /// Fails if lines still wait in memory.
+    fn check_waiting(&self) -> Result<(), Error> {
+        if self.waiting.lines.is_empty() {
+            return Ok(());
+        }
+        let path = self.spool.path();
+        let text = format!("neither the database nor the spool in {path} takes events");
+        Err(self.waiting.error(Error::Access(text)))
     }
 }
 
 impl<H: Host> Backend for Auto<H> {
     fn append(&mut self, batch: &Batch) -> Result<(), Rejected> {
-        if self.waiting.is_full_for(batch, self.queue_limit) {
+        if self.waiting.lines.is_full_for(batch, self.queue_limit) {
             // `send` goes to the spool if the database fails.
             if self.spooling { self.spool_waiting() } else { self.send(1) }
         }
-        if self.waiting.is_full_for(batch, self.queue_limit) {
+        if self.waiting.lines.is_full_for(batch, self.queue_limit) {
             let text = format!(
                 "neither the database nor the spool takes events, and the queue of {} is full",
                 events(self.queue_limit)
@@ -160,7 +244,7 @@ impl<H: Host> Backend for Auto<H> {
             let error = Error::Unavailable(text);
             return Err(Rejected { stored: 0, reason: DropReason::QueueFull, error });
         }
-        self.waiting.extend(batch);
+        self.waiting.lines.extend(batch);
         if !self.spooling {
             self.send(self.batch_size);
             return Ok(());
@@ -181,28 +265,37 @@ impl<H: Host> Backend for Auto<H> {
         if !self.spooling {
             self.send(1);
         }
-        if !self.spooling
-            && let Err(error) = self.spool.drain_others(self.budget(usize::MAX))
-        {
-            self.note(Topic::Database, format!("{error}; the spool files of other instances stay"));
-            if !matches!(error, Error::Access(_)) {
-                // The database fails: the next calls should not wait for it too.
-                self.set_spooling(true);
+        if !self.spooling {
+            let listed = self.spool.list_others();
+            self.drain_others(listed, self.budget(usize::MAX));
+        }
+        self.check_waiting()
+    }
+
+    fn close(&mut self) -> Result<(), Error> {
+        if self.spooling {
+            self.spool_waiting();
+            if self.outage.is_none() || self.has_failed || self.is_due() {
+                self.recover(self.budget(usize::MAX));
             }
         }
-        match self.waiting.len() {
-            0 => Ok(()),
-            waiting => {
-                let path = self.spool.path();
-                let text = format!("neither the database nor the spool in {path} takes events");
-                Err(Error::Access(text).with_unstored(waiting))
-            }
+        if !self.spooling {
+            self.send(1);
         }
+        if !self.spooling {
+            // What was listed when this instance began is enough.
+            self.drain_others(Ok(()), self.budget_of(CLOSE_MICROS, usize::MAX, CLOSE_BATCH));
+        }
+        self.check_waiting()
+    }
+
+    fn survey(&mut self) {
+        self.spool.survey();
     }
 
     fn holdings(&self) -> Holdings {
         Holdings {
-            pending: self.waiting.len() as u64,
+            pending: self.waiting.lines.len() as u64,
             spooled: self.spool.counted(),
             spooled_by_others: self.spool.bytes_of_others(),
             active: Some((if self.spooling { Active::Spool } else { Active::Postgres }, self.since)),
@@ -222,7 +315,7 @@ impl<H: Host> Backend for Auto<H> {
     fn read(&mut self, query: &Query, sink: &mut dyn Sink) -> Result<End, Error> {
         let (waiting, spool) = (&self.waiting, &mut self.spool);
         rows::read(&*self.host, query, sink, &mut |page| {
-            waiting.offer_to(page);
+            waiting.lines.offer_to(page);
             spool.scan(page)
         })
     }

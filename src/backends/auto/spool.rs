@@ -16,17 +16,22 @@
 //!    owner. Lines that the old owner appends later do not count, by (2). Then the new owner removes the
 //!    file, by (1).
 //!
+//! How much of a file the database has is remembered beside it, in the name of an empty file
+//! (`spool_<chain>_<n>_<bytes>.drained`), so that no other instance inserts these lines again. It only saves work: where
+//! it is lost or late, by (3), nothing is stored twice.
+//!
 //! So a file is removed only when its lines are in the database, whether its owner is alive, was killed, or
 //! was stopped and goes on after an hour. The minute is not needed for that. It keeps instances from taking
 //! over each other's files for nothing, and covers network file systems that show a rename late.
 
+use super::outage::Outage;
 use crate::backend::{Leftover, Notice, SpoolFile};
 use crate::backends::rows;
 use crate::batch::Batch;
 use crate::error::Error;
 use crate::host::{File, FileError, Folder, Host};
 use crate::settings::{Durability, Settings};
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::String;
@@ -69,6 +74,12 @@ pub struct Spool<H: Host> {
     open: Option<Open<FileOf<H>>>,
     /// The files of other instances, in the order in which they are drained.
     pub(super) others: Vec<OtherFile>,
+    /// The names of files that tell how much of a spool file is drained, and are not true any more.
+    pub(super) outdated: Vec<String>,
+    /// The outage that the folder remembered when it was last listed.
+    pub(super) outage: Option<Outage>,
+    /// Whether the database has acknowledged lines of the spool since this was last asked.
+    pub(super) answered: bool,
     /// Messages for the store.
     pub notices: Vec<Notice>,
 }
@@ -80,8 +91,10 @@ pub(super) struct OtherFile {
     pub number: u64,
     /// How many of its bytes the database has.
     pub offset: u64,
-    /// Its size when it was last listed or drained, in bytes.
-    pub size: u64,
+    /// How many the folder says that the database has; none: it says nothing.
+    pub remembered: Option<u64>,
+    /// Its size when it was last looked at, in bytes; none: it was listed alone.
+    pub size: Option<u64>,
 }
 
 /// The file that is appended to.
@@ -113,6 +126,9 @@ impl<H: Host> Spool<H> {
             own: files.into(),
             open: None,
             others: Vec::new(),
+            outdated: Vec::new(),
+            outage: None,
+            answered: false,
             notices: Vec::new(),
         };
         // An error comes again when the spool is used.
@@ -130,6 +146,11 @@ impl<H: Host> Spool<H> {
         self.folder.path()
     }
 
+    /// Whether the database has acknowledged lines of the spool since this was last asked.
+    pub fn was_answered(&mut self) -> bool {
+        core::mem::take(&mut self.answered)
+    }
+
     /// Whether this instance has no files.
     pub fn is_empty(&self) -> bool {
         self.own.is_empty()
@@ -140,9 +161,18 @@ impl<H: Host> Spool<H> {
         self.own.iter().map(|own| own.counted).sum()
     }
 
-    /// How many bytes of other instances' lines wait for the database.
+    /// How many bytes of other instances' lines wait for the database, of the files that were looked at.
     pub fn bytes_of_others(&self) -> u64 {
-        self.others.iter().map(|other| other.size.saturating_sub(other.offset)).sum()
+        self.others.iter().map(|other| other.size.unwrap_or(0).saturating_sub(other.offset)).sum()
+    }
+
+    /// Looks at the files of other instances that were listed alone.
+    pub fn survey(&mut self) {
+        for other in self.others.iter_mut().filter(|other| other.size.is_none()) {
+            // Draining a file that cannot be looked at returns the error.
+            let stat = self.folder.stat(&names::spool(other.chain, other.number));
+            other.size = Some(stat.map_or(0, |stat| stat.size));
+        }
     }
 
     /// Appends all lines of the batch, or none.
@@ -213,28 +243,58 @@ impl<H: Host> Spool<H> {
         Ok(self.folder.holds(&open.name, &open.file))
     }
 
-    /// Lists the files of other instances. A file of this instance that was drained, but could not be
-    /// removed, counts as one too.
+    /// Lists the files of other instances, and what the folder remembers. A file of this instance that was drained, but
+    /// could not be removed, counts as one of others too.
     pub(super) fn list_others(&mut self) -> Result<(), Error> {
         let names = self.folder.list().map_err(|error| self.access("list the spool", &error))?;
+        let names = || names.iter().filter(|(_, is_file)| *is_file).map(|(name, _)| name.as_str());
+        let is_own = |chain, number| chain == self.chain && self.own.iter().any(|own| own.number == number);
+        self.outage = Outage::among(names());
+        let mut remembered = BTreeMap::new();
+        for (chain, number, bytes) in names().filter_map(names::drained_of) {
+            let most: &mut u64 = remembered.entry((chain, number)).or_default();
+            *most = bytes.max(*most);
+        }
         let mut others = Vec::new();
-        for (file, is_file) in names {
-            let Some((chain, number)) = names::spool_of(&file).filter(|_| is_file) else { continue };
-            if chain == self.chain && self.own.iter().any(|own| own.number == number) {
-                continue;
-            }
-            let size = match self.folder.open(&file).and_then(|file| file.size()) {
-                Ok(size) => size,
-                Err(FileError::NotFound) => continue,
-                // Draining the file returns the error.
-                Err(_) => 0,
-            };
+        for (chain, number) in names().filter_map(names::spool_of).filter(|(chain, n)| !is_own(*chain, *n)) {
             let known = self.others.iter().find(|other| other.chain == chain && other.number == number);
-            others.push(OtherFile { chain, number, offset: known.map_or(0, |known| known.offset), size });
+            let remembered = remembered.get(&(chain, number)).copied();
+            let offset = known.map_or(0, |known| known.offset).max(remembered.unwrap_or(0));
+            others.push(OtherFile { chain, number, offset, remembered, size: None });
         }
         others.sort_unstable();
+        let is_outdated = |name: &&str| {
+            names::drained_of(name).is_some_and(|(chain, number, bytes)| {
+                let other =
+                    others.binary_search_by_key(&(chain, number), |other| (other.chain, other.number));
+                let is_true = other.is_ok_and(|at| others[at].remembered == Some(bytes));
+                !is_true && !is_own(chain, number)
+            })
+        };
+        self.outdated = names().filter(is_outdated).map(String::from).collect();
         self.others = others;
         Ok(())
+    }
+
+    /// Remembers beside a file how many of its bytes the database has. `remembered` is what the folder says. Where that
+    /// fails, another instance drains the same lines again, without effect.
+    pub(super) fn remember(&mut self, chain: Uuid, number: u64, remembered: &mut Option<u64>, bytes: u64) {
+        if bytes == remembered.unwrap_or(0) {
+            return;
+        }
+        let name = names::drained(chain, number, bytes);
+        let renamed = remembered.map(|before| names::drained(chain, number, before));
+        let renamed = renamed.is_some_and(|before| self.folder.rename(&before, &name).is_ok());
+        if renamed || self.folder.append(&name).is_ok() {
+            *remembered = Some(bytes);
+        }
+    }
+
+    /// Forgets what the folder says of a file that is gone.
+    pub(super) fn forget(&mut self, chain: Uuid, number: u64, remembered: Option<u64>) {
+        if let Some(bytes) = remembered {
+            let _ = self.folder.remove(&names::drained(chain, number, bytes));
+        }
     }
 
     /// Stops appending to the file of this number.
@@ -250,7 +310,8 @@ impl<H: Host> Spool<H> {
 impl SpoolFile {
     /// The file of this number, without counted lines. The database has its first `offset` bytes.
     pub(super) fn new(number: u64, offset: u64) -> Self {
-        Self { number, offset, counted: 0, last_seq: 0, span: (Timestamp::MAX, Timestamp::MIN) }
+        let span = (Timestamp::MAX, Timestamp::MIN);
+        Self { number, offset, remembered: None, counted: 0, last_seq: 0, span }
     }
 
     /// Counts the appended lines of a batch.

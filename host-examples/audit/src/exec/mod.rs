@@ -66,7 +66,10 @@ pub(super) fn run(args: &ExecArgs, options: Options) -> ExitCode {
     }
     let event = event(args, started, &ended);
     if let Err(error) = component.and_then(|component| record(&component, &options, &event)) {
-        warn(format_args!("the call was not recorded: {error}"));
+        warn(match error {
+            Error::Unanswered(_) => format!("the call may be recorded or not: {error}"),
+            _ => format!("the call was not recorded: {error}"),
+        });
     }
     if ended.by_ctrl_c {
         signals::end_by_ctrl_c();

@@ -22,6 +22,8 @@ pub(super) enum Failure {
     Statement(Error),
     /// The error that the component gets is already known.
     Known(SinkError),
+    /// A statement that writes failed in this way after it was sent, so that the server may have executed it.
+    Unanswered(Box<Self>),
 }
 
 impl From<Error> for Failure {
@@ -36,6 +38,46 @@ impl Failure {
         match self {
             Self::Connection(error) | Self::Statement(error) => error.as_db_error().map(server_error),
             Self::TimedOut(_) | Self::Known(_) => None,
+            Self::Unanswered(failure) => failure.server(),
+        }
+    }
+
+    /// The failure of a statement that was sent. Only an error of the server after which the session goes on says for sure
+    /// that nothing was stored: a session that ends while it waits for a standby has committed.
+    pub(super) fn of_sent_statement(self) -> Self {
+        match &self {
+            Self::Statement(error) if error.as_db_error().is_none_or(ends_session) => self.unanswered(),
+            _ => self,
+        }
+    }
+
+    /// The same failure, after which the statement may have been executed.
+    pub(super) fn unanswered(self) -> Self {
+        match self {
+            Self::Unanswered(_) => self,
+            failure => Self::Unanswered(Box::new(failure)),
+        }
+    }
+
+    /// The same failure, for a statement that stores nothing.
+    pub(super) fn of_nothing_stored(self) -> Self {
+        match self {
+            Self::Unanswered(failure) => *failure,
+            failure => failure,
+        }
+    }
+
+    /// Whether the statement may have been executed.
+    pub(super) fn is_unanswered(&self) -> bool {
+        matches!(self, Self::Unanswered(_))
+    }
+
+    /// Whether a statement failed, rather than that it took too long or was not sent.
+    pub(super) fn broke(&self) -> bool {
+        match self {
+            Self::Statement(_) => true,
+            Self::Unanswered(failure) => failure.broke(),
+            Self::TimedOut(_) | Self::Connection(_) | Self::Known(_) => false,
         }
     }
 
@@ -44,10 +86,10 @@ impl Failure {
         match self {
             Self::TimedOut(_) => true,
             Self::Known(_) => false,
-            Self::Connection(error) | Self::Statement(error) => error.as_db_error().is_none_or(|db| {
-                let fatal = matches!(db.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
-                fatal || server_error(db).only_reads()
-            }),
+            Self::Connection(error) | Self::Statement(error) => {
+                error.as_db_error().is_none_or(|db| ends_session(db) || server_error(db).only_reads())
+            }
+            Self::Unanswered(failure) => failure.ends_connection(),
         }
     }
 
@@ -55,6 +97,10 @@ impl Failure {
     pub(super) fn sink_error(self, names: &Names) -> SinkError {
         match self {
             Self::Known(error) => error,
+            Self::Unanswered(failure) => match failure.sink_error(names) {
+                SinkError::Unavailable(text) => SinkError::Unanswered(text),
+                error => error,
+            },
             Self::TimedOut(time) => {
                 let (time, server) = (duration(time), &names.server);
                 SinkError::Unavailable(format!("the database does not answer within {time} ({server})"))
@@ -69,6 +115,11 @@ impl Failure {
             },
         }
     }
+}
+
+/// Whether the server has ended the session.
+fn ends_session(error: &DbError) -> bool {
+    matches!(error.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
 }
 
 pub(super) fn server_error(error: &DbError) -> ServerError<'_> {

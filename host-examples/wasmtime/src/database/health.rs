@@ -7,7 +7,7 @@ use tokio_postgres::Error;
 use crate::bindings::audit::store::postgres::SinkError;
 use crate::database::failure::Failure;
 use crate::database::link::Link;
-use crate::database::pools::{Lane, within};
+use crate::database::pools::Lane;
 use crate::database::schema::inspect;
 
 /// What keeps the database from taking events. `None` if no obstacle is known.
@@ -33,7 +33,7 @@ pub(super) async fn obstacle(link: &Link) -> Result<Option<String>, SinkError> {
             };
             Ok::<_, Error>(health.obstacle(&table))
         };
-        within(by, pools.timeout(), ask).await
+        pools.within(&client, by, pools.timeout(), ask).await
     };
-    asked.await.map_err(|failure: Failure| link.sink_error(failure))
+    asked.await.map_err(|failure: Failure| link.sink_error(failure.of_nothing_stored()))
 }

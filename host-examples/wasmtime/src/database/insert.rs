@@ -50,6 +50,8 @@ pub(super) async fn store(link: &Link, lines: &str) -> Result<Imported, SinkErro
                     let middle = rows.start + count / 2;
                     left.extend([(middle, end), (start, middle)]);
                 }
+                // What was stored of the batch before stays.
+                (None, _) if imported.stored > 0 => return Err(link.sink_error(failure.unanswered())),
                 (None, _) => return Err(link.sink_error(failure)),
             },
         }
@@ -94,7 +96,7 @@ async fn keep(link: &Link, line: &str, reason: &str) -> Result<(), String> {
 
 fn message(link: &Link, failure: Failure) -> String {
     match link.sink_error(failure) {
-        SinkError::Unavailable(text) | SinkError::Other(text) => text,
+        SinkError::Unavailable(text) | SinkError::Unanswered(text) | SinkError::Other(text) => text,
         SinkError::NotConfigured => String::new(),
     }
 }

@@ -2,23 +2,28 @@
 //! the connection is closed, so that a late answer can never be taken for that of the next statement.
 
 use std::future::Future;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{ClientWrapper, Object};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_postgres::Error;
 
 use crate::bindings::audit::store::postgres::SinkError;
 use crate::database::failure::Failure;
-use crate::database::pools::{Lane, Pools, within};
+use crate::database::pools::{Lane, Pools, at_random};
 use crate::database::schema::Schema;
 
 /// After this many uses, a connection keeps its statement prepared, which saves a sixth of the time of a
 /// small batch. Not before, because a pooler may give the connection another session each time, in which a
 /// prepared statement stays behind. A program that ends soon leaves none.
 const PREPARES_AFTER: usize = 8;
+
+/// How long to wait before a statement is run again that the server has ended in favour of another transaction, in
+/// milliseconds.
+const CONTENDED: Range<u64> = 1..20;
 
 /// A statement that uses the table.
 pub(super) trait Statement: Sync {
@@ -59,19 +64,34 @@ impl Link {
         failure.sink_error(self.pools.names())
     }
 
-    /// Runs the statement. If a restart of the server has broken the connection, or the table has changed, it
-    /// is run once more within the same time.
+    /// Runs the statement. If a restart of the server has broken the connection, or the table has changed, it is run once
+    /// more within the same time; and as often as there is time for if the server ends it in favour of another transaction.
     pub(super) async fn run<S: Statement>(&self, statement: &S) -> Result<S::Output, Failure> {
         let own = (S::LANE == Lane::Reads).then(|| self.pools.read_timeout());
         let mut time = Time::new(self.pools.timeout(), own);
-        match self.attempt(statement, &mut time).await {
-            Err(Attempt::Stale(_)) => self.pools.clear(S::LANE),
-            Err(Attempt::Failed(failure)) if failure.server().is_some_and(|error| error.lacks_table()) => {
-                self.schema.forget()
+        let (mut is_repeated, mut unanswered) = (false, false);
+        loop {
+            let attempt = match self.attempt(statement, &mut time).await {
+                Ok(output) => return Ok(output),
+                Err(attempt) => attempt,
+            };
+            let (is_stale, failure) = match attempt {
+                Attempt::Stale(failure) => (true, failure),
+                Attempt::Failed(failure) => (false, failure),
+            };
+            // What one try may have stored stays in doubt until another one succeeds.
+            unanswered |= failure.is_unanswered();
+            let server = failure.server();
+            if server.is_some_and(|error| error.is_contended()) && Instant::now() < time.connect_by {
+                sleep(at_random(CONTENDED)).await;
+                continue;
             }
-            answer => return answer.map_err(Attempt::failure),
+            if is_repeated || !(is_stale || server.is_some_and(|error| error.lacks_table())) {
+                return Err(if unanswered { failure.unanswered() } else { failure });
+            }
+            is_repeated = true;
+            if is_stale { self.pools.clear(S::LANE) } else { self.schema.forget() }
         }
-        self.attempt(statement, &mut time).await.map_err(Attempt::failure)
     }
 
     /// Creates or upgrades the table.
@@ -89,9 +109,14 @@ impl Link {
         let answer = match (ensured, without) {
             (Ok(false), Some(answer)) => Ok(answer),
             (Ok(_), _) => {
-                within(time.statement_by(), time.of_statement, statement.run(&client, prepares)).await
+                let (by, run) = (time.statement_by(), statement.run(&client, prepares));
+                let answer = self.pools.within(&client, by, time.of_statement, run).await;
+                answer.map_err(|failure| match S::LANE {
+                    Lane::Writes => failure.of_sent_statement(),
+                    Lane::Reads => failure.of_nothing_stored(),
+                })
             }
-            (Err(failure), _) => Err(failure),
+            (Err(failure), _) => Err(failure.of_nothing_stored()),
         };
         answer.map_err(|failure| {
             if prepares && failure.server().is_some_and(|error| error.meets_another_session()) {
@@ -102,10 +127,7 @@ impl Link {
                 return Attempt::Failed(failure);
             }
             drop(Object::take(client));
-            match failure {
-                Failure::Statement(_) if used > 0 => Attempt::Stale(failure),
-                failure => Attempt::Failed(failure),
-            }
+            if used > 0 && failure.broke() { Attempt::Stale(failure) } else { Attempt::Failed(failure) }
         })
     }
 }
@@ -116,13 +138,6 @@ enum Attempt {
     /// The connection had worked before, so the failure may be due to its age: the server may have been
     /// restarted since, or a pooler may have switched the session. A new connection may work.
     Stale(Failure),
-}
-
-impl Attempt {
-    fn failure(self) -> Failure {
-        let (Self::Failed(failure) | Self::Stale(failure)) = self;
-        failure
-    }
 }
 
 impl From<Failure> for Attempt {

@@ -1,6 +1,9 @@
 //! The connection pools.
 
 use std::future::Future;
+use std::hash::{BuildHasher as _, RandomState};
+use std::ops::Range;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +11,8 @@ use audit_sql::failure::Names;
 use deadpool_postgres::{
     ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod,
 };
-use tokio::time::{Instant, timeout_at};
-use tokio_postgres::{Config, Error};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio_postgres::{Client, Config, Error};
 
 use crate::bindings::audit::store::postgres::SinkError;
 use crate::database::failure::Failure;
@@ -28,10 +31,18 @@ pub(super) enum Lane {
     Reads,
 }
 
+/// How long a statement that took too long is given to be cancelled, beyond its own time.
+const CANCEL: Duration = Duration::from_millis(500);
+
+/// How long to wait before a server that has no connection left is asked for one again, in milliseconds. At random, so
+/// that those who wait do not all ask at once.
+const CROWDED: Range<u64> = 10..50;
+
 /// The two pools, and how long connecting and statements may take.
 pub(super) struct Pools {
     writes: Pool,
     reads: Pool,
+    connector: Connector,
     names: Names,
     timeout: Duration,
     read_timeout: Duration,
@@ -47,22 +58,54 @@ impl Pools {
         // A read may take longer. So that a server that hangs does not get that longer time, the pool first
         // verifies each connection, within the shorter one.
         let reads = lane(read_timeout, RecyclingMethod::Verified)?;
-        Ok(Self { writes, reads, names, timeout, read_timeout })
+        Ok(Self { writes, reads, connector, names, timeout, read_timeout })
     }
 
     pub(super) fn names(&self) -> &Names {
         &self.names
     }
 
-    /// An idle connection of the pool, or a new one.
+    /// An idle connection of the pool, or a new one. Where the server has none left, others may end theirs in time.
     pub(super) async fn connection(&self, lane: Lane, by: Instant) -> Result<Object, Failure> {
-        let connection = timeout_at(by, self.lane(lane).get()).await;
-        connection.map_err(|_| Failure::TimedOut(self.timeout))?.map_err(|error| match error {
-            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
-                Failure::Connection(error)
+        loop {
+            let connection = timeout_at(by, self.lane(lane).get()).await;
+            let failure = match connection.map_err(|_| Failure::TimedOut(self.timeout))? {
+                Ok(connection) => return Ok(connection),
+                Err(PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error))) => {
+                    Failure::Connection(error)
+                }
+                Err(error) => Failure::Known(SinkError::Other(error.to_string())),
+            };
+            let again = Instant::now() + at_random(CROWDED);
+            if again >= by || !failure.server().is_some_and(|error| error.is_crowded()) {
+                return Err(failure);
             }
-            error => Failure::Known(SinkError::Other(error.to_string())),
-        })
+            sleep_until(again).await;
+        }
+    }
+
+    /// Does `work` on the connection until the deadline `by`. `time` is the time it was given, for the error. A statement
+    /// that takes longer is cancelled, whatever it waits for: else it would keep its session on the server after the
+    /// connection is closed, as one does that waits for a standby. [`Failure::Unanswered`] if it may have been executed.
+    pub(super) async fn within<T>(
+        &self,
+        client: &Client,
+        by: Instant,
+        time: Duration,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Failure> {
+        let mut work = pin!(work);
+        if let Ok(answer) = timeout_at(by, &mut work).await {
+            return answer.map_err(Failure::Statement);
+        }
+        let cancelled = timeout(CANCEL, async {
+            let sent = client.cancel_token().cancel_query(self.connector.clone()).await;
+            // Only an error says for sure that nothing was stored: a statement that no longer waits for a standby has been
+            // executed.
+            sent.is_ok() && work.await.is_err_and(|error| error.as_db_error().is_some())
+        });
+        let failure = Failure::TimedOut(time);
+        Err(if cancelled.await == Ok(true) { failure } else { failure.unanswered() })
     }
 
     /// Closes the idle connections of the pool.
@@ -88,16 +131,10 @@ impl Pools {
     }
 }
 
-/// Does `work` until the deadline `by`. `time` is the time it was given, for the error.
-pub(super) async fn within<T>(
-    by: Instant,
-    time: Duration,
-    work: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Failure> {
-    match timeout_at(by, work).await {
-        Ok(answer) => answer.map_err(Failure::Statement),
-        Err(_) => Err(Failure::TimedOut(time)),
-    }
+/// So many milliseconds, or any number between.
+pub(super) fn at_random(millis: Range<u64>) -> Duration {
+    let random = RandomState::new().hash_one(());
+    Duration::from_millis(millis.start + random % (millis.end - millis.start))
 }
 
 fn pool(
@@ -110,9 +147,12 @@ fn pool(
     let manager = Manager::from_connect(config, InTurn::new(connector), manager);
     let millis = time.as_millis().clamp(1, i32::MAX as u128);
     // The server itself ends statements that nobody waits for any more. A time without an offset, in the table of another
-    // program, is in UTC.
-    let limits: Arc<str> =
-        format!("SET statement_timeout = {millis}; SET lock_timeout = {millis}; SET TimeZone = 'UTC'").into();
+    // program, is in UTC. An insert waits for another one of the same rows, where a higher level of isolation would fail.
+    let limits: Arc<str> = format!(
+        "SET statement_timeout = {millis}; SET lock_timeout = {millis}; SET TimeZone = 'UTC'; \
+         SET default_transaction_isolation = 'read committed'"
+    )
+    .into();
     let limit = Hook::async_fn(move |client: &mut ClientWrapper, _| {
         let limits = Arc::clone(&limits);
         Box::pin(async move { client.batch_execute(&limits).await.map_err(HookError::Backend) })

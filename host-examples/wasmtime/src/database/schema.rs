@@ -3,18 +3,23 @@
 //! the table as it is.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use audit_sql::column::TABLE;
 use audit_sql::schema::{self, UPGRADE};
 use audit_sql::table::{INSPECT, Table};
 use deadpool_postgres::Object;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_postgres::{Client, Error};
 
 use crate::bindings::audit::store::postgres::SinkError;
 use crate::database::failure::Failure;
-use crate::database::pools::{Lane, Pools, within};
+use crate::database::pools::{Lane, Pools};
+
+/// How often an upgrade asks whether it is its turn. It does not wait on the server, where a session that waits would go on
+/// to do so after its program has ended.
+const TURN: Duration = Duration::from_millis(50);
 
 /// What is known about the table.
 #[derive(Default)]
@@ -49,7 +54,7 @@ impl Schema {
             Progress::Readable if !write => return Ok(true),
             _ => {}
         }
-        let table = within(by, pools.timeout(), inspect(client)).await?;
+        let table = pools.within(client, by, pools.timeout(), inspect(client)).await?;
         let unwritable = || if write { table.unwritable() } else { None };
         if let Some(problem) = table.problem().or_else(unwritable) {
             return Err(Failure::Known(SinkError::Other(problem)));
@@ -101,7 +106,7 @@ impl Schema {
         tokio::spawn(async move {
             let upgraded = timeout(UPGRADE, upgrade_table(&pools)).await;
             let upgraded = upgraded.unwrap_or(Err(Failure::TimedOut(UPGRADE)));
-            let upgraded = upgraded.map_err(|failure| failure.sink_error(pools.names()));
+            let upgraded = upgraded.map_err(|failure| failure.of_nothing_stored().sink_error(pools.names()));
             *lock(&progress) = if upgraded.is_ok() { Progress::Ready } else { Progress::Unknown };
             ended.send_replace(Some(upgraded));
         });
@@ -112,7 +117,7 @@ impl Schema {
     pub(super) async fn migrate(&self, pools: &Arc<Pools>) -> Result<Vec<String>, Failure> {
         let by = Instant::now() + pools.timeout();
         let client = pools.connection(Lane::Writes, by).await?;
-        let table = within(by, pools.timeout(), inspect(&client)).await?;
+        let table = pools.within(&client, by, pools.timeout(), inspect(&client)).await?;
         drop(client);
         if let Some(problem) = table.problem() {
             return Err(Failure::Known(SinkError::Other(problem)));
@@ -156,7 +161,12 @@ async fn upgrade_table(pools: &Pools) -> Result<(), Failure> {
     let by = Instant::now() + pools.timeout();
     // Taken out of the pool for good: dropping the connection then also ends its transaction.
     let client = Object::take(pools.connection(Lane::Writes, by).await?);
-    client.batch_execute(&schema::begin()).await?;
+    let begin = schema::begin();
+    pools.within(&client, by, pools.timeout(), client.batch_execute(&begin)).await?;
+    let turn = schema::take_turn();
+    while !client.query_typed_one(&turn, &[]).await?.try_get::<_, bool>(0)? {
+        sleep(TURN).await;
+    }
     let table = inspect(&client).await?;
     let Some(lack) = table.lack() else { return Ok(()) };
     let Err(error) = client.batch_execute(&schema::upgrade(&lack)).await else { return Ok(()) };

@@ -81,7 +81,11 @@ impl Worker {
                     pieces.push(Piece::Batch(events, stops));
                 }
                 Outcome::Rejected(
-                    why @ (Error::Access(_) | Error::Incomplete(_) | Error::Unavailable(_) | Error::Start(_)),
+                    why @ (Error::Access(_)
+                    | Error::Incomplete(_)
+                    | Error::Unavailable(_)
+                    | Error::Unanswered(_)
+                    | Error::Start(_)),
                 ) => {
                     return (remaining(events, pieces), Some(why));
                 }

@@ -11,6 +11,8 @@ enum Step {
     Write(usize, usize),
     Flush(usize),
     Kill(usize),
+    End(usize),
+    Forget(usize),
     Down(bool),
     Answers(usize),
     LoseEach(usize),
@@ -27,6 +29,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (0..2_usize, 1..7_usize).prop_map(|(who, count)| Step::Write(who, count)),
         3 => (0..2_usize).prop_map(Step::Flush),
         1 => (0..2_usize).prop_map(Step::Kill),
+        2 => (0..2_usize).prop_map(Step::End),
+        1 => (0..8_usize).prop_map(Step::Forget),
         3 => any::<bool>().prop_map(Step::Down),
         1 => (0..4_usize).prop_map(Step::Answers),
         1 => (1..4_usize).prop_map(Step::LoseEach),
@@ -71,6 +75,17 @@ impl World {
                 }
             }
             Step::Flush(who) => drop(self.stores[who].flush()),
+            Step::End(who) => {
+                let _ = self.stores[who].close();
+                self.step(Step::Kill(who));
+            }
+            Step::Forget(which) => {
+                let names = self.host.files();
+                let mut notes = names.iter().filter(|name| !name.ends_with(".jsonl"));
+                if let Some(name) = notes.nth(which) {
+                    self.host.delete(name);
+                }
+            }
             Step::Kill(who) => {
                 let handed_on = self.handed_on(who);
                 self.maybe.extend(self.accepted[who].split_off(handed_on));

@@ -14,6 +14,7 @@ fn the_spool_of_a_killed_instance_is_drained_by_the_next_and_removed_when_it_is_
     host.append(&spool, b"{\"ts\":\"2026-");
 
     let mut store = open_with_batches_of(2, &host);
+    store.survey();
     assert!(store.status().spooled_by_others > 0);
     assert_counts(&store, 0, 0, 0);
     set_down(&host, false);

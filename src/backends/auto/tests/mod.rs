@@ -5,6 +5,7 @@ mod histories;
 mod instances;
 mod outages;
 mod reads;
+mod short_lived;
 
 use crate::error::Error;
 use crate::host::DatabaseError;
@@ -48,7 +49,7 @@ fn assert_counts(store: &Store<TestHost>, stored: u64, spooled: u64, pending: u6
 }
 
 fn spools(host: &TestHost) -> Vec<String> {
-    host.files().into_iter().filter(|name| name.starts_with("spool_")).collect()
+    host.files().into_iter().filter(|name| names::spool_of(name).is_some()).collect()
 }
 
 fn read_after_recovery(host: &TestHost, store: &mut Store<TestHost>) -> Vec<String> {

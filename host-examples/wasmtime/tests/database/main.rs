@@ -6,6 +6,7 @@ mod roles;
 mod schema;
 mod select;
 mod servers;
+mod sessions;
 mod tls;
 
 use std::fmt::Debug;

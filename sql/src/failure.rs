@@ -117,6 +117,12 @@ impl ServerError<'_> {
         self.code == "22P05"
     }
 
+    /// Whether a pooler, PgBouncer, does not take a parameter of the connection, such as `options`. It translates no
+    /// message.
+    fn refuses_a_parameter(&self) -> bool {
+        self.code == "08P01" && self.message.starts_with("unsupported startup parameter")
+    }
+
     /// The message about the failed statement.
     pub fn explain(&self, names: &Names) -> Reason {
         let Names { server, user, database } = names;
@@ -126,6 +132,13 @@ impl ServerError<'_> {
         }
         if let Some(column) = unwritten(self) {
             return Reason::Other(table::unwritten(column));
+        }
+        if self.refuses_a_parameter() {
+            return Reason::Other(format!(
+                "the pooler in front of the database does not take the parameter ({server}): {message}; leave options \
+                 out of the database URL, and set the search path for the role instead (ALTER ROLE … SET search_path = \
+                 …), or list options in PgBouncer's ignore_startup_parameters, so that it drops them"
+            ));
         }
         Reason::Other(match self.code {
             "28P01" => format!(
@@ -159,7 +172,7 @@ fn meaning(error: &ServerError<'_>) -> Meaning {
         return Meaning::Refused;
     }
     // sequence_generator_limit_exceeded
-    if error.code == "2200H" || unwritten(error).is_some() {
+    if error.code == "2200H" || error.refuses_a_parameter() || unwritten(error).is_some() {
         return Meaning::Other;
     }
     match (error.code.get(..2).unwrap_or_default(), error.code) {
@@ -185,8 +198,10 @@ fn reason(error: &ServerError<'_>) -> String {
     if let Some(detail) = error.detail.filter(|_| error.is_not_supported()) {
         text.push_str(&format!(" ({})", one_line(detail)));
     }
-    // Messages about invalid values quote them.
-    if error.code.starts_with("22") {
+    if error.is_not_in_encoding() || error.is_not_translatable() {
+        text = without_bytes(&text);
+    } else if error.code.starts_with("22") {
+        // Messages about invalid values quote them.
         text = without_quoted(&text);
     }
     for (kind, name) in [("constraint", error.constraint), ("column", error.column)] {
@@ -205,6 +220,15 @@ fn without_quoted(text: &str) -> String {
         (Some((before, rest)), Some((_, after))) if rest.contains(is_quote) => format!("{before}…{after}"),
         _ => text.into(),
     }
+}
+
+/// The text without the bytes that are not valid in an encoding, such as `0xe2 0x82 0xac`. The encodings are quoted too,
+/// and stay.
+fn without_bytes(text: &str) -> String {
+    let is_byte = |word: &str| word.strip_prefix("0x").is_some_and(|digits| !digits.is_empty());
+    let mut words: Vec<&str> = text.split(' ').map(|word| if is_byte(word) { "…" } else { word }).collect();
+    words.dedup_by(|next, word| *next == "…" && *word == "…");
+    words.join(" ")
 }
 
 /// The text on one line.
@@ -227,6 +251,29 @@ mod tests {
             (r#"one " alone"#, r#"one " alone"#),
         ] {
             assert_eq!(without_quoted(text), expected);
+        }
+    }
+
+    #[test]
+    fn encodings_are_named_without_the_bytes_of_the_text() {
+        for (code, message, expected) in [
+            (
+                "22P05",
+                r#"character with byte sequence 0xe2 0x82 0xac in encoding "UTF8" has no equivalent in encoding "LATIN1""#,
+                r#"character with byte sequence … in encoding "UTF8" has no equivalent in encoding "LATIN1""#,
+            ),
+            (
+                "22021",
+                r#"invalid byte sequence for encoding "UTF8": 0xff"#,
+                r#"invalid byte sequence for encoding "UTF8": …"#,
+            ),
+            (
+                "22021",
+                "ungültige Byte-Sequenz für Kodierung »UTF8«: 0xe4 0x20",
+                "ungültige Byte-Sequenz für Kodierung »UTF8«: …",
+            ),
+        ] {
+            assert_eq!(reason(&ServerError { code, message, ..ServerError::default() }), expected);
         }
     }
 }

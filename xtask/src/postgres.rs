@@ -1,4 +1,4 @@
-//! PostgreSQL, which the tests start servers of their own with.
+//! PostgreSQL, which the tests start servers of their own with, and PgBouncer, a pooler in front of it.
 
 use std::cmp::Reverse;
 use std::env;
@@ -10,6 +10,12 @@ pub const DEBIAN_PACKAGE: &str = "postgresql";
 
 const PROGRAMS: [&str; 3] = ["initdb", "pg_ctl", "postgres"];
 
+/// Debian's package of the pooler.
+pub const DEBIAN_POOLER: &str = "pgbouncer";
+
+/// Debian has the pooler here, which is not on the `PATH` of every user.
+const DEBIAN_POOLERS: &str = "/usr/sbin";
+
 /// Debian keeps a folder for each version here, and nothing of them on `PATH`.
 const DEBIAN_VERSIONS: &str = "/usr/lib/postgresql";
 
@@ -17,6 +23,13 @@ const DEBIAN_VERSIONS: &str = "/usr/lib/postgresql";
 pub fn programs() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path).chain(debian()).find(|folder| complete(folder))
+}
+
+/// The program of the pooler.
+pub fn pooler() -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = env::split_paths(&path).chain([DEBIAN_POOLERS.into()]);
+    folders.map(|folder| folder.join("pgbouncer")).find(|program| program.is_file())
 }
 
 fn complete(folder: &Path) -> bool {

@@ -1,4 +1,4 @@
-//! Makes a compiler for the component's target available, and PostgreSQL for the tests.
+//! Makes a compiler for the component's target available, and PostgreSQL and PgBouncer for the tests.
 
 use std::path::Path;
 use std::process::Command;
@@ -85,10 +85,39 @@ pub fn postgres() -> Result<()> {
     postgres::programs().map(drop).context("PostgreSQL is installed, but its programs are not found")
 }
 
-fn install_postgres() -> Result<()> {
+/// Here Debian's packages ask whether they may start a service; 101 means that they may not.
+const SERVICE_POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// Installs PgBouncer where it is not: its program alone, no service.
+pub fn pooler() -> Result<()> {
+    if postgres::pooler().is_some() {
+        return Ok(());
+    }
+    install_pooler().context("the tests need PgBouncer: `pgbouncer` on PATH")?;
+    postgres::pooler().map(drop).context("PgBouncer is installed, but its program is not found")
+}
+
+fn install_pooler() -> Result<()> {
+    need_apt()?;
+    if Path::new(SERVICE_POLICY).exists() {
+        return system::install(&[postgres::DEBIAN_POOLER]);
+    }
+    let line = format!("printf '#!/bin/sh\\nexit 101\\n' > {SERVICE_POLICY} && chmod 755 {SERVICE_POLICY}");
+    system::as_root(&["sh", "-c", &line])?;
+    let installed = system::install(&[postgres::DEBIAN_POOLER]);
+    system::as_root(&["rm", SERVICE_POLICY])?;
+    installed
+}
+
+fn need_apt() -> Result<()> {
     if !system::has_apt() {
         bail!("there is no apt-get: install it with the system's own packages");
     }
+    Ok(())
+}
+
+fn install_postgres() -> Result<()> {
+    need_apt()?;
     let settings = format!("{CLUSTER_SETTINGS}/audit-store.conf");
     let line = format!("mkdir -p {CLUSTER_SETTINGS} && echo 'create_main_cluster = false' > {settings}");
     system::as_root(&["sh", "-c", &line])?;

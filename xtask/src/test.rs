@@ -10,11 +10,12 @@ use crate::{Workspace, setup};
 /// random faults.
 const SLOW: &str = "slow::";
 
-/// Builds the components, makes PostgreSQL available, and runs `cargo test` with these arguments. With `--fast` among
+/// Builds the components, makes PostgreSQL and PgBouncer available, and runs `cargo test` with these arguments. With `--fast` among
 /// them, the slow tests are left out.
 pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     setup::run(workspace)?;
     setup::postgres()?;
+    setup::pooler()?;
     workspace.components()?;
     let status = workspace.cargo().args(cargo_arguments(arguments)).status().context("cannot run cargo")?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());

@@ -6,7 +6,7 @@ mod rows;
 
 use std::fmt::Display;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -36,7 +36,7 @@ const RETRY_WAITS_MS: [u64; 5] = [500, 1000, 2000, 4000, 8000];
 
 pub(super) fn run(args: &ImportArgs, options: &Options) -> Result<ExitCode, Failure> {
     let Some(database) = options.open_database()? else {
-        return Err(Failure(format!("an import needs a database; {HOW_TO_GIVE_A_URL}")));
+        return Err(Failure::new(format_args!("an import needs a database; {HOW_TO_GIVE_A_URL}")));
     };
     let Some(sources) = sources(args, options)? else { return Ok(ExitCode::SUCCESS) };
     let size = sources.iter().map(size).sum::<Result<Option<u64>, Failure>>()?;
@@ -131,7 +131,7 @@ impl Import {
                 }
                 Ok(Piece::Failed { line, error }) => {
                     self.send(name)?;
-                    return Err(Failure(format!("cannot read {name} from line {line} on: {error}")));
+                    return Err(Failure::because(format!("cannot read {name} from line {line} on"), error));
                 }
                 Err(RecvTimeoutError::Timeout) => self.send(name)?,
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -165,11 +165,11 @@ impl Import {
     fn send(&mut self, name: &str) -> Result<(), Failure> {
         let Some(first) = self.lines.first() else { return Ok(()) };
         let Imported { stored, refused } = self.store().map_err(|error| {
-            let Failure(text) = error.into();
-            Failure(format!(
-                "{name}:{first}: {text}; the lines before this one are in the database, and the same import \
+            let what = format!(
+                "{name}:{first}: not imported; the lines before this one are in the database, and the same import \
                  can be run again"
-            ))
+            );
+            Failure::because(what, Failure::from(error).into_reason())
         })?;
         self.counts.read += self.lines.len() as u64;
         self.counts.stored += stored;
@@ -193,8 +193,8 @@ impl Import {
                     let (wait, retry, retries) =
                         (Duration::from_millis(wait), tried + 1, RETRY_WAITS_MS.len());
                     let seconds = wait.as_secs_f64();
-                    let text = format!("{text}; trying again in {seconds} s ({retry} of {retries})");
-                    self.bar.suspend(|| warn(text));
+                    let what = format!("trying again in {seconds} s ({retry} of {retries})");
+                    self.bar.suspend(|| Failure::because(what, text).tell());
                     thread::sleep(wait);
                 }
                 answer => return answer,
@@ -208,24 +208,23 @@ impl Import {
         self.bar.finish_and_clear();
         let counts = self.counts;
         if counts.not_imported() > MAX_NAMED_LINES {
-            let _ =
-                writeln!(io::stderr(), "and {}", count(counts.not_imported() - MAX_NAMED_LINES, "more line"));
+            let more = count(counts.not_imported() - MAX_NAMED_LINES, "more line");
+            warn_line(format_args!("and {more}"));
         }
         let Counts { read, stored, refused, passed_over } = counts;
         // The rows of a batch that was sent again because its answer was lost count as there already.
         let there = read.saturating_sub(stored + refused);
-        let _ = writeln!(
-            io::stderr(),
+        warn_line(format_args!(
             "{} read, {stored} stored, {there} were there already, {refused} refused by the database, \
              {} passed over",
             count(read, "event"),
             count(passed_over, "line"),
-        );
+        ));
         match done {
             Ok(()) if counts.not_imported() == 0 => ExitCode::SUCCESS,
             Ok(()) => ExitCode::FAILURE,
-            Err(Failure(text)) => {
-                warn(text);
+            Err(failure) => {
+                failure.tell();
                 ExitCode::from(TROUBLE)
             }
         }

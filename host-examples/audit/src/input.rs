@@ -59,7 +59,7 @@ pub(super) fn cannot_read(path: &Path, error: &io::Error) -> Failure {
     let path = path.display().to_string();
     let hint =
         if path.contains("://") { "; a database is given by --database-url or DATABASE_URL" } else { "" };
-    Failure(format!("cannot read {path}: {error}{hint}"))
+    Failure::because(format!("cannot read {path}"), format_args!("{error}{hint}"))
 }
 
 /// A progress bar, which only a terminal shows. `size` is the size of the input in bytes.

@@ -21,7 +21,7 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 
 use args::{Cli, Command};
-use message::{Failure, TROUBLE, warn, warn_lines};
+use message::{Failure, TROUBLE, warn_lines};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -30,8 +30,8 @@ fn main() -> ExitCode {
     };
     #[cfg(unix)]
     survive_the_file_size_limit();
-    run(cli).unwrap_or_else(|Failure(text)| {
-        warn(text);
+    run(cli).unwrap_or_else(|failure| {
+        failure.tell();
         ExitCode::from(TROUBLE)
     })
 }

@@ -1,7 +1,9 @@
 //! What all subcommands share: why they fail, and how they write to stderr.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Write as _};
+use std::sync::{Mutex, PoisonError};
 
 use audit_format::show::escaped;
 use audit_host::{Error, SinkError};
@@ -11,28 +13,85 @@ use crate::mask::masked;
 /// The exit status if the options are invalid, or the store cannot be used.
 pub(crate) const TROUBLE: u8 = 2;
 
-/// Why a subcommand could not do its work, as a message.
-pub(crate) struct Failure(pub(crate) String);
+/// How many of the reasons that were told last are remembered.
+const REMEMBERED: usize = 8;
+
+/// The reasons that were told last, so that none of them is told again.
+static TOLD: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
+
+/// Why a subcommand could not do its work.
+pub(crate) struct Failure {
+    /// What became of the work, if that does not follow from the reason.
+    what: Option<String>,
+    reason: String,
+}
+
+impl Failure {
+    pub(crate) fn new(reason: impl fmt::Display) -> Self {
+        Self { what: None, reason: reason.to_string() }
+    }
+
+    pub(crate) fn because(what: impl Into<String>, reason: impl fmt::Display) -> Self {
+        Self { what: Some(what.into()), reason: reason.to_string() }
+    }
+
+    /// Says what happened, and the reason unless that was told before.
+    pub(crate) fn tell(self) {
+        let Self { what, reason } = self;
+        match (what, was_told(&reason)) {
+            (Some(what), true) => warn(what),
+            (Some(what), false) => warn(format_args!("{what}: {reason}")),
+            (None, true) => {}
+            (None, false) => warn(&reason),
+        }
+        remember(reason);
+    }
+
+    pub(crate) fn into_reason(self) -> String {
+        self.reason
+    }
+}
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self(error.to_string())
+        Self::new(error)
     }
 }
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        Self(error.to_string())
+        Self::new(error)
     }
 }
 
 impl From<SinkError> for Failure {
     fn from(error: SinkError) -> Self {
         match error {
-            SinkError::Unavailable(text) | SinkError::Unanswered(text) | SinkError::Other(text) => Self(text),
-            SinkError::NotConfigured => Self("there is no database".into()),
+            SinkError::Unavailable(text) | SinkError::Unanswered(text) | SinkError::Other(text) => {
+                Self::new(text)
+            }
+            SinkError::NotConfigured => Self::new("there is no database"),
         }
     }
+}
+
+/// Whether a line that was written has the reason. Its last clause may differ: it says how many events are concerned.
+fn was_told(reason: &str) -> bool {
+    let reason = reason.rsplit_once("; ").map_or(reason, |(reason, _)| reason);
+    let told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    told.iter().any(|line| line.contains(reason))
+}
+
+fn remember(reason: String) {
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    told.push_front(reason);
+    told.truncate(REMEMBERED);
+}
+
+/// Writes a warning of the store to stderr. Its reason is not told again.
+pub(crate) fn warn_of_store(line: &str) {
+    warn_line(line);
+    remember(line.to_owned());
 }
 
 /// Writes a message of this program to stderr.
@@ -43,14 +102,21 @@ pub(crate) fn warn(text: impl fmt::Display) {
 /// Writes a line to stderr, in which passwords are masked, and characters that would control the terminal are escaped. The
 /// program goes on if stderr cannot be written.
 pub(crate) fn warn_line(line: impl fmt::Display) {
-    let _ = writeln!(io::stderr(), "{}", escaped(&masked(&line.to_string())));
+    write_at_once(&[shown(&line.to_string())]);
 }
 
 /// Like [`warn`], for a text of several lines.
 pub(crate) fn warn_lines(text: &str) {
-    for (n, line) in text.lines().enumerate() {
-        if n == 0 { warn(line) } else { warn_line(line) }
-    }
+    write_at_once(&format!("audit: {text}").lines().map(shown).collect::<Vec<_>>());
+}
+
+fn shown(line: &str) -> String {
+    escaped(&masked(line)).to_string()
+}
+
+/// Writes the lines in one write, so that other processes that share stderr tear none of them.
+fn write_at_once(lines: &[String]) {
+    let _ = io::stderr().write_all((lines.join("\n") + "\n").as_bytes());
 }
 
 /// A number with its unit, such as `1 line` or `2 lines`.

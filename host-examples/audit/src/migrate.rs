@@ -12,7 +12,7 @@ use crate::message::Failure;
 
 pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let Some(database) = options.open_database()? else {
-        return Err(Failure(format!("a migration needs a database; {HOW_TO_GIVE_A_URL}")));
+        return Err(Failure::new(format_args!("a migration needs a database; {HOW_TO_GIVE_A_URL}")));
     };
     let spinner = match io::stderr().is_terminal() {
         true => ProgressBar::new_spinner().with_message("upgrading; a big table takes minutes"),

@@ -38,7 +38,7 @@ pub(super) fn run(args: ReadArgs, options: &Options) -> Result<ExitCode, Failure
         let page = show.show_page(&mut instance, &filter, &request).map_err(|stop| match stop {
             Stop::Store(error) => Some(named(error)),
             Stop::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
-            Stop::Output(error) => Some(Failure(format!("cannot write to stdout: {error}"))),
+            Stop::Output(error) => Some(Failure::because("cannot write to stdout", error)),
         });
         let page = match page {
             Ok(page) => page,
@@ -92,5 +92,5 @@ fn named(error: Error) -> Failure {
         (_, Some(field)) => option(field),
         (field, None) => field.to_owned(),
     };
-    Failure(format!("--{option}: {}", value.reason))
+    Failure::because(format!("--{option}"), value.reason)
 }

@@ -77,7 +77,7 @@ fn ask(options: &Options) -> Result<Option<Database>, Failure> {
     let Some(database) = options.open_database()? else { return Ok(None) };
     let answer = database.obstacle();
     let answers = !matches!(answer, Err(SinkError::Unavailable(_)));
-    let problem = answer.unwrap_or_else(|error| Some(Failure::from(error).0));
+    let problem = answer.unwrap_or_else(|error| Some(Failure::from(error).into_reason()));
     Ok(Some(Database { answers, takes_events: problem.is_none(), problem }))
 }
 

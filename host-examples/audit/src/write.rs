@@ -1,7 +1,6 @@
 //! `audit write`: records events from JSON lines, in constant memory. One thread reads the input while the
 //! component writes the lines that were read before.
 
-use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -13,7 +12,7 @@ use memchr::{memchr, memrchr};
 
 use crate::args::WriteArgs;
 use crate::input::{self, Input, MAX_NAMED_LINES, Piece, count_lines};
-use crate::message::{Failure, TROUBLE, count, warn, warn_line};
+use crate::message::{Failure, TROUBLE, count, warn_line};
 
 /// How many bytes a call gets after a rejected line. The number doubles with each call that is accepted. If
 /// each call got all lines that are left, a piece with many invalid lines would be passed on again for each
@@ -69,7 +68,10 @@ impl Writing {
                     self.bar.inc(bytes);
                 }
                 Ok(Piece::Failed { line, error }) => {
-                    return Err(Failure(format!("cannot read the input from line {line} on: {error}")));
+                    return Err(Failure::because(
+                        format!("cannot read the input from line {line} on"),
+                        error,
+                    ));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -89,7 +91,7 @@ impl Writing {
         }
         match self.instance.flush() {
             Err(error @ Error::Trap(_)) => {
-                Err(Failure(format!("it is not known which of the last events were written: {error}")))
+                Err(Failure::because("it is not known which of the last events were written", error))
             }
             Err(_) => {
                 self.flush_at = Some(Instant::now() + self.interval);
@@ -147,7 +149,7 @@ impl Writing {
         self.bar.finish_and_clear();
         if self.rejected > MAX_NAMED_LINES {
             let more = count(self.rejected - MAX_NAMED_LINES, "more rejected line");
-            let _ = writeln!(io::stderr(), "and {more}");
+            warn_line(format_args!("and {more}"));
         }
         // The store is closed even after an error: buffered events may still be written.
         let closed = self.instance.close();
@@ -163,7 +165,7 @@ impl Writing {
                     1 => "event that was taken was".into(),
                     lost => format!("{lost} events that were taken were"),
                 };
-                [done.err(), Some(Failure(format!("the last {events} not recorded: {error}")))]
+                [done.err(), Some(Failure::because(format!("the last {events} not recorded"), error))]
             }
             (Ok(()), closed) => [closed.err().map(Failure::from), None],
             (done, _) => [done.err(), None],
@@ -171,15 +173,11 @@ impl Writing {
         let refusals =
             if refused > 0 { format!(", {refused} refused by the database") } else { String::new() };
         let changes = if mended > 0 { format!(", {mended} recorded with changes") } else { String::new() };
-        let _ = writeln!(
-            io::stderr(),
-            "{} accepted, {} rejected{refusals}{changes}",
-            self.accepted,
-            self.rejected
-        );
+        let (accepted, rejected) = (self.accepted, self.rejected);
+        warn_line(format_args!("{accepted} accepted, {rejected} rejected{refusals}{changes}"));
         let mut status = if self.rejected + refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-        for Failure(text) in problems.into_iter().flatten() {
-            warn(text);
+        for failure in problems.into_iter().flatten() {
+            failure.tell();
             status = ExitCode::from(TROUBLE);
         }
         Ok(status)
@@ -193,7 +191,7 @@ fn not_written(line: u64, error: &Error) -> Failure {
         Error::Trap(_) => format!("it is not known what was written from line {line} on"),
         _ => format!("nothing was written from line {line} on"),
     };
-    Failure(format!("{from}: {error}"))
+    Failure::because(from, error)
 }
 
 /// The first lines that have `max_bytes` at most together, but at least one line.

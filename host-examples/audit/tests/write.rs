@@ -2,7 +2,8 @@
 
 mod common;
 
-use std::io::Write as _;
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
 use std::process::{Child, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -42,6 +43,29 @@ fn good_lines_are_kept_in_their_order_from_a_file_or_stdin() {
     }
     let once = tools_of_lines(0..3000);
     assert_eq!(workspace.tools(), [&once[..], &once, &once].concat());
+}
+
+#[cfg(unix)]
+#[test]
+fn processes_that_share_stderr_tear_no_line() {
+    let workspace = Workspace::new();
+    let file = workspace.file("none.jsonl", "no event\n".repeat(60));
+    let (mut said, stderr) = std::io::pipe().unwrap();
+    let children: Vec<_> = (0..12)
+        .map(|_| {
+            let mut command = workspace.audit(["write".as_ref(), file.as_os_str()]);
+            command.stderr(stderr.try_clone().unwrap()).spawn().unwrap()
+        })
+        .collect();
+    drop(stderr);
+    let mut lines = String::new();
+    said.read_to_string(&mut lines).unwrap();
+    children.into_iter().for_each(|child| assert_eq!(end_of(child).status.code(), Some(1)));
+    let mut counts = BTreeMap::new();
+    lines.split_terminator('\n').for_each(|line| *counts.entry(line).or_insert(0) += 1);
+    assert_eq!(counts.len(), 61, "{counts:?}");
+    assert!(counts.values().all(|count| *count == 12), "{counts:?}");
+    assert!(counts.contains_key("0 accepted, 60 rejected"), "{counts:?}");
 }
 
 #[test]

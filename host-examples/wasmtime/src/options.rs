@@ -102,7 +102,8 @@ impl Options {
     /// The component sees `AUDIT_BACKEND`, `AUDIT_JSONL_DIR`, `REPO_ROOT`, `AUDIT_DURABILITY`,
     /// `AUDIT_MEMORY_LIMIT`, `AUDIT_BATCH_SIZE`, `AUDIT_FLUSH_INTERVAL_MS`, `AUDIT_QUEUE_LIMIT` and
     /// `AUDIT_RECOVERY_INTERVAL_S`. The host alone reads `AUDIT_DATABASE_TIMEOUT_MS` and the database URL,
-    /// which is in `DATABASE_URL` or else in `POSTGRES_DSN`.
+    /// which is in `DATABASE_URL` or else in `POSTGRES_DSN`. Where the URL has no password, it takes that from
+    /// `PGPASSWORD`, or else from the password file of libpq, and `PGSSLROOTCERT` stands in for `sslrootcert`.
     pub fn from_env() -> Self {
         Self {
             environment: Environment::read(),

@@ -30,8 +30,9 @@ pub(crate) struct Warnings {
 
 impl Default for Warnings {
     fn default() -> Self {
-        // Events are recorded even if stderr cannot be written.
-        Self::new(|line| drop(writeln!(std::io::stderr(), "{line}")))
+        // One write, so that other processes that share stderr tear no line. Events are recorded even if stderr cannot be
+        // written.
+        Self::new(|line| drop(std::io::stderr().write_all(format!("{line}\n").as_bytes())))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What tests and benchmarks run against: [`Cluster`], a PostgreSQL of their own that can crash and hang, and
-//! [`Proxy`], which stands between a client and it and loses answers. And what every test needs that works with them:
-//! waiting, seeds, URLs, and the files of a store.
+//! [`Proxy`], which stands between a client and it and loses answers; [`Pooler`], a PgBouncer in that place. And what every
+//! test needs that works with them: waiting, seeds, URLs, and the files of a store.
 //!
 //! ```
 //! use audit_testbed::{Cluster, Proxy};
@@ -24,6 +24,8 @@
 mod account;
 mod cluster;
 mod files;
+mod pooler;
+mod port;
 mod processes;
 mod proxy;
 mod random;
@@ -37,6 +39,7 @@ pub use cluster::{
     WRITE_AND_READ,
 };
 pub use files::{age_spools, files, refused, spools};
+pub use pooler::Pooler;
 pub use postgres;
 pub use proxy::Proxy;
 pub use random::{Rng, SEED, seed};

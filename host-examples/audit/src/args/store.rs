@@ -7,7 +7,7 @@ use audit_host::{Backend, Options};
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, value_parser};
 
-use crate::message::{Failure, warn_line};
+use crate::message::{Failure, warn_of_store};
 
 /// What messages say if there is no database URL.
 pub(crate) const HOW_TO_GIVE_A_URL: &str = "set DATABASE_URL to its URL, such as \
@@ -38,7 +38,8 @@ pub(crate) struct StoreArgs {
     #[arg(long, global = true, value_name = "EVENTS", value_parser = value_parser!(u64).range(1..))]
     memory_limit: Option<u64>,
     /// The database for the backends `postgres` and `auto`: postgres://USER:PASSWORD@HOST:PORT/DATABASE.
-    /// Other users of the machine can see this option in the list of processes; prefer the variable
+    /// Other users of the machine can see this option in the list of processes; prefer the variable. A password
+    /// that is not in the URL comes from PGPASSWORD, or else from the file ~/.pgpass
     /// [env: DATABASE_URL, else POSTGRES_DSN]
     #[arg(long, global = true, value_name = "URL")]
     database_url: Option<String>,
@@ -72,7 +73,7 @@ impl StoreArgs {
     /// The options of the environment, and these, which take precedence. A database that is asked for has to
     /// have a valid URL.
     pub(crate) fn options(self) -> Result<Options, Failure> {
-        let mut options = Options::from_env().warnings(|line| warn_line(line));
+        let mut options = Options::from_env().warnings(warn_of_store);
         if let Some(backend) = self.backend {
             options = options.backend(backend.name());
         }
@@ -110,7 +111,8 @@ impl StoreArgs {
             let database = options.clone().warnings(|_| {}).open_database()?;
             if let (None, Some(backend)) = (database, needed) {
                 let name = backend.name();
-                return Err(Failure(format!("backend: \"{name}\" needs a database; {HOW_TO_GIVE_A_URL}")));
+                let why = format_args!("\"{name}\" needs a database; {HOW_TO_GIVE_A_URL}");
+                return Err(Failure::because("backend", why));
             }
         }
         Ok(options)

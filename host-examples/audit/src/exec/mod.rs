@@ -25,7 +25,7 @@ use self::child::{Ended, Running};
 use self::signals::Signals;
 use crate::args::ExecArgs;
 use crate::mask::masked;
-use crate::message::{TROUBLE, warn};
+use crate::message::{Failure, TROUBLE, warn};
 
 pub(super) fn run(args: &ExecArgs, options: Options) -> ExitCode {
     // An invalid option is rejected before the command runs. The folder is checked only when the call is
@@ -66,10 +66,11 @@ pub(super) fn run(args: &ExecArgs, options: Options) -> ExitCode {
     }
     let event = event(args, started, &ended);
     if let Err(error) = component.and_then(|component| record(&component, &options, &event)) {
-        warn(match error {
-            Error::Unanswered(_) => format!("the call may be recorded or not: {error}"),
-            _ => format!("the call was not recorded: {error}"),
-        });
+        let what = match error {
+            Error::Unanswered(_) => "the call may be recorded or not",
+            _ => "the call was not recorded",
+        };
+        Failure::because(what, error).tell();
     }
     if ended.by_ctrl_c {
         signals::end_by_ctrl_c();

@@ -88,6 +88,7 @@ mod slow {
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert_eq!(said.matches("trying again in ").count(), 5, "{said}");
+        assert_eq!(said.matches("cannot connect to the database").count(), 1, "{said}");
         assert!(said.contains("can be run again") && said.contains(".jsonl:1: "), "{said}");
         assert!(said.contains("\n0 events read, 0 stored, 0 were there"), "{said}");
 

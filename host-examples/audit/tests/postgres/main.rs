@@ -8,6 +8,7 @@ mod commands;
 mod docs;
 mod import;
 mod interrupted;
+mod libpq;
 mod outage;
 mod secrets;
 

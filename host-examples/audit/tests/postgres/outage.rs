@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
-use audit_testbed::{Cluster, DATABASE_BACKENDS, Proxy, Stop, files, spools, wait_until};
+use audit_testbed::{Cluster, DATABASE_BACKENDS, NOWHERE, Proxy, Stop, files, spools, wait_until};
 use serde_json::Value;
 
 use crate::common::{Workspace, assert_accepted, end_of, lines, run, run_with_input, text};
@@ -100,6 +100,32 @@ impl Waiting {
         let said = self.said.clone();
         let status = end_of(self.child).status;
         (fs::read_to_string(said).unwrap(), status.code())
+    }
+}
+
+#[test]
+fn each_reason_is_told_once() {
+    let workspace = Workspace::new();
+    let url = format!("postgres://audit:secret@{NOWHERE}/audit");
+    for line in ["exec -- true", "write", "read", "migrate"] {
+        for backend in DATABASE_BACKENDS {
+            // What the spool takes is no failure, so that a warning is all that is said.
+            let mut command = workspace.audit(line.split(' '));
+            command.env("DATABASE_URL", &url).env("AUDIT_BACKEND", backend);
+            let output = run_with_input(command, lines(0..2));
+            let said = text(&output.stderr);
+            assert_eq!(
+                said.matches("cannot connect to the database").count(),
+                1,
+                "{line}, {backend}: {said}"
+            );
+            let what = match line {
+                "exec -- true" => "\naudit: the call was not recorded\n",
+                "write" => "\naudit: the last 2 events that were taken were not recorded\n",
+                _ => continue,
+            };
+            assert_eq!(said.contains(what), backend == "postgres", "{line}, {backend}: {said}");
+        }
     }
 }
 

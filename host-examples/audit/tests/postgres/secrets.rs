@@ -56,6 +56,10 @@ fn no_output_shows_the_password_of_a_url_that_cannot_be_read() {
         "host=localhost password=hunter2 hunter2=1",
         "postgres:hunter2",
         "hunter2",
+        "audit:hun@hunter2",
+        "postgres://audit:hunter2",
+        "postgres://audit:hunter2/audit",
+        "postgres://hunter2@/audit",
     ] {
         let said = everything_said(&site, url, COMMANDS);
         assert!(!said.contains("hunter2"), "{url}: {said}");
@@ -66,6 +70,40 @@ fn no_output_shows_the_password_of_a_url_that_cannot_be_read() {
             "{url}: {said}"
         );
     }
+}
+
+#[test]
+fn nothing_is_shown_of_a_url_that_leads_to_no_host() {
+    let site = Site::new();
+    let lookups = ["exec -- true", "write", "read", "status", "status --json", "migrate"];
+    for url in [
+        "postgres://audit:hun@ter2.invalid/hunter2",
+        "postgres://hunter2:@ter2.invalid:5433",
+        "postgresql://audit:hun@ter2.invalid?application_name=a&sslmode=require",
+        "postgres://audit:hun@ter2.invalid,hunter2.invalid:5433/audit",
+        "postgres://audit:hunter@234567/audit",
+        "host=hunter2.invalid user=ter2",
+        "host= password=hunter2",
+        "host=ter2.invalid password=hun user=hunter2 dbname=ter2",
+    ] {
+        let said = everything_said(&site, url, lookups);
+        for secret in ["hun", "ter2", "234567", ":5433"] {
+            assert!(!said.contains(secret), "{url}: {said}");
+        }
+        assert!(said.contains("that the database URL names"), "{url}: {said}");
+        assert!(said.contains("write an @ in the password as %40"), "{url}: {said}");
+    }
+    // A host that is there is named, whatever comes of it.
+    let said = everything_said(&site, "postgres://audit:hunter2@localhost:1/audit", lookups);
+    assert!(said.contains("(localhost:1): Connection refused") && !said.contains("%40"), "{said}");
+}
+
+#[test]
+fn an_import_shows_nothing_of_a_url_that_leads_to_no_host() {
+    let site = Site::new();
+    let said = said(site.audit_at("postgres://audit:hun@ter2.invalid/hunter2", ["import", "-"]));
+    assert!(!said.contains("hun") && !said.contains("ter2"), "{said}");
+    assert!(said.contains("that the database URL names"), "{said}");
 }
 
 #[test]

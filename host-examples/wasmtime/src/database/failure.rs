@@ -10,6 +10,7 @@ use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, Severity};
 
 use crate::bindings::audit::store::postgres::SinkError;
+use crate::database::servers::Servers;
 
 /// Why a statement failed.
 #[derive(Debug)]
@@ -94,10 +95,25 @@ impl Failure {
     }
 
     /// The error that the component gets.
-    pub(super) fn sink_error(self, names: &Names) -> SinkError {
+    pub(super) fn sink_error(self, servers: &Servers) -> SinkError {
+        let advice = servers.advice().filter(|_| match &self {
+            Self::TimedOut(_) => !servers.is_any_found(),
+            Self::Connection(error) => error.as_db_error().is_none(),
+            Self::Statement(_) | Self::Known(_) | Self::Unanswered(_) => false,
+        });
+        let error = self.named(&servers.names());
+        let Some(advice) = advice else { return error };
+        match error {
+            SinkError::Unavailable(text) => SinkError::Unavailable(format!("{text}; {advice}")),
+            SinkError::Other(text) => SinkError::Other(format!("{text}; {advice}")),
+            SinkError::Unanswered(_) | SinkError::NotConfigured => error,
+        }
+    }
+
+    fn named(self, names: &Names) -> SinkError {
         match self {
             Self::Known(error) => error,
-            Self::Unanswered(failure) => match failure.sink_error(names) {
+            Self::Unanswered(failure) => match failure.named(names) {
                 SinkError::Unavailable(text) => SinkError::Unanswered(text),
                 error => error,
             },

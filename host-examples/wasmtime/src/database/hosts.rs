@@ -1,6 +1,7 @@
 //! Connects to one of several hosts, which are tried in turn. tokio-postgres limits only the time until a
 //! host accepts a connection. Here each host has its share of the time until the user is logged in, so that a
-//! host which accepts and then does not answer leaves time for the next one.
+//! host which accepts and then does not answer leaves time for the next one. Names are resolved here too, so that
+//! messages name a host only once its name is known to be one.
 
 #[cfg(test)]
 mod tests;
@@ -8,46 +9,87 @@ mod tests;
 use std::future::Future;
 use std::hash::{BuildHasher as _, RandomState};
 use std::pin::Pin;
+use std::sync::Arc;
 
 use deadpool_postgres::{ConfigConnectImpl, Connect};
+use tokio::net::lookup_host;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::config::{Host, LoadBalanceHosts};
 use tokio_postgres::{Client, Config, Error};
 
+use crate::database::servers::Servers;
 use crate::database::tls::Connector;
 
 type Connecting<'a> = Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), Error>> + Send + 'a>>;
 
 /// Connects to the first host on which the user can log in.
-pub(super) struct InTurn(ConfigConnectImpl<Connector>);
+#[derive(Clone)]
+pub(super) struct InTurn {
+    tls: Connector,
+    servers: Arc<Servers>,
+    /// Of each host, where the URL has none.
+    passwords: Vec<Option<Vec<u8>>>,
+}
 
 impl InTurn {
-    pub(super) fn new(tls: Connector) -> Self {
-        Self(ConfigConnectImpl { tls })
+    pub(super) fn new(tls: Connector, servers: Arc<Servers>, passwords: Vec<Option<Vec<u8>>>) -> Self {
+        Self { tls, servers, passwords }
+    }
+
+    /// Connects to the `n`-th host.
+    async fn connect_to(&self, n: usize, mut host: Config) -> Result<(Client, JoinHandle<()>), Error> {
+        if let Some(Some(password)) = self.passwords.get(n) {
+            host.password(password);
+        }
+        let host = self.resolved(n, host).await;
+        ConfigConnectImpl { tls: self.tls.clone() }.connect(&host).await
+    }
+
+    /// The configuration with the addresses that the name of its host leads to, all of which are tried. A name that leads
+    /// nowhere stays, and tokio-postgres says why.
+    async fn resolved(&self, n: usize, host: Config) -> Config {
+        let ([Host::Tcp(name)], [], Some(port)) =
+            (host.get_hosts(), host.get_hostaddrs(), host.get_ports().first().or(Some(&5432)))
+        else {
+            return host;
+        };
+        self.servers.ask(n);
+        let Ok(addresses) = lookup_host((name.as_str(), *port)).await else { return host };
+        let mut resolved = without_host(&host);
+        resolved.port(*port);
+        for address in addresses {
+            resolved.host(name).hostaddr(address.ip());
+        }
+        if resolved.get_hosts().is_empty() {
+            return host;
+        }
+        self.servers.find(n);
+        resolved
     }
 }
 
 impl Connect for InTurn {
     fn connect(&self, config: &Config) -> Connecting<'_> {
-        let mut hosts = one_per_host(config);
+        let mut hosts: Vec<_> = one_per_host(config).into_iter().enumerate().collect();
         if config.get_load_balance_hosts() == LoadBalanceHosts::Random {
             hosts.sort_by_cached_key(|_| RandomState::new().hash_one(()));
         }
         // The last host may take all the time that is left.
-        let last = hosts.pop().unwrap_or_else(|| config.clone());
+        let (last, alone) = hosts.pop().unwrap_or_else(|| (0, config.clone()));
         Box::pin(async move {
-            for host in hosts {
-                let connecting = self.0.connect(&host);
-                let connected = match host.get_connect_timeout() {
-                    Some(share) => timeout(*share, connecting).await.ok(),
+            for (n, host) in hosts {
+                let share = host.get_connect_timeout().copied();
+                let connecting = self.connect_to(n, host);
+                let connected = match share {
+                    Some(share) => timeout(share, connecting).await.ok(),
                     None => Some(connecting.await),
                 };
                 if let Some(Ok(connected)) = connected {
                     return Ok(connected);
                 }
             }
-            self.0.connect(&last).await
+            self.connect_to(last, alone).await
         })
     }
 }

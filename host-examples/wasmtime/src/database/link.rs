@@ -61,7 +61,7 @@ impl Link {
 
     /// The error that the component gets for a failure.
     pub(super) fn sink_error(&self, failure: Failure) -> SinkError {
-        failure.sink_error(self.pools.names())
+        failure.sink_error(self.pools.servers())
     }
 
     /// Runs the statement. If a restart of the server has broken the connection, or the table has changed, it is run once

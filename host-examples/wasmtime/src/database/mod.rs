@@ -1,5 +1,5 @@
 //! The PostgreSQL database that the host keeps for the component. A few blocking calls hide connections, TLS,
-//! schema and SQL. No message shows the password.
+//! schema and SQL. No message shows the password, or what may be a part of it.
 
 use std::fmt;
 use std::future::Future;
@@ -19,14 +19,18 @@ mod failure;
 mod health;
 mod hosts;
 mod insert;
+mod libpq;
 mod link;
 mod pools;
 mod schema;
 mod select;
+mod servers;
+mod session;
 mod tls;
 mod url;
 
 pub use insert::Imported;
+pub(crate) use libpq::Libpq;
 use link::Link;
 use pools::Pools;
 use url::Target;
@@ -60,7 +64,9 @@ pub struct Database {
 
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Database").field("server", &self.link.pools().names().server).finish_non_exhaustive()
+        f.debug_struct("Database")
+            .field("server", &self.link.pools().servers().names().server)
+            .finish_non_exhaustive()
     }
 }
 
@@ -77,7 +83,8 @@ impl Database {
     /// The parameters are those of libpq that tokio-postgres knows, and `sslmode`, `sslrootcert`, `sslcert`
     /// and `sslkey`, which mean what they mean in libpq, with one exception: `sslmode=allow` counts as
     /// `prefer`, and `prefer` does not fall back to an unencrypted connection if the encrypted one fails.
-    /// Without `sslrootcert`, or with `sslrootcert=system`, the certificates of the system are trusted.
+    /// Without `sslrootcert`, or with `sslrootcert=system`, the certificates of the system are trusted. No environment
+    /// variable is read.
     ///
     /// `timeout` is how long connecting and one statement may take together. The statement of a read may take
     /// `read_timeout` in addition. Both are at least 1 ms.
@@ -86,10 +93,23 @@ impl Database {
     /// [`Error::Config`] says what is invalid and what is accepted, without showing the URL or the password.
     /// [`Error::Start`] if the thread for the connections cannot be started.
     pub fn new(url: &str, timeout: Duration, read_timeout: Duration) -> Result<Self, Error> {
+        Self::with_libpq(url, &Libpq::default(), timeout, read_timeout).map(|(database, _)| database)
+    }
+
+    /// Like [`Database::new`], with what libpq's environment variables say where the URL does not. Also returns what is
+    /// wrong with the password file.
+    pub(crate) fn with_libpq(
+        url: &str,
+        libpq: &Libpq,
+        timeout: Duration,
+        read_timeout: Duration,
+    ) -> Result<(Self, Option<String>), Error> {
         Self::check(timeout, read_timeout)?;
-        let target = Target::parse(url, timeout).map_err(Error::Config)?;
+        let mut target = Target::parse(url, libpq, timeout).map_err(Error::Config)?;
+        let warning = target.passwords.warning.take();
         let pools = Pools::new(target, timeout, read_timeout).map_err(Error::Start)?;
-        Ok(Self { link: Arc::new(Link::new(pools)), background: Arc::new(Background::start()?) })
+        let database = Self { link: Arc::new(Link::new(pools)), background: Arc::new(Background::start()?) };
+        Ok((database, warning))
     }
 
     /// Rejects timeouts that are too short for any statement.

@@ -7,16 +7,17 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit_sql::failure::Names;
 use deadpool_postgres::{
     ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod,
 };
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
-use tokio_postgres::{Client, Config, Error};
+use tokio_postgres::{Client, Error};
 
 use crate::bindings::audit::store::postgres::SinkError;
 use crate::database::failure::Failure;
 use crate::database::hosts::InTurn;
+use crate::database::servers::Servers;
+use crate::database::session::Asked;
 use crate::database::tls::Connector;
 use crate::database::url::Target;
 
@@ -43,26 +44,30 @@ pub(super) struct Pools {
     writes: Pool,
     reads: Pool,
     connector: Connector,
-    names: Names,
+    servers: Arc<Servers>,
     timeout: Duration,
     read_timeout: Duration,
 }
 
 impl Pools {
     pub(super) fn new(target: Target, timeout: Duration, read_timeout: Duration) -> Result<Self, String> {
-        let Target { config, connector, names } = target;
-        let lane = |time, recycling| {
-            pool(config.clone(), connector.clone(), time, recycling).map_err(|error| error.to_string())
+        let Target { config, connector, servers, passwords } = target;
+        let (servers, asked) = (Arc::new(servers), Asked::of(&config).map(Arc::new));
+        let in_turn = InTurn::new(connector.clone(), Arc::clone(&servers), passwords.of_hosts);
+        let lane = |time, recycling_method| {
+            let manager = ManagerConfig { recycling_method };
+            let manager = Manager::from_connect(config.clone(), in_turn.clone(), manager);
+            pool(manager, time, asked.clone()).map_err(|error| error.to_string())
         };
         let writes = lane(timeout, RecyclingMethod::Fast)?;
         // A read may take longer. So that a server that hangs does not get that longer time, the pool first
         // verifies each connection, within the shorter one.
         let reads = lane(read_timeout, RecyclingMethod::Verified)?;
-        Ok(Self { writes, reads, connector, names, timeout, read_timeout })
+        Ok(Self { writes, reads, connector, servers, timeout, read_timeout })
     }
 
-    pub(super) fn names(&self) -> &Names {
-        &self.names
+    pub(super) fn servers(&self) -> &Servers {
+        &self.servers
     }
 
     /// An idle connection of the pool, or a new one. Where the server has none left, others may end theirs in time.
@@ -73,6 +78,9 @@ impl Pools {
                 Ok(connection) => return Ok(connection),
                 Err(PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error))) => {
                     Failure::Connection(error)
+                }
+                Err(PoolError::PostCreateHook(HookError::Message(text))) => {
+                    Failure::Known(SinkError::Other(text.into_owned()))
                 }
                 Err(error) => Failure::Known(SinkError::Other(error.to_string())),
             };
@@ -138,13 +146,10 @@ pub(super) fn at_random(millis: Range<u64>) -> Duration {
 }
 
 fn pool(
-    config: Config,
-    connector: Connector,
+    manager: Manager,
     time: Duration,
-    recycling_method: RecyclingMethod,
+    asked: Option<Arc<Asked>>,
 ) -> Result<Pool, deadpool_postgres::BuildError> {
-    let manager = ManagerConfig { recycling_method };
-    let manager = Manager::from_connect(config, InTurn::new(connector), manager);
     let millis = time.as_millis().clamp(1, i32::MAX as u128);
     // The server itself ends statements that nobody waits for any more. A time without an offset, in the table of another
     // program, is in UTC. An insert waits for another one of the same rows, where a higher level of isolation would fail.
@@ -154,8 +159,14 @@ fn pool(
     )
     .into();
     let limit = Hook::async_fn(move |client: &mut ClientWrapper, _| {
-        let limits = Arc::clone(&limits);
-        Box::pin(async move { client.batch_execute(&limits).await.map_err(HookError::Backend) })
+        let (limits, asked) = (Arc::clone(&limits), asked.clone());
+        Box::pin(async move {
+            client.batch_execute(&limits).await.map_err(HookError::Backend)?;
+            match asked {
+                Some(asked) => asked.check(client).await,
+                None => Ok(()),
+            }
+        })
     });
     Pool::builder(manager).max_size(CONNECTIONS).post_create(limit).build()
 }

@@ -14,6 +14,8 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{SslMode, SslNegotiation};
 pub(super) use tokio_postgres_rustls::MakeRustlsConnect as Connector;
 
+use crate::database::libpq::{self, Libpq};
+
 /// What is checked of a server's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Check {
@@ -22,20 +24,26 @@ enum Check {
     ChainAndName,
 }
 
-/// The mode and the connector that the parameters ask for.
+/// The mode and the connector that the parameters ask for, and libpq's variable where there is no `sslrootcert`.
 pub(super) fn connector(
     parameters: &[(String, String)],
+    libpq: &Libpq,
     config: &Config,
 ) -> Result<(SslMode, Connector), String> {
     // As in libpq, the last value of a parameter counts.
     let value = |key| parameters.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
-    let roots = value("sslrootcert").filter(|path| !path.is_empty());
+    let of_libpq = libpq.roots();
+    let (source, roots) = match value("sslrootcert") {
+        Some(path) => ("sslrootcert", Some(path)),
+        None => (libpq::ROOTS, of_libpq.as_deref()),
+    };
+    let roots = roots.filter(|path| !path.is_empty());
     let (mode, check) = mode_and_check(value("sslmode"), roots)?;
     let provider = Arc::new(ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match check {
         Check::Nothing => Arc::new(Unchecked(provider.clone())),
         Check::Chain | Check::ChainAndName => {
-            let roots = load_roots(roots.filter(|path| *path != "system"))?;
+            let roots = load_roots(source, roots.filter(|path| *path != "system"))?;
             Arc::new(Checked { provider: provider.clone(), roots, name: check == Check::ChainAndName })
         }
     };
@@ -91,10 +99,10 @@ fn certificates(parameter: &str, path: &str) -> Result<Vec<CertificateDer<'stati
     }
 }
 
-/// The certificates that are trusted: those in the file, or those of the system.
-fn load_roots(path: Option<&str>) -> Result<Roots, String> {
+/// The certificates that are trusted: those in the file, which `source` names, or those of the system.
+fn load_roots(source: &str, path: Option<&str>) -> Result<Roots, String> {
     let certificates = match path {
-        Some(path) => certificates("sslrootcert", path)?,
+        Some(path) => certificates(source, path)?,
         None => rustls_native_certs::load_native_certs().certs,
     };
     let mut store = RootCertStore::empty();

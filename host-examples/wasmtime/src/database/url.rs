@@ -7,11 +7,12 @@ mod tests;
 
 use std::time::Duration;
 
-use audit_sql::failure::Names;
 use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
+use crate::database::libpq::{Libpq, Passwords};
+use crate::database::servers::Servers;
 use crate::database::tls::{self, Connector};
 
 /// What errors say about the form of a URL.
@@ -66,13 +67,15 @@ fn is_redundant(key: &str, value: &str) -> bool {
 pub(super) struct Target {
     pub(super) config: Config,
     pub(super) connector: Connector,
-    pub(super) names: Names,
+    pub(super) servers: Servers,
+    /// For a URL without a password.
+    pub(super) passwords: Passwords,
 }
 
 impl Target {
-    /// Parses the URL. Without `connect_timeout`, each of several hosts gets an equal share of `timeout` to
-    /// answer.
-    pub(super) fn parse(url: &str, timeout: Duration) -> Result<Self, String> {
+    /// Parses the URL, and adds what libpq's variables say where the URL does not. Without `connect_timeout`, each of
+    /// several hosts gets an equal share of `timeout` to answer.
+    pub(super) fn parse(url: &str, libpq: &Libpq, timeout: Duration) -> Result<Self, String> {
         let url = url.trim();
         let Split { rest, tls, driver } = match url.split_once("://") {
             Some(("postgres" | "postgresql", address)) => split_url(url, address)?,
@@ -83,7 +86,7 @@ impl Target {
         };
         let mut config: Config = rest.parse().map_err(|_| invalid(&rest, &driver))?;
         check_hosts(&config)?;
-        let (mode, connector) = tls::connector(&tls, &config)?;
+        let (mode, connector) = tls::connector(&tls, libpq, &config)?;
         config.ssl_mode(mode);
         if config.get_application_name().is_none() {
             config.application_name("audit-store");
@@ -111,8 +114,11 @@ impl Target {
             // As in libpq: PostgreSQL does not encrypt connections by a Unix socket.
             config.ssl_mode(SslMode::Disable);
         }
-        let names = names(&config);
-        Ok(Self { config, connector, names })
+        let passwords = match config.get_password() {
+            None | Some([]) => libpq.passwords(&config),
+            Some(_) => Passwords::default(),
+        };
+        Ok(Self { servers: Servers::new(&config), config, connector, passwords })
     }
 }
 
@@ -275,30 +281,4 @@ fn is_socket(host: &Host) -> bool {
 #[cfg(not(unix))]
 fn is_socket(_host: &Host) -> bool {
     false
-}
-
-/// How messages name the server, the user and the database.
-fn names(config: &Config) -> Names {
-    let ports = config.get_ports();
-    let port = |n: usize| ports.get(n).or(ports.first()).copied().unwrap_or(5432);
-    let server = |(n, host): (usize, &Host)| match host {
-        Host::Tcp(name) if name.contains(':') => format!("[{name}]:{}", port(n)),
-        Host::Tcp(name) => format!("{name}:{}", port(n)),
-        #[cfg(unix)]
-        Host::Unix(folder) => format!("{}/.s.PGSQL.{}", folder.display(), port(n)),
-    };
-    // Without a user in the URL, tokio-postgres uses the name of the operating system's user.
-    let user = config.get_user();
-    let database = config.get_dbname().or(user);
-    Names {
-        server: config.get_hosts().iter().enumerate().map(server).collect::<Vec<_>>().join(", "),
-        user: user.map_or_else(
-            || "the operating system's user (the database URL names none)".into(),
-            |user| format!("the user \"{user}\""),
-        ),
-        database: database.map_or_else(
-            || "database of the operating system's user".into(),
-            |database| format!("database \"{database}\""),
-        ),
-    }
 }

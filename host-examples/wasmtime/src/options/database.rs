@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::database::Database;
+use crate::database::{Database, Libpq};
 use crate::error::Error;
 use crate::warnings::Warnings;
 
@@ -25,14 +25,18 @@ const MAX_TIMEOUT_MS: u64 = 3_600_000;
 #[derive(Clone)]
 pub(super) struct DatabaseOptions {
     url: Option<Url>,
+    libpq: Libpq,
     timeout: Duration,
     read_timeout: Duration,
     /// What is wrong with the variable of the timeout, and what is used instead.
     warning: Option<String>,
     /// The database, once it is opened. Clones share it, so that an instance that replaces another keeps the
     /// connections.
-    opened: Arc<OnceLock<Result<Database, Error>>>,
+    opened: Arc<OnceLock<Opened>>,
 }
+
+/// The database, and what is wrong with the password file.
+type Opened = Result<(Database, Option<String>), Error>;
 
 #[derive(Clone)]
 struct Url {
@@ -45,6 +49,7 @@ impl Default for DatabaseOptions {
     fn default() -> Self {
         Self {
             url: None,
+            libpq: Libpq::default(),
             timeout: Database::TIMEOUT,
             read_timeout: Database::READ_TIMEOUT,
             warning: None,
@@ -72,7 +77,8 @@ impl DatabaseOptions {
             let text = variable(name)?.to_string_lossy().into_owned();
             Some(Url { text, variable: Some(name) })
         };
-        let mut options = Self { url: URL_VARIABLES.into_iter().find_map(url), ..Self::default() };
+        let url = URL_VARIABLES.into_iter().find_map(url);
+        let mut options = Self { url, libpq: Libpq::from_env(&variable), ..Self::default() };
         if let Some(value) = variable(TIMEOUT_VARIABLE) {
             match value.to_str().and_then(|text| text.parse().ok()) {
                 Some(millis @ 1..=MAX_TIMEOUT_MS) => options.timeout = Duration::from_millis(millis),
@@ -109,17 +115,18 @@ impl DatabaseOptions {
     }
 
     /// Opens the database on the first call. `None` if there is no URL.
-    pub(super) fn open(&self) -> Option<&Result<Database, Error>> {
+    pub(super) fn open(&self) -> Option<&Opened> {
         let Url { text, .. } = self.url.as_ref()?;
-        Some(self.opened.get_or_init(|| Database::new(text, self.timeout, self.read_timeout)))
+        let open = || Database::with_libpq(text, &self.libpq, self.timeout, self.read_timeout);
+        Some(self.opened.get_or_init(open))
     }
 
     /// The database. `None` if there is no URL. An invalid URL is an error wherever it came from.
     pub(super) fn open_or_fail(&self, warnings: &Warnings) -> Result<Option<Database>, Error> {
         let Some(opened) = self.open() else { return Ok(None) };
-        self.warn(warnings);
+        self.warn(opened, warnings);
         let variable = self.url.as_ref().and_then(|url| url.variable);
-        opened.clone().map(Some).map_err(|error| match (error, variable) {
+        opened.clone().map(|(database, _)| Some(database)).map_err(|error| match (error, variable) {
             (Error::Config(text), Some(variable)) => Error::Config(format!("{variable}: {text}")),
             (error, _) => error,
         })
@@ -129,19 +136,22 @@ impl DatabaseOptions {
     /// none.
     pub(super) fn open_or_warn(&self, warnings: &Warnings) -> Result<Option<Database>, Error> {
         let Some(opened) = self.open() else { return Ok(None) };
-        self.warn(warnings);
+        self.warn(opened, warnings);
         match (opened, self.url.as_ref().and_then(|url| url.variable)) {
             (Err(error @ Error::Config(_)), Some(variable)) => {
                 warnings.warn("database-url", &format!("{variable}: {error}; no database is used"));
                 Ok(None)
             }
-            (opened, _) => opened.clone().map(Some),
+            (opened, _) => opened.clone().map(|(database, _)| Some(database)),
         }
     }
 
-    fn warn(&self, warnings: &Warnings) {
+    fn warn(&self, opened: &Opened, warnings: &Warnings) {
         if let Some(text) = &self.warning {
             warnings.warn("database-timeout", text);
+        }
+        if let Ok((_, Some(text))) = opened {
+            warnings.warn("password-file", text);
         }
     }
 }

@@ -2,6 +2,7 @@
 #![cfg(unix)]
 
 mod insert;
+mod poolers;
 mod roles;
 mod schema;
 mod select;

@@ -1,18 +1,14 @@
 //! Starting the server, the first time and again.
 
 use std::fs::{self, OpenOptions};
-use std::net::TcpListener;
 use std::process::Stdio;
 
 use rustix::process::Pid;
 
 use super::Cluster;
+use crate::port::free_port;
 use crate::sql;
 use crate::wait::wait_for;
-
-/// Ports below those that systems give to outgoing connections. If the server had one of those, a client that dials it
-/// while it is stopped could be given the same port for its own end, and would then be connected to itself.
-const PORTS: std::ops::Range<u16> = 10_000..32_000;
 
 const PORT_TAKEN: &str = "could not bind IPv4 address";
 
@@ -73,9 +69,4 @@ impl Cluster {
         let log = || Err(format!("the server does not answer: {}", self.log()));
         wait_for(|| if done() { Ok(()) } else { log() });
     }
-}
-
-fn free_port() -> u16 {
-    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    std::iter::repeat_with(|| fastrand::u16(PORTS)).find(free).expect("the iterator has no end")
 }

@@ -2,13 +2,15 @@
 
 use std::fs;
 
+use audit_sql::failure::Names;
 use tokio_postgres::config::SslMode;
 
 use super::*;
 use crate::{Database, Error};
 
 fn parse(url: &str) -> Target {
-    Target::parse(url, Duration::from_secs(2)).unwrap_or_else(|error| panic!("{url}: {error}"))
+    Target::parse(url, &Libpq::default(), Duration::from_secs(2))
+        .unwrap_or_else(|error| panic!("{url}: {error}"))
 }
 
 fn rejected(url: &str) -> String {
@@ -27,13 +29,14 @@ fn a_url_and_key_value_pairs_are_parsed_alike() {
         "host=h port=6432 dbname=d user=u password='p@ s' application_name = x&y sslmode=disable",
         r"sslmode='disable' host='h' port=6432 dbname=d user=u password=p@\ s application_name='x\&y'",
     ] {
-        let Target { config, names, .. } = parse(url);
+        let Target { config, servers, .. } = parse(url);
         assert_eq!(config.get_user(), Some("u"), "{url}");
         assert_eq!(config.get_password(), Some(&b"p@ s"[..]), "{url}");
         assert_eq!(config.get_dbname(), Some("d"), "{url}");
         assert_eq!(config.get_application_name(), Some("x&y"), "{url}");
         assert_eq!(config.get_ssl_mode(), SslMode::Disable, "{url}");
-        assert_eq!(names.server, "h:6432", "{url}");
+        servers.find(0);
+        assert_eq!(servers.names().server, "h:6432", "{url}");
     }
 }
 
@@ -61,18 +64,25 @@ fn characters_with_a_meaning_in_pairs_can_be_escaped() {
 
 #[test]
 fn parameters_that_are_not_given_have_defaults() {
-    let Target { config, names, .. } = parse("postgres://u@h");
+    let Target { config, servers, .. } = parse("postgres://u@h");
     assert_eq!(config.get_application_name(), Some("audit-store"));
     assert_eq!(config.get_ssl_mode(), SslMode::Prefer);
     assert_eq!(config.get_keepalives_idle(), KEEPALIVE);
     assert_eq!(config.get_connect_timeout(), None);
-    assert_eq!((names.server.as_str(), names.database.as_str()), ("h:5432", "database \"u\""));
+    servers.find(0);
+    assert_eq!(servers.names().server, "h:5432");
+    assert_eq!(servers.names().database, "database \"u\"");
 }
 
 #[test]
 fn several_hosts_share_the_timeout() {
-    let Target { config, names, .. } = parse("postgres://a,b:1,[::1]:2/d");
-    assert_eq!(names.server, "a:5432, b:1, [::1]:2");
+    let Target { config, servers, .. } = parse("postgres://a,b:1,[::1]:2/d");
+    assert_eq!(
+        servers.names().server,
+        "another host that the database URL names, another host that the database URL names, [::1]:2"
+    );
+    (0..3).for_each(|n| servers.find(n));
+    assert_eq!(servers.names().server, "a:5432, b:1, [::1]:2");
     assert_eq!(config.get_connect_timeout(), Some(&(Duration::from_secs(2) / 3)));
     let given = parse("postgres://a,b/d?connect_timeout=7").config;
     assert_eq!(given.get_connect_timeout(), Some(&Duration::from_secs(7)));
@@ -81,9 +91,9 @@ fn several_hosts_share_the_timeout() {
 #[cfg(unix)]
 #[test]
 fn a_socket_is_not_encrypted() {
-    let Target { config, names, .. } = parse("postgres:///d?host=/run/postgresql&sslmode=require");
+    let Target { config, servers, .. } = parse("postgres:///d?host=/run/postgresql&sslmode=require");
     assert_eq!(config.get_ssl_mode(), SslMode::Disable);
-    assert_eq!(names.server, "/run/postgresql/.s.PGSQL.5432");
+    assert_eq!(servers.names().server, "/run/postgresql/.s.PGSQL.5432");
 }
 
 #[test]
@@ -140,9 +150,34 @@ fn timeouts_below_a_millisecond_are_rejected() {
 }
 
 #[test]
+fn nothing_of_a_url_is_named_before_it_leads_to_a_host() {
+    for url in [
+        "postgres://u:hid@den/d",
+        "postgres://hidden/den",
+        "host=den,hid user=hidden",
+        "postgres://u:hid@34/den",
+    ] {
+        let servers = parse(url).servers;
+        if url.contains("34") {
+            servers.find(0);
+        }
+        let Names { server, user, database } = servers.names();
+        let said = format!("{server} {user} {database}");
+        assert!(!said.contains("hid") && !said.contains("den") && !said.contains("34"), "{url}: {said}");
+    }
+    for (url, server) in [
+        ("postgres://u@127.0.0.1/d", "127.0.0.1:5432"),
+        ("postgres://u@localhost/d", "localhost:5432"),
+        ("host=h hostaddr=127.0.0.2 user=u", "127.0.0.2:5432"),
+    ] {
+        assert_eq!(parse(url).servers.names().server, server);
+    }
+}
+
+#[test]
 fn debug_output_shows_only_the_server() {
     let open = |url| Database::new(url, Database::TIMEOUT, Database::READ_TIMEOUT).unwrap();
-    for url in ["postgres://u:hidden@h/d", "host=h user=u password=hidden"] {
-        assert_eq!(format!("{:?}", open(url)), r#"Database { server: "h:5432", .. }"#);
+    for url in ["postgres://u:hidden@localhost/d", "host=localhost user=u password=hidden"] {
+        assert_eq!(format!("{:?}", open(url)), r#"Database { server: "localhost:5432", .. }"#);
     }
 }

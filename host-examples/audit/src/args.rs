@@ -105,6 +105,7 @@ const WRITE_HELP: &str = "\
 Examples:
   echo '{\"tool\":\"search\",\"agent_id\":\"planner\",\"status\":\"ok\"}' | audit write
   audit write events.jsonl
+  audit --backend auto write --once events.jsonl
   jq -c '{ts: .time, tool: .name, status, in_size: .bytes}' calls.json | audit write -
 
 Each line is a JSON object with the field names of the daily files: FIELDS. A field that is absent is empty, \
@@ -117,9 +118,14 @@ unknown field, or a `ts` that is no timestamp. The first 100 invalid lines are n
 ...`), and all other lines are recorded. Under \
 `auto`, an event also counts as accepted if it is in the spool, where it waits for the database.
 
+A database may take events and not answer. A message then says which lines may be recorded or not, and writing \
+these again may record them twice. With --once that cannot happen: the identifier of an event is made of its contents \
+and of how many equal ones stand before it in the file. Write the whole file again, as it was. Such events go into \
+the database at once, under `auto` too, and have no place in a chain.
+
 Exit status: 0 if every line was accepted; 1 if some lines were rejected, or refused by the database; 2 if \
 the input cannot be read or events cannot be stored. In the last case, a message says from which line on \
-nothing was written.";
+nothing was written, or may have been.";
 
 /// The help of `audit write`, with the names of the fields.
 fn write_help() -> String {
@@ -133,6 +139,9 @@ fn write_help() -> String {
 #[derive(Debug, Args)]
 #[command(after_help = write_help())]
 pub(crate) struct WriteArgs {
+    /// Record each event once, however often the same file is written; needs a database
+    #[arg(long)]
+    pub(crate) once: bool,
     /// The file with the events, one on each line; - or no file stands for stdin
     pub(crate) file: Option<PathBuf>,
 }

@@ -11,14 +11,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use audit_host::{Database, Imported, Options, SinkError};
+use audit_format::Invalid;
+use audit_format::time::Timestamp;
+use audit_host::{Active, Database, Imported, Instance, Options, SinkError};
 use indicatif::ProgressBar;
 
 use self::files::Source;
 use self::rows::Rows;
-use crate::args::{HOW_TO_GIVE_A_URL, ImportArgs};
+use crate::args::{HOW_TO_GIVE_A_URL, ImportArgs, WriteArgs};
 use crate::input::{self, Input, MAX_NAMED_LINES, Piece};
 use crate::message::{Failure, TROUBLE, count, warn, warn_line};
 
@@ -40,15 +42,28 @@ pub(super) fn run(args: &ImportArgs, options: &Options) -> Result<ExitCode, Fail
     };
     let Some(sources) = sources(args, options)? else { return Ok(ExitCode::SUCCESS) };
     let size = sources.iter().map(size).sum::<Result<Option<u64>, Failure>>()?;
-    let mut import = Import {
-        database,
-        bar: input::progress_bar(size),
-        batch: Vec::new(),
-        lines: Vec::new(),
-        counts: Counts::default(),
+    Ok(Import::new(database, size, Rows::add).run(&sources))
+}
+
+/// Records the events of one file so that it can be done again, for `audit write --once`.
+pub(super) fn write_once(args: &WriteArgs, options: &Options) -> Result<ExitCode, Failure> {
+    let backend = Instance::open(&options.clone().read_only(true).warnings(|_| {}))?.status()?.backend;
+    let database = match backend {
+        Active::Postgres | Active::Spool => options.open_database()?,
+        Active::Memory | Active::Jsonl | Active::Null => None,
     };
-    let done = sources.iter().try_for_each(|source| import.import(source));
-    Ok(import.finish(done))
+    let Some(database) = database else {
+        return Err(Failure::new(format!(
+            "--once needs a database, which knows what is recorded already: give --backend auto or postgres, and \
+             {HOW_TO_GIVE_A_URL}"
+        )));
+    };
+    let path = args.file.clone().unwrap_or_else(|| "-".into());
+    let source = Source { path, is_spool: false };
+    let add = |rows: &mut Rows, line: &str, out: &mut Vec<u8>| {
+        rows.add_sent(line, Timestamp::from(SystemTime::now()), out)
+    };
+    Ok(Import::new(database, size(&source)?, add).run(&[source]))
 }
 
 /// The files that are given, else those of the folder. `None` if the folder does not exist.
@@ -93,9 +108,13 @@ struct Counts {
     passed_over: u64,
 }
 
+/// Appends the row of a line.
+type Add = fn(&mut Rows, &str, &mut Vec<u8>) -> Result<(), Invalid>;
+
 /// An import on its way.
 struct Import {
     database: Database,
+    add: Add,
     bar: ProgressBar,
     /// The rows that wait, as JSON lines.
     batch: Vec<u8>,
@@ -105,6 +124,18 @@ struct Import {
 }
 
 impl Import {
+    /// An import of files that have `size` bytes together.
+    fn new(database: Database, size: Option<u64>, add: Add) -> Self {
+        let bar = input::progress_bar(size);
+        Self { database, add, bar, batch: Vec::new(), lines: Vec::new(), counts: Counts::default() }
+    }
+
+    /// Imports the files, and says what became of them.
+    fn run(mut self, sources: &[Source]) -> ExitCode {
+        let done = sources.iter().try_for_each(|source| self.import(source));
+        self.finish(done)
+    }
+
     /// Imports a file.
     fn import(&mut self, Source { path, is_spool }: &Source) -> Result<(), Failure> {
         let input = match Input::open(Some(path)) {
@@ -141,7 +172,7 @@ impl Import {
 
     /// Adds a line to the batch, and sends the batch if it is full.
     fn add(&mut self, name: &str, number: u64, rows: &mut Rows, line: &str) -> Result<(), Failure> {
-        match rows.add(line, &mut self.batch) {
+        match (self.add)(rows, line, &mut self.batch) {
             Ok(()) => self.lines.push(number),
             Err(invalid) => self.pass_over(name, number, invalid),
         }

@@ -1,6 +1,8 @@
 //! `audit write`: records events from JSON lines, in constant memory. One thread reads the input while the
 //! component writes the lines that were read before.
 
+mod recent;
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -10,7 +12,9 @@ use audit_host::{Error, Instance, Options};
 use indicatif::ProgressBar;
 use memchr::{memchr, memrchr};
 
+use self::recent::Recent;
 use crate::args::WriteArgs;
+use crate::import;
 use crate::input::{self, Input, MAX_NAMED_LINES, Piece, count_lines};
 use crate::message::{Failure, TROUBLE, count, warn_line};
 
@@ -20,6 +24,9 @@ use crate::message::{Failure, TROUBLE, count, warn_line};
 const BYTES_AFTER_REJECTION: usize = 8 * 1024;
 
 pub(super) fn run(args: &WriteArgs, options: &Options) -> Result<ExitCode, Failure> {
+    if args.once {
+        return import::write_once(args, options);
+    }
     let file = args.file.as_deref();
     let input =
         Input::open(file).map_err(|error| input::cannot_read(file.unwrap_or(Path::new("-")), &error))?;
@@ -31,6 +38,7 @@ pub(super) fn run(args: &WriteArgs, options: &Options) -> Result<ExitCode, Failu
         accepted: 0,
         rejected: 0,
         replaced: 0,
+        recent: Recent::default(),
         bar,
         interval: options.flush_interval_or_default(),
         flush_at: None,
@@ -45,6 +53,8 @@ struct Writing {
     rejected: u64,
     /// Lines that were not UTF-8.
     replaced: u64,
+    /// The lines of the events that may wait in the component's memory.
+    recent: Recent,
     bar: ProgressBar,
     /// How long an event may wait in the component's memory. The component has no timer to flush by itself.
     interval: Duration,
@@ -109,6 +119,8 @@ impl Writing {
             match self.instance.write_jsonl(part) {
                 Ok(receipt) => {
                     self.accepted += receipt.accepted;
+                    self.recent.add(part, line);
+                    self.recent.keep(self.instance.status()?.counts.pending);
                     rest = &rest[part.len()..];
                     line += count_lines(part);
                     max_bytes = max_bytes.saturating_mul(2);
@@ -161,11 +173,8 @@ impl Writing {
         self.accepted = self.accepted.saturating_sub(lost + refused);
         let problems = match (done, closed) {
             (done, Err(error)) if lost > 0 => {
-                let events = match lost {
-                    1 => "event that was taken was".into(),
-                    lost => format!("{lost} events that were taken were"),
-                };
-                [done.err(), Some(Failure::because(format!("the last {events} not recorded"), error))]
+                self.recent.keep(lost);
+                [done.err(), Some(given_up(lost, self.recent.first(), error))]
             }
             (Ok(()), closed) => [closed.err().map(Failure::from), None],
             (done, _) => [done.err(), None],
@@ -182,6 +191,25 @@ impl Writing {
         }
         Ok(status)
     }
+}
+
+/// The failure to record the last events that were taken. `line` is the line of the first of them.
+fn given_up(events: u64, line: u64, error: Error) -> Failure {
+    let (events, were) = match events {
+        1 => ("event".into(), "was"),
+        events => (format!("{events} events"), "were"),
+    };
+    let last = format!("the last {events} that {were} taken, from line {line} on,");
+    Failure::because(
+        match error {
+            Error::Unanswered(_) => format!(
+                "{last} may be recorded or not; writing them again may record them twice, which `audit write --once` \
+                 does not"
+            ),
+            _ => format!("{last} {were} not recorded"),
+        },
+        error,
+    )
 }
 
 /// The failure to write the lines from this one on.

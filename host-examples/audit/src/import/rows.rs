@@ -2,15 +2,16 @@
 //! alone.
 //!
 //! A line of another writer gets a UUIDv8 (RFC 9562, section 5.8) as its key. It is made of the first 16
-//! bytes of SHA-256(line || 0x0A || n), where `line` is the line as this store would write its fields, and `n`, in decimal digits, is the number of equal lines before it in its file. Two equal lines
-//! are therefore stored as two rows, and a repeated import of the same file gives the same keys.
+//! bytes of SHA-256(line || 0x0A || n), where `line` is the line as this store would write its fields, and `n`, in
+//! decimal digits, is the number of equal lines before it in its file. Two equal lines are therefore stored as two rows,
+//! and a repeated import of the same file gives the same keys.
 
 use std::collections::{HashMap, HashSet};
 
 use audit_format::Invalid;
 use audit_format::event::{Dated, Event};
-use audit_format::line::{Parsed, put_entry, put_event};
-use audit_format::read::parse_stored;
+use audit_format::line::{Parsed, fitted, put_entry, put_event};
+use audit_format::read::{parse_sent, parse_stored};
 use audit_format::time::{Timestamp, is_stored_text};
 use sha2::{Digest as _, Sha256};
 use uuid::{Builder, Uuid};
@@ -38,10 +39,21 @@ impl Rows {
         let at = Timestamp::parse(&event.ts).map_err(|error| Invalid::new("ts", error.to_string()))?;
         let event = Dated::new(event, at)?;
         let key = self.key(event.event());
-        put_event(event.event(), rows);
-        // The object goes on.
-        rows.pop();
-        rows.extend_from_slice(format!(",\"id\":\"{key}\"}}\n").as_bytes());
+        put_row(event, key, rows);
+        Ok(())
+    }
+
+    /// Appends the row of an event that a caller sends. Without a `ts`, it happens `now`, and has the same key whenever it
+    /// is sent.
+    pub(super) fn add_sent(&mut self, line: &str, now: Timestamp, rows: &mut Vec<u8>) -> Result<(), Invalid> {
+        let sent = parse_sent(line)?;
+        let is_timeless = sent.event.ts.is_empty();
+        let event = Dated::new(sent, now)?;
+        let key = match is_timeless {
+            true => self.key(&Event { ts: "".into(), ..event.event().clone() }),
+            false => self.key(event.event()),
+        };
+        put_row(event, key, rows);
         Ok(())
     }
 
@@ -62,6 +74,15 @@ impl Rows {
         let (first, second) = halves(hash.chain_update(format!("\n{before}")));
         Builder::from_custom_bytes(((u128::from(first) << 64) | u128::from(second)).to_be_bytes()).into_uuid()
     }
+}
+
+/// Appends the row of an event of another writer, made to fit as the store would do it.
+fn put_row(event: Dated<'_>, key: Uuid, rows: &mut Vec<u8>) {
+    let (event, _) = fitted(event.event().clone());
+    put_event(&event, rows);
+    // The object goes on.
+    rows.pop();
+    rows.extend_from_slice(format!(",\"id\":\"{key}\"}}\n").as_bytes());
 }
 
 /// The first 16 bytes of the hash, as two numbers.
@@ -119,6 +140,30 @@ mod tests {
         let keys = [(); 3].map(|()| key(&mut again, r#"{"ts":"2026-11-23T06:30:00Z","tool":"t"}"#));
         assert_eq!(keys, [first, second, third]);
         assert_ne!(key(&mut again, r#"{"ts":"2026-11-23T06:30:00Z","tool":"u"}"#), first);
+    }
+
+    #[test]
+    fn an_event_that_is_sent_again_has_the_same_key_whatever_the_time() {
+        let keys = |now: &str| {
+            let (mut rows, mut out) = (Rows::default(), Vec::new());
+            for line in ["{\"tool\":\"t\"}", "{\"tool\":\"t\"}", "{\"tool\":\"t\",\"ts\":\"2026-11-23\"}"] {
+                let now = Timestamp::parse(now).expect("it is a time");
+                let _ = rows.add_sent(line, now, &mut out);
+            }
+            let out = String::from_utf8(out).expect("it is UTF-8");
+            let id = |line: &str| line.rsplit_once("\"id\":").expect("it has an id").1.to_owned();
+            (out.lines().map(id).collect::<Vec<_>>(), out)
+        };
+        let (first, rows) = keys("2026-11-23T06:30:00Z");
+        let (again, later) = keys("2026-11-24T06:30:00Z");
+        assert_eq!(first, again);
+        assert!(first.len() >= 2 && first[0] != first[1] && rows != later);
+    }
+
+    #[test]
+    fn a_long_text_of_another_writer_is_cut() {
+        let line = format!("{{\"ts\":\"2026-11-23T06:30:00Z\",\"tool\":\"{}\"}}", "x".repeat(9_000));
+        assert!(row(&mut Rows::default(), &line).expect("it is an event").len() < 4096);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod common;
 
 mod commands;
 mod docs;
+mod doubt;
 mod import;
 mod interrupted;
 mod libpq;

@@ -106,7 +106,8 @@ impl Schema {
         tokio::spawn(async move {
             let upgraded = timeout(UPGRADE, upgrade_table(&pools)).await;
             let upgraded = upgraded.unwrap_or(Err(Failure::TimedOut(UPGRADE)));
-            let upgraded = upgraded.map_err(|failure| failure.of_nothing_stored().sink_error(pools.servers()));
+            let upgraded =
+                upgraded.map_err(|failure| failure.of_nothing_stored().sink_error(pools.servers()));
             *lock(&progress) = if upgraded.is_ok() { Progress::Ready } else { Progress::Unknown };
             ended.send_replace(Some(upgraded));
         });

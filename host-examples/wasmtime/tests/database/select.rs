@@ -190,6 +190,15 @@ fn a_filter_with_a_text_that_the_database_cannot_hold_matches_no_row() {
 }
 
 #[test]
+fn a_refusal_names_the_encoding_that_lacks_a_character_and_no_byte_of_it() {
+    let database = open(&encoded(Cluster::shared(), "LATIN1"));
+    let refused = database.insert_entries(vec![entry_of("größer", 1), entry_of("10 €", 2)]).unwrap();
+    let [row] = &refused[..] else { panic!("{refused:?}") };
+    assert!(row.index == 1 && row.reason.contains("in encoding \"LATIN1\""), "{row:?}");
+    assert!(!row.reason.contains("0x"), "{row:?}");
+}
+
+#[test]
 fn rows_with_a_time_that_no_event_can_have_are_skipped_and_counted_once() {
     let (cluster, url, database) = with_table();
     cluster.execute(

@@ -2,7 +2,7 @@
 
 use audit_fixtures::{Entries as _, ImportRow, every_page};
 use audit_host::{Database, Entry, Event, Filter, Order, PageRequest};
-use audit_testbed::Cluster;
+use audit_testbed::{Cluster, database_name};
 use uuid::Uuid;
 
 use crate::{entry, entry_of, event_of_texts, id, open, other_error, pages, read, seqs, with_table};
@@ -156,10 +156,12 @@ fn rows_without_an_id_are_read_once_whatever_the_size_of_the_page() {
 
 /// Creates a database that keeps its texts in this encoding, and returns its URL.
 fn encoded(cluster: &Cluster, encoding: &str) -> String {
-    let name = format!("encoded_{}", encoding.to_lowercase());
+    let url = cluster.database();
+    let name = database_name(&url);
+    cluster.execute(&cluster.url("postgres"), &format!("DROP DATABASE {name}"));
     let database = format!("CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0");
     cluster.execute(&cluster.url("postgres"), &database);
-    cluster.url(&name)
+    url
 }
 
 #[test]

@@ -133,7 +133,7 @@ fn a_call_ends_soon_where_the_database_hangs() {
         let said = text(&output.stderr);
         assert!(said.contains("does not answer within 2 s"), "{said}");
         assert!(!said.contains("in memory"), "nothing waits in a program that has ended: {said}");
-        assert_eq!(said.contains("audit: the call was not recorded"), backend == "postgres", "{said}");
+        assert_eq!(said.contains("audit: the call was not recorded\n"), backend == "postgres", "{said}");
     }
     assert_eq!(spools(&site.workspace.events_dir()).len(), 1, "the call is not in the spool");
     let status = "status --backend auto --database-timeout-ms 100".split(' ');

@@ -1,8 +1,9 @@
 //! The environment of libpq: the password, and the certificates to trust.
 
+use std::env;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use crate::Site;
@@ -16,7 +17,11 @@ fn without_password(site: &Site) -> String {
 /// Runs `audit exec` with these variables and no password in the URL.
 fn exec(site: &Site, variables: &[(&str, &str)]) -> Output {
     let mut command = site.audit_at(&without_password(site), "exec --backend postgres -- true".split(' '));
-    command.env("HOME", site.workspace.path()).envs(variables.iter().copied());
+    // The compiled component stays in the cache of the user.
+    let cache = env::var_os("XDG_CACHE_HOME").unwrap_or_else(|| {
+        Path::new(&env::var_os("HOME").unwrap_or_default()).join(".cache").into_os_string()
+    });
+    command.env("HOME", site.workspace.path()).env("XDG_CACHE_HOME", cache).envs(variables.iter().copied());
     run(command)
 }
 

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
-use audit_testbed::{Cluster, DATABASE_BACKENDS, NOWHERE, Proxy, Stop, files, spools, wait_until};
+use audit_testbed::{Cluster, DATABASE_BACKENDS, NOWHERE, Pooler, Proxy, Stop, files, spools, wait_until};
 use serde_json::Value;
 
 use crate::common::{Workspace, assert_accepted, end_of, lines, run, run_with_input, text};
@@ -179,4 +179,20 @@ fn a_line_that_the_database_does_not_take_is_sent_again() {
         let expected = if comes_back { (1, Some(0)) } else { (0, Some(2)) };
         assert_eq!((stored, status), expected, "{said}");
     }
+}
+
+#[test]
+fn a_pooler_that_refuses_options_is_told_and_events_go_to_the_spool() {
+    let site = Site::new();
+    let pooler = Pooler::start(site.cluster, "");
+    let url = pooler.url(&site.url) + "?options=-csearch_path%3Dpublic";
+    let output = run(site.audit_at(&url, "exec --backend auto -- true".split(' ')));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("leave options out of the database URL") && said.contains("to the spool"),
+        "{said}"
+    );
+    assert_eq!(spools(&site.workspace.events_dir()).len(), 1);
+    let said = run(site.audit_at(&url, ["status", "--backend", "auto"])).stdout;
+    assert!(text(&said).contains("\ndatabase    answers, but takes no events: the pooler"), "{said:?}");
 }

@@ -49,15 +49,12 @@ impl InTurn {
     /// The configuration with the addresses that the name of its host leads to, all of which are tried. A name that leads
     /// nowhere stays, and tokio-postgres says why.
     async fn resolved(&self, n: usize, host: Config) -> Config {
-        let ([Host::Tcp(name)], [], Some(port)) =
-            (host.get_hosts(), host.get_hostaddrs(), host.get_ports().first().or(Some(&5432)))
-        else {
-            return host;
-        };
+        let ([Host::Tcp(name)], []) = (host.get_hosts(), host.get_hostaddrs()) else { return host };
+        let port = host.get_ports().first().copied().unwrap_or(5432);
         self.servers.ask(n);
-        let Ok(addresses) = lookup_host((name.as_str(), *port)).await else { return host };
+        let Ok(addresses) = lookup_host((name.as_str(), port)).await else { return host };
         let mut resolved = without_host(&host);
-        resolved.port(*port);
+        resolved.port(port);
         for address in addresses {
             resolved.host(name).hostaddr(address.ip());
         }

@@ -2,7 +2,7 @@
 
 use audit_fixtures::{Entries as _, ImportRow, every_page};
 use audit_host::{Database, Entry, Event, Filter, Order, PageRequest};
-use audit_testbed::Cluster;
+use audit_testbed::{Cluster, database_name};
 use uuid::Uuid;
 
 use crate::{entry, entry_of, event_of_texts, id, open, other_error, pages, read, seqs, with_table};
@@ -156,10 +156,12 @@ fn rows_without_an_id_are_read_once_whatever_the_size_of_the_page() {
 
 /// Creates a database that keeps its texts in this encoding, and returns its URL.
 fn encoded(cluster: &Cluster, encoding: &str) -> String {
-    let name = format!("encoded_{}", encoding.to_lowercase());
+    let url = cluster.database();
+    let name = database_name(&url);
+    cluster.execute(&cluster.url("postgres"), &format!("DROP DATABASE {name}"));
     let database = format!("CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0");
     cluster.execute(&cluster.url("postgres"), &database);
-    cluster.url(&name)
+    url
 }
 
 #[test]
@@ -187,6 +189,15 @@ fn a_filter_with_a_text_that_the_database_cannot_hold_matches_no_row() {
         let page = database.select_entries(filter, PageRequest::default()).unwrap();
         assert_eq!((page.entries.len(), page.next, page.skipped), (found, None, 0), "{text}");
     }
+}
+
+#[test]
+fn a_refusal_names_the_encoding_that_lacks_a_character_and_no_byte_of_it() {
+    let database = open(&encoded(Cluster::shared(), "LATIN1"));
+    let refused = database.insert_entries(vec![entry_of("größer", 1), entry_of("10 €", 2)]).unwrap();
+    let [row] = &refused[..] else { panic!("{refused:?}") };
+    assert!(row.index == 1 && row.reason.contains("in encoding \"LATIN1\""), "{row:?}");
+    assert!(!row.reason.contains("0x"), "{row:?}");
 }
 
 #[test]

@@ -42,6 +42,25 @@ fn a_server_that_cannot_be_reached_is_unavailable() {
 }
 
 #[test]
+fn a_name_is_told_once_it_leads_to_a_host_and_each_of_its_addresses_is_tried() {
+    let (cluster, url, _) = with_table();
+    // The server listens on 127.0.0.1 alone, and the name may lead to ::1 first.
+    let database = open(&url.replace("@127.0.0.1:", "@localhost:"));
+    assert_eq!(database.insert_entries(vec![entry(0)]), Ok(Vec::new()));
+    let hosts = format!("@pass.word.invalid,localhost:{}/", cluster.port());
+    let hosts = url.replace(&format!("@127.0.0.1:{}/", cluster.port()), &hosts);
+    assert_eq!(open(&hosts).insert_entries(vec![entry(1)]), Ok(Vec::new()));
+
+    let nowhere = open("postgres://audit:pa@ss.word.invalid:6432/audit");
+    let said = ["(the host that the database URL names)", "write an @ in the password as %40"];
+    assert_unavailable(nowhere.insert_entries(vec![entry(0)]), &said);
+    assert_eq!(format!("{nowhere:?}").matches("word").count(), 0, "{nowhere:?}");
+    let said = ["(another host that the database URL names, localhost:1): ", "Connection refused", "%40"];
+    let both = open("postgres://audit@pass.word.invalid:6432,localhost:1/audit");
+    assert_unavailable(both.insert_entries(vec![entry(0)]), &said);
+}
+
+#[test]
 fn a_server_that_accepts_and_never_answers_costs_the_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -45,8 +45,9 @@ impl Pools {
         };
         let writes = lane(timeout, RecyclingMethod::Fast)?;
         // A read may take longer. So that a server that hangs does not get that longer time, the pool first
-        // verifies each connection, within the shorter one.
-        let reads = lane(read_timeout, RecyclingMethod::Verified)?;
+        // verifies each connection, within the shorter one. A page takes more than one statement: where the first takes
+        // too long, the others need time too.
+        let reads = lane(read_timeout / 5 * 2, RecyclingMethod::Verified)?;
         Ok(Self { writes, reads, names, timeout, read_timeout })
     }
 
@@ -109,10 +110,13 @@ fn pool(
     let manager = ManagerConfig { recycling_method };
     let manager = Manager::from_connect(config, InTurn::new(connector), manager);
     let millis = time.as_millis().clamp(1, i32::MAX as u128);
+    // Shorter, so that the server says what a statement waits for.
+    let lock_millis = (millis * 9 / 10).max(1);
     // The server itself ends statements that nobody waits for any more. A time without an offset, in the table of another
     // program, is in UTC.
     let limits: Arc<str> =
-        format!("SET statement_timeout = {millis}; SET lock_timeout = {millis}; SET TimeZone = 'UTC'").into();
+        format!("SET statement_timeout = {millis}; SET lock_timeout = {lock_millis}; SET TimeZone = 'UTC'")
+            .into();
     let limit = Hook::async_fn(move |client: &mut ClientWrapper, _| {
         let limits = Arc::clone(&limits);
         Box::pin(async move { client.batch_execute(&limits).await.map_err(HookError::Backend) })

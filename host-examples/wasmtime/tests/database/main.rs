@@ -7,6 +7,7 @@ mod schema;
 mod select;
 mod servers;
 mod tls;
+mod windows;
 
 use std::fmt::Debug;
 

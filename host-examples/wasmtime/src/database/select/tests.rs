@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use audit_format::cursor::{Key, Position};
+use audit_format::cursor::Position;
 use audit_format::event::Field;
 use audit_format::time::Timestamp;
 use audit_testbed::Cluster;

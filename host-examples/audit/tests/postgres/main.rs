@@ -8,6 +8,7 @@ mod commands;
 mod docs;
 mod import;
 mod interrupted;
+mod long_read;
 mod outage;
 mod secrets;
 

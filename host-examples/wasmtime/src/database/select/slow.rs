@@ -9,7 +9,7 @@ use audit_format::cursor::Order;
 use super::Selecting;
 
 /// How many rows the first window of a read has: more than most pages, and few enough for a slow disk.
-const FIRST: u64 = 50_000;
+pub(super) const FIRST: u64 = 50_000;
 
 /// The fewest rows of a window.
 pub(super) const LEAST: u64 = 50;

@@ -17,7 +17,7 @@ use tokio_postgres::Error;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
-use super::slow::LEAST;
+use super::slow::{FIRST, LEAST};
 use super::{Found, Reading, Selecting, count_timeless, is_too_slow};
 use crate::bindings::audit::store::postgres::SinkError;
 use crate::database::failure::duration;
@@ -51,31 +51,32 @@ impl<'r> Windows<'r> {
     /// Reads windows until the page is full, the table ends, or the time is over.
     pub(super) async fn search(self, mut found: Found) -> Result<Result<JsonlPage, SinkError>, Error> {
         let (slow, selecting) = (self.reading.link.slow(), &self.reading.selecting);
+        let rows = || slow.rows(selecting).unwrap_or(FIRST);
+        let began_with = rows();
         loop {
-            let (now, before) = (Instant::now(), found.last.clone());
+            let (now, rows) = (Instant::now(), rows());
             let left = self.by.saturating_duration_since(now);
             if found.is_full || found.seen == selecting.limit || left < self.time / 8 {
-                return Ok(Ok(self.unfinished(found)));
+                let fails = found.last.is_none() && began_with <= LEAST;
+                return Ok(if fails { Err(self.too_slow()) } else { Ok(self.unfinished(found)) });
             }
-            let rows = slow.rows(selecting).unwrap_or(LEAST);
             // A window takes two statements.
             match limited(self.client, left / 2, self.window(&mut found, rows)).await {
                 Ok(true) => return Ok(Ok(found.end())),
-                Ok(false) if now.elapsed() < self.time / 16 && !found.is_full => {
-                    slow.set(selecting, rows.saturating_mul(2));
-                }
-                Ok(false) => {}
-                Err(error) if !is_too_slow(&error) => return Err(error),
-                Err(_) => {
-                    if !inspect(self.client).await?.has_time_index() {
-                        return Ok(Err(self.without_index()));
+                Ok(false) => {
+                    // A page that is full says little about the server.
+                    let small = rows < FIRST || !found.is_full;
+                    if small && now.elapsed() < self.time / 16 {
+                        slow.set(selecting, rows.saturating_mul(2));
                     }
-                    let had_its_time = left > self.time / 4 * 3;
-                    if rows <= LEAST && had_its_time && found.last == before {
-                        return Ok(Err(self.too_slow()));
+                }
+                Err(error) if is_too_slow(&error) => {
+                    if self.lacks_index().await? {
+                        return Ok(Err(self.without_index()));
                     }
                     slow.set(selecting, rows / 4);
                 }
+                Err(error) => return Err(error),
             }
         }
     }
@@ -110,6 +111,16 @@ impl<'r> Windows<'r> {
         values.push((&rows, Type::INT8));
         let end = self.client.query_typed(statements::window(*order), &values).await?;
         end.first().map(|row| row.try_get(0)).transpose()
+    }
+
+    /// Whether the server has to look through the whole table for a window.
+    async fn lacks_index(&self) -> Result<bool, Error> {
+        match inspect(self.client).await {
+            Ok(table) => Ok(!table.has_time_index()),
+            // The server is too slow even for this. The next window that fails asks again.
+            Err(error) if is_too_slow(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The page as far as it was found. Its cursor leads to the rest.

@@ -4,7 +4,7 @@
 -- $3 TEXT: the cursor of the page before, whose rows at its own time are not counted. NULL: the first page.
 -- $4 BIGINT: how many rows the window has before that one.
 --
--- Returns the column `ts`, in UTC with microseconds, or no row where fewer are left. An index on `ts` is all that it reads.
+-- Returns the column `ts`, in UTC with microseconds, or no row where fewer are left. It reads by an index on `ts`.
 -- PostgreSQL writes the year 0000 as 0001 BC.
 SELECT
     concat(

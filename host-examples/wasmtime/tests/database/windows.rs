@@ -227,7 +227,8 @@ fn rows_without_a_time_are_counted_in_windows_too() {
     let (cluster, url, _) = own_big_table();
     cluster.execute(
         &url,
-        "INSERT INTO tool_audit_events (ts, attributes) VALUES ('infinity', '{\"kind\":\"rare\",\"a\":\"1\",\"b\":\"2\"}'), ('infinity', '{}')",
+        "INSERT INTO tool_audit_events (ts, attributes) VALUES ('infinity', '{\"kind\":\"rare\",\"a\":\"1\",\"b\":\"2\"}'),
+         ('infinity', '{}')",
     );
     let database = Database::new(&url, ANSWER, SHORT).unwrap();
     // The second read knows that the filter is slow.

@@ -1,6 +1,6 @@
 //! Reads a page in windows: parts of the table that follow each other in the order of the read, each so small that the
-//! server looks through it in time. A page ends with its time, and its cursor says how far the windows have come, so that
-//! a read always ends, however large the table is.
+//! server looks through it in time. A page ends with its time, and its cursor says how far the windows have come. So a
+//! read always ends, however large the table is.
 //!
 //! A window ends with all rows of one time. Where it ends is found by the index on `ts` alone.
 
@@ -132,8 +132,8 @@ impl<'r> Windows<'r> {
 
     fn without_index(&self) -> SinkError {
         SinkError::Other(format!(
-            "the database does not find a page within {}: the table {TABLE} lacks the index on (ts), with ts of the type \
-             TIMESTAMPTZ; run `audit migrate`, or let the table's owner run: CREATE INDEX ON {TABLE} (ts)",
+            "the database does not find a page within {}: the table {TABLE} lacks the index on (ts), with ts of \
+             the type TIMESTAMPTZ; run `audit migrate`, or let the table's owner run: CREATE INDEX ON {TABLE} (ts)",
             duration(self.time)
         ))
     }

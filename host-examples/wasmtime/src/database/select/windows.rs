@@ -140,7 +140,8 @@ impl<'r> Windows<'r> {
 
     fn too_slow(&self) -> SinkError {
         SinkError::Unavailable(format!(
-            "the database does not look through {LEAST} rows of the table {TABLE} within {} ({})",
+            "the database does not look through {LEAST} rows of the table {TABLE}, and those of the same time as the \
+             last of them, within {} ({})",
             duration(self.time),
             self.reading.link.pools().names().server
         ))

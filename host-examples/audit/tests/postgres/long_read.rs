@@ -7,7 +7,7 @@ mod slow {
     use crate::common::run;
     use crate::{Site, text, tools};
 
-    /// A table of which the server looks through 500 rows a second, because a function that the statement calls for each
+    /// A table of which the server looks through 250 rows a second, because a function that the statement calls for each
     /// row is another one in the search path.
     fn site() -> Site {
         let mut site = Site::new();
@@ -17,10 +17,10 @@ mod slow {
             "INSERT INTO tool_audit_events (ts, tool, attributes)
              SELECT timestamptz '2026-11-23Z' + n * interval '1 min', 'tool ' || n,
                     CASE WHEN n % 1000 = 7 THEN '{\"kind\":\"rare\"}' ELSE '{}' END::jsonb
-             FROM generate_series(1, 3000) n;
+             FROM generate_series(1, 2800) n;
              CREATE SCHEMA slow;
              CREATE FUNCTION slow.octet_length(text) RETURNS integer LANGUAGE plpgsql AS
-             $$ BEGIN PERFORM pg_catalog.pg_sleep(0.002); RETURN pg_catalog.length($1); END $$",
+             $$ BEGIN PERFORM pg_catalog.pg_sleep(0.004); RETURN pg_catalog.length($1); END $$",
         );
         let parameter = if site.url.contains('?') { '&' } else { '?' };
         site.url.push_str(&format!("{parameter}options=-csearch_path%3Dslow%2Cpg_catalog%2Cpublic"));

@@ -40,14 +40,17 @@ pub(super) struct Pools {
 impl Pools {
     pub(super) fn new(target: Target, timeout: Duration, read_timeout: Duration) -> Result<Self, String> {
         let Target { config, connector, names } = target;
-        let lane = |time, recycling| {
-            pool(config.clone(), connector.clone(), time, recycling).map_err(|error| error.to_string())
+        let lane = |time, lock_time, recycling| {
+            pool(config.clone(), connector.clone(), time, lock_time, recycling)
+                .map_err(|error| error.to_string())
         };
-        let writes = lane(timeout, RecyclingMethod::Fast)?;
+        let writes = lane(timeout, timeout, RecyclingMethod::Fast)?;
         // A read may take longer. So that a server that hangs does not get that longer time, the pool first
         // verifies each connection, within the shorter one. A page takes more than one statement: where the first takes
-        // too long, the others need time too.
-        let reads = lane(read_timeout / 5 * 2, RecyclingMethod::Verified)?;
+        // too long, the others need time too. The wait for a lock is shorter, which tells a table that is locked from a
+        // statement that takes long.
+        let of_statement = read_timeout / 5 * 2;
+        let reads = lane(of_statement, of_statement / 10 * 9, RecyclingMethod::Verified)?;
         Ok(Self { writes, reads, names, timeout, read_timeout })
     }
 
@@ -105,13 +108,13 @@ fn pool(
     config: Config,
     connector: Connector,
     time: Duration,
+    lock_time: Duration,
     recycling_method: RecyclingMethod,
 ) -> Result<Pool, deadpool_postgres::BuildError> {
     let manager = ManagerConfig { recycling_method };
     let manager = Manager::from_connect(config, InTurn::new(connector), manager);
-    let millis = time.as_millis().clamp(1, i32::MAX as u128);
-    // Shorter, so that the server says what a statement waits for.
-    let lock_millis = (millis * 9 / 10).max(1);
+    let millis = |time: Duration| time.as_millis().clamp(1, i32::MAX as u128);
+    let (millis, lock_millis) = (millis(time), millis(lock_time));
     // The server itself ends statements that nobody waits for any more. A time without an offset, in the table of another
     // program, is in UTC.
     let limits: Arc<str> =

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use audit_fixtures::{Entries as _, database_options, every_page, start};
 use audit_host::{Attribute, AuditStore, Database, Entry, Event, Filter, Order, PageRequest, SinkError};
-use audit_testbed::{ANSWER, Cluster};
+use audit_testbed::{ANSWER, Cluster, Proxy};
 
 use crate::{entry, open, with_table};
 
@@ -116,11 +116,12 @@ fn durations(entries: &[Entry]) -> Vec<u64> {
 }
 
 #[test]
-fn what_waits_in_memory_is_found_between_the_rows() {
+fn what_waits_in_memory_or_in_the_spool_is_found_between_the_rows() {
     let (url, patient) = big_table();
-    for backend in ["postgres", "auto"] {
+    let proxy = Proxy::to(Cluster::shared().port());
+    for (backend, spools) in [("postgres", false), ("auto", false), ("auto", true)] {
         let folder = tempfile::tempdir().unwrap();
-        let options = database_options(backend, folder.path(), &url)
+        let options = database_options(backend, folder.path(), proxy.url(&url))
             .database_timeout(ANSWER)
             .database_read_timeout(SHORT)
             .flush_interval(ANSWER);
@@ -129,6 +130,12 @@ fn what_waits_in_memory_is_found_between_the_rows() {
         for ts in ts {
             let attributes = rare().attributes;
             instance.write(&Event { ts: ts.into(), duration_ms: 0, attributes, ..Event::default() }).unwrap();
+        }
+        if spools {
+            proxy.refuse();
+            instance.flush().unwrap();
+            proxy.pass();
+            assert_eq!(instance.status().unwrap().counts.spooled, 3);
         }
         for order in ORDERS {
             let page = |request: &PageRequest| instance.read(&rare(), request).unwrap();

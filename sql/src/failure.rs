@@ -107,6 +107,12 @@ impl ServerError<'_> {
         ["42P01", "42703", "42P10"].contains(&self.code)
     }
 
+    /// Whether the statement was ended because it took longer than `statement_timeout`, or somebody ended it.
+    pub fn is_cancelled(&self) -> bool {
+        // query_canceled
+        self.code == "57014"
+    }
+
     /// Whether a stored text is not valid in the database's encoding.
     pub fn is_not_in_encoding(&self) -> bool {
         self.code == "22021"

@@ -31,6 +31,15 @@ pub const fn select(order: Order) -> &'static str {
     }
 }
 
+/// Finds the time with which a window of the table ends, for reads in this order that go on in windows. Its parameters
+/// are the first two of [`parameters`], the cursor (TEXT) and how many rows come before (BIGINT).
+pub const fn window(order: Order) -> &'static str {
+    match order {
+        Order::OldestFirst => include_str!("../window_oldest.sql"),
+        Order::NewestFirst => include_str!("../window_newest.sql"),
+    }
+}
+
 /// Counts the matching rows with a time that no event can have. Its parameters are those of [`parameters`].
 pub const COUNT_TIMELESS: &str = include_str!("../count_timeless.sql");
 

@@ -213,6 +213,12 @@ impl Table {
         (!lack.sql.is_empty()).then_some(lack)
     }
 
+    /// Whether there is an index with which rows are found by their time.
+    pub fn has_time_index(&self) -> bool {
+        self.columns.get("ts").is_some_and(|ts| Type::Time.fits(ts))
+            && self.indexes.iter().any(|index| serves(index, "ts", false))
+    }
+
     fn compare_columns(&self, lack: &mut Lack) {
         // All in one statement, because each may rewrite the whole table.
         let mut actions = Vec::new();

@@ -205,6 +205,9 @@ rest. To go on, use it with --cursor, with the same filters and the same order. 
 characters as JSON does (`\\n`, `\\u001b`). CSV has all other characters unchanged: a spreadsheet may take a text that \
 begins with = + - or @ for a formula.
 
+What a database does not find within some seconds is looked for part by part. On a terminal, stderr shows meanwhile how \
+far the search has come.
+
 Exit status: 0, also if no event matches or the folder does not exist; 2 if the folder cannot be read or the \
 database does not answer.";
 

@@ -1,5 +1,6 @@
 //! `audit read`: shows the recorded events, a page at a time.
 
+mod output;
 mod show;
 
 use std::io::{self, IsTerminal as _};
@@ -9,6 +10,7 @@ use audit_format::event::Field;
 use audit_format::query;
 use audit_host::{Active, Error, Filter, Instance, Options, Order, PageRequest};
 
+use self::output::Output;
 use self::show::{Csv, Jsonl, Show, Stop, Table};
 use crate::args::{Format, ReadArgs, option};
 use crate::message::{Failure, count, warn};
@@ -32,10 +34,11 @@ pub(super) fn run(args: ReadArgs, options: &Options) -> Result<ExitCode, Failure
         attributes: args.attributes,
     };
     let filter = Filter::from(filter);
+    let output = Output::new(order.into());
     let (mut shown, mut skipped) = (0, 0);
     loop {
         request.limit = u32::try_from(limit - shown).unwrap_or(u32::MAX).min(show.page_size());
-        let page = show.show_page(&mut instance, &filter, &request).map_err(|stop| match stop {
+        let page = show.show_page(&mut instance, &filter, &request, &output).map_err(|stop| match stop {
             Stop::Store(error) => Some(named(error)),
             Stop::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
             Stop::Output(error) => Some(Failure::because("cannot write to stdout", error)),
@@ -50,10 +53,12 @@ pub(super) fn run(args: ReadArgs, options: &Options) -> Result<ExitCode, Failure
         // The pages of one read on one instance count each skipped line once.
         skipped += page.skipped;
         request.cursor = page.next;
-        if request.cursor.is_none() || shown >= limit {
-            break;
+        match &request.cursor {
+            Some(cursor) if shown < limit => output.searched(cursor),
+            _ => break,
         }
     }
+    drop(output);
     if skipped > 0 {
         let (were, why) = match skipped {
             1 => ("was", "it is no event, or its file cannot be read"),

@@ -47,8 +47,9 @@
 //! passes them to the component in batches.
 //! - No event is refused for its content. What cannot be stored as it is, is changed: a text that is too long is cut, a
 //!   `ts` that is no timestamp is that of the clock. [`Status::mended`] counts these events.
-//! - While the disk is full or the folder cannot be written, events wait in the queue. When the queue is
-//!   full, further events are dropped and counted as `queue_full`.
+//! - While the disk is full or the folder cannot be written, events wait in the queue. When the queue is full, further
+//!   events are dropped and counted as `queue_full`. A program that would rather wait than lose an event calls
+//!   [`Handle::write_when_room`].
 //! - With the backend `postgres`, events wait in the component's memory until the database has acknowledged
 //!   them. With `auto`, they go to a spool in the folder while the database does not acknowledge them, and
 //!   the spool is drained into the database once it does. A database that hangs holds up the worker for one

@@ -191,7 +191,8 @@ impl Options {
         self
     }
 
-    /// How long the database may take to find a page, at least 1 ms. The default is 10 s.
+    /// How long the database may take for a page, at least 1 ms. The default is 10 s. A page ends early where the
+    /// database does not find all of it in time, and a read goes on with its `next`.
     #[must_use]
     pub fn database_read_timeout(mut self, timeout: Duration) -> Self {
         self.database.set_read_timeout(timeout);
@@ -234,6 +235,7 @@ impl Options {
     /// How many events, and how many bytes of them, may wait in the host's queue, at least 1 of each. The
     /// defaults are 100 000 events and 64 MiB. An event that [`Handle::write`](crate::Handle::write) adds
     /// beyond either limit is dropped and counted as `queue_full`.
+    /// [`Handle::write_when_room`](crate::Handle::write_when_room) waits instead.
     #[must_use]
     pub fn queue(mut self, events: usize, bytes: usize) -> Self {
         self.queue_events = events;

@@ -1,29 +1,34 @@
 //! The queue between the callers and the worker: a bounded number of events, and requests.
 //!
-//! Nothing here waits for the component. The lock is held only while values are moved, and only the worker
-//! prints warnings, so that a slow stderr does not hold up a caller.
+//! Only those who ask to wait for room (`room.rs`) wait for the component. The lock is held only while values are moved,
+//! and only the worker prints warnings, so that a slow stderr does not hold up a caller.
+
+mod room;
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::Instant;
 
-use crate::instance::large::fit;
+use self::room::{Line, Parcel};
 use crate::types::{Event, Status};
 
 /// Events and requests that wait for the worker. `R` is a request, which carries the way to answer it.
 pub(crate) struct Queue<R> {
-    max_events: usize,
-    max_bytes: usize,
     inner: Mutex<Inner<R>>,
     wake: Condvar,
 }
 
 struct Inner<R> {
+    max_events: usize,
+    max_bytes: usize,
     events: VecDeque<Event>,
     bytes: usize,
     /// Events that the worker has taken and not passed on yet. They still count towards the limits.
     held: usize,
     held_bytes: usize,
+    /// Events that wait for room.
+    line: Line,
     requests: Vec<R>,
     not_queued: NotQueued,
     /// How many large events were changed so that they fit into a line, and what was changed since the worker last
@@ -56,6 +61,27 @@ pub(crate) struct Taken<R> {
     pub(crate) closed: bool,
 }
 
+impl<R> Inner<R> {
+    /// How many events are here and with the worker.
+    fn count(&self) -> usize {
+        self.events.len() + self.held
+    }
+
+    /// Whether there is room for an event of this size.
+    fn has_room(&self, size: usize) -> bool {
+        self.count() < self.max_events && self.bytes + self.held_bytes + size <= self.max_bytes
+    }
+
+    fn add(&mut self, Parcel { event, size, mended }: Parcel) {
+        self.events.push_back(event);
+        self.bytes += size;
+        if mended.is_some() {
+            self.mended += 1;
+            self.last_mended = mended;
+        }
+    }
+}
+
 impl<R> Queue<R> {
     pub(crate) fn new(max_events: usize, max_bytes: usize) -> Self {
         let inner = Inner {
@@ -63,6 +89,7 @@ impl<R> Queue<R> {
             bytes: 0,
             held: 0,
             held_bytes: 0,
+            line: Line::default(),
             requests: Vec::new(),
             not_queued: NotQueued::default(),
             mended: 0,
@@ -70,29 +97,23 @@ impl<R> Queue<R> {
             worker_waits: false,
             closed: false,
             status: None,
+            max_events,
+            max_bytes,
         };
-        Self { max_events, max_bytes, inner: Mutex::new(inner), wake: Condvar::new() }
+        Self { inner: Mutex::new(inner), wake: Condvar::new() }
     }
 
     /// Adds an event, or counts it as not queued. Never blocks.
     pub(crate) fn push(&self, event: Event) {
-        // However large an agent makes its event, the event takes no more room than others.
-        let (event, mended) = fit(event);
-        let size = event.size();
+        let parcel = Parcel::new(event);
         let mut inner = self.lock();
         if inner.closed {
             inner.not_queued.closed += 1;
-        } else if inner.events.len() + inner.held >= self.max_events
-            || inner.bytes + inner.held_bytes + size > self.max_bytes
-        {
+        } else if !inner.line.is_empty() || !inner.has_room(parcel.size) {
+            // What waits for room comes first.
             inner.not_queued.full += 1;
         } else {
-            inner.events.push_back(event);
-            inner.bytes += size;
-            if mended.is_some() {
-                inner.mended += 1;
-                inner.last_mended = mended;
-            }
+            inner.add(parcel);
             self.wake(inner);
         }
     }
@@ -111,8 +132,9 @@ impl<R> Queue<R> {
     /// Closes the queue: it takes no more events and requests.
     pub(crate) fn close(&self) {
         let mut inner = self.lock();
-        inner.closed = true;
+        let waited = inner.close();
         self.wake(inner);
+        waited.into_iter().for_each(Waker::wake);
     }
 
     /// Waits for events, requests or the close, until `deadline` at most, and takes everything. The events
@@ -144,13 +166,16 @@ impl<R> Queue<R> {
         inner.status = Some(status);
         inner.held = events;
         inner.held_bytes = bytes;
+        let admitted = inner.admit();
+        drop(inner);
+        admitted.into_iter().for_each(Waker::wake);
     }
 
     /// The status that was last published, with the events that wait here and those that were not queued.
     /// `None` if the worker ended by a panic.
     pub(crate) fn status(&self) -> Option<Status> {
         let inner = self.lock();
-        let (waiting, not_queued) = ((inner.events.len() + inner.held) as u64, inner.not_queued);
+        let (waiting, not_queued) = (inner.count() as u64, inner.not_queued);
         let mut status = inner.status.clone()?;
         let counts = &mut status.counts;
         counts.received += waiting + not_queued.full + not_queued.closed;
@@ -164,19 +189,20 @@ impl<R> Queue<R> {
     /// Whether the events, or their bytes, take at least half of the limit.
     pub(crate) fn is_half_full(&self) -> bool {
         let inner = self.lock();
-        2 * (inner.events.len() + inner.held) >= self.max_events
-            || 2 * (inner.bytes + inner.held_bytes) >= self.max_bytes
+        2 * inner.count() >= inner.max_events || 2 * (inner.bytes + inner.held_bytes) >= inner.max_bytes
     }
 
     /// Closes the queue when the worker ends, and drops the requests that wait. After a panic of the worker,
     /// no status is returned any more.
     pub(crate) fn end(&self, panicked: bool) {
         let mut inner = self.lock();
-        inner.closed = true;
+        let waited = inner.close();
         inner.requests.clear();
         if panicked {
             inner.status = None;
         }
+        drop(inner);
+        waited.into_iter().for_each(Waker::wake);
     }
 
     fn wake(&self, mut inner: MutexGuard<'_, Inner<R>>) {

@@ -129,9 +129,15 @@ impl Drop for AuditStore {
 
 /// Writes to a store and reads from it. A clone is cheap, and all clones use the same store.
 ///
-/// [`Handle::write`] never blocks. All other calls block until they are answered, so an asynchronous program
-/// makes them on a thread that may block. They see the events that were written before them. Reads run on a
-/// thread and an instance of the component of their own, and do not hold up writes.
+/// There are two ways to hand over one event, which differ where the queue is full:
+/// - [`Handle::write`] never blocks, and drops the event and counts it. This is for the runtime of an agent, which no
+///   record may hold up.
+/// - [`Handle::write_when_room`] blocks until there is room, and [`Handle::write_when_room_async`] resolves once there is.
+///   These are for a program that would rather wait than lose an event, such as one that imports events.
+///
+/// [`Handle::write`] and the future never block. All other calls block until they are answered, so an asynchronous program
+/// makes them on a thread that may block. They see the events that were written before them. Reads run on a thread and an
+/// instance of the component of their own, and do not hold up writes.
 ///
 /// ```
 /// use audit_host::{AuditStore, Event, Filter, Options, Order};
@@ -170,6 +176,50 @@ impl Handle {
     /// An event without a `ts` gets the time of this call.
     pub fn write(&self, event: Event) {
         self.queue.push(stamped(event));
+    }
+
+    /// Records one event, and blocks while the queue is full. Where several callers wait, also with
+    /// [`Handle::write_when_room_async`], the one that came first is served first, and before events of
+    /// [`Handle::write`]. An event that is larger than the whole queue waits until the queue is empty.
+    ///
+    /// As long as events cannot be stored, such as on a full disk, the queue stays full and this call blocks. Closing the
+    /// store ends it. It must not be called from the function of [`Options::warnings`], which runs on the thread that
+    /// makes room.
+    ///
+    /// An event without a `ts` gets the time of this call. It counts in [`Handle::status`] once it is in the queue.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] if the store is closed, before or meanwhile. The event is then counted as `unwritable`.
+    pub fn write_when_room(&self, event: Event) -> Result<(), Error> {
+        Arc::clone(&self.queue).push_when_room(stamped(event)).wait()
+    }
+
+    /// Like [`Handle::write_when_room`], for asynchronous programs: the future resolves once the event is in the queue.
+    /// It never blocks, and needs no particular runtime. An event takes its place among those that wait when the future
+    /// is first polled. If the future is dropped before it resolves, the event is not recorded, unless there was room
+    /// for it meanwhile.
+    ///
+    /// ```
+    /// use audit_host::{AuditStore, Event, Options};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), audit_host::Error> {
+    /// let store = AuditStore::open(Options::new().backend("memory").queue(10, 1 << 20))?;
+    /// for n in 0..1000 {
+    ///     store.write_when_room_async(Event { tool: "search".into(), duration_ms: n, ..Event::default() }).await?;
+    /// }
+    /// assert_eq!(store.close()?.counts.stored, 1000);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Handle::write_when_room`].
+    pub fn write_when_room_async(
+        &self,
+        event: Event,
+    ) -> impl Future<Output = Result<(), Error>> + Send + Unpin + use<> {
+        Arc::clone(&self.queue).push_when_room(stamped(event))
     }
 
     /// Records all of the events, in their order, or none of them. Blocks until the component has answered.

@@ -1,7 +1,7 @@
 //! The formats in which a page is shown.
 
 use std::borrow::Cow;
-use std::io::{self, Write as _};
+use std::io;
 
 use audit_format::attributes::{self, Attribute};
 use audit_format::event::{Event, Field, Kind, Value};
@@ -9,6 +9,8 @@ use audit_format::line::STAMP_FIELDS;
 use audit_format::show::escaped;
 use audit_host::{Entry, Error, Filter, Instance, PageRequest};
 use comfy_table::{CellAlignment, ContentArrangement, presets};
+
+use super::output::Output;
 
 /// A page that was shown.
 pub(super) struct Shown {
@@ -48,6 +50,7 @@ pub(super) trait Show {
         from: &mut Instance,
         filter: &Filter,
         request: &PageRequest,
+        output: &Output,
     ) -> Result<Shown, Stop>;
 }
 
@@ -66,9 +69,10 @@ impl Show for Jsonl {
         from: &mut Instance,
         filter: &Filter,
         request: &PageRequest,
+        output: &Output,
     ) -> Result<Shown, Stop> {
         let page = from.read_jsonl(filter, request)?;
-        io::stdout().write_all(page.lines.as_bytes())?;
+        output.write(page.lines.as_bytes())?;
         Ok(Shown { count: page.count.into(), next: page.next, skipped: page.skipped })
     }
 }
@@ -89,6 +93,7 @@ impl Show for Csv {
         from: &mut Instance,
         filter: &Filter,
         request: &PageRequest,
+        output: &Output,
     ) -> Result<Shown, Stop> {
         let page = from.read(filter, request)?;
         let mut out = csv::Writer::from_writer(Vec::new());
@@ -110,7 +115,7 @@ impl Show for Csv {
             out.write_record(None::<&[u8]>).map_err(io::Error::from)?;
         }
         let text = out.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
-        io::stdout().write_all(&text)?;
+        output.write(&text)?;
         Ok(Shown { count, next: page.next, skipped: page.skipped })
     }
 }
@@ -202,11 +207,12 @@ impl Show for Table {
         from: &mut Instance,
         filter: &Filter,
         request: &PageRequest,
+        output: &Output,
     ) -> Result<Shown, Stop> {
         let page = from.read(filter, request)?;
         let events: Vec<Event<'_>> = page.entries.into_iter().map(|entry| entry.event.into()).collect();
         for events in events.chunks(ROWS) {
-            writeln!(io::stdout(), "{}", self.table(events))?;
+            output.write(format!("{}\n", self.table(events)).as_bytes())?;
         }
         Ok(Shown { count: events.len() as u64, next: page.next, skipped: page.skipped })
     }

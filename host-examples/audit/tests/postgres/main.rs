@@ -10,6 +10,7 @@ mod doubt;
 mod import;
 mod interrupted;
 mod libpq;
+mod long_read;
 mod outage;
 mod secrets;
 

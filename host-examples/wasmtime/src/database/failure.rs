@@ -211,7 +211,7 @@ fn with_cause(error: &Error) -> String {
 }
 
 /// `2 s`, `150 ms`.
-fn duration(time: Duration) -> String {
+pub(super) fn duration(time: Duration) -> String {
     match time.as_millis() {
         millis if millis % 1000 == 0 => format!("{} s", millis / 1000),
         millis => format!("{millis} ms"),

@@ -15,6 +15,7 @@ use crate::bindings::audit::store::postgres::SinkError;
 use crate::database::failure::Failure;
 use crate::database::pools::{Lane, Pools, at_random};
 use crate::database::schema::Schema;
+use crate::database::select::Slow;
 
 /// After this many uses, a connection keeps its statement prepared, which saves a sixth of the time of a
 /// small batch. Not before, because a pooler may give the connection another session each time, in which a
@@ -46,17 +47,28 @@ pub(super) trait Statement: Sync {
 pub(super) struct Link {
     pools: Arc<Pools>,
     schema: Schema,
+    slow: Slow,
     /// Whether the server turned out to be behind a pooler, whose sessions other clients use too.
     shares_sessions: AtomicBool,
 }
 
 impl Link {
     pub(super) fn new(pools: Pools) -> Self {
-        Self { pools: Arc::new(pools), schema: Schema::default(), shares_sessions: AtomicBool::new(false) }
+        Self {
+            pools: Arc::new(pools),
+            schema: Schema::default(),
+            slow: Slow::default(),
+            shares_sessions: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn pools(&self) -> &Pools {
         &self.pools
+    }
+
+    /// The reads that are too slow for one statement.
+    pub(super) fn slow(&self) -> &Slow {
+        &self.slow
     }
 
     /// The error that the component gets for a failure.

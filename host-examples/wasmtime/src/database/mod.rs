@@ -73,7 +73,7 @@ impl fmt::Debug for Database {
 impl Database {
     /// The default of how long connecting and one statement may take together: 2 s.
     pub const TIMEOUT: Duration = Duration::from_secs(2);
-    /// The default of how long the statement of a read may take: 10 s.
+    /// The default of how long the statements of a page may take: 10 s.
     pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
     /// The database at `url`. This does not connect yet. `url` has one of the forms
@@ -86,7 +86,7 @@ impl Database {
     /// Without `sslrootcert`, or with `sslrootcert=system`, the certificates of the system are trusted. No environment
     /// variable is read.
     ///
-    /// `timeout` is how long connecting and one statement may take together. The statement of a read may take
+    /// `timeout` is how long connecting and one statement may take together. The statements of a page of a read may take
     /// `read_timeout` in addition. Both are at least 1 ms.
     ///
     /// # Errors
@@ -147,6 +147,8 @@ impl Database {
 
     /// A page of the stored entries that match the filter, as JSON lines, in the order that the WIT describes. The table is
     /// not changed. `cursor` and `next` are those of the WIT's `postgres.select`, and no others.
+    ///
+    /// A page ends with its time. It may then have few entries or none, and a `next` with which the read goes on.
     ///
     /// # Errors
     /// As for [`Database::insert`]. [`SinkError::Other`] also if a time or the cursor is invalid.

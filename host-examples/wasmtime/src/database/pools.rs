@@ -54,15 +54,18 @@ impl Pools {
         let Target { config, connector, servers, passwords } = target;
         let (servers, asked) = (Arc::new(servers), Asked::of(&config).map(Arc::new));
         let in_turn = InTurn::new(connector.clone(), Arc::clone(&servers), passwords.of_hosts);
-        let lane = |time, recycling_method| {
+        let lane = |time, lock_time, recycling_method| {
             let manager = ManagerConfig { recycling_method };
             let manager = Manager::from_connect(config.clone(), in_turn.clone(), manager);
-            pool(manager, time, asked.clone()).map_err(|error| error.to_string())
+            pool(manager, time, lock_time, asked.clone()).map_err(|error| error.to_string())
         };
-        let writes = lane(timeout, RecyclingMethod::Fast)?;
+        let writes = lane(timeout, timeout, RecyclingMethod::Fast)?;
         // A read may take longer. So that a server that hangs does not get that longer time, the pool first
-        // verifies each connection, within the shorter one.
-        let reads = lane(read_timeout, RecyclingMethod::Verified)?;
+        // verifies each connection, within the shorter one. A page takes more than one statement: where the first takes
+        // too long, the others need time too. The wait for a lock is shorter, which tells a table that is locked from a
+        // statement that takes long.
+        let of_statement = read_timeout / 5 * 2;
+        let reads = lane(of_statement, of_statement / 10 * 9, RecyclingMethod::Verified)?;
         Ok(Self { writes, reads, connector, servers, timeout, read_timeout })
     }
 
@@ -148,13 +151,15 @@ pub(super) fn at_random(millis: Range<u64>) -> Duration {
 fn pool(
     manager: Manager,
     time: Duration,
+    lock_time: Duration,
     asked: Option<Arc<Asked>>,
 ) -> Result<Pool, deadpool_postgres::BuildError> {
-    let millis = time.as_millis().clamp(1, i32::MAX as u128);
+    let millis = |time: Duration| time.as_millis().clamp(1, i32::MAX as u128);
+    let (millis, lock_millis) = (millis(time), millis(lock_time));
     // The server itself ends statements that nobody waits for any more. A time without an offset, in the table of another
     // program, is in UTC. An insert waits for another one of the same rows, where a higher level of isolation would fail.
     let limits: Arc<str> = format!(
-        "SET statement_timeout = {millis}; SET lock_timeout = {millis}; SET TimeZone = 'UTC'; \
+        "SET statement_timeout = {millis}; SET lock_timeout = {lock_millis}; SET TimeZone = 'UTC'; \
          SET default_transaction_isolation = 'read committed'"
     )
     .into();

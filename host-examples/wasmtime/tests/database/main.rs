@@ -9,6 +9,7 @@ mod select;
 mod servers;
 mod sessions;
 mod tls;
+mod windows;
 
 use std::fmt::Debug;
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use audit_format::cursor::{Key, Position};
+use audit_format::cursor::Position;
 use audit_format::event::Field;
 use audit_format::time::Timestamp;
 use audit_testbed::Cluster;
@@ -95,6 +95,17 @@ fn pages_are_found_by_an_index() {
             assert!(condition.contains(&format!("{bound} ('2026-11-23T00:00:10.000000Z'")), "{plan}");
             assert_few_rows(&plan);
         }
+    }
+    for order in [Order::OldestFirst, Order::NewestFirst] {
+        let key = Key { at: middle, id: None, position: Position::default() };
+        let (none, cursor) = (None::<String>, Some(key.to_row_cursor()));
+        let values: [(&(dyn ToSql + Sync), Type); 4] =
+            [(&none, Type::TEXT), (&none, Type::TEXT), (&cursor, Type::TEXT), (&100_i64, Type::INT8)];
+        let sql = format!("EXPLAIN (ANALYZE, BUFFERS OFF) {}", statements::window(order.into()));
+        let rows = client.query_typed(&sql, &values).unwrap();
+        let plan: String = rows.iter().map(|row| row.get::<_, String>(0) + "\n").collect();
+        assert!(plan.contains("tool_audit_events_ts_idx"), "{plan}");
+        assert_few_rows(&plan);
     }
     let whole = Selecting::new(&Filter::default(), &PageRequest::default()).unwrap();
     let plan = plan_of(&mut client, &format!("EXPLAIN {}", statements::COUNT_TIMELESS), &whole, false);

@@ -3,6 +3,7 @@
 mod database;
 mod disk;
 mod queue;
+mod room;
 mod stops;
 
 use std::collections::BTreeMap;

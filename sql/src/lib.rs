@@ -17,6 +17,7 @@
 pub mod column;
 pub mod failure;
 pub mod health;
+pub mod key;
 pub mod schema;
 pub mod statements;
 pub mod table;

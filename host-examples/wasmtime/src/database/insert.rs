@@ -7,11 +7,12 @@ use audit_format::line::Stamp;
 use audit_format::read::parse_stored;
 use audit_format::show::one_line;
 use audit_format::time::Timestamp;
-use audit_sql::statements;
+use audit_sql::key::Key;
+use audit_sql::statements::{self, keyed};
 use deadpool_postgres::ClientWrapper;
 use memchr::memchr_iter;
-use tokio_postgres::Error;
 use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Error, Row};
 
 use crate::bindings::audit::store::postgres::{RefusedRow, SinkError};
 use crate::database::arrays::Arrays;
@@ -28,6 +29,9 @@ pub struct Imported {
     pub refused: Vec<RefusedRow>,
 }
 
+/// Why an entry counts as refused that no statement has refused.
+const VANISHED: &str = "the database accepted the row without storing it, as a trigger does that drops rows";
+
 /// Stores all lines except those that the database refuses.
 pub(super) async fn store(link: &Link, lines: &str) -> Result<Imported, SinkError> {
     let mut imported = Imported { stored: 0, refused: Vec::new() };
@@ -42,8 +46,11 @@ pub(super) async fn store(link: &Link, lines: &str) -> Result<Imported, SinkErro
             [only] => &lines[only.clone()],
             [first, .., last] => &lines[first.start..last.end],
         };
-        match link.run(&Insert { lines: text, arrays: Arrays::of(text) }).await {
-            Ok(stored) => imported.stored += stored,
+        match link.run(&Insert { link, lines: text, rows: rows.len(), arrays: Arrays::of(text) }).await {
+            Ok(Inserted { added, vanished }) => {
+                imported.stored += added;
+                refused.extend(vanished.into_iter().map(|row| (rows.start + row, VANISHED.to_owned())));
+            }
             Err(failure) => match (failure.server().and_then(|error| error.refusal()), rows.len()) {
                 (Some(reason), 1) => refused.push((rows.start, reason)),
                 (Some(_), count) => {
@@ -101,31 +108,61 @@ fn message(link: &Link, failure: Failure) -> String {
 
 /// Rows as JSON lines, and as arrays if a store wrote all of them.
 struct Insert<'l> {
+    link: &'l Link,
     lines: &'l str,
+    rows: usize,
     arrays: Option<Arrays>,
 }
 
-impl Statement for Insert<'_> {
+/// What became of a batch.
+struct Inserted {
     /// How many rows were added.
-    type Output = u64;
+    added: u64,
+    /// The positions of the entries that the table does not have nevertheless.
+    vanished: Vec<usize>,
+}
+
+impl Statement for Insert<'_> {
+    type Output = Inserted;
     const LANE: Lane = Lane::Writes;
 
-    fn without_table(&self) -> Option<u64> {
+    fn without_table(&self) -> Option<Inserted> {
         None
     }
 
-    async fn run(&self, client: &ClientWrapper, prepares: bool) -> Result<u64, Error> {
+    async fn run(&self, client: &ClientWrapper, prepares: bool) -> Result<Inserted, Error> {
+        let key = self.link.key();
+        let added = self.add(client, prepares, &key).await?;
+        if added >= self.rows as u64 {
+            return Ok(Inserted { added, vanished: Vec::new() });
+        }
+        let missing = keyed(statements::MISSING, &key);
+        let missing = client.query_typed(&missing, &[(&self.json(), Type::TEXT)]).await?;
+        let position = |row: &Row| row.try_get::<_, i64>(0).map(|place| place.unsigned_abs() as usize);
+        Ok(Inserted { added, vanished: missing.iter().map(position).collect::<Result<_, _>>()? })
+    }
+}
+
+impl Insert<'_> {
+    async fn add(&self, client: &ClientWrapper, prepares: bool, key: &Key) -> Result<u64, Error> {
         let Some(arrays) = &self.arrays else {
-            let array = format!("[{}]", self.lines.trim_end().replace('\n', ","));
-            return client.execute_typed(statements::INSERT, &[(&array, Type::TEXT)]).await;
+            return client
+                .execute_typed(&keyed(statements::INSERT, key), &[(&self.json(), Type::TEXT)])
+                .await;
         };
+        let insert = keyed(statements::INSERT_ARRAYS, key);
         let values = arrays.typed();
         if prepares {
-            let statement = client.prepare_typed_cached(statements::INSERT_ARRAYS, &arrays.types()).await?;
+            let statement = client.prepare_typed_cached(&insert, &arrays.types()).await?;
             let values: Vec<_> = values.into_iter().map(|(value, _)| value).collect();
             return client.execute(&statement, &values).await;
         }
-        client.execute_typed(statements::INSERT_ARRAYS, &values).await
+        client.execute_typed(&insert, &values).await
+    }
+
+    /// The lines as a JSON array.
+    fn json(&self) -> String {
+        format!("[{}]", self.lines.trim_end().replace('\n', ","))
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use audit_sql::key::Key;
 use deadpool_postgres::{ClientWrapper, Object};
 use tokio::time::Instant;
 use tokio_postgres::Error;
@@ -52,6 +53,11 @@ impl Link {
 
     pub(super) fn pools(&self) -> &Pools {
         &self.pools
+    }
+
+    /// The key of the table, for a statement that runs.
+    pub(super) fn key(&self) -> Key {
+        self.schema.key()
     }
 
     /// The error that the component gets for a failure.

@@ -110,9 +110,12 @@ fn pool(
     let manager = Manager::from_connect(config, InTurn::new(connector), manager);
     let millis = time.as_millis().clamp(1, i32::MAX as u128);
     // The server itself ends statements that nobody waits for any more. A time without an offset, in the table of another
-    // program, is in UTC.
-    let limits: Arc<str> =
-        format!("SET statement_timeout = {millis}; SET lock_timeout = {millis}; SET TimeZone = 'UTC'").into();
+    // program, is in UTC. A prepared statement is planned for the table as it is by then, which may have grown since.
+    let limits: Arc<str> = format!(
+        "SET statement_timeout = {millis}; SET lock_timeout = {millis}; SET TimeZone = 'UTC'; \
+         SET plan_cache_mode = force_custom_plan"
+    )
+    .into();
     let limit = Hook::async_fn(move |client: &mut ClientWrapper, _| {
         let limits = Arc::clone(&limits);
         Box::pin(async move { client.batch_execute(&limits).await.map_err(HookError::Backend) })

@@ -1,0 +1,21 @@
+-- Tells which entries of a batch the table does not have after insert.sql or insert_arrays.sql has inserted it. Such an
+-- entry was accepted without being stored, as a trigger or a rule of the table does that drops rows: it is a refused row.
+-- An entry that another session was inserting at the same time is in the table by now, because the insert has waited
+-- for it.
+--
+-- $1 TEXT: the entries, as for insert.sql. For a table that is partitioned by ts, (event_id) is replaced by (event_id, ts).
+--
+-- Returns the columns `index` (BIGINT), the position in the batch, from 0, and `event_id` (TEXT), in the order of the batch.
+--
+-- PostgreSQL writes the year 0000 as 0001 BC.
+SELECT batch.index, batch.event_id::text AS event_id
+FROM (
+    SELECT
+        (CASE WHEN time LIKE '0000-%' THEN '0001' || substr(time, 5) || ' BC' ELSE time END)::timestamptz AS ts,
+        event_id, place - 1 AS index
+    FROM ROWS FROM (json_to_recordset($1::text::json) AS (ts text, id uuid))
+    WITH ORDINALITY AS lines (time, event_id, place)
+) AS batch
+LEFT JOIN tool_audit_events AS known USING (event_id)
+WHERE known.event_id IS NULL AND batch.event_id IS NOT NULL
+ORDER BY index

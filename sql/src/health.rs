@@ -30,6 +30,19 @@ pub const ASK: &str = "
            ),
            pg_catalog.pg_has_role(
                (SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.oid = named.oid), 'USAGE'
+           ),
+           (
+               SELECT EXISTS (
+                   SELECT FROM pg_catalog.pg_inherits i
+                   JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+                   CROSS JOIN LATERAL pg_catalog.pg_get_expr(c.relpartbound, c.oid) AS bound
+                   LEFT JOIN LATERAL regexp_match(bound, '^FOR VALUES FROM \\((.*)\\) TO \\((.*)\\)$') AS r ON true
+                   WHERE i.inhparent = p.partrelid AND (bound = 'DEFAULT'
+                       OR (r[1] = 'MINVALUE' OR btrim(nullif(r[1], 'MINVALUE'), chr(39))::timestamptz <= now())
+                           AND (r[2] = 'MAXVALUE' OR btrim(nullif(r[2], 'MAXVALUE'), chr(39))::timestamptz > now()))
+               )
+               FROM pg_catalog.pg_partitioned_table p
+               WHERE p.partrelid = named.oid AND pg_catalog.pg_get_partkeydef(p.partrelid) = 'RANGE (ts)'
            )
     FROM (SELECT pg_catalog.to_regclass('tool_audit_events')::oid AS oid) named
     LEFT JOIN LATERAL (
@@ -61,6 +74,8 @@ pub struct Health {
     pub not_readable: Vec<String>,
     /// Whether the role owns the table.
     pub owns: Option<bool>,
+    /// Whether there is a partition for events of this instant, if the table is partitioned by ranges of `ts`.
+    pub has_partition_for_now: Option<bool>,
 }
 
 impl Health {
@@ -69,6 +84,7 @@ impl Health {
         self.server()
             .or_else(|| table.problem())
             .or_else(|| table.unwritable())
+            .or_else(|| self.partition())
             .or_else(|| self.privilege(table))
     }
 
@@ -85,6 +101,16 @@ impl Health {
         Some(text.into())
     }
 
+    /// The missing partition for the events of this instant.
+    fn partition(&self) -> Option<String> {
+        (self.has_partition_for_now == Some(false)).then(|| {
+            format!(
+                "the table {TABLE} has no partition for the events of today, and no default partition; let its owner run \
+                 `audit migrate --partitioned`, or: CREATE TABLE {TABLE}_default PARTITION OF {TABLE} DEFAULT"
+            )
+        })
+    }
+
     /// A column that an insert needs and that the role may not use. A writer reads the key alone.
     fn column_denied(&self, table: &Table) -> Option<String> {
         let role = &self.role;
@@ -94,9 +120,9 @@ impl Health {
         let (does, column) =
             unread.map(|column| ("read", column)).or(unwritten.map(|column| ("insert into", column)))?;
         Some(format!(
-            "the user {role} may not {does} the column {column} of the table {TABLE}; let its owner run: GRANT \
-             INSERT, SELECT ({}) ON {TABLE} TO {role}, or GRANT INSERT, SELECT ON {TABLE} TO {role} where the user is to \
-             read events too",
+            "the user {role} may not {does} the column {column} of the table {TABLE}; a user that only writes needs \
+             INSERT and SELECT ({}), and one that reads too SELECT on all columns; let its owner run: GRANT SELECT, \
+             INSERT ON {TABLE} TO {role}",
             key.columns()
         ))
     }

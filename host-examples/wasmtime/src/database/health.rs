@@ -30,6 +30,7 @@ pub(super) async fn obstacle(link: &Link) -> Result<Option<String>, SinkError> {
                 may_use_sequence: row.try_get(7)?,
                 not_readable: row.try_get(8)?,
                 owns: row.try_get(9)?,
+                has_partition_for_now: row.try_get(10)?,
             };
             Ok::<_, Error>(health.obstacle(&table))
         };

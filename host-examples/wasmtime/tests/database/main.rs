@@ -2,6 +2,7 @@
 #![cfg(unix)]
 
 mod insert;
+mod obstacles;
 mod roles;
 mod schema;
 mod select;

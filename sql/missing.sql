@@ -12,9 +12,15 @@ SELECT batch.index, batch.event_id::text AS event_id
 FROM (
     SELECT
         (CASE WHEN time LIKE '0000-%' THEN '0001' || substr(time, 5) || ' BC' ELSE time END)::timestamptz AS ts,
-        event_id, place - 1 AS index
-    FROM ROWS FROM (json_to_recordset($1::text::json) AS (ts text, id uuid))
-    WITH ORDINALITY AS lines (time, event_id, place)
+        lines.*, place - 1 AS index
+    FROM ROWS FROM (
+        json_to_recordset($1::text::json) AS (
+            id uuid, ts text, req_id text, workspace_id text, user_id text, agent_id text, tool text, action text,
+            status text, input_hash text
+        )
+    ) WITH ORDINALITY AS lines (
+        event_id, time, req_id, workspace_id, user_id, agent_id, tool, action, status, input_hash, place
+    )
 ) AS batch
 LEFT JOIN tool_audit_events AS known USING (event_id)
 WHERE known.event_id IS NULL AND batch.event_id IS NOT NULL

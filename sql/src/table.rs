@@ -50,6 +50,15 @@ struct Column {
     required: bool,
 }
 
+/// Whether an index is unique.
+#[derive(Debug, PartialEq, Eq)]
+enum Unique {
+    No,
+    Yes,
+    /// It belongs to the deferrable constraint of this name.
+    Deferrable(String),
+}
+
 /// The table as it was found.
 #[derive(Debug)]
 pub struct Table {
@@ -61,8 +70,8 @@ pub struct Table {
     /// the name.
     kind: Option<String>,
     columns: HashMap<String, Column>,
-    /// The columns of each B-tree index, such as `tool,ts`, and whether it is unique.
-    indexes: Vec<(String, bool)>,
+    /// The columns of each B-tree index, such as `tool,ts`, and what it is.
+    indexes: Vec<(String, Unique)>,
     /// The columns by which it and its partitions are partitioned; empty: an expression.
     partitioned_by: Vec<String>,
     /// A partition that is a foreign table.
@@ -84,7 +93,8 @@ pub struct Inspected {
     pub kind: Option<String>,
     /// The columns: name, type, modifier, whether it may not be NULL, and whether it needs a value.
     pub columns: Vec<String>,
-    /// The columns of each B-tree index, with ` unique` if it is.
+    /// The columns of each B-tree index, with ` unique` if it is, or ` deferrable` and its name if it is a deferrable
+    /// constraint.
     pub indexes: Vec<String>,
     /// The columns by which the table and its partitions are partitioned; an expression has an empty name.
     pub partitioned_by: Vec<String>,
@@ -129,7 +139,8 @@ pub const INSPECT: &str = "
                SELECT pg_catalog.array_agg((
                    SELECT string_agg(pg_catalog.pg_get_indexdef(i.indexrelid, k, false), ',' ORDER BY k)
                    FROM generate_series(1, i.indnkeyatts) k
-               ) || CASE WHEN i.indisunique AND i.indimmediate THEN ' unique' ELSE '' END)
+               ) || CASE WHEN NOT i.indisunique THEN '' WHEN i.indimmediate THEN ' unique'
+                    ELSE ' deferrable ' || x.relname END)
                FROM pg_catalog.pg_index i
                JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
                JOIN pg_catalog.pg_am m ON m.oid = x.relam AND m.amname = 'btree'
@@ -186,9 +197,10 @@ impl Table {
             let base = parts.next()?.to_owned();
             Some((parts.next()?.to_owned(), Column { base, modifier, not_null, required }))
         };
-        let index = |text: String| match text.strip_suffix(" unique") {
-            Some(columns) => (columns.to_owned(), true),
-            None => (text, false),
+        let index = |text: String| match (text.strip_suffix(" unique"), text.split_once(" deferrable ")) {
+            (Some(columns), _) => (columns.to_owned(), Unique::Yes),
+            (None, Some((columns, name))) => (columns.to_owned(), Unique::Deferrable(name.to_owned())),
+            (None, None) => (text, Unique::No),
         };
         Self {
             role: found.role,
@@ -254,7 +266,23 @@ impl Table {
 
     /// What keeps all rows from being inserted, if there is something, and what to do about it.
     pub fn unwritable(&self) -> Option<String> {
-        self.unfilled().or_else(|| self.key().err()).or_else(|| self.rewritten()).or_else(|| self.unpoliced())
+        self.unfilled()
+            .or_else(|| self.key().err())
+            .or_else(|| self.deferrable())
+            .or_else(|| self.rewritten())
+            .or_else(|| self.unpoliced())
+    }
+
+    /// A deferrable constraint on the key keeps PostgreSQL from using another index too.
+    fn deferrable(&self) -> Option<String> {
+        let key = self.key().ok()?;
+        self.indexes.iter().find_map(|(index, unique)| match unique {
+            Unique::Deferrable(name) if key.is(index) => Some(format!(
+                "the constraint {name} of the table {TABLE} is deferrable, with which PostgreSQL takes no INSERT with \
+                 ON CONFLICT; let the table's owner run: ALTER TABLE {TABLE} DROP CONSTRAINT \"{name}\""
+            )),
+            _ => None,
+        })
     }
 
     fn rewritten(&self) -> Option<String> {
@@ -324,7 +352,7 @@ impl Table {
             }
         }
         if let Ok(key) = self.key()
-            && !self.indexes.iter().any(|(index, unique)| *unique && key.is(index))
+            && !self.indexes.iter().any(|(index, unique)| *unique == Unique::Yes && key.is(index))
         {
             let list = key.columns();
             lack.only_speed = false;

@@ -32,7 +32,8 @@ fn mended(cluster: &Cluster, owner: &str, url: &str, named: &str) {
 #[test]
 fn a_partition_key_over_which_no_index_can_tell_entries_apart_is_named() {
     let cluster = Cluster::shared();
-    const TABLE: &str = "CREATE TABLE tool_audit_events (id BIGSERIAL, ts TIMESTAMPTZ NOT NULL, tool TEXT, job_id TEXT)
+    const TABLE: &str =
+        "CREATE TABLE tool_audit_events (id BIGSERIAL, ts TIMESTAMPTZ NOT NULL, tool TEXT, job_id TEXT)
                          PARTITION BY";
     const PARTITION: &str = "CREATE TABLE all_events PARTITION OF tool_audit_events DEFAULT";
     for (by, named) in [
@@ -45,7 +46,10 @@ fn a_partition_key_over_which_no_index_can_tell_entries_apart_is_named() {
         mended(cluster, &url, &url, named);
     }
     let url = cluster.database();
-    cluster.execute(&url, &format!("{}; {PARTITION}", TABLE.replace("TIMESTAMPTZ", "TIMESTAMP") + " RANGE (ts)"));
+    cluster.execute(
+        &url,
+        &format!("{}; {PARTITION}", TABLE.replace("TIMESTAMPTZ", "TIMESTAMP") + " RANGE (ts)"),
+    );
     mended(cluster, &url, &url, "partitioned by the column ts");
 
     let url = cluster.database();
@@ -76,9 +80,15 @@ fn a_missing_partition_for_today_is_named() {
     let cluster = Cluster::shared();
     for partition in ["", "FROM (MINVALUE) TO ('2020-01-01')", "FROM ('2500-01-01') TO (MAXVALUE)"] {
         let url = cluster.database();
-        cluster.execute(&url, "CREATE TABLE tool_audit_events (id BIGSERIAL, ts TIMESTAMPTZ NOT NULL) PARTITION BY RANGE (ts)");
+        cluster.execute(
+            &url,
+            "CREATE TABLE tool_audit_events (id BIGSERIAL, ts TIMESTAMPTZ NOT NULL) PARTITION BY RANGE (ts)",
+        );
         if !partition.is_empty() {
-            cluster.execute(&url, &format!("CREATE TABLE p PARTITION OF tool_audit_events FOR VALUES {partition}"));
+            cluster.execute(
+                &url,
+                &format!("CREATE TABLE p PARTITION OF tool_audit_events FOR VALUES {partition}"),
+            );
         }
         mended(cluster, &url, &url, "no partition for the events of today");
     }
@@ -133,22 +143,36 @@ fn the_owner_is_bound_by_row_security_only_where_it_is_forced() {
 
 #[test]
 fn an_index_that_tells_no_entries_apart_is_replaced_or_its_lack_is_named() {
-    const COPY: &str = "ALTER TABLE tool_audit_events ADD UNIQUE (event_id)";
     for index in [
-        "CREATE UNIQUE INDEX ON tool_audit_events (event_id) WHERE tool <> ''".to_owned(),
-        format!("{COPY} DEFERRABLE"),
-        "CREATE INDEX ON tool_audit_events (event_id)".to_owned(),
-        "CREATE UNIQUE INDEX ON tool_audit_events (event_id, ts)".to_owned(),
+        "CREATE UNIQUE INDEX ON tool_audit_events (event_id) WHERE tool <> ''",
+        "CREATE INDEX ON tool_audit_events (event_id)",
+        "CREATE UNIQUE INDEX ON tool_audit_events (event_id, ts)",
         "CREATE UNIQUE INDEX broken ON tool_audit_events (event_id);
-         UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'broken'::regclass"
-            .to_owned(),
+         UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'broken'::regclass",
     ] {
         let (cluster, url, _) = with_table();
         let (role, _) = cluster.role(&url, WRITE_AND_READ);
         cluster.execute(&url, &format!("DROP INDEX tool_audit_events_event_id_idx; {index}"));
-        assert!(agreed(&role, &index).is_some_and(|text| text.contains("unique index on (event_id)")), "{index}");
-        assert_eq!(agreed(&url, &index), None);
-        assert_eq!(agreed(&role, &index), None);
+        assert!(
+            agreed(&role, index).is_some_and(|text| text.contains("unique index on (event_id)")),
+            "{index}"
+        );
+        assert_eq!(agreed(&url, index), None);
+        assert_eq!(agreed(&role, index), None);
+    }
+}
+
+#[test]
+fn a_deferrable_constraint_on_the_identifier_is_named_beside_an_index_too() {
+    for index in ["", "DROP INDEX tool_audit_events_event_id_idx;"] {
+        let (cluster, url, _) = with_table();
+        cluster.execute(
+            &url,
+            &format!(
+                "{index} ALTER TABLE tool_audit_events ADD CONSTRAINT late UNIQUE (event_id) DEFERRABLE"
+            ),
+        );
+        mended(cluster, &url, &url, "the constraint late");
     }
 }
 
@@ -191,7 +215,8 @@ fn a_privilege_on_too_few_columns_is_named() {
         mended(cluster, &url, &role, named);
     }
     let (cluster, url, _) = with_table();
-    let (role, _) = cluster.role(&url, &format!("GRANT INSERT, SELECT (event_id) ON tool_audit_events TO ROLE; {USE}"));
+    let (role, _) =
+        cluster.role(&url, &format!("GRANT INSERT, SELECT (event_id) ON tool_audit_events TO ROLE; {USE}"));
     assert_eq!(agreed(&role, "a writer"), None);
     let inserted: Result<_, SinkError> = open(&role).insert_entries(vec![entry(5)]);
     assert_eq!((inserted, cluster.stored(&url)), (Ok(Vec::new()), 3));

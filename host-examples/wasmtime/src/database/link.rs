@@ -60,6 +60,11 @@ impl Link {
         self.schema.key()
     }
 
+    /// Has the table inspected again, because it was changed.
+    pub(super) fn forget_table(&self) {
+        self.schema.forget();
+    }
+
     /// The error that the component gets for a failure.
     pub(super) fn sink_error(&self, failure: Failure) -> SinkError {
         failure.sink_error(self.pools.names())

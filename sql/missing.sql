@@ -1,11 +1,11 @@
 -- Tells which entries of a batch the table does not have after insert.sql or insert_arrays.sql has inserted it. Such an
--- entry was accepted without being stored, as a trigger or a rule of the table does that drops rows: it is a refused row.
--- An entry that another session was inserting at the same time is in the table by now, because the insert has waited
--- for it.
+-- entry was accepted without being stored, as a trigger of the table does that drops rows: it is a refused row. An entry that another session was inserting at the same time is in the table by now, because the insert has
+-- waited for it.
 --
--- $1 TEXT: the entries, as for insert.sql. For a table that is partitioned by ts, (event_id) is replaced by (event_id, ts).
+-- $1 TEXT: the entries, as for insert.sql, whose replacement for a table that is partitioned by ts holds here too.
 --
--- Returns the columns `index` (BIGINT), the position in the batch, from 0, and `event_id` (TEXT), in the order of the batch.
+-- Returns the columns `index` (BIGINT), the position in the batch, from 0, and `event_id` (TEXT), in the order of the
+-- batch.
 --
 -- PostgreSQL writes the year 0000 as 0001 BC.
 SELECT batch.index, batch.event_id::text AS event_id

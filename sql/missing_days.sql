@@ -1,5 +1,5 @@
--- Tells which days need a partition, of a table that is partitioned by ranges of ts: those from today to 14 days ahead, and
--- those of the rows in the default partition (UTC). A day that another partition has a part of is none of them.
+-- Tells which days need a partition, of a table that is partitioned by ranges of ts: those from today to 14 days ahead,
+-- and those of the rows in the default partition (UTC). A day that another partition has a part of is none of them.
 --
 -- tool_audit_events_default stands for the default partition.
 --

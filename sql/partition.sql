@@ -1,13 +1,16 @@
--- Makes the table of the events a table that is partitioned by ts, with a default partition: no event is refused for its
--- time. A table that exists already becomes the partition of all days up to today (UTC), as it is: only rows of later days,
--- and of no time, are moved to the default partition. Numbers, owner and privileges stay. Does nothing where the table is
--- partitioned already, and an empty table is replaced. missing_days.sql tells which days need a partition then.
+-- Makes the table of the events a table that is partitioned by ts, with a default partition: no event is refused for
+-- its time. A table that exists already becomes the partition of all days up to today (UTC), as it is: only rows of
+-- later days, and of no time, are moved to the default partition. Numbers, owner and privileges stay. Does nothing
+-- where the table is partitioned already, and an empty table is replaced. missing_days.sql tells which days need a
+-- partition then.
 --
 -- To be run in a transaction, by the owner of the table, after schema.sql or upgrade.sql. Others wait meanwhile.
 DO $partition$
 DECLARE
     old regclass := 'tool_audit_events';
-    place text := (SELECT quote_ident(n.nspname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = old);
+    place text := (
+        SELECT quote_ident(n.nspname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = old
+    );
     tomorrow date := (now() AT TIME ZONE 'UTC')::date + 1;
     days text := 'tool_audit_events_before_' || to_char(tomorrow, 'YYYY_MM_DD');
     bound text := to_char(tomorrow, 'YYYY-MM-DD') || ' 00:00:00Z';
@@ -39,7 +42,7 @@ BEGIN
             JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = old
     ) AS bound_to_it ORDER BY what LIMIT 1;
     IF found IS NOT NULL THEN
-        RAISE EXCEPTION 'it has %, which belongs to the table as it is; drop it, and create it again on the partitioned table', found
+        RAISE EXCEPTION 'it has %, which belongs to the table as it is; drop it, and create it again afterwards', found
             USING ERRCODE = 'feature_not_supported';
     END IF;
 
@@ -106,7 +109,8 @@ BEGIN
     END LOOP;
     -- The partition keeps the other indexes that it has, and gets those that it lacks.
     EXECUTE format(
-        'ALTER TABLE %1$s.tool_audit_events ATTACH PARTITION %1$s.%2$I FOR VALUES FROM (MINVALUE) TO (%3$L)', place, days, bound
+        'ALTER TABLE %1$s.tool_audit_events ATTACH PARTITION %1$s.%2$I FOR VALUES FROM (MINVALUE) TO (%3$L)',
+        place, days, bound
     );
 END
 $partition$

@@ -2,8 +2,8 @@
 
 use crate::column::TABLE;
 
-/// The query for the indexes on a column and `ts`, of the table and of its partitions, the partitions first. Its parameter is
-/// the name of the column (TEXT). It returns the fields of [`Found`] in their order.
+/// The query for the indexes on a column and `ts`, of the table and of its partitions, the partitions first. Its
+/// parameter is the name of the column (TEXT). It returns the fields of [`Found`] in their order.
 pub const FIND: &str = "
     WITH RECURSIVE tree (oid, parent, level) AS (
         SELECT 'tool_audit_events'::regclass::oid, NULL::oid, 0
@@ -50,17 +50,13 @@ pub struct Found {
 /// The statements that build the missing indexes, each to be run outside of a transaction: an incomplete one, which an
 /// interrupted run has left, is dropped first.
 pub fn build(found: &[Found], column: &str) -> Vec<String> {
-    let mut statements = Vec::new();
-    for Found { table, is_partitioned, index, is_valid, .. } in found {
-        match (is_partitioned, index) {
-            (true, Some(_)) => {}
-            (true, None) => statements.push(format!("CREATE INDEX ON ONLY {table} ({column}, ts)")),
-            (false, Some(_)) if *is_valid => {}
-            (false, index) => {
-                statements.extend(index.iter().map(|index| format!("DROP INDEX CONCURRENTLY {index}")));
-                statements.push(format!("CREATE INDEX CONCURRENTLY ON {table} ({column}, ts)"));
-            }
-        }
+    // A partition that somebody adds meanwhile gets the index of the whole.
+    let whole = found.iter().filter(|found| found.is_partitioned && found.index.is_none());
+    let whole = whole.map(|found| format!("CREATE INDEX ON ONLY {} ({column}, ts)", found.table));
+    let mut statements: Vec<String> = whole.collect();
+    for Found { table, index, .. } in found.iter().filter(|found| !found.is_partitioned && !found.is_valid) {
+        statements.extend(index.iter().map(|index| format!("DROP INDEX CONCURRENTLY {index}")));
+        statements.push(format!("CREATE INDEX CONCURRENTLY ON {table} ({column}, ts)"));
     }
     statements
 }
@@ -78,8 +74,8 @@ pub fn attach(found: &[Found]) -> Vec<String> {
 /// The advisory lock by which sessions take turns: `audit-ix` in ASCII, which no other program is likely to use.
 const ADVISORY_LOCK: i64 = 0x61_75_64_69_74_2d_69_78;
 
-/// Takes the turn for building indexes, for the session. It returns whether no other session has it: to wait for that one
-/// would hold it up, because it waits for all statements.
+/// Takes the turn for building indexes, for the session. It returns whether no other session has it: to wait for that
+/// one would hold it up, because it waits for all statements.
 pub fn turn() -> String {
     format!("SELECT pg_catalog.pg_try_advisory_lock({ADVISORY_LOCK})")
 }

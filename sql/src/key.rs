@@ -2,8 +2,8 @@
 
 use audit_format::event::{Field, Kind};
 
-/// `event_id`, and the columns by which the table is partitioned: PostgreSQL has unique indexes over partitions only where
-/// they include those. No entry is stored twice by that, because the fields of an entry never change.
+/// `event_id`, and the columns by which the table is partitioned: PostgreSQL has unique indexes over partitions only
+/// where they include those. No entry is stored twice by that, because the fields of an entry never change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Key {
     others: Vec<String>,

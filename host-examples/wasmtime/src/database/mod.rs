@@ -180,8 +180,8 @@ impl Database {
     }
 
     /// Says what would keep the database from taking events, and what to do about it: the server is
-    /// read-only, the table is something else or has a column that no insert fills, or a schema or a
-    /// privilege is missing. `None` if no obstacle is known. Nothing is created or changed.
+    /// read-only, the table is something else or has a column that no insert fills, a rule, or partitions
+    /// that no unique index can span, or a schema, a privilege, a policy or a partition is missing. `None` if no obstacle is known. Nothing is created or changed.
     ///
     /// # Errors
     /// As for [`Database::insert`].

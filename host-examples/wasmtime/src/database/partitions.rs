@@ -12,8 +12,8 @@ use crate::database::failure::Failure;
 use crate::database::link::Link;
 use crate::database::pools::{Lane, within};
 
-/// Partitions the table, whatever it was before, and returns what was added. Each day is a transaction of its own, so that
-/// what is done stays, however the next one ends.
+/// Partitions the table, whatever it was before, and returns what was added. Each day is a transaction of its own, so
+/// that what is done stays, however the next one ends.
 pub(super) async fn partition(link: &Link) -> Result<Vec<String>, SinkError> {
     let mut added = link.migrate().await?;
     let connected = link.pools().connection(Lane::Writes, Instant::now() + link.pools().timeout()).await;

@@ -3,7 +3,7 @@
 use audit_fixtures::Entries as _;
 use audit_format::query::Filter;
 use audit_sql::statements::{parameters, select};
-use audit_testbed::{Cluster, literal};
+use audit_testbed::Cluster;
 
 use crate::{entry, open, other_error, seqs, with_table};
 
@@ -24,7 +24,7 @@ fn plan(cluster: &Cluster, url: &str, field: &str) -> String {
     let mut filter = Filter::default();
     filter.texts.push((audit_format::event::Field::named(field).unwrap(), "x7".into()));
     let mut values: Vec<String> =
-        parameters(&filter).iter().map(|text| text.as_deref().map_or("NULL".into(), literal)).collect();
+        parameters(&filter).iter().map(|text| text.as_deref().map_or("NULL".into(), |text| format!("'{text}'"))).collect();
     values.extend(["NULL".into(), "10".into()]);
     let text = select(audit_format::cursor::Order::NewestFirst);
     let explained = format!("PREPARE read AS {text}; EXPLAIN EXECUTE read ({})", values.join(", "));

@@ -3,8 +3,11 @@
 -- $1 TEXT: the entries as a JSON array: their lines, joined by commas, in brackets. Entries whose identifier is in the
 -- table already stay as they are, and use up no number of the column id.
 --
--- The role needs INSERT on the table, and SELECT on its column event_id. For a table that is partitioned by ts,
--- (event_id) is replaced by (event_id, ts) in both places.
+-- The role needs INSERT on the table, and SELECT on its column event_id.
+--
+-- For a table that is partitioned by ts, (event_id) is replaced by (event_id, ts) in both places, and the table behind
+-- LEFT JOIN by (SELECT * FROM tool_audit_events WHERE ts BETWEEN $2 AND $3), so that only the partitions of the batch are
+-- planned for. $2 and $3 TIMESTAMPTZ: the first and the last ts of the batch.
 --
 -- Where fewer rows were inserted than the batch has, missing.sql tells which ones the table does not have. The server
 -- should plan the statement anew each time, because the table grows: for a statement that stays prepared, set

@@ -41,7 +41,7 @@ impl Key {
     }
 
     /// Whether the column is part of the key.
-    pub(crate) fn has(&self, column: &str) -> bool {
+    pub fn has(&self, column: &str) -> bool {
         self.names().any(|name| name == column)
     }
 

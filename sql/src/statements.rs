@@ -26,12 +26,22 @@ pub const INSERT_ARRAYS: &str = include_str!("../insert_arrays.sql");
 /// [`INSERT`]. It returns the position in the batch, from 0 (BIGINT), and the `event_id` (TEXT).
 pub const MISSING: &str = include_str!("../missing.sql");
 
-/// The text of [`INSERT`], [`INSERT_ARRAYS`] or [`MISSING`] for a table with this key.
-pub fn keyed<'t>(text: &'t str, key: &Key) -> Cow<'t, str> {
+/// The text of [`INSERT`], [`INSERT_ARRAYS`] or [`MISSING`] for a table with this key. Where the key has `ts`, the first and
+/// the last `ts` of the batch (TIMESTAMPTZ) are two parameters more, from this number on.
+pub fn keyed<'t>(text: &'t str, key: &Key, next: usize) -> Cow<'t, str> {
     if *key == Key::default() {
         return text.into();
     }
-    text.replace("(event_id)", &format!("({})", key.columns())).into()
+    let text = text.replace("(event_id)", &format!("({})", key.columns()));
+    if !key.has("ts") {
+        return text.into();
+    }
+    let of_batch = format!(
+        "LEFT JOIN (SELECT {} FROM tool_audit_events WHERE ts BETWEEN ${next} AND ${})",
+        key.columns(),
+        next + 1
+    );
+    text.replace("LEFT JOIN tool_audit_events", &of_batch).into()
 }
 
 /// Keeps what is known of an entry that the database refused. Its parameters are the entry's `id`, `chain`, `seq`,

@@ -294,7 +294,13 @@ fn an_event_that_could_not_be_stored_is_not_accepted() {
 fn a_table_that_is_partitioned_and_has_more_indexes_works_with_every_command() {
     let site = Site::new();
     let added = site.done("migrate --partitioned --index user run --index job_id");
-    for said in ["added: the table", "the partitions by day", "on (user_id, ts)", "on (graph_run_id, ts)", "(job_id, ts)"] {
+    for said in [
+        "added: the table",
+        "the partitions by day",
+        "on (user_id, ts)",
+        "on (graph_run_id, ts)",
+        "(job_id, ts)",
+    ] {
         assert!(added.contains(said), "{added}");
     }
     for backend in DATABASE_BACKENDS {
@@ -304,7 +310,10 @@ fn a_table_that_is_partitioned_and_has_more_indexes_works_with_every_command() {
     }
     let added = site.done("migrate --partitioned --index user");
     assert!(added.starts_with("added: the partition tool_audit_events_2"), "{added}");
-    assert_eq!(site.done("migrate --partitioned --index user"), "the tables are complete; nothing was changed\n");
+    assert_eq!(
+        site.done("migrate --partitioned --index user"),
+        "the tables are complete; nothing was changed\n"
+    );
     assert_eq!(site.stored(), 102);
     assert_eq!(site.done("read --backend auto --user ann").lines().count(), 2);
     assert!(site.done("status --backend auto").contains("\ndatabase    answers\n"));

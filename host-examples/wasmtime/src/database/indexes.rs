@@ -33,7 +33,9 @@ pub(super) async fn add(link: &Link, fields: &[Field]) -> Result<Vec<String>, Si
     };
     match within(Instant::now() + UPGRADE, UPGRADE, work).await {
         Ok(true) => Ok(added),
-        Ok(false) => Err(SinkError::Unavailable("another program is building indexes; try again later".into())),
+        Ok(false) => {
+            Err(SinkError::Unavailable("another program is building indexes; try again later".into()))
+        }
         Err(failure) => Err(link.sink_error(failure)),
     }
 }

@@ -15,7 +15,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 
 use crate::bindings::audit::store::postgres::{RefusedRow, SinkError};
-use crate::database::arrays::Arrays;
+use crate::database::arrays::{Arrays, Time};
 use crate::database::failure::Failure;
 use crate::database::link::{Link, Statement};
 use crate::database::pools::Lane;
@@ -114,6 +114,13 @@ struct Insert<'l> {
     arrays: Option<Arrays>,
 }
 
+/// The parameters of a statement, with their types.
+type Values<'v> = Vec<(&'v (dyn ToSql + Sync), Type)>;
+
+fn bound(time: &Time) -> (&(dyn ToSql + Sync), Type) {
+    (time, Type::TIMESTAMPTZ)
+}
+
 /// What became of a batch.
 struct Inserted {
     /// How many rows were added.
@@ -136,8 +143,10 @@ impl Statement for Insert<'_> {
         if added >= self.rows as u64 {
             return Ok(Inserted { added, vanished: Vec::new() });
         }
-        let missing = keyed(statements::MISSING, &key);
-        let missing = client.query_typed(&missing, &[(&self.json(), Type::TEXT)]).await?;
+        let (json, bounds) = (self.json(), self.bounds(&key));
+        let mut values: Values<'_> = vec![(&json, Type::TEXT)];
+        values.extend(bounds.iter().map(bound));
+        let missing = client.query_typed(&keyed(statements::MISSING, &key, 2), &values).await?;
         let position = |row: &Row| row.try_get::<_, i64>(0).map(|place| place.unsigned_abs() as usize);
         Ok(Inserted { added, vanished: missing.iter().map(position).collect::<Result<_, _>>()? })
     }
@@ -145,19 +154,35 @@ impl Statement for Insert<'_> {
 
 impl Insert<'_> {
     async fn add(&self, client: &ClientWrapper, prepares: bool, key: &Key) -> Result<u64, Error> {
+        let bounds = self.bounds(key);
         let Some(arrays) = &self.arrays else {
-            return client
-                .execute_typed(&keyed(statements::INSERT, key), &[(&self.json(), Type::TEXT)])
-                .await;
+            let json = self.json();
+            let mut values: Values<'_> = vec![(&json, Type::TEXT)];
+            values.extend(bounds.iter().map(bound));
+            return client.execute_typed(&keyed(statements::INSERT, key, 2), &values).await;
         };
-        let insert = keyed(statements::INSERT_ARRAYS, key);
-        let values = arrays.typed();
+        let mut values = arrays.typed();
+        let insert = keyed(statements::INSERT_ARRAYS, key, values.len() + 1);
+        values.extend(bounds.iter().map(bound));
         if prepares {
-            let statement = client.prepare_typed_cached(&insert, &arrays.types()).await?;
+            let types: Vec<Type> = values.iter().map(|(_, kind)| kind.clone()).collect();
+            let statement = client.prepare_typed_cached(&insert, &types).await?;
             let values: Vec<_> = values.into_iter().map(|(value, _)| value).collect();
             return client.execute(&statement, &values).await;
         }
         client.execute_typed(&insert, &values).await
+    }
+
+    /// The first and the last `ts` of the batch, if the key has it. Where one is unreadable, those of any event.
+    fn bounds(&self, key: &Key) -> Vec<Time> {
+        if !key.has("ts") {
+            return Vec::new();
+        }
+        let ts = |line| Timestamp::parse(&parse_stored(line).ok()?.event.ts).ok();
+        let times: Option<Vec<Timestamp>> = self.lines.lines().map(ts).collect();
+        let ends = times.and_then(|times| Some((*times.iter().min()?, *times.iter().max()?)));
+        let (first, last) = ends.unwrap_or((Timestamp::MIN, Timestamp::MAX));
+        vec![Time(first), Time(last)]
     }
 
     /// The lines as a JSON array.
@@ -185,8 +210,7 @@ impl Statement for Keep<'_> {
         let Stamp { id, chain, seq, hash } = &self.stamp;
         let texts = [id.to_string(), chain.to_string(), seq.to_string(), hash.to_string()];
         let texts: Vec<&str> = texts.iter().map(String::as_str).chain([&*self.ts, self.reason]).collect();
-        let values: Vec<(&(dyn ToSql + Sync), Type)> =
-            texts.iter().map(|text| (text as &(dyn ToSql + Sync), Type::TEXT)).collect();
+        let values: Values<'_> = texts.iter().map(|text| (text as &(dyn ToSql + Sync), Type::TEXT)).collect();
         match client.execute_typed(statements::REFUSED, &values).await {
             // An older program has made the other table.
             Err(error) if error.code().is_some_and(|code| code.code() == "42P01") => {

@@ -78,7 +78,9 @@ fn explained(link: &Link, failure: Failure, added: &[String]) -> SinkError {
         added => format!(" (added before: {})", added.join(", ")),
     };
     let reason = failure.server().and_then(|error| match error.is_denied() {
-        true => Some("it takes the role that owns the table, and its schema; run it with that role".to_owned()),
+        true => {
+            Some("it takes the role that owns the table, and its schema; run it with that role".to_owned())
+        }
         false => error.lasting(),
     });
     match reason {

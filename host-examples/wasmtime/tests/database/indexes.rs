@@ -23,8 +23,10 @@ fn valid(cluster: &Cluster, url: &str, field: &str) -> u64 {
 fn plan(cluster: &Cluster, url: &str, field: &str) -> String {
     let mut filter = Filter::default();
     filter.texts.push((audit_format::event::Field::named(field).unwrap(), "x7".into()));
-    let mut values: Vec<String> =
-        parameters(&filter).iter().map(|text| text.as_deref().map_or("NULL".into(), |text| format!("'{text}'"))).collect();
+    let mut values: Vec<String> = parameters(&filter)
+        .iter()
+        .map(|text| text.as_deref().map_or("NULL".into(), |text| format!("'{text}'")))
+        .collect();
     values.extend(["NULL".into(), "10".into()]);
     let text = select(audit_format::cursor::Order::NewestFirst);
     let explained = format!("PREPARE read AS {text}; EXPLAIN EXECUTE read ({})", values.join(", "));
@@ -73,7 +75,8 @@ fn each_partition_gets_the_index_and_so_do_later_ones() {
     let (cluster, url, database) = with_table();
     database.insert_entries(vec![entry(0)]).unwrap();
     database.partition().unwrap();
-    let partitions = cluster.number(&url, "SELECT count(*) FROM pg_inherits WHERE inhparent = 'tool_audit_events'::regclass");
+    let partitions = cluster
+        .number(&url, "SELECT count(*) FROM pg_inherits WHERE inhparent = 'tool_audit_events'::regclass");
     assert_eq!(database.add_indexes(&["user_id"]).unwrap().len(), 1);
     assert_eq!(valid(cluster, &url, "user_id"), partitions + 1);
     assert_eq!(open(&url).add_indexes(&["user_id"]), Ok(Vec::new()));

@@ -4,6 +4,7 @@ use std::thread;
 
 use audit_fixtures::Entries as _;
 use audit_host::{Database, Entry, Event, Filter, Order, PageRequest};
+use audit_testbed::postgres::{Client, NoTls};
 use audit_testbed::{Cluster, ORIGINAL_TABLE};
 
 use crate::{entry, entry_of, open, other_error, pages, read, seqs, with_table};
@@ -67,7 +68,8 @@ fn rows_of_the_default_partition_are_moved_to_partitions_of_their_days() {
     let (before, stored) = (read(&database), cluster.column(&url, rows));
     let added = database.partition().unwrap();
     let days = ["2026_11_22", "2026_11_23", "2026_11_24", "9999_12_31"];
-    let named: Vec<String> = days.iter().map(|day| format!("the partition tool_audit_events_{day}")).collect();
+    let named: Vec<String> =
+        days.iter().map(|day| format!("the partition tool_audit_events_{day}")).collect();
     assert!(named.iter().all(|name| added.contains(name)), "{added:?}");
     let count = |name: &str| cluster.number(&url, &format!("SELECT count(*) FROM tool_audit_events_{name}"));
     assert_eq!([days.map(count).to_vec(), vec![count("default")]].concat(), [1, 2, 1, 1, 1]);
@@ -113,7 +115,10 @@ fn a_table_with_rows_becomes_a_partition_without_a_copy() {
         assert_eq!(database.partition(), Ok(Vec::new()));
         assert_eq!(database.migrate(), Ok(Vec::new()));
         // The store that was open before, and the role of a writer, go on.
-        assert_eq!(database.insert_entries((0..22).map(entry).filter(|e| e.seq != 20).chain([later]).collect()), Ok(Vec::new()));
+        assert_eq!(
+            database.insert_entries((0..22).map(entry).filter(|e| e.seq != 20).chain([later]).collect()),
+            Ok(Vec::new())
+        );
         assert_eq!(open(&role).obstacle(), Ok(None));
         assert_eq!(open(&role).insert_entries(vec![entry(21), entry(22)]), Ok(Vec::new()));
         let numbers = cluster.column(&url, "SELECT id FROM tool_audit_events ORDER BY seq");
@@ -173,7 +178,10 @@ fn reads_filters_cursors_and_refusals_are_those_of_a_table_without_partitions() 
     let (_, plain_url, plain) = with_table();
     let day = |n: u64| format!("2026-11-{:02}T06:30:00.{n:06}Z", 20 + n % 5);
     let entries: Vec<Entry> = (0..100)
-        .map(|n| Entry { event: Event { ts: day(n), ..entry_of(["search", "shell"][n as usize % 2], n).event }, ..entry(n) })
+        .map(|n| Entry {
+            event: Event { ts: day(n), ..entry_of(["search", "shell"][n as usize % 2], n).event },
+            ..entry(n)
+        })
         .collect();
     for (url, database) in [(&url, &database), (&plain_url, &plain)] {
         cluster.refuse_tool(url, "poison");
@@ -194,7 +202,9 @@ fn reads_filters_cursors_and_refusals_are_those_of_a_table_without_partitions() 
         to_ts: Some("2026-11-23T12:00:00.000000Z".into()),
         ..Filter::default()
     };
-    let found = |database: &Database| database.select_entries(filter.clone(), PageRequest::default()).unwrap().entries;
+    let found = |database: &Database| {
+        database.select_entries(filter.clone(), PageRequest::default()).unwrap().entries
+    };
     assert!(!found(&plain).is_empty());
     assert_eq!(found(&database), found(&plain));
 }
@@ -216,7 +226,11 @@ fn what_would_not_go_with_the_new_rows_is_named_and_nothing_is_changed() {
         let text = other_error(database.partition());
         assert!(text.contains(named) && text.contains("cannot be partitioned"), "{text}");
         cluster.execute(&url, drop);
-        assert_eq!(cluster.number(&url, "SELECT count(*) FROM pg_class WHERE relname LIKE 'tool_audit_events_before%'"), 0);
+        assert_eq!(
+            cluster
+                .number(&url, "SELECT count(*) FROM pg_class WHERE relname LIKE 'tool_audit_events_before%'"),
+            0
+        );
     }
     database.partition().unwrap();
     assert_eq!(seqs(&database), [0]);
@@ -228,4 +242,24 @@ fn what_would_not_go_with_the_new_rows_is_named_and_nothing_is_changed() {
     );
     let text = other_error(open(&other).partition());
     assert!(text.contains("partitioned by LIST (tool)"), "{text}");
+}
+
+#[test]
+fn an_insert_uses_the_partitions_of_its_batch_alone() {
+    let (cluster, url, database) = partitioned();
+    let batches = |first: u64| {
+        for n in first..first + 12 {
+            assert_eq!(database.insert_entries((10 * n..10 * n + 10).map(entry).collect()), Ok(Vec::new()));
+        }
+    };
+    batches(0);
+    database.partition().unwrap();
+    // Only what an insert plans for is locked.
+    let mut other = Client::connect(&url, NoTls).unwrap();
+    let mut holding = other.transaction().unwrap();
+    holding.batch_execute("LOCK TABLE tool_audit_events_default IN ACCESS EXCLUSIVE MODE").unwrap();
+    batches(12);
+    batches(12);
+    holding.rollback().unwrap();
+    assert_eq!(cluster.stored(&url), 240);
 }

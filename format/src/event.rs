@@ -12,10 +12,8 @@ use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-/// The fields by which PostgreSQL has an index.
-const INDEXED: [&str; 3] = ["tool", "agent_id", "workspace_id"];
-
-/// The most bytes of their texts: an index of PostgreSQL takes no longer ones, and the row would be refused.
+/// The most bytes of the texts that reads can be filtered by: an index of PostgreSQL takes no longer ones, and the row would
+/// be refused.
 const MAX_INDEXED: usize = 2600;
 
 /// Calls another macro with the fifteen fields of an event, in the order of the JSON line. The macro is named
@@ -274,7 +272,8 @@ macro_rules! declare {
             fn texts_mut(&mut self) -> impl Iterator<Item = (&'static str, usize, &mut Cow<'a, str>)> {
                 let fields: [(&'static str, Option<&mut Cow<'a, str>>); Field::ALL.len()] =
                     [$((stringify!($field), text_mut!($kind self.$field))),*];
-                let most = |name| if INDEXED.contains(&name) { MAX_INDEXED } else { usize::MAX };
+                let is_indexed = |name| Field::named(name).is_some_and(Field::is_filtered);
+                let most = move |name| if is_indexed(name) { MAX_INDEXED } else { usize::MAX };
                 let fields = fields.into_iter().filter_map(move |(name, text)| Some((name, most(name), text?)));
                 fields.chain(self.attributes.iter_mut().map(|attribute| {
                     (attributes::NAME, attributes::MAX_VALUE, &mut attribute.value)
@@ -302,9 +301,7 @@ impl Event<'_> {
     /// Whether a text is too long, whatever else the line has.
     pub(crate) fn has_long_text(&self) -> bool {
         let is_long = |text: &str| text.len() > MAX_INDEXED;
-        is_long(&self.tool)
-            || is_long(&self.agent_id)
-            || is_long(&self.workspace_id)
+        Field::filtered().any(|field| self.get(field).text().is_some_and(is_long))
             || self.attributes.iter().any(|attribute| attribute.value.len() > attributes::MAX_VALUE)
     }
 }

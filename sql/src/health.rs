@@ -1,6 +1,6 @@
 //! Whether the database would accept events: found out by a query, without writing anything.
 
-use crate::column::TABLE;
+use crate::column::{TABLE, is_written};
 use crate::schema::may_not_upgrade;
 use crate::table::{self, Table};
 
@@ -14,12 +14,35 @@ pub const ASK: &str = "
            pg_catalog.quote_ident(current_user),
            pg_catalog.quote_ident(current_schema()),
            pg_catalog.has_schema_privilege(current_schema(), 'CREATE'),
-           pg_catalog.has_any_column_privilege(named.oid, 'INSERT'),
+           ARRAY(
+               SELECT a.attname::text FROM pg_catalog.pg_attribute a
+               WHERE a.attrelid = named.oid AND a.attnum > 0 AND NOT a.attisdropped
+                   AND NOT pg_catalog.has_column_privilege(named.oid, a.attnum, 'INSERT')
+               ORDER BY a.attnum
+           ),
            serial.name,
            pg_catalog.has_sequence_privilege(serial.name, 'USAGE, UPDATE'),
-           pg_catalog.has_any_column_privilege(named.oid, 'SELECT'),
+           ARRAY(
+               SELECT a.attname::text FROM pg_catalog.pg_attribute a
+               WHERE a.attrelid = named.oid AND a.attnum > 0 AND NOT a.attisdropped
+                   AND NOT pg_catalog.has_column_privilege(named.oid, a.attnum, 'SELECT')
+               ORDER BY a.attnum
+           ),
            pg_catalog.pg_has_role(
                (SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.oid = named.oid), 'USAGE'
+           ),
+           (
+               SELECT EXISTS (
+                   SELECT FROM pg_catalog.pg_inherits i
+                   JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+                   CROSS JOIN LATERAL pg_catalog.pg_get_expr(c.relpartbound, c.oid) AS bound
+                   LEFT JOIN LATERAL regexp_match(bound, '^FOR VALUES FROM \\((.*)\\) TO \\((.*)\\)$') AS r ON true
+                   WHERE i.inhparent = p.partrelid AND (bound = 'DEFAULT'
+                       OR (r[1] = 'MINVALUE' OR btrim(nullif(r[1], 'MINVALUE'), chr(39))::timestamptz <= now())
+                           AND (r[2] = 'MAXVALUE' OR btrim(nullif(r[2], 'MAXVALUE'), chr(39))::timestamptz > now()))
+               )
+               FROM pg_catalog.pg_partitioned_table p
+               WHERE p.partrelid = named.oid AND pg_catalog.pg_get_partkeydef(p.partrelid) = 'RANGE (ts)'
            )
     FROM (SELECT pg_catalog.to_regclass('tool_audit_events')::oid AS oid) named
     LEFT JOIN LATERAL (
@@ -41,16 +64,18 @@ pub struct Health {
     pub schema: Option<String>,
     /// Whether the role may create a table in the schema.
     pub may_create: Option<bool>,
-    /// Whether the role may insert into the table.
-    pub may_insert: Option<bool>,
+    /// The columns of the table that the role may not insert values into.
+    pub not_insertable: Vec<String>,
     /// The sequence that numbers the rows, if using it takes a privilege.
     pub sequence: Option<String>,
     /// Whether the role may use the sequence.
     pub may_use_sequence: Option<bool>,
-    /// Whether the role may read the table.
-    pub may_select: Option<bool>,
+    /// The columns of the table that the role may not read.
+    pub not_readable: Vec<String>,
     /// Whether the role owns the table.
     pub owns: Option<bool>,
+    /// Whether there is a partition for events of this instant, if the table is partitioned by ranges of `ts`.
+    pub has_partition_for_now: Option<bool>,
 }
 
 impl Health {
@@ -59,6 +84,7 @@ impl Health {
         self.server()
             .or_else(|| table.problem())
             .or_else(|| table.unwritable())
+            .or_else(|| self.partition())
             .or_else(|| self.privilege(table))
     }
 
@@ -75,6 +101,32 @@ impl Health {
         Some(text.into())
     }
 
+    /// The missing partition for the events of this instant.
+    fn partition(&self) -> Option<String> {
+        (self.has_partition_for_now == Some(false)).then(|| {
+            format!(
+                "the table {TABLE} has no partition for the events of today, and no default partition; let its owner run \
+                 `audit migrate --partitioned`, or: CREATE TABLE {TABLE}_default PARTITION OF {TABLE} DEFAULT"
+            )
+        })
+    }
+
+    /// A column that an insert needs and that the role may not use. A writer reads the key alone.
+    fn column_denied(&self, table: &Table) -> Option<String> {
+        let role = &self.role;
+        let key = table.key().unwrap_or_default();
+        let unread = self.not_readable.iter().find(|column| key.has(column));
+        let unwritten = self.not_insertable.iter().find(|column| is_written(column));
+        let (does, column) =
+            unread.map(|column| ("read", column)).or(unwritten.map(|column| ("insert into", column)))?;
+        Some(format!(
+            "the user {role} may not {does} the column {column} of the table {TABLE}; a user that only writes needs \
+             INSERT and SELECT ({}), and one that reads too SELECT on all columns; let its owner run: GRANT SELECT, \
+             INSERT ON {TABLE} TO {role}",
+            key.columns()
+        ))
+    }
+
     /// A missing privilege. A table that does not exist yet is created with the first event.
     fn privilege(&self, table: &Table) -> Option<String> {
         let role = &self.role;
@@ -85,11 +137,7 @@ impl Health {
                 "the table {TABLE} does not exist yet, and the user {role} may not create it in the schema \
                  {schema}; let its owner run: GRANT CREATE ON SCHEMA {schema} TO {role}"
             )),
-            _ if denied(self.may_insert) || denied(self.may_select) => Some(format!(
-                "the user {role} may not {} the table {TABLE}; let its owner run: GRANT SELECT, INSERT ON \
-                 {TABLE} TO {role}",
-                if denied(self.may_select) { "read" } else { "insert into" }
-            )),
+            _ if let Some(denied) = self.column_denied(table) => Some(denied),
             _ if denied(self.may_use_sequence) => {
                 let name = self.sequence.as_deref().unwrap_or_default();
                 Some(format!(

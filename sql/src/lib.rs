@@ -17,6 +17,9 @@
 pub mod column;
 pub mod failure;
 pub mod health;
+pub mod indexes;
+pub mod key;
+pub mod partitions;
 pub mod schema;
 pub mod statements;
 pub mod table;

@@ -55,16 +55,12 @@ pub fn explain(error: &ServerError<'_>, table: &Table, lack: &Lack) -> Option<St
         )
     } else {
         let reason = error.lasting()?;
-        let advice = match (error.is_not_supported(), table.is_partitioned()) {
-            (true, true) => format!(
-                "; accepted is a table without partitions, or one with event_id as its partition key; rename \
-                 this one, so that a new table is created: ALTER TABLE {TABLE} RENAME TO {TABLE}_partitioned"
-            ),
-            (true, false) => format!(
+        let advice = match error.is_not_supported() {
+            true => format!(
                 "; drop what depends on it, let the table's owner run the following statements, and create \
                  again what was dropped: {sql}"
             ),
-            (false, _) => String::new(),
+            false => String::new(),
         };
         format!(
             "the table {TABLE} in the schema \"{schema}\" lacks {what}, and cannot be upgraded: \

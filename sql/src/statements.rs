@@ -1,9 +1,13 @@
 //! The statements, which are text files for hosts in any language, and the parameters of those that read.
 
+use std::borrow::Cow;
+
 use audit_format::cursor::Order;
 use audit_format::event::Field;
 use audit_format::query::Filter;
 use serde_json::{Value, json};
+
+use crate::key::Key;
 
 /// Creates the tables. Several statements.
 pub const SCHEMA: &str = include_str!("../schema.sql");
@@ -17,6 +21,28 @@ pub const INSERT: &str = include_str!("../insert.sql");
 /// Inserts a batch, for drivers that send arrays in binary form. Its parameters are an array for each column: of
 /// TIMESTAMPTZ for `ts`, of UUID for `event_id` and `chain`, of TEXT for all others.
 pub const INSERT_ARRAYS: &str = include_str!("../insert_arrays.sql");
+
+/// Tells which entries of a batch the table does not have after the batch was inserted. Its parameter is that of
+/// [`INSERT`]. It returns the position in the batch, from 0 (BIGINT), and the `event_id` (TEXT).
+pub const MISSING: &str = include_str!("../missing.sql");
+
+/// The text of [`INSERT`], [`INSERT_ARRAYS`] or [`MISSING`] for a table with this key. Where the key has `ts`, the first and
+/// the last `ts` of the batch (TIMESTAMPTZ) are two parameters more, from this number on.
+pub fn keyed<'t>(text: &'t str, key: &Key, next: usize) -> Cow<'t, str> {
+    if *key == Key::default() {
+        return text.into();
+    }
+    let text = text.replace("(event_id)", &format!("({})", key.columns()));
+    if !key.has("ts") {
+        return text.into();
+    }
+    let of_batch = format!(
+        "LEFT JOIN (SELECT {} FROM tool_audit_events WHERE ts BETWEEN ${next} AND ${})",
+        key.columns(),
+        next + 1
+    );
+    text.replace("LEFT JOIN tool_audit_events", &of_batch).into()
+}
 
 /// Keeps what is known of an entry that the database refused. Its parameters are the entry's `id`, `chain`, `seq`,
 /// `hash` and `ts`, and the reason, all of the type TEXT.

@@ -2,17 +2,12 @@
 //! it, with only the columns of an event's fields, and with other types.
 
 use crate::column::{self, TABLE, Type, columns};
+use crate::key::Key;
 use crate::statements::{self, SCHEMA};
 use std::collections::HashMap;
 
-/// The columns of each index, and whether it is unique.
-const INDEXES: [(&str, bool); 5] = [
-    ("ts", false),
-    ("tool,ts", false),
-    ("agent_id,ts", false),
-    ("workspace_id,ts", false),
-    ("event_id", true),
-];
+/// The columns of each index that only saves time.
+const INDEXES: [&str; 4] = ["ts", "tool,ts", "agent_id,ts", "workspace_id,ts"];
 
 impl Type {
     /// Whether the column can hold all values of this type.
@@ -55,6 +50,15 @@ struct Column {
     required: bool,
 }
 
+/// Whether an index is unique.
+#[derive(Debug, PartialEq, Eq)]
+enum Unique {
+    No,
+    Yes,
+    /// It belongs to the deferrable constraint of this name.
+    Deferrable(String),
+}
+
 /// The table as it was found.
 #[derive(Debug)]
 pub struct Table {
@@ -66,8 +70,40 @@ pub struct Table {
     /// the name.
     kind: Option<String>,
     columns: HashMap<String, Column>,
-    /// The columns of each B-tree index, such as `tool,ts`, and whether it is unique.
-    indexes: Vec<(String, bool)>,
+    /// The columns of each B-tree index, such as `tool,ts`, and what it is.
+    indexes: Vec<(String, Unique)>,
+    /// The columns by which it and its partitions are partitioned; empty: an expression.
+    partitioned_by: Vec<String>,
+    /// A partition that is a foreign table.
+    foreign_partition: Option<String>,
+    /// The commands for which row-level security has no policy for the role.
+    unpoliced: Vec<String>,
+    /// A rule that rewrites what is inserted or updated.
+    rule: Option<String>,
+}
+
+/// The row that [`INSPECT`] returns.
+#[derive(Clone, Debug, Default)]
+pub struct Inspected {
+    /// The current role.
+    pub role: String,
+    /// The schema of the table, or the one in which it would be created; empty: there is none.
+    pub schema: String,
+    /// The kind of relation, as in `pg_class.relkind`.
+    pub kind: Option<String>,
+    /// The columns: name, type, modifier, whether it may not be NULL, and whether it needs a value.
+    pub columns: Vec<String>,
+    /// The columns of each B-tree index, with ` unique` if it is, or ` deferrable` and its name if it is a deferrable
+    /// constraint.
+    pub indexes: Vec<String>,
+    /// The columns by which the table and its partitions are partitioned; an expression has an empty name.
+    pub partitioned_by: Vec<String>,
+    /// A partition that is a foreign table.
+    pub foreign_partition: Option<String>,
+    /// `INSERT` and `SELECT`, where row-level security has no policy for the role.
+    pub unpoliced: Vec<String>,
+    /// A rule that rewrites what is inserted or updated.
+    pub rule: Option<String>,
 }
 
 /// What the table lacks.
@@ -81,8 +117,8 @@ pub struct Lack {
     pub only_speed: bool,
 }
 
-/// The query for what the table is like. It returns one row, with the arguments of [`Table::new`]. Any role
-/// may read these catalogs.
+/// The query for what the table is like. It returns one row, with the fields of [`Inspected`] in their order. Any
+/// role may read these catalogs.
 pub const INSPECT: &str = "
     SELECT current_user::text,
            coalesce(n.nspname, current_schema(), '')::text,
@@ -103,26 +139,56 @@ pub const INSPECT: &str = "
                SELECT pg_catalog.array_agg((
                    SELECT string_agg(pg_catalog.pg_get_indexdef(i.indexrelid, k, false), ',' ORDER BY k)
                    FROM generate_series(1, i.indnkeyatts) k
-               ) || CASE WHEN i.indisunique AND i.indimmediate THEN ' unique' ELSE '' END)
+               ) || CASE WHEN NOT i.indisunique THEN '' WHEN i.indimmediate THEN ' unique'
+                    ELSE ' deferrable ' || x.relname END)
                FROM pg_catalog.pg_index i
                JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
                JOIN pg_catalog.pg_am m ON m.oid = x.relam AND m.amname = 'btree'
                WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL
-           ), '{}')
+           ), '{}'),
+           tree.keys,
+           tree.foreign_partition,
+           CASE WHEN pg_catalog.row_security_active(c.oid) THEN ARRAY(
+               SELECT needed.command
+               FROM (VALUES ('INSERT', 'a'), ('SELECT', 'r')) AS needed (command, letter)
+               WHERE NOT EXISTS (
+                   SELECT FROM pg_catalog.pg_policy p
+                   WHERE p.polrelid = c.oid AND p.polpermissive AND p.polcmd::text IN ('*', needed.letter) AND EXISTS (
+                       SELECT FROM unnest(p.polroles) AS role (oid)
+                       WHERE CASE WHEN role.oid = 0 THEN true ELSE pg_catalog.pg_has_role(role.oid, 'USAGE') END
+                   )
+               )
+           ) ELSE '{}' END,
+           (
+               SELECT w.rulename::text FROM pg_catalog.pg_rewrite w
+               WHERE w.ev_class = c.oid AND w.ev_type::text IN ('2', '3') AND w.ev_enabled::text <> 'D'
+               ORDER BY w.rulename LIMIT 1
+           )
     FROM (SELECT pg_catalog.to_regclass('tool_audit_events') AS oid) named
     LEFT JOIN pg_catalog.pg_class c ON c.oid = named.oid
-    LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace";
+    LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    CROSS JOIN LATERAL (
+        WITH RECURSIVE tree (oid) AS (
+            SELECT c.oid
+            UNION ALL
+            SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tree ON i.inhparent = tree.oid WHERE c.relkind = 'p'
+        )
+        SELECT ARRAY(
+                   SELECT coalesce(a.attname::text, '')
+                   FROM tree
+                   JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = tree.oid
+                   CROSS JOIN unnest(p.partattrs) AS key (attnum)
+                   LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = key.attnum
+               ) AS keys,
+               (
+                   SELECT f.oid::regclass::text FROM tree JOIN pg_catalog.pg_class f ON f.oid = tree.oid
+                   WHERE f.relkind = 'f' ORDER BY 1 LIMIT 1
+               ) AS foreign_partition
+    ) tree";
 
 impl Table {
-    /// The table from the row that [`INSPECT`] returns: the current role, the schema, the kind of relation,
-    /// its columns and its indexes.
-    pub fn new(
-        role: String,
-        schema: String,
-        kind: Option<String>,
-        columns: Vec<String>,
-        indexes: Vec<String>,
-    ) -> Self {
+    /// The table from the row that [`INSPECT`] returns.
+    pub fn new(found: Inspected) -> Self {
         let column = |text: String| {
             let mut parts = text.rsplitn(5, ' ');
             let required = parts.next()? == "true";
@@ -131,16 +197,21 @@ impl Table {
             let base = parts.next()?.to_owned();
             Some((parts.next()?.to_owned(), Column { base, modifier, not_null, required }))
         };
-        let index = |text: String| match text.strip_suffix(" unique") {
-            Some(columns) => (columns.to_owned(), true),
-            None => (text, false),
+        let index = |text: String| match (text.strip_suffix(" unique"), text.split_once(" deferrable ")) {
+            (Some(columns), _) => (columns.to_owned(), Unique::Yes),
+            (None, Some((columns, name))) => (columns.to_owned(), Unique::Deferrable(name.to_owned())),
+            (None, None) => (text, Unique::No),
         };
         Self {
-            role,
-            schema,
-            kind,
-            columns: columns.into_iter().filter_map(column).collect(),
-            indexes: indexes.into_iter().map(index).collect(),
+            role: found.role,
+            schema: found.schema,
+            kind: found.kind,
+            columns: found.columns.into_iter().filter_map(column).collect(),
+            indexes: found.indexes.into_iter().map(index).collect(),
+            partitioned_by: found.partitioned_by,
+            foreign_partition: found.foreign_partition,
+            unpoliced: found.unpoliced,
+            rule: found.rule,
         }
     }
 
@@ -162,8 +233,88 @@ impl Table {
         })
     }
 
-    /// A column that keeps all rows from being inserted, if there is one, and what to do about it.
+    /// The key by which entries are stored once.
+    ///
+    /// # Errors
+    /// Why no unique index can tell entries apart, and what to do about it.
+    pub fn key(&self) -> Result<Key, String> {
+        let rename = format!(
+            "rename this one, so that a new table is created: ALTER TABLE {TABLE} RENAME TO {TABLE}_partitioned"
+        );
+        if let Some(partition) = &self.foreign_partition {
+            return Err(format!(
+                "the partition {partition} of the table {TABLE} is a foreign table, so that no unique index can tell \
+                 entries apart; detach it, or {rename}"
+            ));
+        }
+        let unfit = |column: &&String| {
+            let found = self.columns.get(*column);
+            found.is_some_and(|found| columns().any(|(name, kind)| name == *column && !kind.fits(found)))
+        };
+        let key = Key::of(&self.partitioned_by);
+        let unfit = self.partitioned_by.iter().find(unfit).map(String::as_str);
+        let key = unfit.map_or(key, Err);
+        key.map_err(|column| {
+            let by = if column.is_empty() { "an expression".into() } else { format!("the column {column}") };
+            format!(
+                "the table {TABLE} is partitioned by {by}, so that no unique index can tell entries apart; accepted \
+                 are partition keys of ts (TIMESTAMPTZ), event_id (UUID) and the texts that no event is without; \
+                 {rename}"
+            )
+        })
+    }
+
+    /// What keeps all rows from being inserted, if there is something, and what to do about it.
     pub fn unwritable(&self) -> Option<String> {
+        self.unfilled()
+            .or_else(|| self.key().err())
+            .or_else(|| self.deferrable())
+            .or_else(|| self.rewritten())
+            .or_else(|| self.unpoliced())
+    }
+
+    /// A deferrable constraint on the key keeps PostgreSQL from using another index too.
+    fn deferrable(&self) -> Option<String> {
+        let key = self.key().ok()?;
+        self.indexes.iter().find_map(|(index, unique)| match unique {
+            Unique::Deferrable(name) if key.is(index) => Some(format!(
+                "the constraint {name} of the table {TABLE} is deferrable, with which PostgreSQL takes no INSERT with \
+                 ON CONFLICT; let the table's owner run: ALTER TABLE {TABLE} DROP CONSTRAINT \"{name}\""
+            )),
+            _ => None,
+        })
+    }
+
+    fn rewritten(&self) -> Option<String> {
+        let rule = self.rule.as_ref()?;
+        Some(format!(
+            "the table {TABLE} has the rule {rule}, with which PostgreSQL takes no INSERT with ON CONFLICT; let the \
+             table's owner make a trigger of it, and run: DROP RULE \"{rule}\" ON {TABLE}"
+        ))
+    }
+
+    fn unpoliced(&self) -> Option<String> {
+        let role = &self.role;
+        let policies = self.unpoliced.iter().map(|command| {
+            let (name, allows) = match command.as_str() {
+                "SELECT" => ("read", "USING (true)"),
+                _ => ("write", "WITH CHECK (true)"),
+            };
+            format!("CREATE POLICY audit_{name} ON {TABLE} FOR {command} TO \"{role}\" {allows}")
+        });
+        let policies = policies.collect::<Vec<_>>().join("; ");
+        (!policies.is_empty()).then(|| {
+            format!(
+                "the row-level security of the table {TABLE} has no policy for {} that applies to the user \
+                 \"{role}\", and an insert needs both: it looks for rows that are stored already; let the table's \
+                 owner run: {policies}",
+                self.unpoliced.join(" and ")
+            )
+        })
+    }
+
+    /// A column that no insert fills, if there is one, and what to do about it.
+    fn unfilled(&self) -> Option<String> {
         let required = |(name, column): &(&String, &Column)| column.required && !column::is_written(name);
         let (name, _) = self.columns.iter().filter(required).min_by_key(|(name, _)| *name)?;
         Some(match name.as_str() {
@@ -182,11 +333,6 @@ impl Table {
         self.kind.is_some()
     }
 
-    /// Whether it is a partitioned table.
-    pub fn is_partitioned(&self) -> bool {
-        self.kind.as_deref() == Some("p")
-    }
-
     /// What the table lacks; none: it is complete.
     pub fn lack(&self) -> Option<Lack> {
         if !self.exists() {
@@ -198,14 +344,20 @@ impl Table {
         }
         let mut lack = Lack { only_speed: true, ..Lack::default() };
         self.compare_columns(&mut lack);
-        for (columns, unique) in INDEXES {
-            if !self.indexes.iter().any(|index| serves(index, columns, unique)) {
+        for columns in INDEXES {
+            if !self.indexes.iter().any(|(index, _)| begins_with(index, columns)) {
                 let list = columns.replace(',', ", ");
-                lack.only_speed &= !unique;
-                lack.what.push(format!("{} index on ({list})", if unique { "the unique" } else { "the" }));
-                lack.sql
-                    .push(format!("CREATE {}INDEX ON {TABLE} ({list})", if unique { "UNIQUE " } else { "" }));
+                lack.what.push(format!("the index on ({list})"));
+                lack.sql.push(format!("CREATE INDEX ON {TABLE} ({list})"));
             }
+        }
+        if let Ok(key) = self.key()
+            && !self.indexes.iter().any(|(index, unique)| *unique == Unique::Yes && key.is(index))
+        {
+            let list = key.columns();
+            lack.only_speed = false;
+            lack.what.push(format!("the unique index on ({list})"));
+            lack.sql.push(format!("CREATE UNIQUE INDEX ON {TABLE} ({list})"));
         }
         if !lack.only_speed {
             lack.sql.push(statements::refused_table());
@@ -216,7 +368,7 @@ impl Table {
     /// Whether there is an index with which rows are found by their time.
     pub fn has_time_index(&self) -> bool {
         self.columns.get("ts").is_some_and(|ts| Type::Time.fits(ts))
-            && self.indexes.iter().any(|index| serves(index, "ts", false))
+            && self.indexes.iter().any(|(index, _)| begins_with(index, "ts"))
     }
 
     fn compare_columns(&self, lack: &mut Lack) {
@@ -270,9 +422,6 @@ pub fn without_schema(role: &str) -> String {
 }
 
 /// Whether the index can be used in place of one on these columns.
-fn serves((has, is_unique): &(String, bool), columns: &str, unique: bool) -> bool {
-    if unique {
-        return *is_unique && has == columns;
-    }
-    has.strip_prefix(columns).is_some_and(|rest| rest.is_empty() || rest.starts_with(','))
+fn begins_with(index: &str, columns: &str) -> bool {
+    index.strip_prefix(columns).is_some_and(|rest| rest.is_empty() || rest.starts_with(','))
 }

@@ -20,16 +20,32 @@ fn events() -> Vec<Event> {
     events
 }
 
+/// How the database does not store the event.
+#[derive(Clone, Copy, Debug)]
+enum Refusal {
+    Constraint,
+    /// A trigger drops the row, and the statement succeeds.
+    Trigger,
+}
+
 struct Case {
     backend: &'static str,
     way: Way,
     spooled: bool,
+    refusal: Refusal,
 }
 
 #[test]
 fn under_postgres_a_refused_row_alone_is_dropped_with_a_warning() {
     for way in WAYS {
-        run(&Case { backend: "postgres", way, spooled: false });
+        run(&Case { backend: "postgres", way, spooled: false, refusal: Refusal::Constraint });
+    }
+}
+
+#[test]
+fn a_row_that_a_trigger_drops_is_a_refused_row_in_both_backends() {
+    for (backend, spooled) in [("postgres", false), ("auto", false), ("auto", true)] {
+        run(&Case { backend, way: WAYS[0], spooled, refusal: Refusal::Trigger });
     }
 }
 
@@ -37,15 +53,18 @@ fn under_postgres_a_refused_row_alone_is_dropped_with_a_warning() {
 fn under_auto_a_refused_row_is_kept_in_a_file_whether_it_was_in_the_spool_or_not() {
     for way in WAYS {
         for spooled in [false, true] {
-            run(&Case { backend: "auto", way, spooled });
+            run(&Case { backend: "auto", way, spooled, refusal: Refusal::Constraint });
         }
     }
 }
 
-fn run(Case { backend, way, spooled }: &Case) {
-    let context = format!("{backend}, {way:?}, spooled: {spooled}");
+fn run(Case { backend, way, spooled, refusal }: &Case) {
+    let context = format!("{backend}, {way:?}, spooled: {spooled}, {refusal:?}");
     let site = Site::new();
-    site.cluster.refuse_tool(&site.url, "poison");
+    match refusal {
+        Refusal::Constraint => site.cluster.refuse_tool(&site.url, "poison"),
+        Refusal::Trigger => site.cluster.drop_tool(&site.url, "poison"),
+    }
     let warnings = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&warnings);
     let options = site.options(backend).flush_interval(NEVER).database_timeout(ANSWER);

@@ -33,7 +33,7 @@ fn line(event: Event<'_>, seq: u64) -> String {
 /// An event whose line is `len` bytes long.
 fn event_of_len(len: usize) -> Event<'static> {
     let shortest = line(Event::default(), 0).len();
-    Event { user_id: "x".repeat(len - shortest).into(), ..Event::default() }
+    Event { input_hash: "x".repeat(len - shortest).into(), ..Event::default() }
 }
 
 #[test]
@@ -76,15 +76,19 @@ fn a_line_of_4096_bytes_is_not_cut_and_a_longer_one_is() {
     }
     let (line, mended) = mended_line(event_of_len(4097), 0);
     assert!(line.len() <= MAX_LEN, "{line}");
-    assert_eq!(mended.changes().collect::<Vec<_>>(), [(Change::Cut, "user_id")]);
+    assert_eq!(mended.changes().collect::<Vec<_>>(), [(Change::Cut, "input_hash")]);
 }
 
 #[test]
-fn a_text_that_has_an_index_is_at_most_2600_bytes() {
-    for (tool, is_cut) in [("x".repeat(2600), false), ("x".repeat(2601), true)] {
-        let (line, mended) = mended_line(Event { tool: tool.into(), ..Event::default() }, 0);
-        assert_eq!(parse_stored(&line).unwrap().event.tool.len(), 2600);
-        assert_eq!(!mended.is_empty(), is_cut);
+fn a_text_that_may_have_an_index_is_at_most_2600_bytes() {
+    for field in Field::filtered() {
+        for (text, is_cut) in [("x".repeat(2600), false), ("x".repeat(2601), true)] {
+            let mut event = Event::default();
+            event.set_text(field, text);
+            let (line, mended) = mended_line(event, 0);
+            assert_eq!(parse_stored(&line).unwrap().event.get(field).text().map(str::len), Some(2600));
+            assert_eq!(!mended.is_empty(), is_cut, "{field:?}");
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use audit_format::event::Field;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use self::fields::option;
-use self::fields::{EventTexts, Filters, attribute};
+use self::fields::{EventTexts, Filters, attribute, field};
 pub(super) use self::store::HOW_TO_GIVE_A_URL;
 use self::store::StoreArgs;
 
@@ -50,8 +50,7 @@ pub(crate) enum Command {
     /// Copy the events of JSON lines files into the database
     Import(ImportArgs),
     /// Create or upgrade the tables of the database
-    #[command(after_help = MIGRATE_HELP)]
-    Migrate,
+    Migrate(MigrateArgs),
     /// Show the recorded events
     Read(Box<ReadArgs>),
     /// Show the state of the store, and its problems
@@ -182,12 +181,32 @@ pub(crate) struct ImportArgs {
 const MIGRATE_HELP: &str = "\
 Examples:
   DATABASE_URL=postgres://owner:secret@localhost/audit audit migrate
+  audit migrate --partitioned
+  audit migrate --index user run
 
 The first event that is written does the same, if its role may; a read never changes a table. Use this command \
 with the role that owns the tables, where the role of the writers may only insert and read, or to choose the \
 time: an upgrade may rewrite the whole table, and others wait meanwhile. It may be run again at any time.
 
+With --partitioned, the table has a partition for each day (UTC), and a default partition for all other times. Run it \
+once a day: it adds the partitions of the next 14 days, and those of the days that the default partition has rows of, \
+which it moves. A table without partitions becomes the partition of all days up to today, as it is.
+
+With --index, others write and read while the index is built. If that is interrupted, run it again.
+
 Exit status: 0 if the tables are complete; 2 if the database cannot be used, or the tables cannot be upgraded.";
+
+#[derive(Debug, Args)]
+#[command(after_help = MIGRATE_HELP)]
+pub(crate) struct MigrateArgs {
+    /// Partition the table by day, and add the partitions that it needs
+    #[arg(long)]
+    pub(crate) partitioned: bool,
+    /// Build an index for reads that filter by this field, such as user_id (or user, as the option of `audit read`); may be
+    /// given several times
+    #[arg(long = "index", value_name = "FIELD", num_args = 1.., value_parser = field())]
+    pub(crate) indexes: Vec<Field>,
+}
 
 const READ_HELP: &str = "\
 Examples:

@@ -43,7 +43,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Exec(args) => Ok(exec::run(&args, options)),
         Command::Write(args) => write::run(&args, &options.no_call_limit()),
         Command::Import(args) => import::run(&args, &options),
-        Command::Migrate => migrate::run(&options),
+        Command::Migrate(args) => migrate::run(&args, &options),
         Command::Read(args) => read::run(*args, &options.no_call_limit()),
         Command::Status(args) => status::run(&args, &options.no_call_limit()),
     }

@@ -4,13 +4,13 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use audit_host::Options;
+use audit_host::{Database, Options, SinkError};
 use indicatif::ProgressBar;
 
-use crate::args::HOW_TO_GIVE_A_URL;
+use crate::args::{HOW_TO_GIVE_A_URL, MigrateArgs};
 use crate::message::Failure;
 
-pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: &MigrateArgs, options: &Options) -> Result<ExitCode, Failure> {
     let Some(database) = options.open_database()? else {
         return Err(Failure::new(format_args!("a migration needs a database; {HOW_TO_GIVE_A_URL}")));
     };
@@ -19,7 +19,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         false => ProgressBar::hidden(),
     };
     spinner.enable_steady_tick(Duration::from_millis(100));
-    let added = database.migrate();
+    let added = migrate(&database, args);
     spinner.finish_and_clear();
     let added = added?;
     let text = match added.is_empty() {
@@ -28,4 +28,17 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     };
     writeln!(io::stdout(), "{text}")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Does what the options ask for, and returns what was added.
+fn migrate(database: &Database, args: &MigrateArgs) -> Result<Vec<String>, SinkError> {
+    let mut added = match args.partitioned {
+        true => database.partition()?,
+        false => database.migrate()?,
+    };
+    let fields: Vec<&str> = args.indexes.iter().map(|field| field.name()).collect();
+    if !fields.is_empty() {
+        added.extend(database.add_indexes(&fields)?);
+    }
+    Ok(added)
 }

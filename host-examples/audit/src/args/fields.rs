@@ -106,6 +106,17 @@ pub(crate) fn text() -> impl TypedValueParser<Value = String> {
     OsStringValueParser::new().map(|text| text.to_string_lossy().into_owned())
 }
 
+/// A field that reads can be filtered by, given by its name or by that of its option.
+pub(crate) fn field() -> impl TypedValueParser<Value = Field> {
+    text().try_map(|name| {
+        let named = |field: &Field| name == field.name() || name == option(*field);
+        Field::filtered().find(named).ok_or_else(|| {
+            let names: Vec<&str> = Field::filtered().map(Field::name).collect();
+            format!("reads do not filter by it; accepted are {}", names.join(", "))
+        })
+    })
+}
+
 /// An attribute, given as `KEY=VALUE`.
 pub(crate) fn attribute() -> impl TypedValueParser<Value = Attribute<'static>> {
     text().try_map(|text| match text.split_once('=') {

@@ -291,6 +291,38 @@ fn an_event_that_could_not_be_stored_is_not_accepted() {
 }
 
 #[test]
+fn a_table_that_is_partitioned_and_has_more_indexes_works_with_every_command() {
+    let site = Site::new();
+    let added = site.done("migrate --partitioned --index user run --index job_id");
+    for said in [
+        "added: the table",
+        "the partitions by day",
+        "on (user_id, ts)",
+        "on (graph_run_id, ts)",
+        "(job_id, ts)",
+    ] {
+        assert!(added.contains(said), "{added}");
+    }
+    for backend in DATABASE_BACKENDS {
+        let output = run_with_input(site.audit(["write", "--backend", backend]), lines(0..50));
+        assert_accepted(&output, 50, 0);
+        site.done(&format!("exec --backend {backend} --user ann -- true"));
+    }
+    let added = site.done("migrate --partitioned --index user");
+    assert!(added.starts_with("added: the partition tool_audit_events_2"), "{added}");
+    assert_eq!(
+        site.done("migrate --partitioned --index user"),
+        "the tables are complete; nothing was changed\n"
+    );
+    assert_eq!(site.stored(), 102);
+    assert_eq!(site.done("read --backend auto --user ann").lines().count(), 2);
+    assert!(site.done("status --backend auto").contains("\ndatabase    answers\n"));
+    let output = run(site.audit(["migrate", "--index", "input_hash"]));
+    assert!(text(&output.stderr).contains("reads do not filter by it; accepted are req_id"), "{output:?}");
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn a_migration_creates_or_upgrades_the_tables_and_a_read_does_not() {
     let site = Site::new();
     assert_eq!(site.done("migrate"), "added: the table\n");

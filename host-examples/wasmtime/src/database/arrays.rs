@@ -39,11 +39,6 @@ impl Arrays {
         Some(Self(columns))
     }
 
-    /// The types of the parameters.
-    pub(super) fn types(&self) -> Vec<Type> {
-        self.0.iter().map(|(_, kind)| kind.clone()).collect()
-    }
-
     /// The parameters with their types.
     pub(super) fn typed(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
         self.0.iter().map(|(array, kind)| (&**array as &(dyn ToSql + Sync), kind.clone())).collect()
@@ -83,7 +78,7 @@ fn attributes(line: &Parsed<'_>) -> Option<String> {
 
 /// A TIMESTAMPTZ in binary form: microseconds since 2000-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug)]
-struct Time(Timestamp);
+pub(super) struct Time(pub(super) Timestamp);
 
 impl ToSql for Time {
     fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {

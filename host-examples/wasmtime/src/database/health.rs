@@ -25,11 +25,12 @@ pub(super) async fn obstacle(link: &Link) -> Result<Option<String>, SinkError> {
                 role: row.try_get(2)?,
                 schema: row.try_get(3)?,
                 may_create: row.try_get(4)?,
-                may_insert: row.try_get(5)?,
+                not_insertable: row.try_get(5)?,
                 sequence: row.try_get(6)?,
                 may_use_sequence: row.try_get(7)?,
-                may_select: row.try_get(8)?,
+                not_readable: row.try_get(8)?,
                 owns: row.try_get(9)?,
+                has_partition_for_now: row.try_get(10)?,
             };
             Ok::<_, Error>(health.obstacle(&table))
         };

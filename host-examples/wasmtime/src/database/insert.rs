@@ -7,14 +7,15 @@ use audit_format::line::Stamp;
 use audit_format::read::parse_stored;
 use audit_format::show::one_line;
 use audit_format::time::Timestamp;
-use audit_sql::statements;
+use audit_sql::key::Key;
+use audit_sql::statements::{self, keyed};
 use deadpool_postgres::ClientWrapper;
 use memchr::memchr_iter;
-use tokio_postgres::Error;
 use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Error, Row};
 
 use crate::bindings::audit::store::postgres::{RefusedRow, SinkError};
-use crate::database::arrays::Arrays;
+use crate::database::arrays::{Arrays, Time};
 use crate::database::failure::Failure;
 use crate::database::link::{Link, Statement};
 use crate::database::pools::Lane;
@@ -27,6 +28,9 @@ pub struct Imported {
     /// The rows that are invalid or that the database refused, in their order.
     pub refused: Vec<RefusedRow>,
 }
+
+/// Why an entry counts as refused that no statement has refused.
+const VANISHED: &str = "the database accepted the row without storing it, as a trigger does that drops rows";
 
 /// Stores all lines except those that the database refuses.
 pub(super) async fn store(link: &Link, lines: &str) -> Result<Imported, SinkError> {
@@ -42,8 +46,11 @@ pub(super) async fn store(link: &Link, lines: &str) -> Result<Imported, SinkErro
             [only] => &lines[only.clone()],
             [first, .., last] => &lines[first.start..last.end],
         };
-        match link.run(&Insert { lines: text, arrays: Arrays::of(text) }).await {
-            Ok(stored) => imported.stored += stored,
+        match link.run(&Insert { link, lines: text, rows: rows.len(), arrays: Arrays::of(text) }).await {
+            Ok(Inserted { added, vanished }) => {
+                imported.stored += added;
+                refused.extend(vanished.into_iter().map(|row| (rows.start + row, VANISHED.to_owned())));
+            }
             Err(failure) => match (failure.server().and_then(|error| error.refusal()), rows.len()) {
                 (Some(reason), 1) => refused.push((rows.start, reason)),
                 (Some(_), count) => {
@@ -103,31 +110,86 @@ fn message(link: &Link, failure: Failure) -> String {
 
 /// Rows as JSON lines, and as arrays if a store wrote all of them.
 struct Insert<'l> {
+    link: &'l Link,
     lines: &'l str,
+    rows: usize,
     arrays: Option<Arrays>,
 }
 
-impl Statement for Insert<'_> {
+/// The parameters of a statement, with their types.
+type Values<'v> = Vec<(&'v (dyn ToSql + Sync), Type)>;
+
+fn bound(time: &Time) -> (&(dyn ToSql + Sync), Type) {
+    (time, Type::TIMESTAMPTZ)
+}
+
+/// What became of a batch.
+struct Inserted {
     /// How many rows were added.
-    type Output = u64;
+    added: u64,
+    /// The positions of the entries that the table does not have nevertheless.
+    vanished: Vec<usize>,
+}
+
+impl Statement for Insert<'_> {
+    type Output = Inserted;
     const LANE: Lane = Lane::Writes;
 
-    fn without_table(&self) -> Option<u64> {
+    fn without_table(&self) -> Option<Inserted> {
         None
     }
 
-    async fn run(&self, client: &ClientWrapper, prepares: bool) -> Result<u64, Error> {
+    async fn run(&self, client: &ClientWrapper, prepares: bool) -> Result<Inserted, Error> {
+        let key = self.link.key();
+        let added = self.add(client, prepares, &key).await?;
+        if added >= self.rows as u64 {
+            return Ok(Inserted { added, vanished: Vec::new() });
+        }
+        let (json, bounds) = (self.json(), self.bounds(&key));
+        let mut values: Values<'_> = vec![(&json, Type::TEXT)];
+        values.extend(bounds.iter().map(bound));
+        let missing = client.query_typed(&keyed(statements::MISSING, &key, 2), &values).await?;
+        let position = |row: &Row| row.try_get::<_, i64>(0).map(|place| place.unsigned_abs() as usize);
+        Ok(Inserted { added, vanished: missing.iter().map(position).collect::<Result<_, _>>()? })
+    }
+}
+
+impl Insert<'_> {
+    async fn add(&self, client: &ClientWrapper, prepares: bool, key: &Key) -> Result<u64, Error> {
+        let bounds = self.bounds(key);
         let Some(arrays) = &self.arrays else {
-            let array = format!("[{}]", self.lines.trim_end().replace('\n', ","));
-            return client.execute_typed(statements::INSERT, &[(&array, Type::TEXT)]).await;
+            let json = self.json();
+            let mut values: Values<'_> = vec![(&json, Type::TEXT)];
+            values.extend(bounds.iter().map(bound));
+            return client.execute_typed(&keyed(statements::INSERT, key, 2), &values).await;
         };
-        let values = arrays.typed();
+        let mut values = arrays.typed();
+        let insert = keyed(statements::INSERT_ARRAYS, key, values.len() + 1);
+        values.extend(bounds.iter().map(bound));
         if prepares {
-            let statement = client.prepare_typed_cached(statements::INSERT_ARRAYS, &arrays.types()).await?;
+            let types: Vec<Type> = values.iter().map(|(_, kind)| kind.clone()).collect();
+            let statement = client.prepare_typed_cached(&insert, &types).await?;
             let values: Vec<_> = values.into_iter().map(|(value, _)| value).collect();
             return client.execute(&statement, &values).await;
         }
-        client.execute_typed(statements::INSERT_ARRAYS, &values).await
+        client.execute_typed(&insert, &values).await
+    }
+
+    /// The first and the last `ts` of the batch, if the key has it. Where one is unreadable, those of any event.
+    fn bounds(&self, key: &Key) -> Vec<Time> {
+        if !key.has("ts") {
+            return Vec::new();
+        }
+        let ts = |line| Timestamp::parse(&parse_stored(line).ok()?.event.ts).ok();
+        let times: Option<Vec<Timestamp>> = self.lines.lines().map(ts).collect();
+        let ends = times.and_then(|times| Some((*times.iter().min()?, *times.iter().max()?)));
+        let (first, last) = ends.unwrap_or((Timestamp::MIN, Timestamp::MAX));
+        vec![Time(first), Time(last)]
+    }
+
+    /// The lines as a JSON array.
+    fn json(&self) -> String {
+        format!("[{}]", self.lines.trim_end().replace('\n', ","))
     }
 }
 
@@ -150,8 +212,7 @@ impl Statement for Keep<'_> {
         let Stamp { id, chain, seq, hash } = &self.stamp;
         let texts = [id.to_string(), chain.to_string(), seq.to_string(), hash.to_string()];
         let texts: Vec<&str> = texts.iter().map(String::as_str).chain([&*self.ts, self.reason]).collect();
-        let values: Vec<(&(dyn ToSql + Sync), Type)> =
-            texts.iter().map(|text| (text as &(dyn ToSql + Sync), Type::TEXT)).collect();
+        let values: Values<'_> = texts.iter().map(|text| (text as &(dyn ToSql + Sync), Type::TEXT)).collect();
         match client.execute_typed(statements::REFUSED, &values).await {
             // An older program has made the other table.
             Err(error) if error.code().is_some_and(|code| code.code() == "42P01") => {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use audit_sql::key::Key;
 use deadpool_postgres::{ClientWrapper, Object};
 use tokio::time::{Instant, sleep};
 use tokio_postgres::Error;
@@ -69,6 +70,16 @@ impl Link {
     /// The reads that are too slow for one statement.
     pub(super) fn slow(&self) -> &Slow {
         &self.slow
+    }
+
+    /// The key of the table, for a statement that runs.
+    pub(super) fn key(&self) -> Key {
+        self.schema.key()
+    }
+
+    /// Has the table inspected again, because it was changed.
+    pub(super) fn forget_table(&self) {
+        self.schema.forget();
     }
 
     /// The error that the component gets for a failure.

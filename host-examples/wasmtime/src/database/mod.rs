@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
+use audit_format::event::Field;
 use audit_format::query;
 
 use crate::bindings::audit::store::postgres::{RefusedRow, SinkError};
@@ -18,9 +19,11 @@ mod arrays;
 mod failure;
 mod health;
 mod hosts;
+mod indexes;
 mod insert;
 mod libpq;
 mod link;
+mod partitions;
 mod pools;
 mod schema;
 mod select;
@@ -171,9 +174,36 @@ impl Database {
         self.background.wait(async move { link.migrate().await })
     }
 
+    /// Makes the table one that is partitioned by day (UTC), or adds the partitions that a partitioned one needs: for the
+    /// days of the rows in its default partition, which are moved, and for the days from today to 14 days ahead. A table
+    /// without partitions becomes the partition of all days until today, as it is. Creates or upgrades the tables first.
+    /// Returns what was added; it may be called again at any time.
+    ///
+    /// # Errors
+    /// As for [`Database::insert`]. What was done before stays.
+    pub fn partition(&self) -> Result<Vec<String>, SinkError> {
+        let link = Arc::clone(&self.link);
+        self.background.wait(async move { partitions::partition(&link).await })
+    }
+
+    /// Builds an index on each of these fields and `ts`, unless the table has it, while others write and read. An
+    /// incomplete index that an interrupted call has left is built again. Creates or upgrades the tables first. Returns
+    /// what was added.
+    ///
+    /// The names are those of [`Filter`], in the JSON line's spelling, such as `user_id`.
+    ///
+    /// # Errors
+    /// As for [`Database::insert`]. [`SinkError::Other`] also for a name that reads do not filter by.
+    pub fn add_indexes(&self, fields: &[&str]) -> Result<Vec<String>, SinkError> {
+        let fields: Vec<Field> =
+            fields.iter().map(|name| indexed(name)).collect::<Result<_, _>>().map_err(SinkError::Other)?;
+        let link = Arc::clone(&self.link);
+        self.background.wait(async move { indexes::add(&link, &fields).await })
+    }
+
     /// Says what would keep the database from taking events, and what to do about it: the server is
-    /// read-only, the table is something else or has a column that no insert fills, or a schema or a
-    /// privilege is missing. `None` if no obstacle is known. Nothing is created or changed.
+    /// read-only, the table is something else or has a column that no insert fills, a rule, or partitions
+    /// that no unique index can span, or a schema, a privilege, a policy or a partition is missing. `None` if no obstacle is known. Nothing is created or changed.
     ///
     /// # Errors
     /// As for [`Database::insert`].
@@ -181,6 +211,14 @@ impl Database {
         let link = Arc::clone(&self.link);
         self.background.wait(async move { health::obstacle(&link).await })
     }
+}
+
+/// The field of this name, if it can have an index.
+fn indexed(name: &str) -> Result<Field, String> {
+    Field::named(name).filter(|field| field.is_filtered()).ok_or_else(|| {
+        let names: Vec<&str> = Field::filtered().map(Field::name).collect();
+        format!("\"{name}\" is no field that reads filter by; accepted are {}", names.join(", "))
+    })
 }
 
 /// The runtime that the connections run on, with a thread of its own.

@@ -157,10 +157,11 @@ fn pool(
     let millis = |time: Duration| time.as_millis().clamp(1, i32::MAX as u128);
     let (millis, lock_millis) = (millis(time), millis(lock_time));
     // The server itself ends statements that nobody waits for any more. A time without an offset, in the table of another
-    // program, is in UTC. An insert waits for another one of the same rows, where a higher level of isolation would fail.
+    // program, is in UTC. An insert waits for another one of the same rows, where a higher level of isolation would fail. A
+    // prepared statement is planned for the table as it is by then, which may have grown since.
     let limits: Arc<str> = format!(
         "SET statement_timeout = {millis}; SET lock_timeout = {lock_millis}; SET TimeZone = 'UTC'; \
-         SET default_transaction_isolation = 'read committed'"
+         SET default_transaction_isolation = 'read committed'; SET plan_cache_mode = force_custom_plan"
     )
     .into();
     let limit = Hook::async_fn(move |client: &mut ClientWrapper, _| {

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use audit_sql::column::TABLE;
+use audit_sql::key::Key;
 use audit_sql::schema::{self, UPGRADE};
-use audit_sql::table::{INSPECT, Table};
+use audit_sql::table::{INSPECT, Inspected, Table};
 use deadpool_postgres::Object;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -31,8 +32,8 @@ enum Progress {
     Unknown,
     /// The table is as the statements that read need it.
     Readable,
-    /// The table is as all statements need it.
-    Ready,
+    /// The table is as all statements need it, and this is its key.
+    Ready(Key),
     Upgrading(Upgrade),
 }
 
@@ -50,7 +51,7 @@ impl Schema {
         write: bool,
     ) -> Result<bool, Failure> {
         match *self.state() {
-            Progress::Ready => return Ok(true),
+            Progress::Ready(_) => return Ok(true),
             Progress::Readable if !write => return Ok(true),
             _ => {}
         }
@@ -59,21 +60,20 @@ impl Schema {
         if let Some(problem) = table.problem().or_else(unwritable) {
             return Err(Failure::Known(SinkError::Other(problem)));
         }
-        let lacks = table.lack().is_some();
         if !write {
             if !table.exists() {
                 return Ok(false);
             }
             let mut state = self.state();
             if let Progress::Unknown = *state {
-                *state = if lacks { Progress::Readable } else { Progress::Ready };
+                *state = Progress::Readable;
             }
             return Ok(true);
         }
-        if lacks {
+        if table.lack().is_some() {
             return ended(self.begin(pools), by).await.map(|()| true);
         }
-        *self.state() = Progress::Ready;
+        *self.state() = ready(&table);
         Ok(true)
     }
 
@@ -81,15 +81,23 @@ impl Schema {
     pub(super) async fn wait(&self, by: Instant) -> Result<(), Failure> {
         let upgrade = match &*self.state() {
             Progress::Upgrading(upgrade) => upgrade.clone(),
-            Progress::Unknown | Progress::Readable | Progress::Ready => return Ok(()),
+            Progress::Unknown | Progress::Readable | Progress::Ready(_) => return Ok(()),
         };
         ended(upgrade, by).await
+    }
+
+    /// The key of the table, once it is ready.
+    pub(super) fn key(&self) -> Key {
+        match &*self.state() {
+            Progress::Ready(key) => key.clone(),
+            Progress::Unknown | Progress::Readable | Progress::Upgrading(_) => Key::default(),
+        }
     }
 
     /// Has the table inspected again before the next statement.
     pub(super) fn forget(&self) {
         let mut state = self.state();
-        if let Progress::Ready | Progress::Readable = *state {
+        if let Progress::Ready(_) | Progress::Readable = *state {
             *state = Progress::Unknown;
         }
     }
@@ -108,7 +116,11 @@ impl Schema {
             let upgraded = upgraded.unwrap_or(Err(Failure::TimedOut(UPGRADE)));
             let upgraded =
                 upgraded.map_err(|failure| failure.of_nothing_stored().sink_error(pools.servers()));
-            *lock(&progress) = if upgraded.is_ok() { Progress::Ready } else { Progress::Unknown };
+            let (progressed, upgraded) = match upgraded {
+                Ok(table) => (ready(&table), Ok(())),
+                Err(error) => (Progress::Unknown, Err(error)),
+            };
+            *lock(&progress) = progressed;
             ended.send_replace(Some(upgraded));
         });
         upgrade
@@ -120,7 +132,7 @@ impl Schema {
         let client = pools.connection(Lane::Writes, by).await?;
         let table = pools.within(&client, by, pools.timeout(), inspect(&client)).await?;
         drop(client);
-        if let Some(problem) = table.problem() {
+        if let Some(problem) = table.problem().or_else(|| table.key().err()) {
             return Err(Failure::Known(SinkError::Other(problem)));
         }
         let Some(lack) = table.lack() else { return Ok(Vec::new()) };
@@ -137,10 +149,35 @@ fn lock(progress: &Mutex<Progress>) -> MutexGuard<'_, Progress> {
     progress.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A table that lacks nothing.
+fn ready(table: &Table) -> Progress {
+    Progress::Ready(table.key().unwrap_or_default())
+}
+
+/// Begins a transaction that changes tables, once it is its turn.
+pub(super) async fn begin(client: &Client) -> Result<(), Error> {
+    client.batch_execute(&schema::begin()).await?;
+    let turn = schema::take_turn();
+    while !client.query_typed_one(&turn, &[]).await?.try_get::<_, bool>(0)? {
+        sleep(TURN).await;
+    }
+    Ok(())
+}
+
 /// Inspects the table.
 pub(super) async fn inspect(client: &Client) -> Result<Table, Error> {
     let row = client.query_typed_one(INSPECT, &[]).await?;
-    Ok(Table::new(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?))
+    Ok(Table::new(Inspected {
+        role: row.try_get(0)?,
+        schema: row.try_get(1)?,
+        kind: row.try_get(2)?,
+        columns: row.try_get(3)?,
+        indexes: row.try_get(4)?,
+        partitioned_by: row.try_get(5)?,
+        foreign_partition: row.try_get(6)?,
+        unpoliced: row.try_get(7)?,
+        rule: row.try_get(8)?,
+    }))
 }
 
 /// Waits until the upgrade has ended.
@@ -158,22 +195,18 @@ async fn ended(mut upgrade: Upgrade, by: Instant) -> Result<(), Failure> {
     Err(Failure::Known(error))
 }
 
-async fn upgrade_table(pools: &Pools) -> Result<(), Failure> {
+/// Returns the table as it was before the upgrade, which does not change its key.
+async fn upgrade_table(pools: &Pools) -> Result<Table, Failure> {
     let by = Instant::now() + pools.timeout();
     // Taken out of the pool for good: dropping the connection then also ends its transaction.
     let client = Object::take(pools.connection(Lane::Writes, by).await?);
-    let begin = schema::begin();
-    pools.within(&client, by, pools.timeout(), client.batch_execute(&begin)).await?;
-    let turn = schema::take_turn();
-    while !client.query_typed_one(&turn, &[]).await?.try_get::<_, bool>(0)? {
-        sleep(TURN).await;
-    }
+    begin(&client).await?;
     let table = inspect(&client).await?;
-    let Some(lack) = table.lack() else { return Ok(()) };
-    let Err(error) = client.batch_execute(&schema::upgrade(&lack)).await else { return Ok(()) };
+    let Some(lack) = table.lack() else { return Ok(table) };
+    let Err(error) = client.batch_execute(&schema::upgrade(&lack)).await else { return Ok(table) };
     let failure = Failure::from(error);
     let explained = match failure.server() {
-        Some(error) if schema::is_dispensable(&lack, &error) => return Ok(()),
+        Some(error) if schema::is_dispensable(&lack, &error) => return Ok(table),
         Some(error) => schema::explain(&error, &table, &lack),
         None => None,
     };

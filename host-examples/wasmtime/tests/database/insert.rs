@@ -1,8 +1,11 @@
 //! What is written is stored whole, once and in order, and rows that the database refuses do not hold up the others.
 
+use std::thread;
+
 use audit_fixtures::{Entries as _, ImportRow};
 use audit_host::{Database, Entry, Event, Imported, Order, RefusedRow};
-use audit_testbed::{Cluster, DISK_FULL, NOWHERE, REFUSAL, TABLE, WRITE_AND_READ};
+use audit_testbed::postgres::{Client, NoTls};
+use audit_testbed::{Cluster, DISK_FULL, NOWHERE, REFUSAL, TABLE, WRITE_AND_READ, wait_until};
 use uuid::Uuid;
 
 use crate::{
@@ -246,6 +249,106 @@ fn what_is_known_of_a_refused_entry_is_kept() {
     let (role, _) = cluster.role(&url, WRITE_AND_READ);
     let refused = open(&role).insert_entries(vec![entry_of("shell", 2)]).unwrap();
     assert!(refused[0].reason.contains("nothing is kept of it in tool_audit_refused"), "{refused:?}");
+}
+
+#[test]
+fn entries_that_are_stored_already_use_up_no_numbers() {
+    let (cluster, url, database) = with_table();
+    let entries: Vec<Entry> = (0..300).map(entry).collect();
+    for _ in 0..4 {
+        assert_eq!(database.insert_entries(entries.clone()), Ok(Vec::new()));
+    }
+    let foreign = [ImportRow::Foreign { event: entry(1).event, key: Uuid::from_u128(11) }];
+    for _ in 0..4 {
+        database.import_rows(&foreign).unwrap();
+    }
+    assert_eq!(cluster.number(&url, "SELECT last_value FROM tool_audit_events_id_seq"), 301);
+}
+
+#[test]
+fn a_row_that_a_trigger_drops_is_refused_and_what_is_known_of_it_is_kept() {
+    let (cluster, url, database) = with_table();
+    cluster.drop_tool(&url, "ghost");
+    let entries = |_| (0..300).map(|n| if n % 100 == 7 { entry_of("ghost", n) } else { entry(n) }).collect();
+    // The second batch is stored already, but for the rows that are dropped again.
+    for entries in [(); 2].map(entries) {
+        let refused = database.insert_entries(entries).unwrap();
+        assert_eq!(refused.iter().map(|row| row.index).collect::<Vec<_>>(), [7, 107, 207]);
+        assert!(refused.iter().all(|row| row.reason.contains("without storing it")), "{refused:?}");
+    }
+    assert_eq!(cluster.stored(&url), 297);
+    let kept = cluster.column(&url, "SELECT seq || reason FROM tool_audit_refused ORDER BY seq");
+    assert!(kept.len() == 3 && kept[1].starts_with("107the database accepted the row"), "{kept:?}");
+    let foreign =
+        |tool, key| ImportRow::Foreign { event: entry_of(tool, 1).event, key: Uuid::from_u128(key) };
+    let imported = database.import_rows(&[foreign("ghost", 11), foreign("search", 12)]).unwrap();
+    assert_eq!((imported.stored, imported.refused.len(), imported.refused[0].index), (1, 1, 0));
+}
+
+#[test]
+fn a_row_that_a_trigger_stores_in_a_child_of_the_table_is_stored() {
+    let (cluster, url, database) = with_table();
+    cluster.execute(
+        &url,
+        "CREATE TABLE child () INHERITS (tool_audit_events);
+         CREATE FUNCTION route() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             INSERT INTO child SELECT NEW.*; RETURN NULL;
+         END $$;
+         CREATE TRIGGER route BEFORE INSERT ON tool_audit_events FOR EACH ROW EXECUTE FUNCTION route()",
+    );
+    for _ in 0..2 {
+        assert_eq!(database.insert_entries(vec![entry(0), entry(1)]), Ok(Vec::new()));
+    }
+    assert_eq!(seqs(&database), [0, 1]);
+}
+
+#[test]
+fn a_row_that_another_session_is_inserting_is_stored_and_not_refused() {
+    let (cluster, url, database) = with_table();
+    cluster.execute(&url, "CREATE TABLE stage (LIKE tool_audit_events)");
+    database.insert_entries((0..3).map(entry).collect()).unwrap();
+    cluster.execute(&url, "INSERT INTO stage SELECT * FROM tool_audit_events; DELETE FROM tool_audit_events");
+    let mut other = Client::connect(&url, NoTls).unwrap();
+    let mut inserting = other.transaction().unwrap();
+    inserting.batch_execute("INSERT INTO tool_audit_events SELECT * FROM stage").unwrap();
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| database.insert_entries((0..5).map(entry).collect()));
+        let locks = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                     AND wait_event_type = 'Lock'";
+        wait_until("the insert waits", || cluster.number(&url, locks) == 1);
+        inserting.commit().unwrap();
+        assert_eq!(waiting.join().unwrap(), Ok(Vec::new()));
+    });
+    assert_eq!(seqs(&database), [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn a_statement_that_was_prepared_for_an_empty_table_uses_the_index_of_a_big_one() {
+    let (cluster, url, database) = with_table();
+    for n in 0..20 {
+        if n == 1 {
+            cluster.execute(&url, "ALTER TABLE tool_audit_events SET (autovacuum_enabled = off)");
+            cluster.execute(&url, "VACUUM ANALYZE tool_audit_events");
+        }
+        database.insert_entries((10 * n..10 * n + 10).map(entry).collect()).unwrap();
+    }
+    cluster.execute(
+        &url,
+        "INSERT INTO tool_audit_events (ts, event_id) SELECT now(), gen_random_uuid() FROM generate_series(1, 100000)",
+    );
+    for n in 20..30 {
+        database.insert_entries((10 * n..10 * n + 10).map(entry).collect()).unwrap();
+    }
+    let statistic = |name| {
+        cluster.number(
+            &url,
+            &format!("SELECT {name} FROM pg_stat_user_tables WHERE relname = 'tool_audit_events'"),
+        )
+    };
+    // Those of a session arrive at the latest when it has ended.
+    drop(database);
+    wait_until("the statistics have arrived", || statistic("n_tup_ins") >= 100_300);
+    assert!(statistic("seq_tup_read") < 100_000, "the whole table was read");
 }
 
 #[test]

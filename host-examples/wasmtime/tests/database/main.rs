@@ -1,7 +1,10 @@
 //! What `Database` promises, on a PostgreSQL of the tests' own.
 #![cfg(unix)]
 
+mod indexes;
 mod insert;
+mod obstacles;
+mod partitions;
 mod poolers;
 mod roles;
 mod schema;

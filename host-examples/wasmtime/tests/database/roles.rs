@@ -4,7 +4,7 @@ use audit_fixtures::Entries as _;
 use audit_host::{Database, Filter, PageRequest};
 use audit_testbed::{Cluster, TABLE, WRITE_AND_READ, as_user};
 
-use crate::{entry, open, other_error, seqs, with_table};
+use crate::{entry, entry_of, open, other_error, seqs, with_table};
 
 /// What the database says to a write.
 #[track_caller]
@@ -58,6 +58,25 @@ fn a_role_that_may_insert_and_select_needs_no_more() {
     cluster.execute(&url, "DROP INDEX tool_audit_events_event_id_idx");
     let text = refusal(&open(&limited));
     assert!(text.contains("unique index on (event_id)"), "{text}");
+}
+
+#[test]
+fn a_writer_needs_no_more_than_to_insert_and_to_read_the_identifiers() {
+    const WRITE: &str = "GRANT INSERT, SELECT (event_id) ON tool_audit_events, tool_audit_refused TO ROLE;
+                         GRANT USAGE ON SEQUENCE tool_audit_events_id_seq TO ROLE";
+    let (cluster, url, all) = with_table();
+    cluster.drop_tool(&url, "ghost");
+    let (writer, _) = cluster.role(&url, WRITE);
+    let database = open(&writer);
+    assert_eq!(database.obstacle(), Ok(None));
+    for _ in 0..12 {
+        assert_eq!(database.insert_entries(vec![entry(0), entry(1)]), Ok(Vec::new()));
+    }
+    let refused = database.insert_entries(vec![entry(2), entry_of("ghost", 3)]).unwrap();
+    assert!(refused.len() == 1 && !refused[0].reason.contains("nothing is kept"), "{refused:?}");
+    let text = other_error(database.select_entries(Filter::default(), PageRequest::default()));
+    assert!(text.contains("SELECT"), "{text}");
+    assert_eq!(seqs(&all), [0, 1, 2]);
 }
 
 #[test]

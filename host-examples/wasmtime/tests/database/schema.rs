@@ -255,27 +255,6 @@ fn what_holds_up_an_upgrade_is_named_with_what_to_run() {
 }
 
 #[test]
-fn the_owner_of_a_partitioned_table_is_told_what_its_key_has_to_be() {
-    let (cluster, url, database) = prepared(
-        "CREATE TABLE tool_audit_events (id BIGSERIAL, ts TIMESTAMPTZ NOT NULL, tool TEXT) PARTITION BY RANGE (ts);
-         CREATE TABLE events_of_all PARTITION OF tool_audit_events DEFAULT",
-    );
-    let text = other_error(database.insert_entries(vec![entry(0)]));
-    assert!(text.contains("partition key") && text.contains("lacks column \"ts\""), "{text}");
-    let rename = text.split(": ").last().unwrap();
-    assert!(rename.starts_with("ALTER TABLE tool_audit_events RENAME TO "), "{text}");
-    cluster.execute(&url, rename);
-    assert_eq!(database.insert_entries(vec![entry(0)]), Ok(Vec::new()));
-    cluster.execute(
-        &url,
-        "DROP TABLE tool_audit_events;
-         CREATE TABLE tool_audit_events (id BIGSERIAL, ts TIMESTAMPTZ NOT NULL, event_id UUID) PARTITION BY HASH (event_id);
-         CREATE TABLE events_of_hash PARTITION OF tool_audit_events FOR VALUES WITH (MODULUS 1, REMAINDER 0)",
-    );
-    assert_eq!(open(&url).insert_entries(vec![entry(0)]), Ok(Vec::new()));
-}
-
-#[test]
 fn a_search_path_without_a_schema_is_named() {
     let cluster = Cluster::shared();
     let url = cluster.database();

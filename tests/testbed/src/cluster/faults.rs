@@ -95,6 +95,20 @@ impl Cluster {
         self.execute(url, &format!("ALTER TABLE {TABLE} DROP CONSTRAINT {REFUSAL}"));
     }
 
+    /// Makes the table of events accept every row of this tool without storing it.
+    pub fn drop_tool(&self, url: &str, tool: &str) {
+        self.execute(
+            url,
+            &format!(
+                "CREATE OR REPLACE FUNCTION audit_testbed_drop() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                     RETURN CASE WHEN NEW.tool <> '{tool}' THEN NEW END;
+                 END $$;
+                 CREATE OR REPLACE TRIGGER audit_testbed_drop BEFORE INSERT ON {TABLE} FOR EACH ROW
+                     EXECUTE FUNCTION audit_testbed_drop()"
+            ),
+        );
+    }
+
     /// Makes each statement that inserts into the table of events take so many seconds longer, from now on.
     pub fn slow_inserts(&self, url: &str, seconds: f64) {
         self.execute(

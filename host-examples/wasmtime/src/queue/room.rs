@@ -96,7 +96,7 @@ impl<R> Inner<R> {
 impl<R> Queue<R> {
     /// Adds an event once there is room. The event of a future that is dropped before is not added.
     pub(crate) fn push_when_room(self: Arc<Self>, event: Event) -> WhenRoom<R> {
-        WhenRoom { queue: self, state: State::New(Parcel::new(event)) }
+        WhenRoom { queue: self, state: State::New(Box::new(Parcel::new(event))) }
     }
 
     /// Takes a place in the line; none if the event is in the queue already.
@@ -143,7 +143,7 @@ pub(crate) struct WhenRoom<R> {
 }
 
 enum State {
-    New(Parcel),
+    New(Box<Parcel>),
     InLine(u64),
     Done,
 }
@@ -168,7 +168,7 @@ impl<R> Future for WhenRoom<R> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = match std::mem::replace(&mut self.state, State::Done) {
-            State::New(parcel) => match self.queue.stand_in_line(parcel, context.waker()) {
+            State::New(parcel) => match self.queue.stand_in_line(*parcel, context.waker()) {
                 Ok(Some(number)) => {
                     self.state = State::InLine(number);
                     return Poll::Pending;

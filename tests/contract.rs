@@ -182,17 +182,20 @@ fn a_line_of_4096_bytes_is_kept_and_a_longer_one_is_cut() {
             write(&mut other, &[json!({"ts": "2026-11-23T12:00:00Z"})], Way::Batch).unwrap();
             other.read_jsonl(&Filter::default(), &PageRequest::default()).unwrap().lines.len()
         };
-        let text = |len: usize| "x".repeat(len - shortest + 4 - 2);
+        let text = |len: usize| "x".repeat(len - shortest);
         for len in [4095, 4096, 4097, 200_000] {
-            write(store, &[json!({"ts": "2026-11-23T12:00:00Z", "graph_node": text(len)})], way).unwrap();
+            write(store, &[json!({"ts": "2026-11-23T12:00:00Z", "input_hash": text(len)})], way).unwrap();
         }
         assert_eq!(store.status().unwrap().mended, 2, "{kind:?}, {way:?}");
         let lines = store.read_jsonl(&Filter::default(), &PageRequest::default()).unwrap().lines;
         let lengths: Vec<_> = lines.split_inclusive('\n').map(str::len).collect();
-        let cut = shortest - 4 + 2 + 2048;
+        let cut = shortest + 2048;
         assert_eq!(lengths, if kind == Backend::Null { vec![] } else { vec![4095, 4096, cut, cut] });
-        for len in [4096, 4097, 200_000] {
-            let filter = Filter { graph_node: Some(text(len)), ..Filter::default() };
+        // What can be filtered by is found by the whole text, and is cut earlier.
+        for len in [2600, 2601, 200_000] {
+            let text = "x".repeat(len);
+            write(store, &[json!({"ts": "2026-11-23T12:00:01Z", "graph_node": text})], way).unwrap();
+            let filter = Filter { graph_node: Some(text), ..Filter::default() };
             let found = store.read(&filter, &PageRequest::default()).unwrap().entries.len();
             assert_eq!(found, usize::from(kind != Backend::Null), "{kind:?}, {way:?}, {len}");
         }

@@ -97,15 +97,15 @@ fn the_longest_texts_are_cut_and_equal_texts_stay_equal() {
     let long = "x".repeat(5000);
     let event = |req_id: &str| Event {
         req_id: req_id.to_string().into(),
-        user_id: long.as_str().into(),
+        input_hash: long.as_str().into(),
         agent_id: "a".repeat(900).into(),
         ..Event::default()
     };
-    let user = |event| parse_stored(&mended_line(event, 7).0).unwrap().event.user_id.into_owned();
-    let cut = user(event("1"));
+    let hash = |event| parse_stored(&mended_line(event, 7).0).unwrap().event.input_hash.into_owned();
+    let cut = hash(event("1"));
     // printf 'x%.0s' $(seq 5000) | sha256sum
     assert_eq!(cut, "x".repeat(2048 - 19) + "…c59d3c0480cc2d71");
-    assert_eq!(user(event("request 10")), cut);
+    assert_eq!(hash(event("request 10")), cut);
     let parsed = mended_line(event("1"), 7).0;
     assert_eq!(parse_stored(&parsed).unwrap().event.agent_id.len(), 900);
 }

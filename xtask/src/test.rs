@@ -10,16 +10,33 @@ use crate::{Workspace, setup};
 /// random faults.
 const SLOW: &str = "slow::";
 
-/// Builds the components, makes PostgreSQL and PgBouncer available, and runs `cargo test` with these arguments. With `--fast` among
-/// them, the slow tests are left out.
+/// The tests against databases, which a whole run repeats on servers whose settings no program expects.
+const DATABASE_TESTS: [&str; 7] =
+    ["test", "--package", "audit-host", "--package", "audit-store", "--test", "database"];
+
+/// Builds the components, makes PostgreSQL and PgBouncer available, and runs `cargo test` with these arguments. With
+/// `--fast` among them, the slow tests are left out. A run of all tests repeats those against databases on servers with odd
+/// settings.
 pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     setup::run(workspace)?;
     setup::postgres()?;
     setup::pooler()?;
     workspace.components()?;
     let status = workspace.cargo().args(cargo_arguments(arguments)).status().context("cannot run cargo")?;
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+    if !status.success() || !is_whole(arguments) {
+        let code = status.code().and_then(|code| u8::try_from(code).ok());
+        return Ok(code.map_or(ExitCode::FAILURE, ExitCode::from));
+    }
+    println!("The tests against databases again, on servers with odd settings:");
+    let mut again = workspace.cargo();
+    again.args(DATABASE_TESTS).args(arguments).env("AUDIT_TESTBED_SETTINGS", "odd");
+    let status = again.status().context("cannot run cargo")?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether all tests are run.
+fn is_whole(arguments: &[String]) -> bool {
+    arguments.iter().all(|argument| argument == "--no-fail-fast")
 }
 
 /// The arguments of cargo. Those behind `--` are for the test programs.

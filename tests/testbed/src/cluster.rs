@@ -16,6 +16,7 @@ use postgres::error::Error;
 use rustix::process::Pid;
 
 use crate::account::Account;
+use crate::odd;
 use crate::sql::{self, Rows};
 use crate::watcher::Watcher;
 
@@ -65,6 +66,9 @@ impl Cluster {
     pub fn start() -> Self {
         let mut cluster = Self::initialize();
         cluster.launch_on_free_port();
+        if odd::is_asked_for() {
+            cluster.execute(&cluster.url("template1"), odd::TEMPLATE);
+        }
         cluster
     }
 
@@ -115,7 +119,10 @@ impl Cluster {
         let output = child.wait_with_output().expect("initdb runs");
         assert!(output.status.success(), "{initdb:?}: {}", String::from_utf8_lossy(&output.stderr));
         let path = self.data().join("postgresql.conf");
-        let settings = fs::read_to_string(&path).expect("initdb has written it") + SETTINGS;
+        let mut settings = fs::read_to_string(&path).expect("initdb has written it") + SETTINGS;
+        if odd::is_asked_for() {
+            settings += odd::SETTINGS;
+        }
         // Each process of the server shows this name.
         let name = self.folder.file_name().expect("it has a name").display();
         fs::write(&path, format!("{settings}cluster_name = '{name}'\n")).expect("the folder can be written");

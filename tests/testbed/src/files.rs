@@ -20,7 +20,10 @@ pub fn files(folder: &Path, prefix: &str) -> Vec<PathBuf> {
 
 /// The files of the spool, in which events wait for the database.
 pub fn spools(folder: &Path) -> Vec<PathBuf> {
-    files(folder, "spool_")
+    let mut spools = files(folder, "spool_");
+    // Beside them, the names of empty files say how much of them is drained.
+    spools.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    spools
 }
 
 /// The files with the lines that the database refused.

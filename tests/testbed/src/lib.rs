@@ -24,6 +24,7 @@
 mod account;
 mod cluster;
 mod files;
+mod odd;
 mod pooler;
 mod port;
 mod processes;

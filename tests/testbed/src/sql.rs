@@ -3,11 +3,17 @@
 use postgres::error::{DbError, Error};
 use postgres::{Client, NoTls, SimpleQueryMessage};
 
+use crate::odd;
+
 /// The rows of an answer, with their columns as text and `None` for NULL.
 pub type Rows = Vec<Vec<Option<String>>>;
 
 pub fn try_sql(url: &str, sql: &str) -> Result<Rows, Error> {
-    let messages = Client::connect(url, NoTls)?.simple_query(sql)?;
+    let mut client = Client::connect(url, NoTls)?;
+    if odd::is_asked_for() {
+        client.batch_execute(odd::USUAL)?;
+    }
+    let messages = client.simple_query(sql)?;
     let rows = messages.into_iter().filter_map(|message| match message {
         SimpleQueryMessage::Row(row) => {
             Some((0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect())

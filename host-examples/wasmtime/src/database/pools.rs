@@ -17,7 +17,7 @@ use crate::bindings::audit::store::postgres::SinkError;
 use crate::database::failure::Failure;
 use crate::database::hosts::InTurn;
 use crate::database::servers::Servers;
-use crate::database::session::Asked;
+use crate::database::session::{Asked, Session};
 use crate::database::tls::Connector;
 use crate::database::url::Target;
 
@@ -154,25 +154,10 @@ fn pool(
     lock_time: Duration,
     asked: Option<Arc<Asked>>,
 ) -> Result<Pool, deadpool_postgres::BuildError> {
-    let millis = |time: Duration| time.as_millis().clamp(1, i32::MAX as u128);
-    let (millis, lock_millis) = (millis(time), millis(lock_time));
-    // The server itself ends statements that nobody waits for any more. A time without an offset, in the table of another
-    // program, is in UTC. An insert waits for another one of the same rows, where a higher level of isolation would fail. A
-    // prepared statement is planned for the table as it is by then, which may have grown since.
-    let limits: Arc<str> = format!(
-        "SET statement_timeout = {millis}; SET lock_timeout = {lock_millis}; SET TimeZone = 'UTC'; \
-         SET default_transaction_isolation = 'read committed'; SET plan_cache_mode = force_custom_plan"
-    )
-    .into();
-    let limit = Hook::async_fn(move |client: &mut ClientWrapper, _| {
-        let (limits, asked) = (Arc::clone(&limits), asked.clone());
-        Box::pin(async move {
-            client.batch_execute(&limits).await.map_err(HookError::Backend)?;
-            match asked {
-                Some(asked) => asked.check(client).await,
-                None => Ok(()),
-            }
-        })
+    let session = Session::new(time, lock_time, asked);
+    let begin = Hook::async_fn(move |client: &mut ClientWrapper, _| {
+        let session = session.clone();
+        Box::pin(async move { session.begin(client).await })
     });
-    Pool::builder(manager).max_size(CONNECTIONS).post_create(limit).build()
+    Pool::builder(manager).max_size(CONNECTIONS).post_create(begin).build()
 }

@@ -1,16 +1,67 @@
-//! Checks that a session has the search path and the role that `options` in the database URL ask for. A pooler may drop
-//! `options` without a word, and the events would land in another schema.
+//! What a session begins with: it gets the settings that the statements need, whatever the server's are. And it is checked
+//! that it has the search path and the role that `options` in the database URL ask for. A pooler may drop `options` without
+//! a word, and the events would land in another schema.
 
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use deadpool_postgres::HookError;
-use tokio_postgres::{Client, Config};
+use tokio_postgres::{Client, Config, SimpleQueryMessage, SimpleQueryRow};
 
 /// The settings that decide where events land. The answer has their values in this order.
 const SETTINGS: [&str; 2] = ["search_path", "role"];
 
-const ASK: &str = "SELECT current_setting('search_path'), current_setting('role')";
+const ASK: &str = "SELECT pg_catalog.current_setting('search_path'), pg_catalog.current_setting('role')";
+
+/// Takes `pg_catalog` out of the search path, where it may stand behind a schema that has functions of the same names: not
+/// named, it comes first.
+const CATALOG_FIRST: &str = "
+    SELECT pg_catalog.set_config('search_path', pg_catalog.array_to_string(ARRAY(
+        SELECT pg_catalog.quote_ident(schema)
+        FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) WITH ORDINALITY AS path (schema, place)
+        WHERE schema OPERATOR(pg_catalog.<>) 'pg_catalog'
+        ORDER BY place
+    ), ', '), false)
+    WHERE 'pg_catalog' OPERATOR(pg_catalog.=) ANY (pg_catalog.current_schemas(false))";
+
+/// What a session begins with.
+#[derive(Clone)]
+pub(super) struct Session {
+    statements: Arc<str>,
+    asked: Option<Arc<Asked>>,
+}
+
+impl Session {
+    /// A session whose statements may take this time, and may wait this time for a lock.
+    pub(super) fn new(time: Duration, lock_time: Duration, asked: Option<Arc<Asked>>) -> Self {
+        let millis = |time: Duration| time.as_millis().clamp(1, i32::MAX as u128);
+        let (millis, lock_millis) = (millis(time), millis(lock_time));
+        // The server itself ends statements that nobody waits for any more. A time without an offset, in the table of
+        // another program, is in UTC. An insert waits for another one of the same rows, where a higher level of isolation
+        // would fail. A prepared statement is planned for the table as it is by then, which may have grown since.
+        let statements = format!(
+            "{ASK}; {CATALOG_FIRST}; SET statement_timeout = {millis}; SET lock_timeout = {lock_millis}; \
+             SET TimeZone = 'UTC'; SET default_transaction_isolation = 'read committed'; \
+             SET plan_cache_mode = force_custom_plan"
+        );
+        Self { statements: statements.into(), asked }
+    }
+
+    pub(super) async fn begin(&self, client: &Client) -> Result<(), HookError> {
+        let answer = client.simple_query(&self.statements).await.map_err(HookError::Backend)?;
+        let first = answer.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        match (&self.asked, first) {
+            (Some(asked), Some(row)) => asked.check(row),
+            _ => Ok(()),
+        }
+    }
+}
 
 /// What `options` ask for.
 pub(super) struct Asked {
@@ -32,10 +83,9 @@ impl Asked {
     }
 
     /// Fails if a value of the session is another than the one that was asked for.
-    pub(super) async fn check(&self, client: &Client) -> Result<(), HookError> {
-        let row = client.query_typed_one(ASK, &[]).await.map_err(HookError::Backend)?;
+    fn check(&self, row: &SimpleQueryRow) -> Result<(), HookError> {
         for (n, (name, asked)) in SETTINGS.iter().zip(&self.values).enumerate() {
-            let found: &str = row.try_get(n).map_err(HookError::Backend)?;
+            let found = row.try_get(n).map_err(HookError::Backend)?.unwrap_or_default();
             if let Some(asked) = asked.as_ref().filter(|asked| names(asked) != names(found)) {
                 return Err(HookError::message(self.differs(name, asked, found)));
             }

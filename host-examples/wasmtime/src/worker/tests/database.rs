@@ -116,7 +116,7 @@ fn a_store_opened_for_reading_writes_nothing_and_drains_nothing() {
     assert_balanced(&status.counts);
     assert_eq!((status.counts.stored, status.counts.dropped.unwritable), (0, 1));
     assert_eq!(cluster.sql(&url, "SELECT tool FROM tool_audit_events"), [[Some("a".to_owned())]]);
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert_eq!(audit_testbed::spools(folder.path()).len(), 1);
 }
 
 #[test]

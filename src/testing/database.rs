@@ -18,6 +18,8 @@ pub struct Database {
     pub calls: Vec<usize>,
     /// How often it was asked for something.
     pub tries: usize,
+    /// How long each call takes, in microseconds.
+    pub micros: i64,
     /// The error of all calls.
     pub down: Option<DatabaseError>,
     /// How many more calls succeed; none: any number.

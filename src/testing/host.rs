@@ -108,8 +108,12 @@ impl Host for TestHost {
     }
 
     fn insert(&self, lines: &str) -> Result<Vec<RefusedRow>, DatabaseError> {
-        match &mut self.0.borrow_mut().database {
-            Some(database) => database.insert(lines),
+        let state = &mut *self.0.borrow_mut();
+        match &mut state.database {
+            Some(database) => {
+                state.micros += database.micros;
+                database.insert(lines)
+            }
             None => Err(DatabaseError::NotConfigured),
         }
     }

@@ -5,7 +5,7 @@ pub(crate) mod large;
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, Trap, UpdateDeadline};
@@ -19,12 +19,8 @@ use crate::error::Error;
 use crate::faults::Fault;
 use crate::options::Options;
 use crate::state::{CallTime, HostState, MemoryLimit};
-use crate::types::{Active, Event, Filter, JsonlPage, Page, PageRequest, Receipt, Status};
+use crate::types::{Event, Filter, JsonlPage, Page, PageRequest, Receipt, Status};
 use folder::{FolderId, NoFolder, folder_id, preopen};
-
-/// When an instance is closed, a database that has left an insert unanswered within this time is not asked
-/// again.
-const RECENT: Duration = Duration::from_secs(10);
 
 /// An instance of the component: a store that is called on the current thread.
 ///
@@ -239,15 +235,8 @@ impl Instance {
     /// [`Error::Access`] or [`Error::Unavailable`] says why some events could not be passed on. The store
     /// then stays open, and has them in memory. [`Error::Trap`] if the component stopped.
     pub fn close(&mut self) -> Result<(), Error> {
-        // Nothing is in memory, and the spool keeps what it has. To try to drain it would cost another
-        // timeout of a database that has just left an insert unanswered.
-        let unanswered = self.store.data().unanswered.as_ref().is_some_and(|(at, _)| at.elapsed() < RECENT);
-        let all_spooled = |status: Status| status.backend == Active::Spool && status.counts.pending == 0;
-        let skip_database = unanswered && self.status().is_ok_and(all_spooled);
-        self.set_insert_deadline(skip_database.then(Instant::now));
-        let closed = self.call(|exports, store| exports.audit_store_control().call_close(store));
         self.set_insert_deadline(None);
-        closed
+        self.call(|exports, store| exports.audit_store_control().call_close(store))
     }
 
     /// Whether the folder did not exist when the instance was started with [`Options::read_only`], which does
@@ -356,6 +345,8 @@ fn reason(trap: &wasmtime::Error, state: &HostState, options: &Options) -> Strin
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// Makes a call that takes the component some hundredths of a second, under a limit of 1 ms. `waited` is

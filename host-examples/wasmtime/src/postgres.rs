@@ -27,17 +27,16 @@ impl Host for HostState {
             let text = "the database does not take events as fast as they come";
             // This batch is not sent, whatever became of the one before.
             return Err(match &self.unanswered {
-                Some((_, SinkError::Unavailable(text) | SinkError::Unanswered(text))) => {
+                Some(SinkError::Unavailable(text) | SinkError::Unanswered(text)) => {
                     SinkError::Unavailable(text.clone())
                 }
-                Some((_, error)) => error.clone(),
+                Some(error) => error.clone(),
                 None => SinkError::Unavailable(text.into()),
             });
         }
         let asked = Instant::now();
         let answer = self.ask(|database| database.insert(lines));
-        let waited = answer.as_ref().err().filter(|_| asked.elapsed() >= LONG_WAIT);
-        self.unanswered = waited.map(|error| (Instant::now(), error.clone()));
+        self.unanswered = answer.as_ref().err().filter(|_| asked.elapsed() >= LONG_WAIT).cloned();
         answer
     }
 

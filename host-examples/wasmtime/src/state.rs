@@ -24,8 +24,8 @@ pub(crate) struct HostState {
     pub(crate) insert_deadline: Option<Instant>,
     /// Whether an insert has failed because of the deadline.
     pub(crate) insert_deadline_missed: bool,
-    /// When the last insert failed after a wait for the database, and its error. `None` if it did not.
-    pub(crate) unanswered: Option<(Instant, SinkError)>,
+    /// The error of the last insert, if it failed after a wait for the database.
+    pub(crate) unanswered: Option<SinkError>,
 }
 
 /// How a call to the component spends its time.

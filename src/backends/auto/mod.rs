@@ -40,6 +40,12 @@ const CLOSE_MICROS: i64 = 8_000;
 /// How many lines it then inserts at once.
 const CLOSE_BATCH: usize = 200;
 
+/// How long a try takes at least that has waited for an answer, in microseconds.
+const LONG_MICROS: u64 = 100_000;
+
+/// How long after such a try an instance that is being closed does not try again, in microseconds.
+const RECENT_MICROS: u64 = 10_000_000;
+
 pub struct Auto<H: Host> {
     host: Rc<H>,
     batch_size: usize,
@@ -60,8 +66,10 @@ pub struct Auto<H: Host> {
     retry_micros: u64,
     /// The outage that the folder tells of.
     outage: Option<Outage>,
-    /// Whether this instance has found out by itself that the database fails.
-    has_failed: bool,
+    /// Whether this instance finds out by itself whether the database answers, rather than from the folder.
+    finds_out: bool,
+    /// When a try that failed last ended, if it had waited long for an answer.
+    waited: Option<Timestamp>,
     notices: Vec<Notice>,
 }
 
@@ -69,6 +77,7 @@ impl<H: Host> Auto<H> {
     pub fn new(host: Rc<H>, chain: Uuid, settings: &Settings, leftovers: &mut Vec<Leftover>) -> Self {
         let now = host.now();
         let spool = Spool::new(Rc::clone(&host), chain, settings, leftovers);
+        let outage = spool.outage;
         Self {
             host,
             batch_size: settings.batch_size,
@@ -76,13 +85,14 @@ impl<H: Host> Auto<H> {
             recovery_micros: settings.recovery_interval_s.saturating_mul(1_000_000),
             waiting: Waiting::default(),
             // What an earlier backend has left is inserted first.
-            spooling: !spool.is_empty() || spool.outage.is_some(),
-            since: spool.outage.map_or(now, |outage| outage.since),
-            outage: spool.outage,
+            spooling: !spool.is_empty() || outage.is_some(),
             spool,
+            since: outage.map_or(now, |outage| outage.since),
             tried_at: now,
             retry_micros: 0,
-            has_failed: false,
+            outage,
+            finds_out: outage.is_none(),
+            waited: None,
             notices: Vec::new(),
         }
     }
@@ -92,7 +102,7 @@ impl<H: Host> Auto<H> {
     fn send(&mut self, least: usize) {
         let (spool, notices) = (&mut self.spool, &mut self.notices);
         let mut on_refusal = |refusal: &Refusal<'_>| notices.push(spool.set_aside(refusal));
-        let waiting = self.waiting.lines.len();
+        let (waiting, asked) = (self.waiting.lines.len(), self.host.now());
         let sent = self.waiting.send(&*self.host, self.batch_size, least, &mut on_refusal);
         match sent {
             Ok(()) if self.waiting.lines.len() < waiting => self.end_outage(),
@@ -102,7 +112,7 @@ impl<H: Host> Auto<H> {
                 self.note(Topic::Database, text);
                 self.set_spooling(true);
                 self.spool_waiting();
-                self.note_outage(&error.into());
+                self.note_outage(&error.into(), asked);
             }
         }
     }
@@ -122,12 +132,17 @@ impl<H: Host> Auto<H> {
     fn recover(&mut self, budget: Budget) {
         // The next write goes on draining.
         self.retry_micros = 0;
-        match self.spool.drain(budget) {
+        let asked = self.host.now();
+        let drained = self.spool.drain(budget);
+        // With an empty spool the database was not asked: the next batch shows whether it answers.
+        let is_answered = self.spool.was_answered() && drained.is_ok();
+        if is_answered {
+            self.end_outage();
+        }
+        match drained {
             Ok(true) => {
                 self.set_spooling(false);
-                // With an empty spool the database was not asked: the next batch shows whether it answers.
-                if self.spool.was_answered() {
-                    self.end_outage();
+                if is_answered {
                     self.note(
                         Topic::Recovered,
                         "the database answers again; the spool is drained".to_string(),
@@ -139,7 +154,7 @@ impl<H: Host> Auto<H> {
             Err(error) => {
                 self.tried_at = self.host.now();
                 self.retry_micros = self.recovery_micros;
-                self.note_outage(&error);
+                self.note_outage(&error, asked);
                 self.note(Topic::Database, format!("{error}; events stay in the spool"));
             }
         }
@@ -157,26 +172,37 @@ impl<H: Host> Auto<H> {
     fn is_due(&mut self) -> bool {
         let now = self.host.now();
         match self.outage {
-            Some(outage) if !self.has_failed => {
+            Some(outage) if !self.finds_out => {
                 if outage.lasts(now, self.recovery_micros) {
                     return false;
                 }
                 let (is_ours, next) = outage.claim(&mut self.spool.folder, now, self.recovery_micros);
                 self.outage = Some(next);
-                self.has_failed = is_ours;
+                self.finds_out = is_ours;
                 is_ours
             }
             _ => now.micros().abs_diff(self.tried_at.micros()) >= self.retry_micros,
         }
     }
 
-    /// Has the folder remember that the database does not answer. An error that comes at once, and would come again,
-    /// holds nobody up.
-    fn note_outage(&mut self, error: &Error) {
+    /// Whether a store that is being closed should try the database again: not where it has just waited for it.
+    fn is_worth_a_try(&mut self) -> bool {
+        let now = self.host.now().micros();
+        match self.waited {
+            _ if !self.finds_out => self.is_due(),
+            Some(waited) => now.abs_diff(waited.micros()) >= RECENT_MICROS,
+            None => true,
+        }
+    }
+
+    /// Has the folder remember that the database, which was asked at this time, does not answer. Any other error holds
+    /// nobody up.
+    fn note_outage(&mut self, error: &Error, asked: Timestamp) {
         if let Error::Unavailable(_) | Error::Unanswered(_) = error {
             let (now, longest) = (self.host.now(), self.recovery_micros);
             self.outage = Some(Outage::note(&mut self.spool.folder, self.outage, now, longest));
-            self.has_failed = true;
+            self.finds_out = true;
+            self.waited = (now.micros().abs_diff(asked.micros()) >= LONG_MICROS).then_some(now);
         }
     }
 
@@ -185,7 +211,8 @@ impl<H: Host> Auto<H> {
         if self.outage.take().is_some() {
             Outage::end(&mut self.spool.folder);
         }
-        self.has_failed = false;
+        self.finds_out = true;
+        self.waited = None;
     }
 
     /// Keeps a message for the store.
@@ -205,8 +232,9 @@ impl<H: Host> Auto<H> {
 
     /// Drains what other instances have left, if it could be listed.
     fn drain_others(&mut self, listed: Result<(), Error>, budget: Budget) {
+        let asked = self.host.now();
         let drained = listed.and_then(|()| self.spool.drain_others(budget));
-        if self.spool.was_answered() {
+        if self.spool.was_answered() && drained.is_ok() {
             self.end_outage();
         }
         if let Err(error) = drained {
@@ -214,7 +242,7 @@ impl<H: Host> Auto<H> {
             if !matches!(error, Error::Access(_)) {
                 // The database fails: the next calls should not wait for it too.
                 self.set_spooling(true);
-                self.note_outage(&error);
+                self.note_outage(&error, asked);
             }
         }
     }
@@ -275,7 +303,7 @@ impl<H: Host> Backend for Auto<H> {
     fn close(&mut self) -> Result<(), Error> {
         if self.spooling {
             self.spool_waiting();
-            if self.outage.is_none() || self.has_failed || self.is_due() {
+            if self.is_worth_a_try() {
                 self.recover(self.budget(usize::MAX));
             }
         }

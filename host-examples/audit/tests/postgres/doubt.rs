@@ -64,7 +64,7 @@ fn a_file_that_is_written_once_can_be_written_again() {
         &[(43, "read"), (0, "stored"), (43, "there"), (0, "refused"), (1, "passed over")],
         1,
     );
-    assert!(text(&output.stderr).contains("stdin:44: bogus: "), "{output:?}");
+    assert!(text(&output.stderr).contains("stdin:44: \"bogus\": "), "{output:?}");
     assert_eq!(site.stored(), 43);
     for backend in ["postgres", "auto"] {
         let output = run_with_input(write(backend), file.clone());

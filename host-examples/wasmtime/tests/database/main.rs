@@ -102,14 +102,26 @@ fn other_error<T: Debug>(answer: Result<T, SinkError>) -> String {
     }
 }
 
-/// Checks that the answer is [`SinkError::Unavailable`], whose text has these parts and is one line. With this error the
-/// same call may succeed later.
+/// Checks that the answer is [`SinkError::Unavailable`], whose text has these parts and is one line. With this error nothing
+/// was stored, and the same call may succeed later.
 #[track_caller]
 fn assert_unavailable<T: Debug>(answer: Result<T, SinkError>, parts: &[&str]) {
     match answer {
-        Err(SinkError::Unavailable(text)) => {
-            assert!(parts.iter().all(|part| text.contains(part)) && !text.contains('\n'), "{text}");
-        }
+        Err(SinkError::Unavailable(text)) => assert_says(&text, parts),
         answer => panic!("{answer:?}"),
     }
+}
+
+/// Checks that the answer is [`SinkError::Unanswered`], with such a text. With this error rows may be stored or not.
+#[track_caller]
+fn assert_unanswered<T: Debug>(answer: Result<T, SinkError>, parts: &[&str]) {
+    match answer {
+        Err(SinkError::Unanswered(text)) => assert_says(&text, parts),
+        answer => panic!("{answer:?}"),
+    }
+}
+
+#[track_caller]
+fn assert_says(text: &str, parts: &[&str]) {
+    assert!(!text.contains('\n') && parts.iter().all(|part| text.contains(part)), "{text}");
 }

@@ -9,7 +9,7 @@ use audit_host::{Database, Filter, PageRequest};
 use audit_testbed::postgres::{Client, NoTls};
 use audit_testbed::{ANSWER, Cluster, NOWHERE, Proxy, Stop, database_name, wait_for, wait_until};
 
-use crate::{assert_unavailable, entry, open, seqs, with_table};
+use crate::{assert_unanswered, assert_unavailable, entry, open, seqs, with_table};
 
 /// The timeout in tests that run into it.
 const SHORT: Duration = Duration::from_millis(600);
@@ -135,7 +135,7 @@ fn a_hung_connection_is_not_used_again() {
     let hung = cluster.value(&url, connections);
     proxy.hang();
     let asked = Instant::now();
-    assert_unavailable(database.insert_entries(vec![entry(1)]), &["does not answer within 600 ms"]);
+    assert_unanswered(database.insert_entries(vec![entry(1)]), &["does not answer within 600 ms"]);
     assert_in_time(asked);
     proxy.pass();
     wait_until("the hung connection is closed", || !cluster.column(&url, connections).contains(&hung));
@@ -158,7 +158,7 @@ fn a_lost_answer_is_asked_for_again_and_nothing_is_stored_twice() {
     assert_eq!(proxy.swallowed(), 1);
     assert_eq!(cluster.stored(&url), 3);
     proxy.swallow_next(2);
-    assert_unavailable(database.insert_entries(vec![entry(3)]), &["connection"]);
+    assert_unanswered(database.insert_entries(vec![entry(3)]), &["connection"]);
     assert_eq!(database.insert_entries(vec![entry(3)]), Ok(Vec::new()));
     assert_eq!(seqs(&database), [0, 1, 2, 3]);
 }
@@ -210,7 +210,7 @@ fn a_paused_server_costs_the_timeout_and_goes_on_later() {
     insert_soon(&database, 1);
     cluster.pause();
     let asked = Instant::now();
-    assert_unavailable(database.insert_entries(vec![entry(2)]), &["does not answer"]);
+    assert_unanswered(database.insert_entries(vec![entry(2)]), &["does not answer"]);
     assert_in_time(asked);
     cluster.resume();
     insert_soon(&database, 2);

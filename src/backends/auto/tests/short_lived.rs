@@ -273,3 +273,18 @@ fn events_whose_answer_is_lost_may_be_stored_and_the_error_says_so() {
         assert!(!matches!(store.flush(), Ok(()) | Err(Error::Unanswered(_))), "{kind:?}");
     }
 }
+
+#[test]
+fn a_store_that_is_closed_does_not_wait_again_for_a_database_that_it_has_just_waited_for() {
+    for (waits, tries_again) in [(0, 1), (2_000_000, 0)] {
+        let host = TestHost::with_database(NOON);
+        set_down(&host, true);
+        host.database(|database| database.micros = waits);
+        let mut store = open_with_batches_of(1, &host);
+        store.write(event(0));
+        let before = tries(&host);
+        store.close().unwrap();
+        assert_eq!(tries(&host) - before, tries_again, "{waits}");
+        assert_counts(&store, 0, 1, 0);
+    }
+}

@@ -1,6 +1,7 @@
--- Tells which entries of a batch the table does not have after insert.sql or insert_arrays.sql has inserted it. Such an
--- entry was accepted without being stored, as a trigger of the table does that drops rows: it is a refused row. An entry that another session was inserting at the same time is in the table by now, because the insert has
--- waited for it.
+-- Tells which entries of a batch the table does not have after insert.sql or insert_arrays.sql has inserted it. Such
+-- an entry was accepted without being stored, as a trigger of the table does that drops rows: it is a refused row. An
+-- entry that another session was inserting at the same time is in the table by now, because the insert has waited for
+-- it.
 --
 -- $1 TEXT: the entries, as for insert.sql, whose replacement for a table that is partitioned by ts holds here too.
 --

@@ -1,7 +1,7 @@
 //! The names of the files in the folder of a store. Only the exact spelling that a store writes is
 //! recognized.
 
-use crate::time::{Day, Timestamp};
+use crate::time::Day;
 use alloc::format;
 use alloc::string::String;
 use uuid::Uuid;
@@ -42,19 +42,24 @@ pub fn drained_of(name: &str) -> Option<(Uuid, u64, u64)> {
     (drained(chain, number, bytes) == name).then_some((chain, number, bytes))
 }
 
-/// The name of an empty file that says since when the database does not answer, and when it is to be tried again:
-/// `outage_<since>_<until>`, both in microseconds since 1970.
-pub fn outage(since: Timestamp, until: Timestamp) -> String {
-    format!("outage_{}_{}", since.micros(), until.micros())
+/// The name of the file that says since when the database does not answer, and until when it is not to be tried again.
+pub const OUTAGE: &str = "database_outage.txt";
+
+/// The name under which an instance writes such a file before it counts, or takes it away.
+pub fn outage_of(chain: Uuid, part: &str) -> String {
+    format!("database_outage_{chain}.{part}")
 }
 
-/// The two times; none: it is not such a name.
-pub fn outage_of(name: &str) -> Option<(Timestamp, Timestamp)> {
-    let (since, until) = name.strip_prefix("outage_")?.split_once('_')?;
-    let time = |text: &str| Timestamp::from_micros(text.parse().ok()?);
-    let (since, until) = (time(since)?, time(until)?);
-    (outage(since, until) == name).then_some((since, until))
+/// Whether this is the name of such a file.
+pub fn is_outage_part(name: &str) -> bool {
+    name.strip_prefix("database_outage_")
+        .and_then(|rest| rest.split_once('.'))
+        .is_some_and(|(chain, _)| crate::id::parse(chain).is_some())
 }
+
+/// The name of the empty file whose time says when an instance that was closed last looked at what others have left in the
+/// spool.
+pub const VISITED: &str = "spool_visited";
 
 #[cfg(test)]
 mod tests {
@@ -63,13 +68,9 @@ mod tests {
     #[test]
     fn only_the_exact_spelling_is_a_name() {
         let chain = Uuid::from_u128(7 << 76 | 2 << 62);
-        let time = |micros| Timestamp::from_micros(micros).unwrap();
         assert_eq!(spool_of(&spool(chain, 3)), Some((chain, 3)));
         assert_eq!(drained_of(&drained(chain, 3, 4096)), Some((chain, 3, 4096)));
-        assert_eq!(outage_of(&outage(time(1), time(2))), Some((time(1), time(2))));
-        for name in ["outage_1_", "outage_01_2", "outage_1_2_3", "outage_1_99999999999999999999", "outage"] {
-            assert_eq!(outage_of(name), None, "{name}");
-        }
+        assert!(is_outage_part(&outage_of(chain, "new")) && !is_outage_part(OUTAGE));
         let name = drained(chain, 3, 4096);
         for name in [name.replace("_3_", "_03_"), name.replace("_4096", ""), name + "x"] {
             assert_eq!((drained_of(&name), spool_of(&name)), (None, None), "{name}");

@@ -37,6 +37,22 @@ impl Type {
     }
 }
 
+impl Type {
+    /// The type's `oid` and type modifier in the catalogs, which are the same on all servers:
+    /// <https://github.com/postgres/postgres/blob/REL_18_0/src/include/catalog/pg_type.dat>.
+    pub(crate) fn catalog(self) -> (u32, i32) {
+        match self {
+            Self::Position => (20, -1),
+            Self::Time => (1184, -1),
+            Self::Text => (25, -1),
+            // numeric.c: make_numeric_typmod
+            Self::Number => (1700, (20 << 16) + 4),
+            Self::Uuid => (2950, -1),
+            Self::Json => (3802, -1),
+        }
+    }
+}
+
 impl From<Kind> for Type {
     fn from(kind: Kind) -> Self {
         match kind {

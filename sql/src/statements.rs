@@ -26,8 +26,8 @@ pub const INSERT_ARRAYS: &str = include_str!("../insert_arrays.sql");
 /// [`INSERT`]. It returns the position in the batch, from 0 (BIGINT), and the `event_id` (TEXT).
 pub const MISSING: &str = include_str!("../missing.sql");
 
-/// The text of [`INSERT`], [`INSERT_ARRAYS`] or [`MISSING`] for a table with this key. Where the key has `ts`, the first and
-/// the last `ts` of the batch (TIMESTAMPTZ) are two parameters more, from this number on.
+/// The text of [`INSERT`], [`INSERT_ARRAYS`] or [`MISSING`] for a table with this key. Where the key has `ts`, the
+/// first and the last `ts` of the batch (TIMESTAMPTZ) are two parameters more, from this number on.
 pub fn keyed<'t>(text: &'t str, key: &Key, next: usize) -> Cow<'t, str> {
     if *key == Key::default() {
         return text.into();

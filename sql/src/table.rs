@@ -117,6 +117,44 @@ pub struct Lack {
     pub only_speed: bool,
 }
 
+/// The query whether the table is just as [`SCHEMA`] creates it, so that it need not be inspected, which takes the server
+/// several times as long. It returns one row with a BOOLEAN, or none.
+pub fn is_usual() -> String {
+    let place = |name: &str| columns().position(|(column, _)| column == name).map_or(0, |place| place + 1);
+    let columns: Vec<String> = columns()
+        .map(|(name, kind)| {
+            let (oid, modifier) = kind.catalog();
+            let (not_null, default) = (["id", "ts"].contains(&name), name == "id");
+            format!("{name} {oid} {modifier} {not_null} {default}")
+        })
+        .collect();
+    let places =
+        |list: &str| list.split(',').map(|name| place(name).to_string()).collect::<Vec<_>>().join(" ");
+    let mut indexes: Vec<String> = INDEXES.into_iter().map(|list| format!("'{}'", places(list))).collect();
+    indexes.push(format!("'{} unique'", place("event_id")));
+    let (columns, indexes) = (columns.join(","), indexes.join(", "));
+    // 403 is the access method btree.
+    format!(
+        "SELECT c.relkind = 'r' AND NOT (c.relrowsecurity OR c.relhasrules OR c.relhastriggers OR c.relhassubclass)
+                AND (
+                    SELECT pg_catalog.string_agg(
+                        pg_catalog.format('%s %s %s %s %s', a.attname, a.atttypid, a.atttypmod,
+                                          a.attnotnull::text, a.atthasdef::text), ',' ORDER BY a.attnum)
+                    FROM pg_catalog.pg_attribute a
+                    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                ) = '{columns}'
+                AND (
+                    SELECT ARRAY[{indexes}] <@ pg_catalog.array_agg(
+                               i.indkey::text || CASE WHEN i.indisunique THEN ' unique' ELSE '' END
+                           ) FILTER (WHERE i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+                                           AND x.relam = 403) AND pg_catalog.bool_and(i.indimmediate)
+                    FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+                    WHERE i.indrelid = c.oid
+                )
+         FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass('{TABLE}')"
+    )
+}
+
 /// The query for what the table is like. It returns one row, with the fields of [`Inspected`] in their order. Any
 /// role may read these catalogs.
 pub const INSPECT: &str = "

@@ -33,9 +33,9 @@ const DRAIN_MICROS: i64 = 1_000_000;
 /// How many lines a write drains besides twice its own, once the database is tried again.
 const DRAIN_LINES: usize = 1_000;
 
-/// How long an instance that is being closed goes on to drain what others have left, in microseconds. It may have lived
-/// for one event, whose writer waits.
-const CLOSE_MICROS: i64 = 8_000;
+/// How long an instance that is being closed drains what others have left, in microseconds. It may have lived for one event,
+/// whose writer waits.
+const CLOSE_MICROS: i64 = 40_000;
 
 /// How many lines it then inserts at once.
 const CLOSE_BATCH: usize = 200;
@@ -76,8 +76,8 @@ pub struct Auto<H: Host> {
 impl<H: Host> Auto<H> {
     pub fn new(host: Rc<H>, chain: Uuid, settings: &Settings, leftovers: &mut Vec<Leftover>) -> Self {
         let now = host.now();
-        let spool = Spool::new(Rc::clone(&host), chain, settings, leftovers);
-        let outage = spool.outage;
+        let mut spool = Spool::new(Rc::clone(&host), chain, settings, leftovers);
+        let outage = Outage::known(&mut spool.folder);
         Self {
             host,
             batch_size: settings.batch_size,
@@ -176,10 +176,10 @@ impl<H: Host> Auto<H> {
                 if outage.lasts(now, self.recovery_micros) {
                     return false;
                 }
-                let (is_ours, next) = outage.claim(&mut self.spool.folder, now, self.recovery_micros);
+                let next = Outage::after(Some(outage), now, self.recovery_micros);
                 self.outage = Some(next);
-                self.finds_out = is_ours;
-                is_ours
+                self.finds_out = outage.claim(next, &mut self.spool.folder, self.spool.chain);
+                self.finds_out
             }
             _ => now.micros().abs_diff(self.tried_at.micros()) >= self.retry_micros,
         }
@@ -199,8 +199,10 @@ impl<H: Host> Auto<H> {
     /// nobody up.
     fn note_outage(&mut self, error: &Error, asked: Timestamp) {
         if let Error::Unavailable(_) | Error::Unanswered(_) = error {
-            let (now, longest) = (self.host.now(), self.recovery_micros);
-            self.outage = Some(Outage::note(&mut self.spool.folder, self.outage, now, longest));
+            let now = self.host.now();
+            let outage = Outage::after(self.outage, now, self.recovery_micros);
+            outage.remember(&mut self.spool.folder, self.spool.chain);
+            self.outage = Some(outage);
             self.finds_out = true;
             self.waited = (now.micros().abs_diff(asked.micros()) >= LONG_MICROS).then_some(now);
         }
@@ -295,7 +297,7 @@ impl<H: Host> Backend for Auto<H> {
         }
         if !self.spooling {
             let listed = self.spool.list_others();
-            self.drain_others(listed, self.budget(usize::MAX));
+            self.drain_others(listed.map(drop), self.budget(usize::MAX));
         }
         self.check_waiting()
     }
@@ -310,8 +312,7 @@ impl<H: Host> Backend for Auto<H> {
         if !self.spooling {
             self.send(1);
         }
-        if !self.spooling {
-            // What was listed when this instance began is enough.
+        if !self.spooling && self.spool.visits_others() {
             self.drain_others(Ok(()), self.budget_of(CLOSE_MICROS, usize::MAX, CLOSE_BATCH));
         }
         self.check_waiting()

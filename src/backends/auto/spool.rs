@@ -24,7 +24,6 @@
 //! was stopped and goes on after an hour. The minute is not needed for that. It keeps instances from taking
 //! over each other's files for nothing, and covers network file systems that show a rename late.
 
-use super::outage::Outage;
 use crate::backend::{Leftover, Notice, SpoolFile};
 use crate::backends::rows;
 use crate::batch::Batch;
@@ -36,7 +35,7 @@ use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
-use audit_format::names;
+use audit_format::names::{self, VISITED};
 use audit_format::time::Timestamp;
 use uuid::Uuid;
 
@@ -56,6 +55,12 @@ const REUSE_MICROS: u64 = 30_000_000;
 /// Another instance may take a file over if its last append is at least this old, in microseconds.
 pub(super) const TAKEOVER_MICROS: u64 = 60_000_000;
 
+/// How long nobody looks at what others have left after an instance that was closed has done so, in microseconds.
+const VISIT_MICROS: u64 = 5_000_000;
+
+/// A folder with more files takes long to list.
+const MANY_FILES: usize = 32;
+
 /// How many files an append tries, because each may be taken over meanwhile.
 const APPEND_TRIES: u32 = 5;
 
@@ -74,10 +79,11 @@ pub struct Spool<H: Host> {
     open: Option<Open<FileOf<H>>>,
     /// The files of other instances, in the order in which they are drained.
     pub(super) others: Vec<OtherFile>,
-    /// The names of files that tell how much of a spool file is drained, and are not true any more.
+    /// The names of files that an instance has left that was killed, or that tell how much is drained of a spool file
+    /// that is gone.
     pub(super) outdated: Vec<String>,
-    /// The outage that the folder remembered when it was last listed.
-    pub(super) outage: Option<Outage>,
+    /// Whether the folder has been listed.
+    is_listed: bool,
     /// Whether the database has acknowledged lines of the spool since this was last asked.
     pub(super) answered: bool,
     /// Messages for the store.
@@ -116,7 +122,7 @@ impl<H: Host> Spool<H> {
         // Two paths can lead to the same folder, so the numbers go on from those of all folders.
         let next_number = leftovers.iter().map(|leftover| leftover.next_number).max().unwrap_or(0);
         let files = here.map_or_else(Vec::new, |here| leftovers.remove(here).files);
-        let mut spool = Self {
+        Self {
             folder,
             host,
             chain,
@@ -127,13 +133,10 @@ impl<H: Host> Spool<H> {
             open: None,
             others: Vec::new(),
             outdated: Vec::new(),
-            outage: None,
+            is_listed: false,
             answered: false,
             notices: Vec::new(),
-        };
-        // An error comes again when the spool is used.
-        let _ = spool.list_others();
-        spool
+        }
     }
 
     /// Ends the spool, and returns what it leaves on disk.
@@ -166,8 +169,12 @@ impl<H: Host> Spool<H> {
         self.others.iter().map(|other| other.size.unwrap_or(0).saturating_sub(other.offset)).sum()
     }
 
-    /// Looks at the files of other instances that were listed alone.
+    /// Looks at the files of other instances, of those that were listed before only where that is all.
     pub fn survey(&mut self) {
+        if !self.is_listed {
+            // An error comes again when the spool is used.
+            let _ = self.list_others();
+        }
         for other in self.others.iter_mut().filter(|other| other.size.is_none()) {
             // Draining a file that cannot be looked at returns the error.
             let stat = self.folder.stat(&names::spool(other.chain, other.number));
@@ -245,11 +252,13 @@ impl<H: Host> Spool<H> {
 
     /// Lists the files of other instances, and what the folder remembers. A file of this instance that was drained, but
     /// could not be removed, counts as one of others too.
-    pub(super) fn list_others(&mut self) -> Result<(), Error> {
+    /// Returns how many names the folder has.
+    pub(super) fn list_others(&mut self) -> Result<usize, Error> {
         let names = self.folder.list().map_err(|error| self.access("list the spool", &error))?;
+        self.is_listed = true;
+        let count = names.len();
         let names = || names.iter().filter(|(_, is_file)| *is_file).map(|(name, _)| name.as_str());
         let is_own = |chain, number| chain == self.chain && self.own.iter().any(|own| own.number == number);
-        self.outage = Outage::among(names());
         let mut remembered = BTreeMap::new();
         for (chain, number, bytes) in names().filter_map(names::drained_of) {
             let most: &mut u64 = remembered.entry((chain, number)).or_default();
@@ -271,9 +280,28 @@ impl<H: Host> Spool<H> {
                 !is_true && !is_own(chain, number)
             })
         };
-        self.outdated = names().filter(is_outdated).map(String::from).collect();
+        let is_left = |name: &&str| is_outdated(name) || names::is_outage_part(name);
+        self.outdated = names().filter(is_left).map(String::from).collect();
         self.others = others;
-        Ok(())
+        Ok(count)
+    }
+
+    /// Whether it is time for an instance that is being closed to look at what others have left: nobody else does then for
+    /// a while. To list a folder takes longer, the more files it has.
+    pub(super) fn visits_others(&mut self) -> bool {
+        let visited = self.folder.stat(VISITED).ok().and_then(|stat| stat.modified);
+        let now = self.host.now().micros();
+        if visited.is_some_and(|visited| now.abs_diff(visited.micros()) < VISIT_MICROS) {
+            return false;
+        }
+        // An error comes again when the spool is used.
+        let count = self.list_others().unwrap_or(0);
+        if !self.others.is_empty() || visited.is_some() || count > MANY_FILES {
+            // Only the time of the file counts, which is that of its creation.
+            let _ = self.folder.remove(VISITED);
+            let _ = self.folder.append(VISITED);
+        }
+        true
     }
 
     /// Remembers beside a file how many of its bytes the database has. `remembered` is what the folder says. Where that

@@ -40,7 +40,11 @@ pub(super) fn run(args: &ExecArgs, options: Options) -> ExitCode {
     }
     let load = {
         let options = options.clone();
-        move || tried.unwrap_or_else(|| Component::load(&options))
+        move || {
+            // Meanwhile the database answers.
+            options.connect_ahead();
+            tried.unwrap_or_else(|| Component::load(&options))
+        }
     };
     let signals = Signals::catch();
     let started = SystemTime::now();

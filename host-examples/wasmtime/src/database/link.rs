@@ -3,13 +3,14 @@
 
 use std::future::Future;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use audit_sql::key::Key;
 use deadpool_postgres::{ClientWrapper, Object};
-use tokio::time::{Instant, sleep};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::Error;
 
 use crate::bindings::audit::store::postgres::SinkError;
@@ -22,6 +23,9 @@ use crate::database::select::Slow;
 /// small batch. Not before, because a pooler may give the connection another session each time, in which a
 /// prepared statement stays behind. A program that ends soon leaves none.
 const PREPARES_AFTER: usize = 8;
+
+/// How long a connection is kept that was made before it was needed.
+const AHEAD: Duration = Duration::from_secs(1);
 
 /// How long to wait before a statement is run again that the server has ended in favour of another transaction, in
 /// milliseconds.
@@ -49,6 +53,8 @@ pub(super) struct Link {
     pools: Arc<Pools>,
     schema: Schema,
     slow: Slow,
+    /// A connection that is being made before it is needed.
+    ahead: Mutex<Option<JoinHandle<()>>>,
     /// Whether the server turned out to be behind a pooler, whose sessions other clients use too.
     shares_sessions: AtomicBool,
 }
@@ -59,12 +65,36 @@ impl Link {
             pools: Arc::new(pools),
             schema: Schema::default(),
             slow: Slow::default(),
+            ahead: Mutex::default(),
             shares_sessions: AtomicBool::new(false),
         }
     }
 
     pub(super) fn pools(&self) -> &Pools {
         &self.pools
+    }
+
+    /// Makes a connection that writes, and looks at the table, before it is needed. Where nobody needs it for a
+    /// while, it is closed. Where it fails, the first statement finds out why.
+    pub(super) fn connect_ahead(self: &Arc<Self>) {
+        let link = Arc::clone(self);
+        let connecting = tokio::spawn(async move {
+            let by = Instant::now() + link.pools.timeout();
+            let Ok(client) = link.pools.connection(Lane::Writes, by).await else { return };
+            if link.schema.look(&link.pools, &client, by).await.is_err() {
+                drop(Object::take(client));
+            }
+        });
+        let link = Arc::clone(self);
+        tokio::spawn(async move {
+            sleep(AHEAD).await;
+            link.pools.close_unused(Lane::Writes);
+        });
+        *self.lock_ahead() = Some(connecting);
+    }
+
+    fn lock_ahead(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The reads that are too slow for one statement.
@@ -123,6 +153,10 @@ impl Link {
     }
 
     async fn attempt<S: Statement>(&self, statement: &S, time: &mut Time) -> Result<S::Output, Attempt> {
+        let ahead = self.lock_ahead().take();
+        if let Some(connecting) = ahead {
+            let _ = timeout_at(time.connect_by, connecting).await;
+        }
         self.schema.wait(time.connect_by).await?;
         let client = self.pools.connection(S::LANE, time.connect_by).await?;
         let used = Object::metrics(&client).recycle_count;

@@ -127,6 +127,13 @@ impl Database {
         Ok(())
     }
 
+    /// Begins to connect, so that the first insert need not wait for that. Returns at once, and has no error: the first
+    /// call tells what is wrong. A connection that is not used within a second is closed.
+    pub fn connect_ahead(&self) {
+        let link = Arc::clone(&self.link);
+        self.background.enter(|| link.connect_ahead());
+    }
+
     /// Stores the entries, each as its JSON line with a newline, in their order, and returns once they are committed. Rows
     /// that the database refuses are returned, and the others are stored. Entries whose `id` is already stored are left
     /// unchanged. What is known of a refused entry is kept in the table `tool_audit_refused`, if the role may write to it.
@@ -201,9 +208,10 @@ impl Database {
         self.background.wait(async move { indexes::add(&link, &fields).await })
     }
 
-    /// Says what would keep the database from taking events, and what to do about it: the server is
-    /// read-only, the table is something else or has a column that no insert fills, a rule, or partitions
-    /// that no unique index can span, or a schema, a privilege, a policy or a partition is missing. `None` if no obstacle is known. Nothing is created or changed.
+    /// Says what would keep the database from taking events, and what to do about it: the server is read-only, the
+    /// table is something else or has a column that no insert fills, a rule, or partitions that no unique index can
+    /// span, or a schema, a privilege, a policy or a partition is missing. `None` if no obstacle is known. Nothing is
+    /// created or changed.
     ///
     /// # Errors
     /// As for [`Database::insert`].
@@ -229,6 +237,14 @@ impl Background {
         let mut builder = Builder::new_multi_thread();
         let runtime = builder.worker_threads(1).thread_name("audit-database").enable_all().build();
         runtime.map(|runtime| Self(Some(runtime))).map_err(Error::start)
+    }
+
+    /// Has the function start tasks on that thread.
+    fn enter(&self, start: impl FnOnce()) {
+        if let Some(runtime) = &self.0 {
+            let _guard = runtime.enter();
+            start();
+        }
     }
 
     /// Runs the work on that thread, and blocks until it is done. The caller may be inside another runtime,

@@ -124,6 +124,11 @@ impl Pools {
         self.lane(lane).retain(|_, _| false);
     }
 
+    /// Closes the idle connections of the pool that nobody has used.
+    pub(super) fn close_unused(&self, lane: Lane) {
+        self.lane(lane).retain(|_, metrics| metrics.recycle_count > 0);
+    }
+
     fn lane(&self, lane: Lane) -> &Pool {
         match lane {
             Lane::Writes => &self.writes,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use audit_sql::column::TABLE;
 use audit_sql::key::Key;
 use audit_sql::schema::{self, UPGRADE};
-use audit_sql::table::{INSPECT, Inspected, Table};
+use audit_sql::table::{INSPECT, Inspected, Table, is_usual};
 use deadpool_postgres::Object;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -55,6 +55,9 @@ impl Schema {
             Progress::Readable if !write => return Ok(true),
             _ => {}
         }
+        if self.look(pools, client, by).await? {
+            return Ok(true);
+        }
         let table = pools.within(client, by, pools.timeout(), inspect(client)).await?;
         let unwritable = || if write { table.unwritable() } else { None };
         if let Some(problem) = table.problem().or_else(unwritable) {
@@ -75,6 +78,19 @@ impl Schema {
         }
         *self.state() = ready(&table);
         Ok(true)
+    }
+
+    /// Whether the table is just as this library creates it. It is ready then.
+    pub(super) async fn look(&self, pools: &Pools, client: &Client, by: Instant) -> Result<bool, Failure> {
+        let look = async {
+            let row = client.query_typed_opt(&is_usual(), &[]).await?;
+            row.map_or(Ok(false), |row| row.try_get(0))
+        };
+        let is_usual = pools.within(client, by, pools.timeout(), look).await?;
+        if is_usual {
+            *self.state() = Progress::Ready(Key::default());
+        }
+        Ok(is_usual)
     }
 
     /// Waits until an upgrade that is running has ended.

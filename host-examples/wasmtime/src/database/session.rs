@@ -24,8 +24,7 @@ const CATALOG_FIRST: &str = "
         FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) WITH ORDINALITY AS path (schema, place)
         WHERE schema OPERATOR(pg_catalog.<>) 'pg_catalog'
         ORDER BY place
-    ), ', '), false)
-    WHERE 'pg_catalog' OPERATOR(pg_catalog.=) ANY (pg_catalog.current_schemas(false))";
+    ), ', '), false)";
 
 /// What a session begins with.
 #[derive(Clone)]
@@ -43,7 +42,7 @@ impl Session {
         // another program, is in UTC. An insert waits for another one of the same rows, where a higher level of isolation
         // would fail. A prepared statement is planned for the table as it is by then, which may have grown since.
         let statements = format!(
-            "{ASK}; {CATALOG_FIRST}; SET statement_timeout = {millis}; SET lock_timeout = {lock_millis}; \
+            "{ASK}; SET statement_timeout = {millis}; SET lock_timeout = {lock_millis}; \
              SET TimeZone = 'UTC'; SET default_transaction_isolation = 'read committed'; \
              SET plan_cache_mode = force_custom_plan"
         );
@@ -56,10 +55,15 @@ impl Session {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
         });
-        match (&self.asked, first) {
-            (Some(asked), Some(row)) => asked.check(row),
-            _ => Ok(()),
+        let Some(row) = first else { return Ok(()) };
+        if let Some(asked) = &self.asked {
+            asked.check(row)?;
         }
+        let path = row.try_get(0).map_err(HookError::Backend)?.unwrap_or_default();
+        if names(path).iter().any(|name| name == "pg_catalog") {
+            client.batch_execute(CATALOG_FIRST).await.map_err(HookError::Backend)?;
+        }
+        Ok(())
     }
 }
 

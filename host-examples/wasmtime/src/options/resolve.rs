@@ -55,6 +55,14 @@ impl Options {
         self.database.open_or_fail(&self.warnings)
     }
 
+    /// Begins to connect to the database, if the backend needs one, for a store that is soon opened with these options: see
+    /// [`Database::connect_ahead`].
+    pub fn connect_ahead(&self) {
+        if let Ok(Some(database)) = self.database() {
+            database.connect_ahead();
+        }
+    }
+
     /// How often a store flushes: [`Options::flush_interval`], else `AUDIT_FLUSH_INTERVAL_MS`, else 2 s; at
     /// least 10 ms and at most an hour.
     pub fn flush_interval_or_default(&self) -> Duration {

@@ -102,8 +102,8 @@ fn other_error<T: Debug>(answer: Result<T, SinkError>) -> String {
     }
 }
 
-/// Checks that the answer is [`SinkError::Unavailable`], whose text has these parts and is one line. With this error nothing
-/// was stored, and the same call may succeed later.
+/// Checks that the answer is [`SinkError::Unavailable`], whose text has these parts and is one line. With this error
+/// nothing was stored, and the same call may succeed later.
 #[track_caller]
 fn assert_unavailable<T: Debug>(answer: Result<T, SinkError>, parts: &[&str]) {
     match answer {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use audit_host::{Database, Filter, Order, PageRequest};
 use audit_sql::statements::UPGRADE;
 use audit_testbed::postgres::{Client, NoTls};
-use audit_testbed::{ANSWER, Cluster, ORIGINAL_TABLE, TABLE, wait_until};
+use audit_testbed::{ANSWER, Cluster, NOWHERE, ORIGINAL_TABLE, TABLE, wait_until};
 
 use crate::{assert_unavailable, entry, open, other_error, pages, read, seqs, with_table};
 
@@ -332,4 +332,75 @@ fn a_long_upgrade_goes_on_when_calls_stop_waiting_for_it() {
     reading.rollback().unwrap();
     wait_until("the table is upgraded", || database.insert_entries(vec![entry(0)]) == Ok(Vec::new()));
     assert_eq!(seqs(&database).len(), 3);
+}
+
+#[test]
+fn only_a_table_as_this_library_creates_it_is_not_inspected() {
+    let usual = |cluster: &Cluster, url: &str| cluster.value(url, &audit_sql::table::is_usual()) == "t";
+    let (cluster, url, database) = with_table();
+    assert!(usual(cluster, &url));
+    cluster.execute(&url, "CREATE INDEX ON tool_audit_events (user_id, ts)");
+    assert!(usual(cluster, &url), "an index more does no harm");
+    for (change, back) in [
+        ("DROP INDEX tool_audit_events_tool_ts_idx", "CREATE INDEX ON tool_audit_events (tool, ts)"),
+        (
+            "DROP INDEX tool_audit_events_ts_idx; CREATE INDEX b ON tool_audit_events USING brin (ts)",
+            "DROP INDEX b; CREATE INDEX ON tool_audit_events (ts)",
+        ),
+        (
+            "ALTER TABLE tool_audit_events ALTER duration_ms TYPE INT",
+            "ALTER TABLE tool_audit_events ALTER duration_ms TYPE NUMERIC(20)",
+        ),
+        (
+            "ALTER TABLE tool_audit_events ADD tenant TEXT NOT NULL DEFAULT 't'",
+            "ALTER TABLE tool_audit_events DROP tenant",
+        ),
+        (
+            "ALTER TABLE tool_audit_events ALTER job_id SET NOT NULL",
+            "ALTER TABLE tool_audit_events ALTER job_id DROP NOT NULL",
+        ),
+        (
+            "ALTER TABLE tool_audit_events ENABLE ROW LEVEL SECURITY",
+            "ALTER TABLE tool_audit_events DISABLE ROW LEVEL SECURITY",
+        ),
+        (
+            "ALTER TABLE tool_audit_events ADD UNIQUE (id) DEFERRABLE",
+            "ALTER TABLE tool_audit_events DROP CONSTRAINT tool_audit_events_id_key",
+        ),
+        (
+            "DROP INDEX tool_audit_events_event_id_idx; CREATE INDEX e ON tool_audit_events (event_id)",
+            "DROP INDEX e; CREATE UNIQUE INDEX ON tool_audit_events (event_id)",
+        ),
+    ] {
+        cluster.execute(&url, change);
+        assert!(!usual(cluster, &url), "{change}");
+        cluster.execute(&url, back);
+        assert!(usual(cluster, &url), "{back}");
+    }
+    assert_eq!(database.insert_entries(vec![entry(0)]), Ok(Vec::new()));
+    cluster.execute(
+        &url,
+        "ALTER TABLE tool_audit_events RENAME TO t; CREATE VIEW tool_audit_events AS SELECT * FROM t",
+    );
+    assert!(!usual(cluster, &url));
+}
+
+#[test]
+fn a_connection_that_is_made_ahead_is_used_by_the_first_call_or_closed() {
+    let (cluster, url, _) = with_table();
+    let sessions = "SELECT count(*) FROM pg_stat_activity
+                    WHERE datname = current_database() AND application_name = 'ahead'";
+    let url = format!("{url}?application_name=ahead");
+    let database = open(&url);
+    database.connect_ahead();
+    assert_eq!(database.insert_entries(vec![entry(0)]), Ok(Vec::new()));
+    assert_eq!(cluster.number(&url, sessions), 1);
+    let unused = open(&url);
+    unused.connect_ahead();
+    wait_until("it is connected", || cluster.number(&url, sessions) == 2);
+    wait_until("it is closed", || cluster.number(&url, sessions) == 1);
+    // What goes wrong is told by the first call.
+    let nowhere = open(&format!("postgres://audit@{NOWHERE}/audit"));
+    nowhere.connect_ahead();
+    assert_unavailable(nowhere.insert_entries(vec![entry(1)]), &["Connection refused"]);
 }

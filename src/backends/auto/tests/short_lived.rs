@@ -2,6 +2,7 @@
 //! that does not answer.
 
 use super::*;
+use alloc::format;
 use audit_format::time::Timestamp;
 
 /// Writes an event through an instance of its own, and returns what that had to say.
@@ -24,7 +25,7 @@ fn sent(host: &TestHost) -> usize {
 }
 
 fn outages(host: &TestHost) -> Vec<String> {
-    host.files().into_iter().filter(|name| names::outage_of(name).is_some()).collect()
+    host.files().into_iter().filter(|name| name.starts_with("database_outage")).collect()
 }
 
 fn others(store: &mut Store<TestHost>) -> u64 {
@@ -77,7 +78,7 @@ fn what_one_instance_has_drained_no_other_drains_again() {
 
     host.pass_seconds(61);
     open_with_batches_of(2, &host).flush().unwrap();
-    assert_eq!(host.files(), [""; 0]);
+    assert_eq!(host.files(), [names::VISITED]);
 }
 
 #[test]
@@ -125,17 +126,20 @@ fn lines_that_a_living_instance_adds_to_a_drained_file_are_drained_too() {
 fn a_closing_instance_gives_little_time_to_what_others_have_left() {
     let host = TestHost::with_database(NOON);
     leave_six_files(&host);
-    host.0.borrow_mut().open_micros = 3_000;
+    host.0.borrow_mut().open_micros = 15_000;
     record(&host, "a");
-    // It has drained for eight milliseconds.
+    // It has drained for forty milliseconds.
     assert_eq!(stored(&host), "a 0 1");
+    // Then nobody does for a while.
     record(&host, "b");
-    assert_eq!(stored(&host), "a 0 1 b 2 3");
-    host.0.borrow_mut().open_micros = 50_000;
+    assert_eq!(stored(&host), "a 0 1 b");
+    host.pass_seconds(5);
+    host.0.borrow_mut().open_micros = 500_000;
     record(&host, "c");
-    assert_eq!(stored(&host), "a 0 1 b 2 3 c 4");
+    assert_eq!(stored(&host), "a 0 1 b c 2");
+    host.0.borrow_mut().open_micros = 0;
     open_with_batches_of(1, &host).flush().unwrap();
-    assert_eq!(stored(&host), "a 0 1 b 2 3 c 4 5");
+    assert_eq!(stored(&host), "a 0 1 b c 2 3 4 5");
 }
 
 #[test]
@@ -144,13 +148,25 @@ fn old_files_of_others_are_taken_over_a_few_at_a_time() {
     leave_six_files(&host);
     open_with_batches_of(1, &host).flush().unwrap();
     assert_eq!((stored(&host).as_str(), spools(&host).len()), ("0 1 2 3 4 5", 6));
-    host.pass_seconds(61);
-    host.0.borrow_mut().stat_micros = 5_000;
-    record(&host, "a");
-    assert_eq!(spools(&host).len(), 4);
-    record(&host, "b");
-    record(&host, "c");
-    assert_eq!((host.files(), sent(&host)), (Vec::new(), 9));
+    host.0.borrow_mut().stat_micros = 15_000;
+    for (tool, left) in [("a", 3), ("b", 0)] {
+        host.pass_seconds(61);
+        record(&host, tool);
+        assert_eq!(spools(&host).len(), left);
+    }
+    assert_eq!((host.files(), sent(&host)), (Vec::from([names::VISITED.to_string()]), 8));
+}
+
+#[test]
+fn a_folder_without_a_spool_stays_as_it_is() {
+    let host = TestHost::with_database(NOON);
+    record(&host, "0");
+    assert_eq!(host.files(), [""; 0]);
+    for day in 1..50 {
+        host.set_file(&format!("tool_audit_2026-01-{day}.jsonl"), "");
+    }
+    record(&host, "1");
+    assert!(host.files().contains(&names::VISITED.to_string()), "the next one need not list it");
 }
 
 #[test]
@@ -211,20 +227,29 @@ fn of_several_instances_one_tries_when_the_time_has_come() {
 #[test]
 fn an_outage_of_which_the_folder_says_nothing_true_is_not_believed() {
     let at = |text: &str| Timestamp::parse(text).unwrap();
-    let names = [
+    let texts = [
         // The clock was set back since.
-        names::outage(at("2026-11-24T12:00:00Z"), at("2026-11-24T12:05:00Z")),
+        format!("{} {}\n", at("2026-11-24T12:00:00Z"), at("2026-11-24T12:05:00Z")),
         // It is over.
-        names::outage(at("2026-11-20T12:00:00Z"), at("2026-11-20T12:05:00Z")),
-        "outage_".into(),
-        "outage_1_torn".into(),
+        format!("{} {}\n", at("2026-11-20T12:00:00Z"), at("2026-11-20T12:05:00Z")),
+        // It is torn.
+        format!("{} {}", at("2026-11-23T11:59:00Z"), at("2026-11-23T12:01:00Z")),
+        format!("{} \n", at("2026-11-23T11:59:00Z")),
+        "\u{fffd}\n".into(),
+        String::new(),
     ];
-    for name in names {
+    for text in texts {
         let host = TestHost::with_database(NOON);
-        host.set_file(&name, "torn");
+        host.set_file(names::OUTAGE, text.clone());
         record(&host, "0");
-        assert_eq!((stored(&host).as_str(), outages(&host)), ("0", Vec::new()), "{name}");
+        assert_eq!(stored(&host), "0", "{text}");
     }
+    // What an instance that was killed has left is removed with the spool.
+    let host = after_an_outage_of(1);
+    let left = names::outage_of(uuid::Uuid::from_u128(7 << 76 | 2 << 62), "new");
+    host.set_file(&left, "");
+    open_with_batches_of(1, &host).flush().unwrap();
+    assert!(!host.files().contains(&left));
 }
 
 #[test]

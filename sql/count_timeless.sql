@@ -65,7 +65,7 @@ WHERE ($1::text IS NULL AND $2::text IS NULL AND ts IS NULL
         AND right(found.job_id, 16) = left(encode(sha256(convert_to($12, 'UTF8')), 'hex'), 16)
         AND starts_with($12, left(found.job_id, -17)))
     AND ($13::text IS NULL OR NOT EXISTS (
-        SELECT FROM json_to_recordset($13::json) AS wanted (key text, value text)
+        SELECT FROM pg_catalog.json_to_recordset($13::json) AS wanted (key text, value text)
         WHERE (found.attributes ->> wanted.key = wanted.value
         OR (octet_length(wanted.value) > 64 OR wanted.value ~ '[[:cntrl:]"]' OR strpos(wanted.value, chr(92)) > 0)
         AND right((found.attributes ->> wanted.key), 16) = left(encode(sha256(convert_to(wanted.value, 'UTF8')), 'hex'), 16)

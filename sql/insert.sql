@@ -27,7 +27,7 @@ FROM (
         (CASE WHEN time LIKE '0000-%' THEN '0001' || substr(time, 5) || ' BC' ELSE time END)::timestamptz AS ts,
         lines.*
     FROM ROWS FROM (
-        json_to_recordset($1::text::json) AS (
+        pg_catalog.json_to_recordset($1::text::json) AS (
             ts text, req_id text, workspace_id text, user_id text, agent_id text, tool text, action text, status text,
             duration_ms numeric, in_size numeric, out_size numeric, input_hash text, graph_run_id text,
             graph_node text, job_id text, attributes jsonb, id uuid, chain uuid, seq numeric, hash text

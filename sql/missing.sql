@@ -15,7 +15,7 @@ FROM (
         (CASE WHEN time LIKE '0000-%' THEN '0001' || substr(time, 5) || ' BC' ELSE time END)::timestamptz AS ts,
         lines.*, place - 1 AS index
     FROM ROWS FROM (
-        json_to_recordset($1::text::json) AS (
+        pg_catalog.json_to_recordset($1::text::json) AS (
             id uuid, ts text, req_id text, workspace_id text, user_id text, agent_id text, tool text, action text,
             status text, input_hash text
         )

@@ -10,11 +10,11 @@ WITH others AS (
         CASE r[2] WHEN 'MAXVALUE' THEN 'infinity' ELSE btrim(r[2], chr(39))::timestamptz END AS next
     FROM pg_catalog.pg_inherits i
     JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
-    CROSS JOIN LATERAL regexp_match(pg_get_expr(c.relpartbound, c.oid), '^FOR VALUES FROM \((.*)\) TO \((.*)\)$') AS r
+    CROSS JOIN LATERAL pg_catalog.regexp_match(pg_get_expr(c.relpartbound, c.oid), '^FOR VALUES FROM \((.*)\) TO \((.*)\)$') AS r
     WHERE i.inhparent = 'tool_audit_events'::regclass
 ),
 days AS (
-    SELECT (now() AT TIME ZONE 'UTC')::date + n AS day FROM generate_series(0, 14) AS n
+    SELECT (now() AT TIME ZONE 'UTC')::date + n AS day FROM pg_catalog.generate_series(0, 14) AS n
     UNION
     SELECT (ts AT TIME ZONE 'UTC')::date FROM tool_audit_events_default
     WHERE ts >= '0001-01-01T00:00:00Z' AND ts < '10000-01-01T00:00:00Z'

@@ -13,34 +13,46 @@
 -- ends in the first 16 digits of the hash of the whole. PostgreSQL writes the year 0000 as 0001 BC. Conditions that do not
 -- apply to the parameters are dropped when the statement is planned.
 SELECT
-    concat(
-        '{"ts":"', utc, '","req_id":', to_json(coalesce(req_id, '')),
-        ',"workspace_id":', to_json(coalesce(workspace_id, '')), ',"user_id":', to_json(coalesce(user_id, '')),
-        ',"agent_id":', to_json(coalesce(agent_id, '')), ',"tool":', to_json(coalesce(tool, '')),
-        ',"action":', to_json(coalesce(action, '')), ',"status":', to_json(coalesce(status, '')),
+    pg_catalog.concat(
+        '{"ts":"', utc, '"',
+        ',"req_id":', pg_catalog.to_json(coalesce(req_id, '')),
+        ',"workspace_id":', pg_catalog.to_json(coalesce(workspace_id, '')),
+        ',"user_id":', pg_catalog.to_json(coalesce(user_id, '')),
+        ',"agent_id":', pg_catalog.to_json(coalesce(agent_id, '')),
+        ',"tool":', pg_catalog.to_json(coalesce(tool, '')),
+        ',"action":', pg_catalog.to_json(coalesce(action, '')),
+        ',"status":', pg_catalog.to_json(coalesce(status, '')),
         ',"duration_ms":', coalesce(duration_ms, 0), ',"in_size":', coalesce(in_size, 0),
-        ',"out_size":', coalesce(out_size, 0), ',"input_hash":', to_json(coalesce(input_hash, '')),
-        ',"graph_run_id":', coalesce(to_json(graph_run_id), 'null'),
-        ',"graph_node":', coalesce(to_json(graph_node), 'null'), ',"job_id":', coalesce(to_json(job_id), 'null'),
+        ',"out_size":', coalesce(out_size, 0),
+        ',"input_hash":', pg_catalog.to_json(coalesce(input_hash, '')),
+        ',"graph_run_id":', coalesce(pg_catalog.to_json(graph_run_id), 'null'),
+        ',"graph_node":', coalesce(pg_catalog.to_json(graph_node), 'null'),
+        ',"job_id":', coalesce(pg_catalog.to_json(job_id), 'null'),
         CASE WHEN jsonb_typeof(attributes) = 'object' AND attributes <> '{}' THEN (
-            SELECT concat(
-                ',"attributes":{', string_agg(concat(to_json(key), ':', to_json(value)), ',' ORDER BY key COLLATE "C"), '}'
+            SELECT pg_catalog.concat(
+                ',"attributes":{',
+                pg_catalog.string_agg(
+                    pg_catalog.concat(pg_catalog.to_json(key), ':', pg_catalog.to_json(value)), ',' ORDER BY key COLLATE "C"
+                ),
+                '}'
             )
-            FROM jsonb_each_text(attributes)
+            FROM pg_catalog.jsonb_each_text(attributes)
         ) END,
         CASE WHEN own
-        THEN concat(',"id":"', event_id, '","chain":"', chain, '","seq":', trunc(seq), ',"hash":"', hash, '"}')
-        ELSE concat(',"seq":', place, '}') END
+        THEN pg_catalog.concat(
+            ',"id":"', event_id, '","chain":"', chain, '","seq":', trunc(seq), ',"hash":"', hash, '"}'
+        )
+        ELSE pg_catalog.concat(',"seq":', place, '}') END
     ) AS line,
-    concat(utc, ',', CASE WHEN own THEN event_id END, ',', CASE WHEN own THEN 0 ELSE place END) AS cursor
+    pg_catalog.concat(utc, ',', CASE WHEN own THEN event_id END, ',', CASE WHEN own THEN 0 ELSE place END) AS cursor
 FROM (
     SELECT
         found.*,
-        concat(
+        pg_catalog.concat(
             CASE WHEN ts < '0001-01-01T00:00:00Z' THEN '0000' ELSE to_char(ts AT TIME ZONE 'UTC', 'YYYY') END,
             to_char(ts AT TIME ZONE 'UTC', '-MM-DD"T"HH24:MI:SS.US"Z"')
         ) AS utc,
-        num_nulls(found.event_id, found.chain, found.seq, found.hash) = 0
+        pg_catalog.num_nulls(found.event_id, found.chain, found.seq, found.hash) = 0
             AND found.event_id <> '00000000-0000-0000-0000-000000000000'
             AND found.seq BETWEEN 0 AND 18446744073709551615 AND found.hash ~ '^[0-9a-f]{64}$' AS own,
         -- A row without a number comes after those with one, in the order of its place in the table.
@@ -120,7 +132,7 @@ WHERE ts >= first AND ts <= last
         AND right(job_id, 16) = left(encode(sha256(convert_to($12, 'UTF8')), 'hex'), 16)
         AND starts_with($12, left(job_id, -17)))
     AND ($13::text IS NULL OR NOT EXISTS (
-        SELECT FROM json_to_recordset($13::json) AS wanted (key text, value text)
+        SELECT FROM pg_catalog.json_to_recordset($13::json) AS wanted (key text, value text)
         WHERE (attributes ->> wanted.key = wanted.value
         OR (octet_length(wanted.value) > 64 OR wanted.value ~ '[[:cntrl:]"]' OR strpos(wanted.value, chr(92)) > 0)
         AND right((attributes ->> wanted.key), 16) = left(encode(sha256(convert_to(wanted.value, 'UTF8')), 'hex'), 16)

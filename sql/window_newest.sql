@@ -7,7 +7,7 @@
 -- Returns the column `ts`, in UTC with microseconds, or no row where fewer are left. It reads by an index on `ts`.
 -- PostgreSQL writes the year 0000 as 0001 BC.
 SELECT
-    concat(
+    pg_catalog.concat(
         CASE WHEN ts < '0001-01-01T00:00:00Z' THEN '0000' ELSE to_char(ts AT TIME ZONE 'UTC', 'YYYY') END,
         to_char(ts AT TIME ZONE 'UTC', '-MM-DD"T"HH24:MI:SS.US"Z"')
     ) AS ts

@@ -96,7 +96,9 @@ mod slow {
         while before > 0 {
             // On a busy machine an instance may have too little time to drain a file.
             let mut attempts = (0..5).map(|_| {
-                start(&site.options("auto")).close().unwrap();
+                let mut instance = start(&site.options("auto"));
+                instance.flush().unwrap();
+                instance.close().unwrap();
                 age_spools(site.folder())
             });
             let left = attempts.find(|left| *left < before);

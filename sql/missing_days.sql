@@ -10,7 +10,7 @@ WITH others AS (
         CASE r[2] WHEN 'MAXVALUE' THEN 'infinity' ELSE btrim(r[2], chr(39))::timestamptz END AS next
     FROM pg_catalog.pg_inherits i
     JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
-    CROSS JOIN LATERAL pg_catalog.regexp_match(pg_get_expr(c.relpartbound, c.oid), '^FOR VALUES FROM \((.*)\) TO \((.*)\)$') AS r
+    CROSS JOIN LATERAL pg_catalog.regexp_match(pg_get_expr(c.relpartbound, c.oid), '^FOR VALUES FROM [(](.*)[)] TO [(](.*)[)]$') AS r
     WHERE i.inhparent = 'tool_audit_events'::regclass
 ),
 days AS (

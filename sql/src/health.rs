@@ -36,7 +36,7 @@ pub const ASK: &str = "
                    SELECT FROM pg_catalog.pg_inherits i
                    JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
                    CROSS JOIN LATERAL pg_catalog.pg_get_expr(c.relpartbound, c.oid) AS bound
-                   LEFT JOIN LATERAL regexp_match(bound, '^FOR VALUES FROM \\((.*)\\) TO \\((.*)\\)$') AS r ON true
+                   LEFT JOIN LATERAL regexp_match(bound, '^FOR VALUES FROM [(](.*)[)] TO [(](.*)[)]$') AS r ON true
                    WHERE i.inhparent = p.partrelid AND (bound = 'DEFAULT'
                        OR (r[1] = 'MINVALUE' OR btrim(nullif(r[1], 'MINVALUE'), chr(39))::timestamptz <= now())
                            AND (r[2] = 'MAXVALUE' OR btrim(nullif(r[2], 'MAXVALUE'), chr(39))::timestamptz > now()))

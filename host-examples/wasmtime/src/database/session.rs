@@ -43,7 +43,7 @@ impl Session {
         // would fail. A prepared statement is planned for the table as it is by then, which may have grown since.
         let statements = format!(
             "{ASK}; SET statement_timeout = {millis}; SET lock_timeout = {lock_millis}; \
-             SET TimeZone = 'UTC'; SET default_transaction_isolation = 'read committed'; \
+             SET TimeZone = 'UTC'; SET DateStyle = 'ISO, MDY'; SET standard_conforming_strings = on; SET default_transaction_isolation = 'read committed'; \
              SET plan_cache_mode = force_custom_plan"
         );
         Self { statements: statements.into(), asked }

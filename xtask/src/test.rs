@@ -11,8 +11,8 @@ use crate::{Workspace, setup};
 const SLOW: &str = "slow::";
 
 /// The tests against databases, which a whole run repeats on servers whose settings no program expects.
-const DATABASE_TESTS: [&str; 7] =
-    ["test", "--package", "audit-host", "--package", "audit-store", "--test", "database"];
+/// As all packages are named, nothing is compiled again.
+const DATABASE_TESTS: [&str; 4] = ["test", "--workspace", "--test", "database"];
 
 /// Builds the components, makes PostgreSQL and PgBouncer available, and runs `cargo test` with these arguments. With
 /// `--fast` among them, the slow tests are left out. A run of all tests repeats those against databases on servers with odd

@@ -169,7 +169,8 @@ impl<H: Host> Spool<H> {
         self.others.iter().map(|other| other.size.unwrap_or(0).saturating_sub(other.offset)).sum()
     }
 
-    /// Looks at the files of other instances, of those that were listed before only where that is all.
+    /// Finds out how large the files of other instances are, of those whose size is not known yet. Lists the folder first if
+    /// nobody has.
     pub fn survey(&mut self) {
         if !self.is_listed {
             // An error comes again when the spool is used.

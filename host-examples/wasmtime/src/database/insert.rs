@@ -119,8 +119,10 @@ struct Insert<'l> {
 /// The parameters of a statement, with their types.
 type Values<'v> = Vec<(&'v (dyn ToSql + Sync), Type)>;
 
-fn bound(time: &Time) -> (&(dyn ToSql + Sync), Type) {
-    (time, Type::TIMESTAMPTZ)
+/// The values, and behind them the bounds of the batch.
+fn bounded<'v>(mut values: Values<'v>, bounds: &'v [Time]) -> Values<'v> {
+    values.extend(bounds.iter().map(|time| (time as &(dyn ToSql + Sync), Type::TIMESTAMPTZ)));
+    values
 }
 
 /// What became of a batch.
@@ -146,8 +148,7 @@ impl Statement for Insert<'_> {
             return Ok(Inserted { added, vanished: Vec::new() });
         }
         let (json, bounds) = (self.json(), self.bounds(&key));
-        let mut values: Values<'_> = vec![(&json, Type::TEXT)];
-        values.extend(bounds.iter().map(bound));
+        let values = bounded(vec![(&json, Type::TEXT)], &bounds);
         let missing = client.query_typed(&keyed(statements::MISSING, &key, 2), &values).await?;
         let position = |row: &Row| row.try_get::<_, i64>(0).map(|place| place.unsigned_abs() as usize);
         Ok(Inserted { added, vanished: missing.iter().map(position).collect::<Result<_, _>>()? })
@@ -159,13 +160,12 @@ impl Insert<'_> {
         let bounds = self.bounds(key);
         let Some(arrays) = &self.arrays else {
             let json = self.json();
-            let mut values: Values<'_> = vec![(&json, Type::TEXT)];
-            values.extend(bounds.iter().map(bound));
+            let values = bounded(vec![(&json, Type::TEXT)], &bounds);
             return client.execute_typed(&keyed(statements::INSERT, key, 2), &values).await;
         };
-        let mut values = arrays.typed();
+        let values = arrays.typed();
         let insert = keyed(statements::INSERT_ARRAYS, key, values.len() + 1);
-        values.extend(bounds.iter().map(bound));
+        let values = bounded(values, &bounds);
         if prepares {
             let types: Vec<Type> = values.iter().map(|(_, kind)| kind.clone()).collect();
             let statement = client.prepare_typed_cached(&insert, &types).await?;

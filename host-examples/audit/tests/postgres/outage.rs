@@ -63,16 +63,17 @@ fn events_of_an_outage_are_stored_in_order_after_it() {
     assert_eq!((contents(&workspace), cluster.stored(&url)), (spooled, 1));
 
     // Once somebody tries the database again, each event that comes brings some of the spool with it.
+    // Those that come during the drain wait behind it.
+    let mut all = 602;
     wait_until("the outage is over", || {
         assert!(run(audit("exec --tool after -- true")).status.success());
-        let left = "SELECT 602 - count(*) FROM tool_audit_events WHERE tool <> 'before' AND tool <> 'after'";
-        cluster.number(&url, left) == 1
+        all += 1;
+        cluster.stored(&url) == all
     });
     assert_eq!(cluster.out_of_order(&url), 0);
     let order = "SELECT tool FROM tool_audit_events WHERE tool !~ '^t[0-9]' ORDER BY ts LIMIT 3";
     let order = cluster.column(&url, order);
     assert_eq!(order, ["before", "during", "after"]);
-    let all = cluster.stored(&url);
 
     // The files of the spool are removed only after a minute. Until then their events are still read once.
     assert_accepted(&run(audit("write")), 0, 0);

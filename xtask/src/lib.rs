@@ -7,6 +7,7 @@
 pub mod components;
 #[path = "../../component/build/environment.rs"]
 mod environment;
+pub mod peers;
 pub mod postgres;
 #[path = "../../component/build/toolchain.rs"]
 pub mod toolchain;

@@ -29,7 +29,8 @@ Commands:
   demo           Record a few commands through the `audit` program, and read the record
   test [--fast] [ARG]...
                  Build the components and run `cargo test --workspace ARG...`. The tests start servers of
-                 their own with PostgreSQL's programs: where there are none, Debian's are installed (apt-get).
+                 their own with PostgreSQL's programs, and run packages of npm and PyPI: what is missing is
+                 installed, as Debian's packages (apt-get) and into target/peers.
                  --fast leaves out the slow tests, and takes less than three minutes once all is built
   bench [--against AUDIT]
                  Build for release, and print one table: `audit write` and `audit read` beside loops in Python

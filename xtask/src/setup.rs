@@ -1,11 +1,13 @@
-//! Makes a compiler for the component's target available, and PostgreSQL and PgBouncer for the tests.
+//! Makes a compiler for the component's target available, and what the tests need: PostgreSQL and PgBouncer, and packages of
+//! npm and PyPI.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use xtask::postgres;
 use xtask::toolchain::{self, DEBIAN_PACKAGES, TARGET, Toolchain, VARIABLE, Way};
+use xtask::{peers, postgres};
 
 use crate::{Workspace, system};
 
@@ -124,4 +126,56 @@ fn install_postgres() -> Result<()> {
     let installed = system::install(&[postgres::DEBIAN_PACKAGE]);
     system::as_root(&["rm", &settings])?;
     installed
+}
+
+/// Installs the packages of npm and PyPI where they are not those that are wanted.
+pub fn peers(workspace: &Workspace) -> Result<()> {
+    let programs = ["node", "npm", "python3"];
+    if programs.iter().any(|program| peers::on_path(program).is_none()) {
+        need_apt()?;
+        system::install(&peers::DEBIAN_PACKAGES)
+            .context("the tests need `node`, `npm` and `python3` on PATH")?;
+    }
+    npm(&peers::npm(&workspace.target_dir)).context("the packages of npm were not installed")?;
+    pypi(&workspace.target_dir).context("the packages of PyPI were not installed")
+}
+
+fn npm(folder: &Path) -> Result<()> {
+    let names = ["package.json", "package-lock.json"];
+    let is_same = |name: &&str| same(&peers::wanted().join(name), &folder.join(name));
+    if folder.join("node_modules/.package-lock.json").is_file() && names.iter().all(is_same) {
+        return Ok(());
+    }
+    fs::create_dir_all(folder)?;
+    // `npm ci` needs both, and begins by removing `node_modules`.
+    for name in names {
+        fs::copy(peers::wanted().join(name), folder.join(name))?;
+    }
+    let arguments = ["ci", "--no-audit", "--no-fund", "--ignore-scripts"];
+    system::run(Command::new("npm").args(arguments).current_dir(folder))
+}
+
+fn pypi(target_dir: &Path) -> Result<()> {
+    let wanted = peers::wanted().join("requirements.txt");
+    let (folder, python) = (peers::venv(target_dir), peers::python(target_dir));
+    let installed = folder.join("requirements.txt");
+    if same(&wanted, &installed) {
+        return Ok(());
+    }
+    let make = || system::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
+    if make().is_err() {
+        // Debian's Python has the module in a package of its own.
+        need_apt()?;
+        system::install(&peers::DEBIAN_PACKAGES)?;
+        make()?;
+    }
+    let arguments = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
+    system::run(Command::new(&python).args(arguments).arg(&wanted))?;
+    fs::copy(&wanted, &installed)?;
+    Ok(())
+}
+
+/// Whether both files are there, and have the same contents.
+fn same(one: &Path, other: &Path) -> bool {
+    fs::read(one).is_ok_and(|contents| fs::read(other).is_ok_and(|others| others == contents))
 }

@@ -14,13 +14,14 @@ const SLOW: &str = "slow::";
 /// As all packages are named, nothing is compiled again.
 const DATABASE_TESTS: [&str; 4] = ["test", "--workspace", "--test", "database"];
 
-/// Builds the components, makes PostgreSQL and PgBouncer available, and runs `cargo test` with these arguments. With
+/// Builds the components, makes available what the tests need, and runs `cargo test` with these arguments. With
 /// `--fast` among them, the slow tests are left out. A run of all tests repeats those against databases on servers with odd
 /// settings.
 pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     setup::run(workspace)?;
     setup::postgres()?;
     setup::pooler()?;
+    setup::peers(workspace)?;
     workspace.components()?;
     let status = workspace.cargo().args(cargo_arguments(arguments)).status().context("cannot run cargo")?;
     if !status.success() || !is_whole(arguments) {

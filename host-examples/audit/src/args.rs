@@ -1,5 +1,6 @@
 //! The options of the program and the texts of its help.
 
+mod calls;
 mod fields;
 mod store;
 
@@ -10,10 +11,11 @@ use audit_format::attributes::Attribute;
 use audit_format::event::Field;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(super) use self::calls::CallArgs;
 pub(super) use self::fields::option;
 use self::fields::{EventTexts, Filters, attribute, field};
-pub(super) use self::store::HOW_TO_GIVE_A_URL;
 use self::store::StoreArgs;
+pub(super) use self::store::{HOW_TO_GIVE_A_URL, Scope};
 
 const HELP: &str = "\
 Examples:

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod call;
 #[cfg(unix)]
 mod exec;
 mod import;
@@ -10,6 +11,7 @@ mod mask;
 mod message;
 mod migrate;
 mod read;
+mod record;
 mod status;
 mod write;
 

@@ -1,12 +1,14 @@
 //! The options of the store, which all subcommands accept.
 
-use std::path::PathBuf;
+use std::env;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use audit_host::{Backend, Options};
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
-use clap::{Args, value_parser};
+use clap::{Args, ValueEnum, value_parser};
 
+use crate::call::place;
 use crate::message::{Failure, warn_of_store};
 
 /// What messages say if there is no database URL.
@@ -29,6 +31,10 @@ pub(crate) struct StoreArgs {
     /// [env: AUDIT_JSONL_DIR] [default: $REPO_ROOT/ops/audit, or ops/audit]
     #[arg(long, global = true)]
     dir: Option<PathBuf>,
+    /// Whose record, in the place of --dir: that of the user ($XDG_STATE_HOME/audit, or ~/.local/state/audit), or that of
+    /// the project (ops/audit in the nearest folder upwards that has .git)
+    #[arg(long, global = true, value_name = "WHOSE", conflicts_with = "dir")]
+    pub(crate) scope: Option<Scope>,
     /// When an event counts as stored in a file: at the next flush (buffered), when the operating system has
     /// it (written), or when the disk has it (synced) [env: AUDIT_DURABILITY] [default: written]
     #[arg(long, global = true, value_name = "NAME", value_parser = ["buffered", "written", "synced"])]
@@ -64,6 +70,27 @@ pub(crate) struct StoreArgs {
     recovery_interval_s: Option<u64>,
 }
 
+/// Whose record is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scope {
+    /// That of the user
+    User,
+    /// That of the project
+    Project,
+}
+
+impl Scope {
+    /// The folder of the record, for who works in `cwd`.
+    pub(crate) fn folder(self, cwd: &Path) -> Result<PathBuf, Failure> {
+        match self {
+            Self::User => place::user_folder().ok_or_else(|| {
+                Failure::because("--scope user", "there is no home folder; set XDG_STATE_HOME, or give --dir")
+            }),
+            Self::Project => Ok(place::project(cwd).join(place::PROJECT_FOLDER)),
+        }
+    }
+}
+
 /// The backend with this name, which clap has checked.
 fn backend(name: String) -> Backend {
     Backend::named(&name).unwrap_or(Backend::Jsonl)
@@ -79,6 +106,9 @@ impl StoreArgs {
         }
         if let Some(dir) = self.dir {
             options = options.dir(dir);
+        }
+        if let Some(scope) = self.scope {
+            options = options.dir(scope.folder(&env::current_dir().unwrap_or_default())?);
         }
         if let Some(durability) = self.durability {
             options = options.durability(durability);

@@ -26,6 +26,7 @@ use self::signals::Signals;
 use crate::args::ExecArgs;
 use crate::mask::masked;
 use crate::message::{Failure, TROUBLE, warn};
+use crate::record;
 
 pub(super) fn run(args: &ExecArgs, options: Options) -> ExitCode {
     // An invalid option is rejected before the command runs. The folder is checked only when the call is
@@ -69,7 +70,7 @@ pub(super) fn run(args: &ExecArgs, options: Options) -> ExitCode {
         warn(problem);
     }
     let event = event(args, started, &ended);
-    if let Err(error) = component.and_then(|component| record(&component, &options, &event)) {
+    if let Err(error) = component.and_then(|component| record::once(&component, &options, &event)) {
         let what = match error {
             Error::Unanswered(_) => "the call may be recorded or not",
             _ => "the call was not recorded",
@@ -82,13 +83,6 @@ pub(super) fn run(args: &ExecArgs, options: Options) -> ExitCode {
     // If output was lost, the exit status must not be that of a success.
     let lost = ended.exit_code == 0 && !ended.problems.is_empty();
     ExitCode::from(if lost { 1 } else { ended.exit_code })
-}
-
-/// Records the event, and closes the store.
-fn record(component: &Component, options: &Options, event: &Event) -> Result<(), Error> {
-    let mut instance = Instance::start(component, options)?;
-    instance.write_batch(std::slice::from_ref(event))?;
-    instance.close()
 }
 
 /// The event of a call.

@@ -1,0 +1,606 @@
+//! JSON of any size, in pieces, as a small tree: long texts are cut, and of what is very large the rest is left out. Some values
+//! are measured whole while they pass.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Number, Value};
+
+use super::input::{Hasher, Incoming, Input};
+
+/// The most bytes of a text that the tree keeps.
+const MAX_TEXT: usize = 4096;
+
+/// The most items of an array, and members of an object, that the tree keeps.
+const MAX_ITEMS: usize = 1024;
+
+/// The most bytes of texts, keys and values, each of which counts as [`NODE`] too, that the tree keeps.
+const MAX_TREE: usize = 1 << 20;
+
+const NODE: usize = 64;
+
+/// How deep arrays and objects are kept.
+const MAX_DEPTH: usize = 32;
+
+/// A number is not longer.
+const MAX_SCALAR: usize = 400;
+
+/// What is wanted of a value, beside what the tree keeps of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// Its size alone.
+    Size,
+    /// The call's arguments.
+    Input,
+    /// Its JSON text, if it has no more bytes than this.
+    Text(usize),
+}
+
+/// The keys that lead to a value, where `*` stands for any item of an array, and what is wanted of it.
+pub(crate) type Wanted = (&'static [&'static str], Want);
+
+/// A value that was measured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Measured {
+    /// Of a text, its bytes in UTF-8. Of other values, those of its JSON text without white space.
+    pub(crate) size: u64,
+    pub(crate) input: Option<Input>,
+    pub(crate) text: Option<Vec<u8>>,
+}
+
+/// What is known of a JSON text.
+#[derive(Debug, Default)]
+pub(crate) struct Sketch {
+    pub(crate) value: Value,
+    measured: HashMap<String, Measured>,
+}
+
+impl Sketch {
+    /// The value at this JSON pointer (RFC 6901, without escapes), if it was wanted and is there.
+    pub(crate) fn measured(&self, pointer: &str) -> Option<&Measured> {
+        self.measured.get(pointer)
+    }
+
+    /// The text at this JSON pointer; empty if there is none.
+    pub(crate) fn text(&self, pointer: &str) -> &str {
+        self.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+/// The text is no JSON, or ends too early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NotJson;
+
+/// Makes a sketch of a JSON text that comes in pieces.
+pub(crate) struct Sketcher {
+    wanted: &'static [Wanted],
+    hasher: Hasher,
+    state: State,
+    open: Vec<Container>,
+    root: Option<Value>,
+    /// How many bytes the tree takes.
+    tree: usize,
+    measuring: Vec<Measuring>,
+    measured: HashMap<String, Measured>,
+}
+
+enum State {
+    /// A value comes; or, as the first in an array, its end.
+    Value {
+        or_end: bool,
+    },
+    /// A key comes; or, as the first in an object, its end.
+    Key {
+        or_end: bool,
+    },
+    Colon,
+    /// A comma or the end of what is open.
+    After,
+    Text(Text),
+    Scalar(Vec<u8>),
+    Broken,
+}
+
+struct Text {
+    is_key: bool,
+    /// In UTF-8, at most [`MAX_TEXT`] bytes.
+    kept: Vec<u8>,
+    /// In UTF-8, of the whole text.
+    len: u64,
+    escape: Escape,
+    /// The first half of a surrogate pair.
+    high: Option<u16>,
+}
+
+enum Escape {
+    None,
+    Begun,
+    /// `\u` and so many digits of this number.
+    Unicode(u8, u16),
+}
+
+struct Container {
+    value: Value,
+    /// How many items or members came, kept or not.
+    count: usize,
+    /// The key of the member that comes.
+    key: String,
+    is_kept: bool,
+}
+
+struct Measuring {
+    /// How many containers are open around it.
+    depth: usize,
+    pointer: String,
+    size: u64,
+    input: Option<Incoming>,
+    text: Option<(Vec<u8>, usize)>,
+}
+
+impl Sketcher {
+    pub(crate) fn new(wanted: &'static [Wanted], hasher: &Hasher) -> Self {
+        Self {
+            wanted,
+            hasher: hasher.clone(),
+            state: State::Value { or_end: false },
+            open: Vec::new(),
+            root: None,
+            tree: 0,
+            measuring: Vec::new(),
+            measured: HashMap::new(),
+        }
+    }
+
+    /// Takes the next piece.
+    pub(crate) fn push(&mut self, mut piece: &[u8]) {
+        while let Some(&first) = piece.first() {
+            let len = match &mut self.state {
+                State::Broken => return,
+                State::Text(text) => text.run(piece),
+                _ => 0,
+            };
+            if len > 0 {
+                self.pass(&piece[..len], true);
+                piece = &piece[len..];
+                continue;
+            }
+            self.byte(first);
+            piece = &piece[1..];
+        }
+    }
+
+    /// The sketch of all pieces.
+    pub(crate) fn finish(mut self) -> Result<Sketch, NotJson> {
+        // A number has no end of its own.
+        self.byte(b' ');
+        match (self.state, self.root) {
+            (State::After, Some(value)) if self.open.is_empty() => {
+                Ok(Sketch { value, measured: self.measured })
+            }
+            _ => Err(NotJson),
+        }
+    }
+
+    /// Takes a byte which is not in the midst of a text.
+    fn byte(&mut self, byte: u8) {
+        if let State::Scalar(scalar) = &mut self.state {
+            if byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.') {
+                if scalar.len() < MAX_SCALAR {
+                    scalar.push(byte);
+                }
+                self.pass(&[byte], true);
+                return;
+            }
+            let value = serde_json::from_slice::<Value>(scalar);
+            match value {
+                Ok(value) => self.end_value(value, None),
+                // A number that no double holds, or a very long one.
+                Err(_) if scalar.first().is_some_and(|byte| matches!(byte, b'-' | b'0'..=b'9')) => {
+                    self.end_value(Value::Null, None);
+                }
+                Err(_) => self.state = State::Broken,
+            }
+        }
+        if let State::Text(_) = self.state {
+            self.pass(&[byte], true);
+            self.text_byte(byte);
+            return;
+        }
+        if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
+            self.pass(&[byte], false);
+            return;
+        }
+        match (&self.state, byte) {
+            (State::Value { or_end: true }, b']') | (State::Key { or_end: true }, b'}') => {
+                self.pass(&[byte], true);
+                self.end_container();
+            }
+            (State::Value { .. }, _) => self.begin_value(byte),
+            (State::Key { .. }, b'"') => {
+                self.pass(&[byte], true);
+                self.state = State::Text(Text::new(true));
+            }
+            (State::Colon, b':') => {
+                self.pass(&[byte], true);
+                self.state = State::Value { or_end: false };
+            }
+            (State::After, b',') => match self.open.last() {
+                Some(container) => {
+                    let is_array = container.value.is_array();
+                    self.pass(&[byte], true);
+                    self.state =
+                        if is_array { State::Value { or_end: false } } else { State::Key { or_end: false } };
+                }
+                None => self.state = State::Broken,
+            },
+            (State::After, b']' | b'}') => {
+                let is_array = self.open.last().map(|container| container.value.is_array());
+                if is_array == Some(byte == b']') {
+                    self.pass(&[byte], true);
+                    self.end_container();
+                } else {
+                    self.state = State::Broken;
+                }
+            }
+            _ => self.state = State::Broken,
+        }
+    }
+
+    fn begin_value(&mut self, byte: u8) {
+        self.begin_measuring();
+        self.pass(&[byte], true);
+        match byte {
+            b'"' => self.state = State::Text(Text::new(false)),
+            b'{' => self.open(Value::Object(Map::new()), State::Key { or_end: true }),
+            b'[' => self.open(Value::Array(Vec::new()), State::Value { or_end: true }),
+            b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => self.state = State::Scalar(vec![byte]),
+            _ => self.state = State::Broken,
+        }
+    }
+
+    fn open(&mut self, value: Value, state: State) {
+        let is_kept = self.open.len() < MAX_DEPTH && self.has_room();
+        self.tree += if is_kept { NODE } else { 0 };
+        self.open.push(Container { value, count: 0, key: String::new(), is_kept });
+        self.state = state;
+    }
+
+    /// Whether the tree keeps the value that comes.
+    fn has_room(&self) -> bool {
+        self.tree < MAX_TREE
+            && self.open.last().is_none_or(|parent| parent.is_kept && parent.count < MAX_ITEMS)
+    }
+
+    fn text_byte(&mut self, byte: u8) {
+        let State::Text(text) = &mut self.state else { return };
+        if !text.byte(byte) {
+            return;
+        }
+        let text = std::mem::replace(text, Text::new(false));
+        let (kept, len) = (text.kept(), text.len);
+        if text.is_key {
+            if let Some(container) = self.open.last_mut() {
+                container.key = kept;
+            }
+            self.state = State::Colon;
+        } else {
+            self.end_value(Value::String(kept), Some(len));
+        }
+    }
+
+    fn end_container(&mut self) {
+        let Some(container) = self.open.pop() else { return };
+        // What is open around it was there before, and had room then.
+        self.end(container.value, container.is_kept, None);
+    }
+
+    fn end_value(&mut self, value: Value, text_len: Option<u64>) {
+        let is_kept = self.has_room();
+        if is_kept {
+            self.tree += NODE + value.as_str().map_or(0, str::len);
+        }
+        self.end(value, is_kept, text_len);
+    }
+
+    fn end(&mut self, value: Value, is_kept: bool, text_len: Option<u64>) {
+        self.end_measuring(text_len);
+        self.state = State::After;
+        let Some(parent) = self.open.last_mut() else {
+            self.root = Some(value);
+            return;
+        };
+        parent.count += 1;
+        let key = std::mem::take(&mut parent.key);
+        if !is_kept {
+            return;
+        }
+        match &mut parent.value {
+            Value::Array(items) => items.push(value),
+            Value::Object(members) => {
+                self.tree += key.len();
+                members.insert(key, value);
+            }
+            _ => {}
+        }
+    }
+
+    /// Begins to measure the value that comes, if it is wanted.
+    fn begin_measuring(&mut self) {
+        let matches = |(path, _): &&Wanted| {
+            let is_at = |(container, key): (&Container, &&str)| match container.value {
+                Value::Array(_) => *key == "*",
+                _ => *key == container.key,
+            };
+            path.len() == self.open.len() && self.open.iter().zip(*path).all(is_at)
+        };
+        let Some((_, want)) = self.wanted.iter().find(matches) else { return };
+        let step = |container: &Container| match container.value {
+            Value::Array(_) => format!("/{}", container.count),
+            _ => format!("/{}", container.key),
+        };
+        self.measuring.push(Measuring {
+            depth: self.open.len(),
+            pointer: self.open.iter().map(step).collect(),
+            size: 0,
+            input: (*want == Want::Input).then(|| Incoming::new(&self.hasher)),
+            text: match want {
+                Want::Text(most) => Some((Vec::new(), *most)),
+                _ => None,
+            },
+        });
+    }
+
+    /// Hands bytes to what is being measured. White space between values does not count.
+    fn pass(&mut self, bytes: &[u8], counts: bool) {
+        for measuring in &mut self.measuring {
+            if counts {
+                measuring.size += bytes.len() as u64;
+            }
+            if let Some(input) = &mut measuring.input {
+                input.push(bytes);
+            }
+            match &mut measuring.text {
+                Some((text, most)) if text.len() + bytes.len() <= *most => text.extend_from_slice(bytes),
+                Some(_) => measuring.text = None,
+                None => {}
+            }
+        }
+    }
+
+    fn end_measuring(&mut self, text_len: Option<u64>) {
+        if self.measuring.last().is_none_or(|measuring| measuring.depth != self.open.len()) {
+            return;
+        }
+        let Some(Measuring { pointer, size, input, text, .. }) = self.measuring.pop() else { return };
+        if self.measured.len() >= MAX_ITEMS {
+            return;
+        }
+        let measured = Measured {
+            size: text_len.unwrap_or(size),
+            input: input.map(Incoming::finish),
+            text: text.map(|(text, _)| text),
+        };
+        self.measured.insert(pointer, measured);
+    }
+}
+
+impl Text {
+    fn new(is_key: bool) -> Self {
+        Self { is_key, kept: Vec::new(), len: 0, escape: Escape::None, high: None }
+    }
+
+    /// Takes the bytes up to the next that means something else, and returns how many.
+    fn run(&mut self, piece: &[u8]) -> usize {
+        if !matches!(self.escape, Escape::None) {
+            return 0;
+        }
+        let len = memchr::memchr2(b'"', b'\\', piece).unwrap_or(piece.len());
+        if len > 0 {
+            self.end_surrogate();
+            self.keep(&piece[..len]);
+        }
+        len
+    }
+
+    /// Takes a byte. True: it was the closing quote.
+    fn byte(&mut self, byte: u8) -> bool {
+        match self.escape {
+            Escape::None if byte == b'"' => {
+                self.end_surrogate();
+                return true;
+            }
+            Escape::None if byte == b'\\' => self.escape = Escape::Begun,
+            Escape::None => self.keep(&[byte]),
+            Escape::Begun if byte == b'u' => self.escape = Escape::Unicode(0, 0),
+            Escape::Begun => {
+                self.end_surrogate();
+                self.escape = Escape::None;
+                let char = match byte {
+                    b'n' => b'\n',
+                    b't' => b'\t',
+                    b'r' => b'\r',
+                    b'b' => 8,
+                    b'f' => 12,
+                    other => other,
+                };
+                self.keep(&[char]);
+            }
+            Escape::Unicode(digits, number) => {
+                let digit = (byte as char).to_digit(16).unwrap_or_default() as u16;
+                let number = number << 4 | digit;
+                if digits < 3 {
+                    self.escape = Escape::Unicode(digits + 1, number);
+                } else {
+                    self.escape = Escape::None;
+                    self.unit(number);
+                }
+            }
+        }
+        false
+    }
+
+    /// Takes a UTF-16 unit.
+    fn unit(&mut self, unit: u16) {
+        let high = self.high.take();
+        match high {
+            Some(high) if (0xDC00..0xE000).contains(&unit) => {
+                let char = char::decode_utf16([high, unit]).next().and_then(Result::ok);
+                self.keep_char(char.unwrap_or(char::REPLACEMENT_CHARACTER));
+                return;
+            }
+            Some(_) => self.keep_char(char::REPLACEMENT_CHARACTER),
+            None => {}
+        }
+        match char::from_u32(unit.into()) {
+            Some(char) => self.keep_char(char),
+            None if unit < 0xDC00 => self.high = Some(unit),
+            None => self.keep_char(char::REPLACEMENT_CHARACTER),
+        }
+    }
+
+    /// No second half came.
+    fn end_surrogate(&mut self) {
+        if self.high.take().is_some() {
+            self.keep_char(char::REPLACEMENT_CHARACTER);
+        }
+    }
+
+    fn keep_char(&mut self, char: char) {
+        self.keep(char.encode_utf8(&mut [0; 4]).as_bytes());
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        self.len += bytes.len() as u64;
+        let room = MAX_TEXT.saturating_sub(self.kept.len()).min(bytes.len());
+        self.kept.extend_from_slice(&bytes[..room]);
+    }
+
+    /// The text, or its first characters.
+    fn kept(&self) -> String {
+        let mut text = String::from_utf8_lossy(&self.kept).into_owned();
+        if self.len > self.kept.len() as u64 && text.ends_with(char::REPLACEMENT_CHARACTER) {
+            // A part of the next character.
+            text.pop();
+        }
+        text
+    }
+}
+
+/// A number in the tree, whether it came as one or as a text.
+pub(crate) fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(number) => Number::as_f64(number),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const WANTED: &[Wanted] = &[
+        (&["input"], Want::Input),
+        (&["output"], Want::Size),
+        (&["result"], Want::Size),
+        (&["result", "tools"], Want::Text(100)),
+        (&["*", "input"], Want::Input),
+    ];
+
+    fn sketch_in(json: &[u8], piece: usize) -> Result<Sketch, NotJson> {
+        let mut sketcher = Sketcher::new(WANTED, &Hasher::default());
+        json.chunks(piece).for_each(|piece| sketcher.push(piece));
+        sketcher.finish()
+    }
+
+    fn sketch(json: &str) -> Sketch {
+        sketch_in(json.as_bytes(), 7).unwrap()
+    }
+
+    #[test]
+    fn values_that_are_wanted_are_measured() {
+        let found = sketch(
+            r#"{"input": {"b": 1, "a": "x"}, "output": "ä\n\ud83d\ude00\"", "result": {"tools": [1, 2]}}"#,
+        );
+        let input = found.measured("/input").unwrap().input.clone().unwrap();
+        assert_eq!(input, Hasher::default().input(br#"{"a":"x","b":1}"#));
+        assert_eq!(found.measured("/output").unwrap().size, "ä\n😀\"".len() as u64);
+        assert_eq!(found.measured("/result").unwrap().size, r#"{"tools":[1,2]}"#.len() as u64);
+        assert_eq!(found.measured("/result/tools").unwrap().text.as_deref(), Some(&b"[1, 2]"[..]));
+        assert!(found.measured("/nothing").is_none());
+        assert!(sketch(r#"[{}, {"input": 1}]"#).measured("/1/input").is_some());
+    }
+
+    #[test]
+    fn a_large_value_leaves_a_small_tree() {
+        let json = format!(
+            r#"{{"long":"{}","many":[{}],"deep":{}{},"after":"here"}}"#,
+            "é".repeat(1 << 20),
+            "1,".repeat(1 << 20) + "1",
+            "[".repeat(1000),
+            "]".repeat(1000),
+        );
+        let found = sketch_in(json.as_bytes(), 8192).unwrap();
+        assert_eq!((found.text("/after"), found.text("/long")), ("here", "é".repeat(2048).as_str()));
+        assert_eq!(found.value["many"].as_array().unwrap().len(), MAX_ITEMS);
+        assert!(serde_json::to_string(&found.value).unwrap().len() < 10_000);
+    }
+
+    #[test]
+    fn what_is_no_json_is_refused() {
+        for json in
+            ["", "{", "[1", "{]", "[}", "1 2", "{\"a\" 1}", "tru", "]", "{1:2}", "\"a", "[1,]", "{\"a\":1,}"]
+        {
+            assert_eq!(sketch_in(json.as_bytes(), 1).err(), Some(NotJson), "{json}");
+        }
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_a_replacement_character() {
+        assert_eq!(sketch(r#""a\ud800b""#).value, "a\u{FFFD}b");
+        assert_eq!(sketch(r#""\ud800""#).value, "\u{FFFD}");
+        assert_eq!(sketch(r#""\ud800\ud83d\ude00\udc00\n""#).value, "\u{FFFD}😀\u{FFFD}\n");
+    }
+
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,9}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 40, 6, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                proptest::collection::btree_map("input|output|.{0,4}", inner, 0..6)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn small_json_is_kept_as_it_is(value in json(), piece in 1..20_usize, pretty: bool) {
+            let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
+            let found = sketch_in(text.unwrap().as_bytes(), piece).unwrap();
+            prop_assert_eq!(&found.value, &value);
+            if let Some(input) = value.get("input") {
+                let expected = Hasher::default().input(input.to_string().as_bytes());
+                prop_assert_eq!(found.measured("/input").unwrap().input.as_ref(), Some(&expected));
+            }
+            if let Some(output) = value.get("output") {
+                let size = output.as_str().map_or(output.to_string().len(), str::len) as u64;
+                prop_assert_eq!(found.measured("/output").unwrap().size, size);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_json_or_not(bytes in "[\\[\\]{}:,\"\\\\u0d8ctrue 1-]{0,40}", piece in 1..9_usize) {
+            let is_json = serde_json::from_str::<Value>(&bytes).is_ok();
+            let found = sketch_in(bytes.as_bytes(), piece);
+            // It is lenient within texts and numbers, but never refuses what is JSON.
+            prop_assert!(!is_json || found.is_ok());
+        }
+    }
+}

@@ -11,7 +11,7 @@ use audit_format::attributes::Attribute;
 use audit_format::event::Field;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(super) use self::calls::CallArgs;
+pub(super) use self::calls::{CallArgs, HashArgs};
 pub(super) use self::fields::option;
 use self::fields::{EventTexts, Filters, attribute, field};
 use self::store::StoreArgs;

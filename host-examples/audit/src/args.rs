@@ -2,6 +2,7 @@
 
 mod calls;
 mod fields;
+mod otlp;
 mod store;
 
 use std::ffi::OsString;
@@ -11,9 +12,10 @@ use audit_format::attributes::Attribute;
 use audit_format::event::Field;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(super) use self::calls::{CallArgs, HashArgs};
+pub(super) use self::calls::CallArgs;
 pub(super) use self::fields::option;
 use self::fields::{EventTexts, Filters, attribute, field};
+pub(super) use self::otlp::OtlpArgs;
 use self::store::StoreArgs;
 pub(super) use self::store::{HOW_TO_GIVE_A_URL, Scope};
 
@@ -47,6 +49,8 @@ pub(crate) enum Command {
     /// Run a command as a tool call, and record it
     #[cfg(unix)]
     Exec(Box<ExecArgs>),
+    /// Receive OpenTelemetry from agents, and record their calls of tools
+    Otlp(Box<OtlpArgs>),
     /// Record events from JSON lines
     Write(WriteArgs),
     /// Copy the events of JSON lines files into the database

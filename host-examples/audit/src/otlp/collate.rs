@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::export::{Export, Names};
-use super::lineage::Lineage;
+use super::lineage::{Ancestors, Lineage};
 use super::sighting::{Sighting, Vantage};
 
 /// How many recorded calls are remembered. What is seen of one of them later is no new event.
@@ -111,7 +111,10 @@ impl Collator {
         }
         let mut taken = Taken::default();
         let mut waits_for = BTreeSet::new();
-        for sighting in export.calls {
+        let mut calls = export.calls;
+        // What is below looks for what is above.
+        calls.sort_by_cached_key(|sighting| self.ancestors(sighting).names.len());
+        for sighting in calls {
             match self.see(sighting, ticket, now) {
                 Some(group) => drop(waits_for.insert(group)),
                 None => taken.known += 1,
@@ -214,13 +217,19 @@ impl Collator {
         Some(id)
     }
 
+    /// The spans above. The span of a log record is one of them, and may be that of the call.
+    fn ancestors(&self, sighting: &Sighting) -> Ancestors {
+        let above = if sighting.is_span() { sighting.parent } else { sighting.span };
+        let above = sighting.trace.zip(above);
+        self.lineage.ancestors(above.map(|(trace, span)| self.names.of_span(trace, span)))
+    }
+
     /// Adds what ancestors and decisions tell, and says by what the call can be found.
     fn complete(&mut self, sighting: &mut Sighting) -> Links {
-        let Sighting { trace, span, parent, .. } = *sighting;
-        let name = |span| trace.zip(span).map(|(trace, span)| self.names.of_span(trace, span));
-        // A log record's span is above it, and may be that of the call.
-        let (own, from) = if sighting.is_span() { (name(span), name(parent)) } else { (None, name(span)) };
-        let ancestors = self.lineage.ancestors(from);
+        let Sighting { trace, span, .. } = *sighting;
+        let span = if sighting.is_span() { trace.zip(span) } else { None };
+        let span = span.map(|(trace, span)| self.names.of_span(trace, span));
+        let ancestors = self.ancestors(sighting);
         self.lineage.complete(&ancestors, &mut sighting.texts);
         let above = ancestors.names.last().copied().filter(|_| ancestors.end_is_unknown);
         let texts = &sighting.texts;
@@ -247,7 +256,7 @@ impl Collator {
                 }
             }
         }
-        Links { ids, span: own, ancestors: ancestors.names, above }
+        Links { ids, span, ancestors: ancestors.names, above }
     }
 
     /// The group of the sighting's call.

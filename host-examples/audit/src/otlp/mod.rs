@@ -81,7 +81,11 @@ pub(super) fn run(args: OtlpArgs, options: Options) -> Result<ExitCode, Failure>
     let receiver = Arc::new(Receiver::new(names, hasher, Arc::clone(&counts), recorder.clone(), collector));
     runtime.block_on(async {
         let end = async {
-            end.await;
+            tokio::select! {
+                () = end => {}
+                // Without the thread that records, there is nothing more to do.
+                () = recorder.closed() => {}
+            }
             // Those that wait for more of their calls are answered now.
             let _ = recorder.send(Message::Hurry).await;
         };

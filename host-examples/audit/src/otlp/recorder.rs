@@ -96,7 +96,8 @@ impl Recorder {
     pub(super) fn run(mut self, mut messages: mpsc::Receiver<Message>, runtime: &tokio::runtime::Handle) {
         loop {
             let message = match self.collator.next_due() {
-                Some(due) => runtime.block_on(timeout_at(due.into(), messages.recv())),
+                // The timer needs the runtime when it is made.
+                Some(due) => runtime.block_on(async { timeout_at(due.into(), messages.recv()).await }),
                 None => Ok(runtime.block_on(messages.recv())),
             };
             let is_end = matches!(message, Ok(None));

@@ -162,7 +162,13 @@ pub(super) fn export<S: Sink>(signal: Signal, body: &[u8], sink: &mut S) -> Resu
     })
 }
 
+/// Parses an object. Serde takes an array for one too.
 fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Undecodable> {
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(Undecodable::because(
+            "the JSON is none of OTLP: an object is accepted in the place of another value",
+        ));
+    }
     serde_json::from_str(text).map_err(|error| Undecodable(format!("the JSON is none of OTLP: {error}")))
 }
 

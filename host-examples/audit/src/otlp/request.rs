@@ -113,8 +113,12 @@ impl Receiver {
 
     /// Records the calls of an export. What is answered is true once it returns.
     async fn record(&self, signal: Signal, encoding: Encoding, body: Bytes) -> Result<Reply, Refused> {
-        let busy =
-            |why: &str| Refused::new(StatusCode::SERVICE_UNAVAILABLE, format!("nothing was recorded: {why}"));
+        let busy = |why: &str| {
+            Refused::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("not all is recorded, send it again: {why}"),
+            )
+        };
         let (names, hasher) = (self.names.clone(), self.hasher.clone());
         let read = move || Export::read(signal, encoding, &body, &names, &hasher).map_err(refused);
         let export = body::on_thread(read).await?;
@@ -141,8 +145,12 @@ impl Receiver {
         if calls == 0 {
             return Ok(None);
         }
-        let ended =
-            |_| Refused::new(StatusCode::SERVICE_UNAVAILABLE, "nothing was recorded: the program ends");
+        let ended = |_| {
+            Refused::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not all is recorded, send it again: the program ends",
+            )
+        };
         Arc::clone(&self.room).acquire_many_owned(calls).await.map(Some).map_err(ended)
     }
 }

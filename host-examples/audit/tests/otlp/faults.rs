@@ -5,7 +5,6 @@ use std::fs;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use audit_testbed::{Cluster, Proxy, wait_until};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -79,7 +78,7 @@ fn while_the_disk_is_full_clients_are_told_to_try_again_and_then_recorded_once()
         let refused = post_spans(otlp.port, &json!(spans));
         refused.assert(503);
         assert!(refused.headers.contains("retry-after: "), "{refused:?}");
-        assert!(refused.json()["message"].as_str().unwrap().contains("nothing was recorded") == false, "{refused:?}");
+        assert!(refused.json()["message"].as_str().unwrap().contains("send it again"), "{refused:?}");
     }
     let some = recorded(&workspace).len();
     assert!((2..6).contains(&some), "{some}");
@@ -115,7 +114,11 @@ fn who_does_not_wait_for_the_answer_and_sends_again_is_recorded_once() {
     let body = export(&json!([tool_span(1, "t")])).to_string();
     for _ in 0..20 {
         let mut stream = connect(otlp.port);
-        let head = head("POST", "/v1/traces", &[("Content-Type", JSON), ("Content-Length", &body.len().to_string())]);
+        let head = head(
+            "POST",
+            "/v1/traces",
+            &[("Content-Type", JSON), ("Content-Length", &body.len().to_string())],
+        );
         write!(stream, "{head}\r\n{body}").unwrap();
     }
     post_spans(otlp.port, &json!([tool_span(1, "t")])).assert(200);
@@ -128,8 +131,15 @@ fn an_answer_means_that_the_database_has_the_events() {
     let url = cluster.database();
     let proxy = Proxy::to(cluster.port());
     let workspace = Workspace::new();
-    let mut command =
-        workspace.audit(["--backend", "postgres", "--flush-interval-ms", "3600000", "otlp", "--listen", "127.0.0.1:0"]);
+    let mut command = workspace.audit([
+        "--backend",
+        "postgres",
+        "--flush-interval-ms",
+        "3600000",
+        "otlp",
+        "--listen",
+        "127.0.0.1:0",
+    ]);
     command.env("DATABASE_URL", proxy.url(&url)).env("AUDIT_DATABASE_TIMEOUT_MS", "2000");
     let otlp = Otlp::run(command);
     post_spans(otlp.port, &json!([tool_span(1, "t"), tool_span(2, "t")])).assert(200);
@@ -145,5 +155,4 @@ fn an_answer_means_that_the_database_has_the_events() {
     assert_eq!(stored(), 3);
     otlp.kill();
     assert_eq!(stored(), 3);
-    thread::sleep(Duration::ZERO);
 }

@@ -80,7 +80,8 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Got> {
     Some(Got { line, headers, body })
 }
 
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Collector: yes\r\nContent-Length: 4\r\n\r\n{ } ";
+const OK: &str =
+    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Collector: yes\r\nContent-Length: 4\r\n\r\n{ } ";
 
 #[test]
 fn a_request_is_passed_on_as_it_came_and_the_answer_back() {

@@ -48,7 +48,11 @@ fn what_comes_too_late_is_no_second_event() {
     assert_eq!(workspace.events().len(), 1);
     post_spans(otlp.port, &json!([tool_span(1, "search")])).assert(200);
     // And what a client sends again, because it did not get the answer.
-    post_spans(otlp.port, &json!([server_span(2, "search", 1), tool_span(1, "search"), tool_span(3, "fetch")])).assert(200);
+    post_spans(
+        otlp.port,
+        &json!([server_span(2, "search", 1), tool_span(1, "search"), tool_span(3, "fetch")]),
+    )
+    .assert(200);
     assert_eq!(workspace.tools(), ["search", "fetch"]);
     let ended = otlp.end();
     let summary = ended.lines.last().unwrap();

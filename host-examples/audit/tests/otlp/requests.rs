@@ -39,7 +39,9 @@ fn assert_refused(answer: &Answer, status: u16, content_type: &str, why: &str) {
     answer.assert(status);
     assert!(answer.headers.contains(&format!("content-type: {content_type}")), "{answer:?}");
     let (code, message) = match content_type {
-        JSON => (answer.json()["code"].as_i64().unwrap(), answer.json()["message"].as_str().unwrap().to_owned()),
+        JSON => {
+            (answer.json()["code"].as_i64().unwrap(), answer.json()["message"].as_str().unwrap().to_owned())
+        }
         PROTOBUF => {
             let status = Status::decode(&answer.body[..]).unwrap();
             (status.code.into(), status.message)
@@ -56,7 +58,12 @@ fn what_cannot_be_read_is_refused_in_the_type_of_the_request() {
     let port = otlp.port;
     for path in ["/v1/traces", "/v1/logs"] {
         assert_refused(&post(port, path, JSON, b"{\"resource"), 400, JSON, "JSON");
-        assert_refused(&post(port, path, JSON, br#"{"resourceSpans":5,"resourceLogs":5}"#), 400, JSON, "array");
+        assert_refused(
+            &post(port, path, JSON, br#"{"resourceSpans":5,"resourceLogs":5}"#),
+            400,
+            JSON,
+            "array",
+        );
         assert_refused(&post(port, path, PROTOBUF, b"\x0a\x05abc"), 400, PROTOBUF, "cut");
         assert_refused(&post(port, path, PROTOBUF, b"{}"), 400, PROTOBUF, "");
     }
@@ -83,9 +90,15 @@ fn a_web_page_cannot_post() {
     let workspace = Workspace::new();
     let otlp = Otlp::start(&workspace, &[]);
     let body = export(&json!([tool_span(1, "t")])).to_string();
-    for header in [("Origin", "http://localhost:4318"), ("Origin", "null"), ("Sec-Fetch-Site", "cross-site")] {
+    for header in [("Origin", "http://localhost:4318"), ("Origin", "null"), ("Sec-Fetch-Site", "cross-site")]
+    {
         let headers = [("Content-Type", JSON), header];
-        assert_refused(&send(otlp.port, "POST", "/v1/traces", &headers, body.as_bytes()), 403, JSON, "web pages");
+        assert_refused(
+            &send(otlp.port, "POST", "/v1/traces", &headers, body.as_bytes()),
+            403,
+            JSON,
+            "web pages",
+        );
     }
     let headers = [("Origin", "http://evil.example"), ("Access-Control-Request-Method", "POST")];
     let preflight = send(otlp.port, "OPTIONS", "/v1/traces", &headers, b"");
@@ -121,7 +134,9 @@ fn bodies_come_compressed_in_pieces_and_one_after_the_other() {
     let mut stream = connect(otlp.port);
     for (number, connection) in [(3, "keep-alive"), (4, "close")] {
         let body = json(number);
-        let head = format!("POST /v1/traces HTTP/1.1\r\nHost: h\r\nConnection: {connection}\r\nContent-Type: {JSON}\r\n");
+        let head = format!(
+            "POST /v1/traces HTTP/1.1\r\nHost: h\r\nConnection: {connection}\r\nContent-Type: {JSON}\r\n"
+        );
         write!(stream, "{head}Content-Length: {}\r\n\r\n", body.len()).unwrap();
         stream.write_all(&body).unwrap();
     }
@@ -145,16 +160,22 @@ fn bodies_come_compressed_in_pieces_and_one_after_the_other() {
 fn spans_of_calls_without_identifiers_are_rejected_and_the_others_recorded() {
     let workspace = Workspace::new();
     let otlp = Otlp::start(&workspace, &[]);
-    let mut spans = json!([tool_span(1, "good"), tool_span(2, "bad"), tool_span(3, "bad"), tool_span(4, "fine")]);
+    let mut spans =
+        json!([tool_span(1, "good"), tool_span(2, "bad"), tool_span(3, "bad"), tool_span(4, "fine")]);
     spans[1]["spanId"] = json!("0000000000000000");
     spans[2]["traceId"] = json!("abc");
     let taken = post_spans(otlp.port, &spans);
     taken.assert(200);
     assert_eq!(taken.json()["partialSuccess"]["rejectedSpans"], "2");
-    let taken = post(otlp.port, "/v1/traces", PROTOBUF, &protobuf("traces", &{
-        spans[2]["traceId"] = json!("00");
-        export(&spans)
-    }));
+    let taken = post(
+        otlp.port,
+        "/v1/traces",
+        PROTOBUF,
+        &protobuf("traces", &{
+            spans[2]["traceId"] = json!("00");
+            export(&spans)
+        }),
+    );
     let partial = ExportTraceServiceResponse::decode(&taken.body[..]).unwrap().partial_success.unwrap();
     assert_eq!(partial.rejected_spans, 2);
     assert!(partial.error_message.contains("span_id of 8 bytes"), "{partial:?}");
@@ -195,7 +216,9 @@ fn bombs_take_no_more_memory_than_a_body_may_and_others_are_answered_meanwhile()
     let zeros = gzip(&vec![0; MIB]).repeat(1024);
     // Objects and messages of two and three bytes, which would be very many spans.
     let few = gzip(&b"{},".repeat(MIB / 3));
-    let json = [&gzip(br#"{"resourceSpans":[{"scopeSpans":[{"spans":["#)[..], &few.repeat(10), &gzip(b"{}]}]}]}")].concat();
+    let json =
+        [&gzip(br#"{"resourceSpans":[{"scopeSpans":[{"spans":["#)[..], &few.repeat(10), &gzip(b"{}]}]}]}")]
+            .concat();
     let scope = |size: usize| {
         // The fields of the messages around the spans, with their lengths: the inner one takes five bytes of the outer one.
         let mut head = Vec::new();
@@ -207,7 +230,8 @@ fn bombs_take_no_more_memory_than_a_body_may_and_others_are_answered_meanwhile()
     };
     let size = 10 * MIB;
     let messages = [gzip(&scope(size)), gzip(&[0x12, 0].repeat(MIB / 2)).repeat(10)].concat();
-    let bombs = [(JSON, &zeros, 413), (JSON, &json, 200), (PROTOBUF, &messages, 200), (PROTOBUF, &zeros, 413)];
+    let bombs =
+        [(JSON, &zeros, 413), (JSON, &json, 200), (PROTOBUF, &messages, 200), (PROTOBUF, &zeros, 413)];
     thread::scope(|scope| {
         for (content_type, bomb, status) in bombs {
             let headers = [("Content-Type", content_type), ("Content-Encoding", "gzip")];

@@ -97,6 +97,12 @@ fn backend(name: String) -> Backend {
 }
 
 impl StoreArgs {
+    /// Whether an option or a variable says where the record is.
+    pub(crate) fn is_placed(&self) -> bool {
+        let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+        self.dir.is_some() || self.scope.is_some() || is_set("AUDIT_JSONL_DIR") || is_set("REPO_ROOT")
+    }
+
     /// The options of the environment, and these, which take precedence. A database that is asked for has to
     /// have a valid URL.
     pub(crate) fn options(self) -> Result<Options, Failure> {

@@ -3,6 +3,7 @@
 
 mod args;
 mod call;
+mod config;
 #[cfg(unix)]
 mod exec;
 mod hook;

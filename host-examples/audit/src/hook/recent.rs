@@ -7,6 +7,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
+use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,17 +21,17 @@ const BUCKET: usize = 8;
 
 const BUCKETS: u64 = 512;
 
-/// The key, when it was written in milliseconds since 1970, and the state, followed by zeros.
+/// The key, when it was written in microseconds since 1970, the state, three zeros, and the process that has written it.
 const SLOT: usize = 32;
 
-/// After this long, in milliseconds, a slot is free.
-const OLD: u64 = 24 * 3600 * 1000;
+/// After this long, in microseconds, a slot is free.
+const OLD: u64 = 24 * 3600 * 1_000_000;
 
-/// How long a process waits for others that use the file: they use it for less than a millisecond.
-const LOCK_WAIT: Duration = Duration::from_millis(100);
+/// How long a process waits for others that use the file: they use it for less than a microsecond.
+const LOCK_WAIT: Duration = Duration::from_micros(100);
 
 /// How long a process waits for another one that records the same call. Then it records the call itself.
-const RECORDING_WAIT: Duration = Duration::from_secs(1);
+const RECORDING_WAIT: Duration = Duration::from_secs(5);
 
 /// What a call is found by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,8 +73,15 @@ enum State {
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     key: Key,
-    millis: u64,
+    micros: u64,
     state: State,
+    process: u32,
+}
+
+impl Slot {
+    fn new(key: Key, micros: u64, state: State) -> Self {
+        Self { key, micros, state, process: process::id() }
+    }
 }
 
 /// Whether a call is this process's to record.
@@ -99,18 +107,18 @@ impl Recent {
 
     /// Notes that a call begins.
     pub(super) fn begin(&mut self, key: Key, now: u64) {
-        self.change(key, |bucket| put(bucket, Slot { key, millis: now, state: State::Began }, now));
+        self.change(key, |bucket| put(bucket, Slot::new(key, now, State::Began), now));
     }
 
-    /// When the call began, in milliseconds since 1970: of several with this key, the one that began first. It has ended now.
+    /// When the call began, in microseconds since 1970: of several with this key, the one that began first. It has ended now.
     pub(super) fn end(&mut self, key: Key, now: u64) -> Option<u64> {
         self.change(key, |bucket| {
             let began = |slot: &&mut Slot| {
-                slot.key == key && slot.state == State::Began && now.saturating_sub(slot.millis) < OLD
+                slot.key == key && slot.state == State::Began && now.saturating_sub(slot.micros) < OLD
             };
-            let first = bucket.iter_mut().filter(began).min_by_key(|slot| slot.millis)?;
+            let first = bucket.iter_mut().filter(began).min_by_key(|slot| slot.micros)?;
             first.state = State::Free;
-            Some(first.millis)
+            Some(first.micros)
         })?
     }
 
@@ -122,17 +130,16 @@ impl Recent {
                 let known = |slot: &&Slot| {
                     slot.key == key && matches!(slot.state, State::Recorded | State::Recording)
                 };
-                let known = bucket.iter().find(known).map(|slot| (slot.state, slot.millis));
+                let known = bucket.iter().find(known).map(|slot| (slot.state, slot.process));
                 if known.is_none() {
-                    put(bucket, Slot { key, millis: now, state: State::Recording }, now);
+                    put(bucket, Slot::new(key, now, State::Recording), now);
                 }
                 known
             });
             match known.flatten() {
                 Some((State::Recorded, _)) => return Claim::Recorded,
-                // A process that was killed records nothing any more.
-                Some((_, since)) if Instant::now() < end && now.abs_diff(since) < 10_000 => {
-                    thread::sleep(Duration::from_millis(5));
+                Some((_, process)) if Instant::now() < end && is_running(process) => {
+                    thread::sleep(Duration::from_micros(5));
                 }
                 _ => return Claim::Mine,
             }
@@ -147,7 +154,7 @@ impl Recent {
                     slot.state = State::Free;
                 },
             );
-            put(bucket, Slot { key, millis: now, state: State::Recorded }, now);
+            put(bucket, Slot::new(key, now, State::Recorded), now);
         });
     }
 
@@ -177,11 +184,24 @@ impl Recent {
     }
 }
 
+/// Whether a process that was to record a call still may: one that was killed does not.
+#[cfg(unix)]
+fn is_running(process: u32) -> bool {
+    use rustix::process::{Pid, test_kill_process};
+    let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+}
+
+#[cfg(not(unix))]
+fn is_running(_: u32) -> bool {
+    true
+}
+
 fn lock(file: &File) -> io::Result<()> {
     let end = Instant::now() + LOCK_WAIT;
     loop {
         match file.try_lock() {
-            Err(TryLockError::WouldBlock) if Instant::now() < end => thread::sleep(Duration::from_millis(1)),
+            Err(TryLockError::WouldBlock) if Instant::now() < end => thread::sleep(Duration::from_micros(1)),
             other => return Ok(other?),
         }
     }
@@ -190,8 +210,8 @@ fn lock(file: &File) -> io::Result<()> {
 /// Puts a slot into the place of what is least needed: what is free or old, then what was recorded first, then what began first.
 fn put(bucket: &mut [Slot; BUCKET], slot: Slot, now: u64) {
     let need = |other: &&mut Slot| {
-        let is_old = now.abs_diff(other.millis) >= OLD;
-        (if is_old { State::Free } else { other.state } as u8, other.millis)
+        let is_old = now.abs_diff(other.micros) >= OLD;
+        (if is_old { State::Free } else { other.state } as u8, other.micros)
     };
     if let Some(place) = bucket.iter_mut().min_by_key(need) {
         *place = slot;
@@ -206,16 +226,17 @@ fn read(file: &mut File, place: u64) -> io::Result<[Slot; BUCKET]> {
     bytes.resize(BUCKET * SLOT, 0);
     let slot = |n: usize| {
         let bytes = &bytes[n * SLOT..(n + 1) * SLOT];
-        let (mut key, mut millis) = ([0; 16], [0; 8]);
+        let (mut key, mut micros) = ([0; 16], [0; 8]);
         key.copy_from_slice(&bytes[..16]);
-        millis.copy_from_slice(&bytes[16..24]);
+        micros.copy_from_slice(&bytes[16..24]);
         let state = match bytes[24] {
             1 => State::Recorded,
             2 => State::Recording,
             3 => State::Began,
             _ => State::Free,
         };
-        Slot { key: Key(key), millis: u64::from_le_bytes(millis), state }
+        let process = u32::from_le_bytes([bytes[28], bytes[29], bytes[30], bytes[31]]);
+        Slot { key: Key(key), micros: u64::from_le_bytes(micros), state, process }
     };
     Ok(std::array::from_fn(slot))
 }
@@ -224,8 +245,9 @@ fn write(file: &mut File, place: u64, bucket: &[Slot; BUCKET]) -> io::Result<()>
     let mut bytes = Vec::with_capacity(BUCKET * SLOT);
     for slot in bucket {
         bytes.extend_from_slice(&slot.key.0);
-        bytes.extend_from_slice(&slot.millis.to_le_bytes());
-        bytes.extend_from_slice(&[slot.state as u8, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.extend_from_slice(&slot.micros.to_le_bytes());
+        bytes.extend_from_slice(&[slot.state as u8, 0, 0, 0]);
+        bytes.extend_from_slice(&slot.process.to_le_bytes());
     }
     file.seek(SeekFrom::Start(place))?;
     file.write_all(&bytes)
@@ -266,8 +288,14 @@ mod tests {
     #[test]
     fn a_call_that_a_killed_process_was_to_record_is_recorded_by_the_next_one() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(Recent::open(folder.path()).claim(key(1), 1000), Claim::Mine);
-        assert_eq!(Recent::open(folder.path()).claim(key(1), 1000), Claim::Mine);
+        let mut recent = Recent::open(folder.path());
+        let mut killed = process::Command::new("true").spawn().unwrap();
+        killed.wait().unwrap();
+        let slot = Slot { process: killed.id(), ..Slot::new(key(1), 1000, State::Recording) };
+        recent.change(key(1), |bucket| put(bucket, slot, 1000)).unwrap();
+        let start = Instant::now();
+        assert_eq!(recent.claim(key(1), 1000), Claim::Mine);
+        assert!(start.elapsed() < RECORDING_WAIT);
     }
 
     #[test]

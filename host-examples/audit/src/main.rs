@@ -39,7 +39,10 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode, Failure> {
-    let options = cli.store.options()?;
+    let options = match &cli.command {
+        Command::Read(_) | Command::Status(_) => cli.store.reading_options()?,
+        _ => cli.store.options()?,
+    };
     match cli.command {
         #[cfg(unix)]
         Command::Exec(args) => Ok(exec::run(&args, options)),

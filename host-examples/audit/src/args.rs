@@ -2,6 +2,7 @@
 
 mod calls;
 mod fields;
+mod hook;
 mod store;
 mod times;
 
@@ -15,8 +16,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(super) use self::calls::CallArgs;
 pub(super) use self::fields::option;
 use self::fields::{EventTexts, Filters, attribute, field};
-use self::store::StoreArgs;
-pub(super) use self::store::{HOW_TO_GIVE_A_URL, Scope};
+pub(super) use self::hook::HookArgs;
+pub(super) use self::store::{HOW_TO_GIVE_A_URL, Scope, StoreArgs};
 pub(super) use self::times::Period;
 
 const HELP: &str = "\
@@ -49,6 +50,8 @@ pub(crate) enum Command {
     /// Run a command as a tool call, and record it
     #[cfg(unix)]
     Exec(Box<ExecArgs>),
+    /// Record the calls of an agent through its hooks
+    Hook(Box<HookArgs>),
     /// Record events from JSON lines
     Write(WriteArgs),
     /// Copy the events of JSON lines files into the database

@@ -5,6 +5,7 @@ mod args;
 mod call;
 #[cfg(unix)]
 mod exec;
+mod hook;
 mod import;
 mod input;
 mod mask;
@@ -28,6 +29,9 @@ use message::{Failure, TROUBLE, warn_lines};
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
+        Err(error) if error.use_stderr() && hook::is_run_by_agent(std::env::args_os()) => {
+            return hook::refuse(&error);
+        }
         Err(error) => return usage(&error),
     };
     #[cfg(unix)]
@@ -39,11 +43,17 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode, Failure> {
-    let options = match &cli.command {
+    let command = match cli.command {
+        Command::Hook(args) => return hook::run(&args, cli.store),
+        command => command,
+    };
+    let options = match &command {
         Command::Read(_) | Command::Status(_) => cli.store.reading_options()?,
         _ => cli.store.options()?,
     };
-    match cli.command {
+    match command {
+        // Above.
+        Command::Hook(_) => Ok(ExitCode::SUCCESS),
         #[cfg(unix)]
         Command::Exec(args) => Ok(exec::run(&args, options)),
         Command::Write(args) => write::run(&args, &options.no_call_limit()),

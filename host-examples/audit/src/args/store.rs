@@ -91,9 +91,6 @@ impl Scope {
     }
 }
 
-/// The variables that say where the record is, beside --dir and --scope.
-const PLACES: [&str; 2] = ["AUDIT_JSONL_DIR", "REPO_ROOT"];
-
 /// The records that a reader in `cwd` may mean, the nearest first: that of this folder, where programs write without any
 /// setting, that of the project around it, and that of the user.
 fn records(cwd: &Path) -> Vec<(&'static str, PathBuf)> {
@@ -117,11 +114,10 @@ impl StoreArgs {
     /// The options for a command that reads. Where nothing says which record is meant, it is the nearest one that there is;
     /// and a message names the others.
     pub(crate) fn reading_options(self) -> Result<Options, Failure> {
-        let is_named = |name: &&str| env::var_os(name).is_some_and(|value| !value.is_empty());
-        let is_given = self.dir.is_some() || self.scope.is_some() || PLACES.iter().any(|name| is_named(name));
+        let is_placed = self.is_placed();
         let backend = self.backend.or_else(|| Backend::named(&env::var("AUDIT_BACKEND").ok()?));
         let options = self.options()?;
-        if is_given || backend.is_some_and(|backend| backend != Backend::Jsonl) {
+        if is_placed || backend.is_some_and(|backend| backend != Backend::Jsonl) {
             return Ok(options);
         }
         let cwd = env::current_dir().unwrap_or_default();
@@ -140,6 +136,12 @@ impl StoreArgs {
             warn([what].into_iter().chain(others).collect::<Vec<_>>().join("; "));
         }
         Ok(if is_here { options } else { options.dir(folder) })
+    }
+
+    /// Whether an option or a variable says where the record is.
+    pub(crate) fn is_placed(&self) -> bool {
+        let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+        self.dir.is_some() || self.scope.is_some() || is_set("AUDIT_JSONL_DIR") || is_set("REPO_ROOT")
     }
 
     /// The options of the environment, and these, which take precedence. A database that is asked for has to

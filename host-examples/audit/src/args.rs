@@ -3,6 +3,7 @@
 mod calls;
 mod fields;
 mod hook;
+mod reconcile;
 mod store;
 mod times;
 
@@ -17,7 +18,8 @@ pub(super) use self::calls::CallArgs;
 pub(super) use self::fields::option;
 use self::fields::{EventTexts, Filters, attribute, field};
 pub(super) use self::hook::HookArgs;
-pub(super) use self::store::{HOW_TO_GIVE_A_URL, Scope, StoreArgs};
+pub(super) use self::reconcile::ReconcileArgs;
+pub(super) use self::store::{HOW_TO_GIVE_A_URL, Reading, Scope, StoreArgs};
 pub(super) use self::times::Period;
 
 const HELP: &str = "\
@@ -60,6 +62,8 @@ pub(crate) enum Command {
     Migrate(MigrateArgs),
     /// Show the recorded events
     Read(Box<ReadArgs>),
+    /// Compare the transcripts that agents keep with the record
+    Reconcile(Box<ReconcileArgs>),
     /// Show the state of the store, and its problems
     Status(StatusArgs),
 }

@@ -105,6 +105,19 @@ fn records(cwd: &Path) -> Vec<(&'static str, PathBuf)> {
     records
 }
 
+/// The options of a command that reads.
+pub(crate) struct Reading {
+    pub(crate) options: Options,
+    /// The project, where the record is that of a folder or of a project.
+    pub(crate) project: Option<PathBuf>,
+}
+
+impl From<Options> for Reading {
+    fn from(options: Options) -> Self {
+        Self { options, project: None }
+    }
+}
+
 /// The backend with this name, which clap has checked.
 fn backend(name: String) -> Backend {
     Backend::named(&name).unwrap_or(Backend::Jsonl)
@@ -113,16 +126,21 @@ fn backend(name: String) -> Backend {
 impl StoreArgs {
     /// The options for a command that reads. Where nothing says which record is meant, it is the nearest one that there is;
     /// and a message names the others.
-    pub(crate) fn reading_options(self) -> Result<Options, Failure> {
-        let is_placed = self.is_placed();
+    pub(crate) fn reading(self) -> Result<Reading, Failure> {
+        let (is_placed, scope) = (self.is_placed(), self.scope);
         let backend = self.backend.or_else(|| Backend::named(&env::var("AUDIT_BACKEND").ok()?));
         let options = self.options()?;
-        if is_placed || backend.is_some_and(|backend| backend != Backend::Jsonl) {
-            return Ok(options);
+        if backend.is_some_and(|backend| backend != Backend::Jsonl) {
+            return Ok(options.into());
         }
         let cwd = env::current_dir().unwrap_or_default();
+        let project = Some(place::project(&cwd).to_owned());
+        if is_placed {
+            let project = project.filter(|_| scope == Some(Scope::Project));
+            return Ok(Reading { options, project });
+        }
         let mut there = records(&cwd).into_iter().filter(|(_, folder)| folder.is_dir());
-        let Some((whose, folder)) = there.next() else { return Ok(options) };
+        let Some((whose, folder)) = there.next() else { return Ok(Reading { options, project }) };
         let is_here = folder == cwd.join(place::PROJECT_FOLDER);
         let shown = if is_here { Path::new(".").join(place::PROJECT_FOLDER) } else { folder.clone() };
         let others: Vec<String> = there
@@ -135,7 +153,8 @@ impl StoreArgs {
             let what = format!("this is the record of {whose}, {}", shown.display());
             warn([what].into_iter().chain(others).collect::<Vec<_>>().join("; "));
         }
-        Ok(if is_here { options } else { options.dir(folder) })
+        let project = project.filter(|_| whose != "the user");
+        Ok(Reading { options: if is_here { options } else { options.dir(folder) }, project })
     }
 
     /// Whether an option or a variable says where the record is.

@@ -13,6 +13,7 @@ mod mask;
 mod message;
 mod migrate;
 mod read;
+mod reconcile;
 mod record;
 mod status;
 mod write;
@@ -48,7 +49,11 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Hook(args) => return hook::run(&args, cli.store),
         command => command,
     };
-    let options = cli.store.options()?;
+    let reading = match &command {
+        Command::Read(_) | Command::Reconcile(_) | Command::Status(_) => cli.store.reading()?,
+        _ => cli.store.options()?.into(),
+    };
+    let options = reading.options.clone();
     match command {
         // Above.
         Command::Hook(_) => Ok(ExitCode::SUCCESS),
@@ -58,6 +63,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Import(args) => import::run(&args, &options),
         Command::Migrate(args) => migrate::run(&args, &options),
         Command::Read(args) => read::run(*args, &options.no_call_limit()),
+        Command::Reconcile(args) => reconcile::run(&args, reading),
         Command::Status(args) => status::run(&args, &options.no_call_limit()),
     }
 }

@@ -20,7 +20,7 @@ use std::{env, fmt};
 use audit_format::time::Timestamp;
 use audit_host::{Component, Error, Options};
 
-pub(crate) use self::agents::Agent;
+pub(crate) use self::agents::{Agent, tool_and_action};
 use self::agents::{Told, WANTED};
 use self::recent::{Claim, Key, Recent};
 use crate::args::{HookArgs, Scope, StoreArgs};

@@ -226,7 +226,7 @@ impl<'s> Hook<'s> {
 }
 
 /// The tool and the action of a tool's name: of a tool of an MCP server, the server and its tool.
-fn tool_and_action(name: &str) -> (&str, &str) {
+pub(crate) fn tool_and_action(name: &str) -> (&str, &str) {
     let of_server = match (name.strip_prefix("mcp__"), name.strip_prefix('@')) {
         (Some(rest), _) => rest.split_once("__"),
         (None, Some(rest)) => rest.split_once('/'),

@@ -3,6 +3,7 @@
 mod calls;
 mod fields;
 mod hook;
+mod otlp;
 mod reconcile;
 mod store;
 mod times;
@@ -18,6 +19,7 @@ pub(super) use self::calls::CallArgs;
 pub(super) use self::fields::option;
 use self::fields::{EventTexts, Filters, attribute, field};
 pub(super) use self::hook::HookArgs;
+pub(super) use self::otlp::OtlpArgs;
 pub(super) use self::reconcile::ReconcileArgs;
 pub(super) use self::store::{HOW_TO_GIVE_A_URL, Reading, Scope, StoreArgs};
 pub(super) use self::times::Period;
@@ -54,6 +56,8 @@ pub(crate) enum Command {
     Exec(Box<ExecArgs>),
     /// Record the calls of an agent through its hooks
     Hook(Box<HookArgs>),
+    /// Receive OpenTelemetry from agents, and record their calls of tools
+    Otlp(Box<OtlpArgs>),
     /// Record events from JSON lines
     Write(WriteArgs),
     /// Copy the events of JSON lines files into the database

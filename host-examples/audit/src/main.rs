@@ -12,6 +12,7 @@ mod input;
 mod mask;
 mod message;
 mod migrate;
+mod otlp;
 mod read;
 mod reconcile;
 mod record;
@@ -59,6 +60,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Hook(_) => Ok(ExitCode::SUCCESS),
         #[cfg(unix)]
         Command::Exec(args) => Ok(exec::run(&args, options)),
+        Command::Otlp(args) => otlp::run(*args, options.no_call_limit()),
         Command::Write(args) => write::run(&args, &options.no_call_limit()),
         Command::Import(args) => import::run(&args, &options),
         Command::Migrate(args) => migrate::run(&args, &options),

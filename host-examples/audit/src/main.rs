@@ -4,6 +4,8 @@
 mod args;
 mod call;
 #[cfg(unix)]
+mod child;
+#[cfg(unix)]
 mod exec;
 mod import;
 mod input;
@@ -75,7 +77,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 #[cfg(unix)]
 fn survive_the_file_size_limit() {
     use signal_hook::consts::SIGXFSZ;
-    if !exec::signals::ignored(SIGXFSZ) {
+    if !child::signals::ignored(SIGXFSZ) {
         let _ = signal_hook::flag::register(SIGXFSZ, Arc::<AtomicBool>::default());
     }
 }

@@ -23,7 +23,7 @@ const PASSED_ON: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2]
 pub(crate) struct Signals(Option<SignalsInfo<WithOrigin>>);
 
 impl Signals {
-    pub(super) fn catch() -> Self {
+    pub(crate) fn catch() -> Self {
         // A signal that this program was started to ignore is not caught, so that the command inherits that.
         let caught = PASSED_ON.into_iter().filter(|signal| !ignored(*signal));
         Self(SignalsInfo::new(caught).ok())
@@ -60,8 +60,8 @@ impl Signals {
 }
 
 /// How signals are passed on to the command, and which ones came.
-#[derive(Default)]
-pub(super) struct PassingOn {
+#[derive(Clone, Default)]
+pub(crate) struct PassingOn {
     /// The command, until it has ended.
     target: Arc<Mutex<Option<Pid>>>,
     /// A signal came after the command had ended.
@@ -71,13 +71,18 @@ pub(super) struct PassingOn {
 }
 
 impl PassingOn {
+    /// The command, until it has ended.
+    pub(super) fn target(&self) -> Option<Pid> {
+        *lock(&self.target)
+    }
+
     /// Passes no more signals on. To be called when the command has ended, before it is waited for.
     pub(super) fn command_ended(&self) {
         *lock(&self.target) = None;
     }
 
     /// Whether the SIGINT that has ended the command came from Ctrl-C in the terminal.
-    pub(super) fn was_ctrl_c(&self) -> bool {
+    pub(crate) fn was_ctrl_c(&self) -> bool {
         // The signal may reach this program a moment after the command.
         let end = Instant::now() + Duration::from_millis(100);
         while !self.ctrl_c.load(Ordering::Relaxed) && Instant::now() < end {
@@ -88,7 +93,7 @@ impl PassingOn {
 
     /// Whether a signal came after the command had ended: somebody does not want to wait for the rest of the
     /// output.
-    pub(super) fn interrupted(&self) -> bool {
+    pub(crate) fn interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
     }
 }
@@ -99,7 +104,7 @@ fn lock(target: &Mutex<Option<Pid>>) -> std::sync::MutexGuard<'_, Option<Pid>> {
 
 /// Ends this program by SIGINT, as Ctrl-C does. A shell that runs a loop then ends the loop, which it would
 /// not do after an exit status.
-pub(super) fn end_by_ctrl_c() {
+pub(crate) fn end_by_ctrl_c() {
     let _ = signal_hook::low_level::emulate_default_handler(SIGINT);
 }
 

@@ -2,6 +2,8 @@
 
 mod calls;
 mod fields;
+#[cfg(unix)]
+mod mcp;
 mod store;
 
 use std::ffi::OsString;
@@ -14,8 +16,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(super) use self::calls::CallArgs;
 pub(super) use self::fields::option;
 use self::fields::{EventTexts, Filters, attribute, field};
+#[cfg(unix)]
+pub(super) use self::mcp::McpArgs;
+pub(super) use self::store::HOW_TO_GIVE_A_URL;
 use self::store::StoreArgs;
-pub(super) use self::store::{HOW_TO_GIVE_A_URL, Scope};
 
 const HELP: &str = "\
 Examples:
@@ -47,6 +51,9 @@ pub(crate) enum Command {
     /// Run a command as a tool call, and record it
     #[cfg(unix)]
     Exec(Box<ExecArgs>),
+    /// Record the tool calls between an MCP client and its server
+    #[cfg(unix)]
+    Mcp(Box<McpArgs>),
     /// Record events from JSON lines
     Write(WriteArgs),
     /// Copy the events of JSON lines files into the database

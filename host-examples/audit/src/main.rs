@@ -10,6 +10,8 @@ mod exec;
 mod import;
 mod input;
 mod mask;
+#[cfg(unix)]
+mod mcp;
 mod message;
 mod migrate;
 mod read;
@@ -28,6 +30,10 @@ use args::{Cli, Command};
 use message::{Failure, TROUBLE, warn_lines};
 
 fn main() -> ExitCode {
+    #[cfg(unix)]
+    if let Some(code) = child::bound::become_command(std::env::args_os()) {
+        return code;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -45,6 +51,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
         #[cfg(unix)]
         Command::Exec(args) => Ok(exec::run(&args, options)),
+        #[cfg(unix)]
+        Command::Mcp(args) => mcp::run(*args, options),
         Command::Write(args) => write::run(&args, &options.no_call_limit()),
         Command::Import(args) => import::run(&args, &options),
         Command::Migrate(args) => migrate::run(&args, &options),

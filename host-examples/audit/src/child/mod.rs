@@ -1,6 +1,7 @@
 //! The process of a command that this program runs for somebody else: its start, the copies of its streams, the signals that
 //! are meant for it, and its end.
 
+pub(crate) mod bound;
 pub(crate) mod signals;
 pub(crate) mod streams;
 
@@ -37,6 +38,18 @@ impl NotStarted {
         }
     }
 
+    /// Becomes the command, and returns only if that is not possible.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn exec(arguments: &[OsString]) -> Self {
+        use std::os::unix::process::CommandExt as _;
+        let (name, arguments) = name_and_rest(arguments);
+        let mut error = Command::new(name).args(arguments).exec();
+        if Errno::from_io_error(&error) == Some(Errno::NOEXEC) {
+            error = Command::new("/bin/sh").arg(path_of(name)).args(arguments).exec();
+        }
+        Self::new(name, &error)
+    }
+
     /// The failure to make pipes or to start a copying thread.
     pub(crate) fn no_pipes(error: io::Error) -> Self {
         Self { exit_code: 126, text: format!("cannot connect the command's input and output: {error}") }
@@ -62,9 +75,7 @@ impl Process {
         arguments: &[OsString],
         connect: impl Fn(Command) -> io::Result<Command>,
     ) -> Result<Self, NotStarted> {
-        let (name, arguments) = arguments
-            .split_first()
-            .map_or((OsStr::new(""), [].as_slice()), |(name, rest)| (name.as_os_str(), rest));
+        let (name, arguments) = name_and_rest(arguments);
         let mut command = connect(Command::new(name)).map_err(NotStarted::no_pipes)?;
         let started = Instant::now();
         let mut child = command.args(arguments).spawn();
@@ -114,6 +125,10 @@ pub(crate) fn exit_status(status: ExitStatus) -> (String, u8) {
         (None, Some(signal)) => (format!("signal:{signal}"), u8::try_from(128 + signal).unwrap_or(u8::MAX)),
         (None, None) => ("unknown".into(), 126),
     }
+}
+
+fn name_and_rest(arguments: &[OsString]) -> (&OsStr, &[OsString]) {
+    arguments.split_first().map_or((OsStr::new(""), &[]), |(name, rest)| (name.as_os_str(), rest))
 }
 
 /// The path of the command, found as a shell does.

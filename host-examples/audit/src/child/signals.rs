@@ -34,12 +34,16 @@ impl Signals {
         let passing_on = PassingOn::default();
         let (target, interrupted) = (Arc::clone(&passing_on.target), Arc::clone(&passing_on.interrupted));
         let ctrl_c = Arc::clone(&passing_on.ctrl_c);
+        let asked_to_end = Arc::clone(&passing_on.asked_to_end);
         *lock(&target) = Some(pid);
         let Some(mut signals) = self.0 else { return passing_on };
         let pass_on = move || {
             for origin in signals.forever() {
                 if origin.cause == Cause::Kernel && origin.signal == SIGINT {
                     ctrl_c.store(true, Ordering::Relaxed);
+                }
+                if matches!(origin.signal, SIGHUP | SIGINT | SIGTERM) {
+                    asked_to_end.store(true, Ordering::Relaxed);
                 }
                 // `command_ended` waits for the lock, so that the number of the process is not reused before
                 // the signal is sent.
@@ -68,6 +72,8 @@ pub(crate) struct PassingOn {
     interrupted: Arc<AtomicBool>,
     /// SIGINT came from the terminal.
     ctrl_c: Arc<AtomicBool>,
+    /// A signal came that asks a program to end.
+    asked_to_end: Arc<AtomicBool>,
 }
 
 impl PassingOn {
@@ -79,6 +85,18 @@ impl PassingOn {
     /// Passes no more signals on. To be called when the command has ended, before it is waited for.
     pub(super) fn command_ended(&self) {
         *lock(&self.target) = None;
+    }
+
+    /// Sends a signal to the command, unless it has ended.
+    pub(crate) fn send(&self, signal: Signal) {
+        if let Some(pid) = *lock(&self.target) {
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    /// Whether somebody, or Ctrl-C, asked this program and the command to end.
+    pub(crate) fn asked_to_end(&self) -> bool {
+        self.asked_to_end.load(Ordering::Relaxed)
     }
 
     /// Whether the SIGINT that has ended the command came from Ctrl-C in the terminal.

@@ -42,7 +42,6 @@ impl FromClient {
     /// program ends while the thread may wait for input.
     pub(super) fn start(self, gate: Option<(Arc<Watch>, Injector)>) -> io::Result<()> {
         let run = move || {
-            let life = Arc::clone(&self.life);
             let copied = match gate {
                 None => self.copy(),
                 Some((watch, injector)) => {
@@ -54,7 +53,6 @@ impl FromClient {
             if let Err(error) = copied {
                 warn(format_args!("stdin: {error}"));
             }
-            life.client_left();
         };
         thread::Builder::new().name("stdin".into()).spawn(run).map(drop)
     }
@@ -72,7 +70,10 @@ impl FromClient {
                 continue;
             }
             match read(&self.from, &mut *buffer) {
-                Ok(0) => return Ok(None),
+                Ok(0) => {
+                    self.life.client_left();
+                    return Ok(None);
+                }
                 Ok(len) => return Ok(Some(&buffer[..len])),
                 Err(Errno::INTR | Errno::AGAIN) => {}
                 Err(error) => return Err(error.into()),

@@ -3,6 +3,8 @@
 mod calls;
 mod fields;
 mod hook;
+#[cfg(unix)]
+mod mcp;
 mod otlp;
 mod reconcile;
 mod store;
@@ -19,6 +21,8 @@ pub(super) use self::calls::CallArgs;
 pub(super) use self::fields::option;
 use self::fields::{EventTexts, Filters, attribute, field};
 pub(super) use self::hook::HookArgs;
+#[cfg(unix)]
+pub(super) use self::mcp::McpArgs;
 pub(super) use self::otlp::OtlpArgs;
 pub(super) use self::reconcile::ReconcileArgs;
 pub(super) use self::store::{HOW_TO_GIVE_A_URL, Reading, Scope, StoreArgs};
@@ -58,6 +62,9 @@ pub(crate) enum Command {
     Hook(Box<HookArgs>),
     /// Receive OpenTelemetry from agents, and record their calls of tools
     Otlp(Box<OtlpArgs>),
+    /// Record the tool calls between an MCP client and its server
+    #[cfg(unix)]
+    Mcp(Box<McpArgs>),
     /// Record events from JSON lines
     Write(WriteArgs),
     /// Copy the events of JSON lines files into the database

@@ -3,6 +3,8 @@
 
 mod args;
 mod call;
+#[cfg(unix)]
+mod child;
 mod config;
 #[cfg(unix)]
 mod exec;
@@ -10,6 +12,8 @@ mod hook;
 mod import;
 mod input;
 mod mask;
+#[cfg(unix)]
+mod mcp;
 mod message;
 mod migrate;
 mod otlp;
@@ -30,6 +34,10 @@ use args::{Cli, Command};
 use message::{Failure, TROUBLE, warn_lines};
 
 fn main() -> ExitCode {
+    #[cfg(unix)]
+    if let Some(code) = child::bound::become_command(std::env::args_os()) {
+        return code;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() && hook::is_run_by_agent(std::env::args_os()) => {
@@ -61,6 +69,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         #[cfg(unix)]
         Command::Exec(args) => Ok(exec::run(&args, options)),
         Command::Otlp(args) => otlp::run(*args, options.no_call_limit()),
+        #[cfg(unix)]
+        Command::Mcp(args) => mcp::run(*args, options),
         Command::Write(args) => write::run(&args, &options.no_call_limit()),
         Command::Import(args) => import::run(&args, &options),
         Command::Migrate(args) => migrate::run(&args, &options),
@@ -94,7 +104,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 #[cfg(unix)]
 fn survive_the_file_size_limit() {
     use signal_hook::consts::SIGXFSZ;
-    if !exec::signals::ignored(SIGXFSZ) {
+    if !child::signals::ignored(SIGXFSZ) {
         let _ = signal_hook::flag::register(SIGXFSZ, Arc::<AtomicBool>::default());
     }
 }

@@ -53,30 +53,20 @@ fn main() -> ExitCode {
     })
 }
 
-fn run(cli: Cli) -> Result<ExitCode, Failure> {
-    let command = match cli.command {
-        Command::Hook(args) => return hook::run(&args, cli.store),
-        command => command,
-    };
-    let reading = match &command {
-        Command::Read(_) | Command::Reconcile(_) | Command::Status(_) => cli.store.reading()?,
-        _ => cli.store.options()?.into(),
-    };
-    let options = reading.options.clone();
+fn run(Cli { store, command }: Cli) -> Result<ExitCode, Failure> {
     match command {
-        // Above.
-        Command::Hook(_) => Ok(ExitCode::SUCCESS),
         #[cfg(unix)]
-        Command::Exec(args) => Ok(exec::run(&args, options)),
-        Command::Otlp(args) => otlp::run(*args, options.no_call_limit()),
+        Command::Exec(args) => Ok(exec::run(&args, store.options()?)),
+        Command::Hook(args) => hook::run(&args, store),
         #[cfg(unix)]
-        Command::Mcp(args) => mcp::run(*args, options),
-        Command::Write(args) => write::run(&args, &options.no_call_limit()),
-        Command::Import(args) => import::run(&args, &options),
-        Command::Migrate(args) => migrate::run(&args, &options),
-        Command::Read(args) => read::run(*args, &options.no_call_limit()),
-        Command::Reconcile(args) => reconcile::run(&args, reading),
-        Command::Status(args) => status::run(&args, &options.no_call_limit()),
+        Command::Mcp(args) => mcp::run(*args, store.options()?),
+        Command::Otlp(args) => otlp::run(*args, store.options()?.no_call_limit()),
+        Command::Write(args) => write::run(&args, &store.options()?.no_call_limit()),
+        Command::Import(args) => import::run(&args, &store.options()?),
+        Command::Migrate(args) => migrate::run(&args, &store.options()?),
+        Command::Read(args) => read::run(*args, &store.reading()?.options.no_call_limit()),
+        Command::Reconcile(args) => reconcile::run(&args, store.reading()?),
+        Command::Status(args) => status::run(&args, &store.reading()?.options.no_call_limit()),
     }
 }
 

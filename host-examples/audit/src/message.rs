@@ -58,14 +58,6 @@ impl Failure {
     pub(crate) fn into_reason(self) -> String {
         self.reason
     }
-
-    /// What happened, and the reason.
-    pub(crate) fn into_text(self) -> String {
-        match self.what {
-            Some(what) => format!("{what}: {}", self.reason),
-            None => self.reason,
-        }
-    }
 }
 
 impl From<Error> for Failure {

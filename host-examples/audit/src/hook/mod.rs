@@ -6,7 +6,6 @@
 mod agents;
 mod install;
 mod log;
-mod recent;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
@@ -22,9 +21,9 @@ use audit_host::{Component, Error, Options};
 
 pub(crate) use self::agents::{Agent, tool_and_action};
 use self::agents::{Told, WANTED};
-use self::recent::{Claim, Key, Recent};
 use crate::args::{HookArgs, Scope, StoreArgs};
 use crate::call::input::Hasher;
+use crate::call::recent::{Claim, Key, Recent};
 use crate::call::sketch::{Sketch, Sketcher};
 use crate::call::{Call, Outcome, place};
 use crate::message::{Failure, TROUBLE, warn};
@@ -211,8 +210,8 @@ impl<'a> Hook<'a> {
 
     /// Records a call unless another process has: two agents may run the same hook for one call.
     fn record_once(self, mut calls: Calls, call: Call) -> Result<(), NotRecorded> {
-        let is_start = if call.outcome == Outcome::Started { "start" } else { "end" };
-        let key = (!call.id.is_empty()).then(|| Key::of(&[is_start, &call.session, &call.id]));
+        let is_start = call.outcome == Outcome::Started;
+        let key = (!call.id.is_empty()).then(|| Key::of_call(&call.session, &call.id, is_start));
         let workspace = self.args.workspace.clone().unwrap_or_else(|| place::workspace(&calls.cwd));
         let user = if call.user.is_empty() { place::user() } else { call.user };
         let event = Call { workspace, user, ..call }.into_event(calls.now).into();

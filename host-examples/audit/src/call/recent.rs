@@ -1,5 +1,5 @@
-//! A small file beside the record, in which hooks, each of which is a process of its own, leave what the next ones need: when a
-//! call began, so that its end has a duration, and which calls are recorded, because two agents may run the same hook.
+//! A small file beside the record, in which processes that record calls leave what others need: when a call began, so that its
+//! end has a duration, and which calls are recorded, because several of them may see one call.
 //!
 //! It is a hash table of a fixed size. What is old makes room. Without it, or after a crash, durations are missing, and a call
 //! may be there twice; none is lost.
@@ -35,10 +35,15 @@ const RECORDING_WAIT: Duration = Duration::from_secs(5);
 
 /// What a call is found by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key([u8; 16]);
+pub(crate) struct Key([u8; 16]);
 
 impl Key {
-    pub(super) fn of(parts: &[&str]) -> Self {
+    /// The end of the call of a session, or its beginning; the same for all who see it.
+    pub(crate) fn of_call(session: &str, id: &str, is_start: bool) -> Self {
+        Self::of(&[if is_start { "start" } else { "end" }, session, id])
+    }
+
+    pub(crate) fn of(parts: &[&str]) -> Self {
         let mut hash = Sha256::new();
         for part in parts {
             hash.update((part.len() as u64).to_le_bytes());
@@ -50,7 +55,7 @@ impl Key {
     }
 
     /// A name for the call that began at this time.
-    pub(super) fn name(self, began: u64) -> String {
+    pub(crate) fn name(self, began: u64) -> String {
         let hash = Sha256::new().chain_update(self.0).chain_update(began.to_le_bytes()).finalize();
         hash[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -86,18 +91,18 @@ impl Slot {
 
 /// Whether a call is this process's to record.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Claim {
+pub(crate) enum Claim {
     Mine,
     /// Another process has recorded it.
     Recorded,
 }
 
 /// The file.
-pub(super) struct Recent(Option<File>);
+pub(crate) struct Recent(Option<File>);
 
 impl Recent {
     /// The file in this folder. Without access to it, nothing is remembered.
-    pub(super) fn open(folder: &Path) -> Self {
+    pub(crate) fn open(folder: &Path) -> Self {
         let open = || {
             fs::create_dir_all(folder)?;
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(folder.join(NAME))
@@ -106,12 +111,12 @@ impl Recent {
     }
 
     /// Notes that a call begins.
-    pub(super) fn begin(&mut self, key: Key, now: u64) {
+    pub(crate) fn begin(&mut self, key: Key, now: u64) {
         self.change(key, |bucket| put(bucket, Slot::new(key, now, State::Began), now));
     }
 
     /// When the call began, in microseconds since 1970: of several with this key, the one that began first. It has ended now.
-    pub(super) fn end(&mut self, key: Key, now: u64) -> Option<u64> {
+    pub(crate) fn end(&mut self, key: Key, now: u64) -> Option<u64> {
         self.change(key, |bucket| {
             let began = |slot: &&mut Slot| {
                 slot.key == key && slot.state == State::Began && now.saturating_sub(slot.micros) < OLD
@@ -123,7 +128,7 @@ impl Recent {
     }
 
     /// Claims a call for this process, unless another one has recorded it.
-    pub(super) fn claim(&mut self, key: Key, now: u64) -> Claim {
+    pub(crate) fn claim(&mut self, key: Key, now: u64) -> Claim {
         let end = Instant::now() + RECORDING_WAIT;
         loop {
             let known = self.change(key, |bucket| {
@@ -147,7 +152,7 @@ impl Recent {
     }
 
     /// Notes that a call is recorded.
-    pub(super) fn recorded(&mut self, key: Key, now: u64) {
+    pub(crate) fn recorded(&mut self, key: Key, now: u64) {
         self.change(key, |bucket| {
             bucket.iter_mut().filter(|slot| slot.key == key && slot.state == State::Recording).for_each(
                 |slot| {
@@ -159,7 +164,7 @@ impl Recent {
     }
 
     /// Notes that this process has not recorded it.
-    pub(super) fn release(&mut self, key: Key) {
+    pub(crate) fn release(&mut self, key: Key) {
         self.change(key, |bucket| {
             bucket.iter_mut().filter(|slot| slot.key == key && slot.state == State::Recording).for_each(
                 |slot| {

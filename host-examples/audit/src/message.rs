@@ -47,6 +47,14 @@ impl Failure {
         remember(reason);
     }
 
+    /// What happened, and why.
+    pub(crate) fn into_text(self) -> String {
+        match self.what {
+            Some(what) => format!("{what}: {}", self.reason),
+            None => self.reason,
+        }
+    }
+
     pub(crate) fn into_reason(self) -> String {
         self.reason
     }

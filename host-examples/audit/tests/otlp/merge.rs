@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::client::{post_spans, text, tool_span};
-use crate::common::Workspace;
+use crate::client::{JSON, post, post_spans, text, tool_span};
+use crate::common::{Workspace, run_with_input};
 use crate::receiver::Otlp;
 
 /// The span of a server of MCP, whose client's span is that of this number.
@@ -76,6 +76,43 @@ fn the_end_of_the_program_records_what_still_waits() {
         assert!(ended.lines.last().unwrap().contains("1 event recorded"), "{ended:?}");
         assert_eq!(workspace.event()["tool"], "search");
     }
+}
+
+#[test]
+fn a_call_that_a_hook_also_sees_is_one_event_whoever_comes_first() {
+    let workspace = Workspace::new();
+    let otlp = Otlp::start(&workspace, &[]);
+    let hook = |call_id: &str| {
+        let event = json!({
+            "hook_event_name": "PostToolUse", "session_id": "session-1", "tool_use_id": call_id, "tool_name": "Bash",
+            "tool_input": { "command": "ls" }, "tool_response": "a", "cwd": workspace.path(),
+        });
+        // The record is that of the folder.
+        let output = run_with_input(workspace.audit(["hook", "claude"]), event.to_string());
+        assert!(output.status.success(), "{output:?}");
+    };
+    let log = |call_id: &str| {
+        let attributes =
+            [("event.name", "tool_result"), ("session.id", "session-1"), ("tool_use_id", call_id)];
+        let attributes = attributes.map(|(key, value)| text(key, value));
+        let record = json!({ "timeUnixNano": "1795708800000000000", "body": { "stringValue": "claude_code.tool_result" }, "attributes": attributes });
+        let export = json!({ "resourceLogs": [{ "scopeLogs": [{ "logRecords": [record] }] }] });
+        post(otlp.port, "/v1/logs", JSON, export.to_string().as_bytes()).assert(200);
+    };
+    hook("toolu_1");
+    log("toolu_1");
+    log("toolu_2");
+    hook("toolu_2");
+    let events = workspace.events();
+    let mut sources: Vec<_> = events
+        .iter()
+        .map(|event| (event["req_id"].as_str().unwrap(), event["attributes"]["source"].as_str().unwrap()))
+        .collect();
+    sources.sort_unstable();
+    assert_eq!(sources, [("toolu_1", "hook"), ("toolu_2", "otlp")]);
+    assert!(
+        otlp.end().lines.last().unwrap().contains("1 event recorded, 1 of calls that were recorded before")
+    );
 }
 
 #[test]

@@ -95,10 +95,10 @@ pub(super) fn run(args: OtlpArgs, options: Options) -> Result<ExitCode, Failure>
         };
         serve::serve(listener, receiver, end).await;
     });
+    // The thread ends once nobody sends to it, and needs the runtime until then.
     drop(recorder);
-    // What still runs has no more to answer, and holds the last ways to the thread that records.
-    runtime.shutdown_timeout(Duration::from_secs(1));
     let panicked = recording.join().is_err();
+    runtime.shutdown_timeout(Duration::from_secs(1));
     let status = store.close()?;
     Ok(summarise(&counts, &status, panicked))
 }

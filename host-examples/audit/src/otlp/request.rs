@@ -55,10 +55,11 @@ impl Receiver {
         Self { names, hasher, counts, recorder, collector, leave: Leave::default(), room }
     }
 
-    pub(super) async fn answer(&self, mut request: Request<Incoming>) -> Reply {
+    /// Answers a request. `has_come` is called once all of it has come.
+    pub(super) async fn answer(&self, mut request: Request<Incoming>, has_come: impl Fn()) -> Reply {
         let encoding = encoding(request.headers());
         let reply = self
-            .try_to_answer(&mut request, encoding)
+            .try_to_answer(&mut request, encoding, has_come)
             .await
             .unwrap_or_else(|refused| refused.reply(encoding));
         if reply.status().is_client_error() || reply.status().is_server_error() {
@@ -71,6 +72,7 @@ impl Receiver {
         &self,
         request: &mut Request<Incoming>,
         encoding: Option<Encoding>,
+        has_come: impl Fn(),
     ) -> Result<Reply, Refused> {
         refuse_browsers(request.headers())?;
         let target = target(request.method(), request.uri().path());
@@ -83,6 +85,7 @@ impl Receiver {
             readable.clone()?;
         }
         let (body, mut granted) = body::read(request, &self.leave).await?;
+        has_come();
         let recorded = match readable {
             Ok((Target::Export(signal), encoding, compression)) => {
                 match body::decompress(body.clone(), compression, &self.leave, &mut granted).await {

@@ -281,8 +281,15 @@ fn many_connections_without_requests_do_not_stop_others() {
     let workspace = Workspace::new();
     let otlp = Otlp::start(&workspace, &[]);
     let mut idle: Vec<_> = (0..700).map(|_| connect(otlp.port)).collect();
-    // Some of them have begun to send the headers of a request.
-    idle.iter_mut().step_by(2).for_each(|stream| drop(stream.write_all(b"POST /v1/traces HTTP/1.1\r\nHos")));
+    // Some of them have begun to send the headers or the body of a request.
+    let head = head("POST", "/v1/traces", &[("Content-Type", JSON), ("Content-Length", "100")]);
+    for (number, stream) in idle.iter_mut().enumerate() {
+        let _ = match number % 3 {
+            0 => stream.write_all(&head.as_bytes()[..20]),
+            1 => write!(stream, "{head}\r\n{{"),
+            _ => Ok(()),
+        };
+    }
     let began = Instant::now();
     for number in 0..5 {
         post_spans(otlp.port, &json!([tool_span(number, "t")])).assert(200);

@@ -17,7 +17,7 @@ pub(super) use self::calls::CallArgs;
 pub(super) use self::fields::option;
 use self::fields::{EventTexts, Filters, attribute, field};
 #[cfg(unix)]
-pub(super) use self::mcp::McpArgs;
+pub(super) use self::mcp::{HttpArgs, McpArgs};
 pub(super) use self::store::HOW_TO_GIVE_A_URL;
 use self::store::StoreArgs;
 

@@ -4,6 +4,7 @@
 //! streams, [`message`] understands them, [`tracker`] pairs requests with what became of them, and [`recorder`] hands the
 //! events to the store. With `--fail-closed` alone, a request of the client is looked at before it goes on.
 
+mod http;
 mod message;
 mod observer;
 mod recorder;
@@ -31,7 +32,10 @@ use crate::message::Failure;
 
 pub(super) fn run(args: McpArgs, options: Options) -> Result<ExitCode, Failure> {
     let session = Session::new(&args, options)?;
-    Ok(stdio::run(&args, session))
+    match (args.http.http, &args.http.to) {
+        (Some(listen), Some(to)) => http::run(&args.http, listen, to, session),
+        _ => Ok(stdio::run(&args, session)),
+    }
 }
 
 /// What there is before anything passes.

@@ -33,6 +33,8 @@ pub(crate) enum Closed {
     Broken,
     /// The server answered with an HTTP error of this status.
     Status(u16),
+    /// The server has taken the request, and answers elsewhere (the status 202).
+    Accepted,
 }
 
 impl Tracker {
@@ -69,6 +71,7 @@ impl Tracker {
     }
 
     /// Whether any request waits for its answer.
+    #[cfg(test)]
     pub(crate) fn is_waiting(&self) -> bool {
         self.waiting > 0
     }
@@ -95,7 +98,7 @@ impl Tracker {
         let is_of = |pending: &Pending| pending.exchange == place.exchange;
         // In a session, the answer may still come in another exchange, which resumes this one.
         let resumes = self.channels.get(&place.channel).is_some_and(|state| state.is_session)
-            && matches!(closed, Closed::ByServer | Closed::ByClient);
+            && matches!(closed, Closed::ByServer | Closed::ByClient | Closed::Accepted);
         if resumes {
             for pending in self.pending.values_mut().flatten().filter(|pending| is_of(pending)) {
                 pending.settled = Some(Settled { at: now.at, outcome: Outcome::Lost, error: closed.error() });
@@ -108,6 +111,7 @@ impl Tracker {
                 Closed::ByClient | Closed::ByServer => Outcome::Lost,
                 Closed::Status(408 | 504) => Outcome::Timeout,
                 Closed::Broken | Closed::Status(_) => Outcome::Error,
+                Closed::Accepted => Outcome::Unknown,
             };
             if let Closed::Status(status) = closed {
                 pending.http_status = status.to_string();
@@ -197,6 +201,7 @@ impl Closed {
             Self::ByServer => "server_ended",
             Self::ByClient => "client_left",
             Self::Broken | Self::Status(_) => "transport",
+            Self::Accepted => "answered_elsewhere",
         }
     }
 }

@@ -7,8 +7,10 @@ mod common;
 mod client;
 mod closed;
 mod ends;
+mod http;
 mod stdio;
 mod tools;
+mod web;
 
 use serde_json::Value;
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -11,7 +12,7 @@ use axum::response::Response;
 use http_body_util::{BodyExt as _, Limited};
 
 use super::allowed::Allowed;
-use super::body::{Observed, Tap};
+use super::body::{Answer, Tap, Upload};
 use super::upstream::Upstream;
 use crate::mask::masked;
 use crate::mcp::observer::{Framing, Observer, Stream};
@@ -21,6 +22,9 @@ use crate::message::warn;
 
 /// The longest request, in bytes, that is held until it is recorded. A longer one is refused.
 const MAX_HELD: usize = 64 << 20;
+
+/// How long the client may take to send the rest of a request that the server does not take.
+const UPLOAD: Duration = Duration::from_secs(10);
 
 /// The session of a client, until 2025-11-25.
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -90,6 +94,7 @@ pub(super) async fn pass_on(State(proxy): State<Arc<Proxy>>, request: Request) -
     let is_message = parts.method == Method::POST;
     let ends_session = session.clone().filter(|_| parts.method == Method::DELETE);
     let is_encoded = is_encoded(&parts.headers);
+    let mut upload = None;
     let body = match (is_message, proxy.fail_closed) {
         (false, _) => body,
         (true, true) => match proxy.admit(&exchange, body, is_encoded).await {
@@ -105,7 +110,9 @@ pub(super) async fn pass_on(State(proxy): State<Arc<Proxy>>, request: Request) -
         }
         (true, false) => {
             let tap = Tap::new(&proxy.observer, exchange.stream(Sender::Client, Framing::Whole));
-            Body::new(Observed::request(body, tap))
+            let observed = Upload::new(body, tap);
+            upload = Some(observed.clone());
+            Body::new(observed)
         }
     };
     parts.uri = uri;
@@ -117,6 +124,9 @@ pub(super) async fn pass_on(State(proxy): State<Arc<Proxy>>, request: Request) -
         Err(reason) => {
             let reason = masked(&reason);
             warn(&reason);
+            if let Some(upload) = upload {
+                let _ = tokio::time::timeout(UPLOAD, upload.finish()).await;
+            }
             exchange.end(Closed::Broken);
             text(StatusCode::BAD_GATEWAY, &reason)
         }
@@ -227,7 +237,7 @@ impl Proxy {
         }
         let framing = framing.filter(|_| !is_encoded(&parts.headers));
         let tap = framing.map(|framing| Tap::new(&self.observer, exchange.stream(Sender::Server, framing)));
-        Response::from_parts(parts, Body::new(Observed::response(body, tap, exchange)))
+        Response::from_parts(parts, Body::new(Answer::new(body, tap, exchange)))
     }
 }
 

@@ -8,6 +8,7 @@ mod client;
 mod closed;
 mod ends;
 mod http;
+mod peers;
 mod stdio;
 mod tools;
 mod web;

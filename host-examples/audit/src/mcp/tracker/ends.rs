@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::pending::{Pending, Settled};
+use super::pending::{Cancelled, Pending, Settled};
 use super::{Channel, Id, Moment, Place, Sender, Tracker};
 use crate::call::Outcome;
 
@@ -159,10 +159,10 @@ impl Tracker {
 
     /// Ends a call without an answer: in the way that is known, else as said.
     fn end(&mut self, pending: Pending, otherwise: Outcome, error: &str, now: Moment) {
-        if let Some(cancelled) = pending.cancelled {
-            self.finish(pending, cancelled.outcome, "", 0, now);
-        } else if let Some(Settled { outcome, error, .. }) = pending.settled.clone() {
-            self.finish(pending, outcome, error, 0, now);
+        if let Some(Cancelled { at, outcome }) = pending.cancelled {
+            self.finish(pending, outcome, "", 0, Moment { at, ..now });
+        } else if let Some(Settled { at, outcome, error }) = pending.settled.clone() {
+            self.finish(pending, outcome, error, 0, Moment { at, ..now });
         } else if pending.may_be_answered {
             self.finish(pending, Outcome::Unknown, "not_observed", 0, now);
         } else {

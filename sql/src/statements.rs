@@ -57,6 +57,47 @@ pub const fn select(order: Order) -> &'static str {
     }
 }
 
+/// The number of the row that came last (BIGINT); 0: there is none.
+pub const LAST_NUMBER: &str = "SELECT coalesce(max(id), 0)::bigint FROM tool_audit_events";
+
+/// The numbers of rows (BIGINT) that have come, in their order: those behind `$1` (BIGINT), at most `$3` (BIGINT), and those
+/// that are in `$2` (BIGINT[]).
+pub const ARRIVED: &str = "
+    SELECT id::bigint AS id FROM tool_audit_events WHERE id = ANY ($2::bigint[])
+    UNION ALL
+    SELECT id FROM (
+        SELECT id::bigint AS id FROM tool_audit_events WHERE id > $1::bigint ORDER BY tool_audit_events.id LIMIT $3::bigint
+    ) AS next
+    ORDER BY 1";
+
+/// Reads the rows with the numbers of one more parameter, the 16th (BIGINT[]), as [`select`] reads a page, the oldest first.
+pub fn select_numbered() -> String {
+    let numbered = "FROM tool_audit_events WHERE id = ANY ($16::bigint[])";
+    select(Order::OldestFirst).replace("FROM tool_audit_events", numbered)
+}
+
+/// What the table and its indexes take, in bytes (BIGINT), and how many rows the server thinks that it has (BIGINT); NULL:
+/// it does not know.
+pub const SIZE: &str = "
+    SELECT coalesce(sum(pg_catalog.pg_total_relation_size(c.oid)), 0)::bigint,
+           CASE WHEN bool_and(c.reltuples >= 0) THEN sum(c.reltuples)::bigint END
+    FROM pg_catalog.pg_class c
+    WHERE c.relkind <> 'p' AND (
+        c.oid = 'tool_audit_events'::regclass
+        OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree('tool_audit_events'::regclass))
+    )";
+
+/// How many rows the table has (BIGINT).
+pub const COUNT: &str = "SELECT count(*) FROM tool_audit_events";
+
+/// The times of the earliest and of the latest row (TEXT, in UTC with microseconds); NULL: there is none. Times that no event
+/// can have do not count.
+pub const SPAN: &str = r#"
+    SELECT to_char(min(ts::timestamptz) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+           to_char(max(ts::timestamptz) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    FROM tool_audit_events
+    WHERE ts >= '0001-01-01T00:00:00Z' AND ts <= '9999-12-31T23:59:59.999999Z'"#;
+
 /// Finds the time with which a window of the table ends, for reads in this order that go on in windows. Its parameters
 /// are the first two of [`parameters`], the cursor (TEXT) and how many rows come before (BIGINT).
 pub const fn window(order: Order) -> &'static str {
@@ -121,6 +162,12 @@ mod tests {
                 assert!(select(order).contains(&format!("OR {} = ${number}", field.name())), "{field:?}");
             }
         }
+    }
+
+    #[test]
+    fn rows_can_be_read_by_their_numbers() {
+        let select = select_numbered();
+        assert_eq!(select.matches("FROM tool_audit_events WHERE id = ANY ($16::bigint[])\n").count(), 1);
     }
 
     #[test]

@@ -2,9 +2,13 @@
 
 mod calls;
 mod fields;
+mod hook;
 #[cfg(unix)]
 mod mcp;
+mod otlp;
+mod reconcile;
 mod store;
+mod times;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -16,10 +20,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(super) use self::calls::CallArgs;
 pub(super) use self::fields::option;
 use self::fields::{EventTexts, Filters, attribute, field};
+pub(super) use self::hook::HookArgs;
 #[cfg(unix)]
 pub(super) use self::mcp::{HttpArgs, McpArgs};
-pub(super) use self::store::HOW_TO_GIVE_A_URL;
-use self::store::StoreArgs;
+pub(super) use self::otlp::OtlpArgs;
+pub(super) use self::reconcile::ReconcileArgs;
+pub(super) use self::store::{HOW_TO_GIVE_A_URL, Reading, Scope, StoreArgs};
+pub(super) use self::times::Period;
 
 const HELP: &str = "\
 Examples:
@@ -51,6 +58,10 @@ pub(crate) enum Command {
     /// Run a command as a tool call, and record it
     #[cfg(unix)]
     Exec(Box<ExecArgs>),
+    /// Record the calls of an agent through its hooks
+    Hook(Box<HookArgs>),
+    /// Receive OpenTelemetry from agents, and record their calls of tools
+    Otlp(Box<OtlpArgs>),
     /// Record the tool calls between an MCP client and its server
     #[cfg(unix)]
     Mcp(Box<McpArgs>),
@@ -62,6 +73,8 @@ pub(crate) enum Command {
     Migrate(MigrateArgs),
     /// Show the recorded events
     Read(Box<ReadArgs>),
+    /// Compare the transcripts that agents keep with the record
+    Reconcile(Box<ReconcileArgs>),
     /// Show the state of the store, and its problems
     Status(StatusArgs),
 }
@@ -220,18 +233,39 @@ pub(crate) struct MigrateArgs {
 const READ_HELP: &str = "\
 Examples:
   audit read --newest --limit 20
+  audit read --session 5f0c3f6e-8b57-4d0c-9f0e-0d7a1c2b3d4e --errors
+  audit read --since 2h --tool search --format jsonl | jq .duration_ms
   audit read --from 2026-11-23 --to 2026-11-23T12:00:00+01:00 --agent planner
-  audit read --tool search --format jsonl | jq .duration_ms
+  audit read --follow
+  audit read --unfinished --since yesterday
   audit read --run run-7 --format csv > run-7.csv
 
 An event is shown if it matches all filters. A text matches if it is equal, upper and lower case included. A \
 time is RFC 3339, or a date, which stands for its first instant in UTC in --from and for its last instant in \
---to. Both instants are included.
+--to. Both instants are included. `today` and `yesterday` are dates, `now` is a time, and so is how long ago it \
+was: 90s, 15m, 2h, 7d or 2w.
+
+A session or conversation of an agent is its run: --session is another name of --run, and the table has it in the \
+column `session`.
+
+With --errors, an event is shown if its status is not `ok`, `0` or `started`: a call that has begun has not failed. A call \
+that began and has no end yet is shown with --unfinished: its event has the status `started`, and no event of another \
+status has its session and its request. An end counts wherever it is, also outside of the filters.
+
+With --follow, what is there is shown first: the last 10 events, or those that --from, --since or --limit ask for. Then \
+each event is shown as it comes, whenever its call began, until Ctrl-C. In the files that may be a fifth of a second later, \
+from a database a second. Under `auto`, an event that waits in the spool comes once the database has it.
 
 Without --limit, all events that match are shown. With --limit, a message on stderr names the cursor of the \
 rest. To go on, use it with --cursor, with the same filters and the same order. The table and CSV show control \
 characters as JSON does (`\\n`, `\\u001b`). CSV has all other characters unchanged: a spreadsheet may take a text that \
 begins with = + - or @ for a formula.
+
+The table is as wide as the terminal, or 120 characters. Where there is no room, long texts end in `…`, and the columns that \
+matter least are left out. With --wide it has everything, however wide that is.
+
+Without --scope, --dir, AUDIT_JSONL_DIR and REPO_ROOT, the record is that of the current folder, else that of the project \
+around it (see --scope), else that of the user. Where there is more than one, a message says which one is shown.
 
 What a database does not find within some seconds is looked for part by part. On a terminal, stderr shows meanwhile how \
 far the search has come.
@@ -242,34 +276,42 @@ database does not answer.";
 #[derive(Debug, Args)]
 #[command(after_help = READ_HELP)]
 pub(crate) struct ReadArgs {
-    /// The earliest time of an event
-    #[arg(long, value_name = "TIME", help_heading = "Filters")]
-    pub(crate) from: Option<String>,
-    /// The latest time of an event
-    #[arg(long, value_name = "TIME", help_heading = "Filters")]
-    pub(crate) to: Option<String>,
+    #[command(flatten)]
+    pub(crate) period: Period,
     #[command(flatten)]
     pub(crate) filters: Filters,
     /// An attribute that the event must have; may be given several times
     #[arg(long = "attr", value_name = "KEY=VALUE", value_parser = attribute(), help_heading = "Filters")]
     pub(crate) attributes: Vec<Attribute<'static>>,
+    /// Show only calls that went wrong, or whose outcome is not known
+    #[arg(long, help_heading = "Filters")]
+    pub(crate) errors: bool,
+    /// Show only calls that have begun and have no end
+    #[arg(long, help_heading = "Filters", conflicts_with_all = ["errors", "follow", "cursor", "status"])]
+    pub(crate) unfinished: bool,
+    /// Go on showing each event as it comes, like `tail -f`
+    #[arg(long, short, conflicts_with_all = ["newest", "cursor", "to"])]
+    pub(crate) follow: bool,
     /// Show the newest events first, instead of the oldest
     #[arg(long)]
     pub(crate) newest: bool,
     /// How many events to show at most; 0 shows all [default: 0]
-    #[arg(long, default_value_t = 0, hide_default_value = true)]
-    pub(crate) limit: u64,
+    #[arg(long)]
+    pub(crate) limit: Option<u64>,
     /// Where to go on: the next cursor that an earlier call has named
     #[arg(long)]
     pub(crate) cursor: Option<String>,
     /// How to show the events [default: table on a terminal, else jsonl]
     #[arg(long)]
     pub(crate) format: Option<Format>,
+    /// Show all columns of the table with their whole texts, however wide it becomes
+    #[arg(long)]
+    pub(crate) wide: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// A table as wide as the terminal, without empty columns
+    /// A table as wide as the terminal
     Table,
     /// The JSON lines as they are stored
     Jsonl,
@@ -280,11 +322,21 @@ pub(crate) enum Format {
 const STATUS_HELP: &str = "\
 Examples:
   audit status
+  audit status --scope user
+  audit status --json | jq '.record.events, .record.last'
   AUDIT_BACKEND=jsnol audit status --json | jq .warnings
   AUDIT_BACKEND=auto audit status --json | jq -e .database.takes_events
 
 With a database, this asks the database whether it would take events, and shows what prevents that. Nothing \
 is created, upgraded, drained or removed.
+
+How much is recorded is in `record`, with --json: `events`, which `is_estimate` marks where a database has more than 64 MiB \
+(null if the database has never estimated it); `days`, how many daily files there are (null for a database); `bytes` on the \
+disk; and the times of the `first` event (null for files) and of the `last` one. In files, events are lines, and the last event \
+is the latest of those at the end of the newest file. `record` is null if nothing is kept, or the folder or the database \
+cannot be read.
+
+Which record is meant where nothing says it, `audit read --help` tells.
 
 Exit status: 0, also if there are warnings, or if the database does not answer or takes no events.";
 

@@ -5,8 +5,10 @@ mod args;
 mod call;
 #[cfg(unix)]
 mod child;
+mod config;
 #[cfg(unix)]
 mod exec;
+mod hook;
 mod import;
 mod input;
 mod mask;
@@ -14,7 +16,9 @@ mod mask;
 mod mcp;
 mod message;
 mod migrate;
+mod otlp;
 mod read;
+mod reconcile;
 mod record;
 mod status;
 mod write;
@@ -36,6 +40,9 @@ fn main() -> ExitCode {
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
+        Err(error) if error.use_stderr() && hook::is_run_by_agent(std::env::args_os()) => {
+            return hook::refuse(&error);
+        }
         Err(error) => return usage(&error),
     };
     #[cfg(unix)]
@@ -46,18 +53,20 @@ fn main() -> ExitCode {
     })
 }
 
-fn run(cli: Cli) -> Result<ExitCode, Failure> {
-    let options = cli.store.options()?;
-    match cli.command {
+fn run(Cli { store, command }: Cli) -> Result<ExitCode, Failure> {
+    match command {
         #[cfg(unix)]
-        Command::Exec(args) => Ok(exec::run(&args, options)),
+        Command::Exec(args) => Ok(exec::run(&args, store.options()?)),
+        Command::Hook(args) => hook::run(&args, store),
         #[cfg(unix)]
-        Command::Mcp(args) => mcp::run(*args, options),
-        Command::Write(args) => write::run(&args, &options.no_call_limit()),
-        Command::Import(args) => import::run(&args, &options),
-        Command::Migrate(args) => migrate::run(&args, &options),
-        Command::Read(args) => read::run(*args, &options.no_call_limit()),
-        Command::Status(args) => status::run(&args, &options.no_call_limit()),
+        Command::Mcp(args) => mcp::run(*args, store.options()?),
+        Command::Otlp(args) => otlp::run(*args, store.options()?.no_call_limit()),
+        Command::Write(args) => write::run(&args, &store.options()?.no_call_limit()),
+        Command::Import(args) => import::run(&args, &store.options()?),
+        Command::Migrate(args) => migrate::run(&args, &store.options()?),
+        Command::Read(args) => read::run(*args, &store.reading()?.options.no_call_limit()),
+        Command::Reconcile(args) => reconcile::run(&args, store.reading()?),
+        Command::Status(args) => status::run(&args, &store.reading()?.options.no_call_limit()),
     }
 }
 

@@ -47,16 +47,16 @@ impl Failure {
         remember(reason);
     }
 
-    pub(crate) fn into_reason(self) -> String {
-        self.reason
-    }
-
-    /// What happened, and the reason.
+    /// What happened, and why.
     pub(crate) fn into_text(self) -> String {
         match self.what {
             Some(what) => format!("{what}: {}", self.reason),
             None => self.reason,
         }
+    }
+
+    pub(crate) fn into_reason(self) -> String {
+        self.reason
     }
 }
 

@@ -1,4 +1,6 @@
-//! `audit status`: shows the state of the store and its problems.
+//! `audit status`: shows the state of the store, how much is in it, and its problems.
+
+mod record;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -9,6 +11,7 @@ use audit_host::{Active, Backend, Instance, Options, SinkError, Status};
 use indicatif::BinaryBytes;
 use serde::Serialize;
 
+use self::record::Record;
 use crate::args::StatusArgs;
 use crate::mask::masked;
 use crate::message::Failure;
@@ -20,6 +23,8 @@ struct Report {
     status: Status,
     /// `None` if the backend uses no database.
     database: Option<Database>,
+    /// How much is recorded. `None`: the backend keeps nothing, or it is not known.
+    record: Option<Record>,
 }
 
 #[derive(Serialize)]
@@ -61,7 +66,15 @@ pub(super) fn run(args: &StatusArgs, options: &Options) -> Result<ExitCode, Fail
     for text in status.last_error.iter_mut().chain(&mut status.warnings) {
         *text = masked(text);
     }
-    let report = Report { status, database };
+    let record = match status.backend {
+        Active::Jsonl => record::of_folder(&options.folder().unwrap_or_default()).ok(),
+        // Under `auto`, what waits in the spool is not counted.
+        Active::Postgres | Active::Spool if database.as_ref().is_some_and(|database| database.answers) => {
+            options.open_database()?.and_then(|database| Some(database.size().ok()?.into()))
+        }
+        _ => None,
+    };
+    let report = Report { status, database, record };
     let out = match args.json {
         true => serde_json::to_string_pretty(&report).map_err(io::Error::from)? + "\n",
         false => text(report, &options),
@@ -93,7 +106,7 @@ fn is_requested(status: &Status) -> bool {
 }
 
 /// The status as text, a line for each property.
-fn text(Report { status, database }: Report, options: &Options) -> String {
+fn text(Report { status, database, record }: Report, options: &Options) -> String {
     let folder = options.folder().map(|path| match path.is_dir() {
         true => masked(&path.display().to_string()),
         false => format!("{} (does not exist yet)", masked(&path.display().to_string())),
@@ -115,6 +128,8 @@ fn text(Report { status, database }: Report, options: &Options) -> String {
         ("since", Some(status.since)),
         ("database", database),
         ("folder", folder),
+        ("events", record.as_ref().map(Record::events)),
+        ("times", record.as_ref().and_then(Record::times)),
         ("durability", (!status.jsonl_dir.is_empty()).then(|| status.durability.to_string())),
         ("spool", (status.spooled_by_others > 0).then_some(spool)),
         ("last error", status.last_error),

@@ -52,6 +52,7 @@ fn every_filter_selects_its_field() {
         ("--action", "do1", "do", 6),
         ("--status", "s1", "s", 7),
         ("--run", "run1", "run", 8),
+        ("--session", "run1", "run", 8),
         ("--node", "n1", "n", 9),
         ("--job", "j1", "j", 10),
     ] {
@@ -109,12 +110,19 @@ fn the_csv_format_has_all_fields_whatever_is_in_them() {
 }
 
 #[test]
-fn the_table_has_a_bounded_width() {
+fn the_table_has_a_bounded_width_unless_it_is_to_be_wide() {
     let workspace = filled(30);
     let output = run(workspace.audit(["read", "--format", "table"]));
     let table = text(&output.stdout);
-    assert!(table.contains("req-29") && table.contains("2026-11-23"), "{table}");
+    assert!(table.contains("t29") || table.contains("run5"), "{table}");
+    assert!(table.contains("session") && table.contains("2026-11-23"), "{table}");
     assert!(table.lines().all(|line| (60..=120).contains(&line.chars().count())), "{table}");
+    let output = run(workspace.audit(["read", "--format", "table", "--wide"]));
+    let table = text(&output.stdout);
+    assert!(
+        table.contains("req-29") && table.contains("2026-11-23 00:29:00.000") && table.contains("j9"),
+        "{table}"
+    );
 }
 
 #[test]
@@ -152,7 +160,8 @@ fn a_folder_that_does_not_exist_has_no_events_and_is_not_made() {
 fn a_wrong_value_is_refused_and_its_option_is_named() {
     let workspace = filled(1);
     for (option, value) in [
-        ("--from", "yesterday"),
+        ("--from", "soon"),
+        ("--since", "2 hours"),
         ("--to", "2026-13-01"),
         ("--cursor", "x"),
         ("--format", "xml"),
@@ -202,4 +211,165 @@ fn an_option_overrides_a_variable() {
     let mut command = workspace.audit(["read"]);
     command.env("REPO_ROOT", workspace.path());
     assert_eq!(requests(&run(command).stdout), ["req-0"]);
+}
+
+/// A workspace with these events, each of which has the current time unless it has another one.
+fn with(events: &[Value]) -> Workspace {
+    let workspace = Workspace::new();
+    add(&workspace, events);
+    workspace
+}
+
+fn add(workspace: &Workspace, events: &[Value]) {
+    let lines: String = events.iter().map(|event| event.to_string() + "\n").collect();
+    let output = run_with_input(workspace.audit(["write"]), lines);
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn times_may_be_given_by_how_long_ago_they_were() {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let event = |request: &str, ago: u64| json!({"ts": now - ago, "req_id": request});
+    let workspace = with(&[event("old", 30 * 86_400), event("hours", 3 * 3600), event("new", 60)]);
+    for (arguments, expected) in [
+        (vec!["--since", "2h"], vec!["new"]),
+        (vec!["--from", "4h"], vec!["hours", "new"]),
+        (vec!["--since", "5w", "--to", "2h"], vec!["old", "hours"]),
+        (vec!["--since", "2d", "--to", "now"], vec!["hours", "new"]),
+        (vec!["--to", "2026-01-01"], vec![]),
+    ] {
+        let output = run(workspace.audit(["read"].iter().chain(&arguments)));
+        assert_eq!(requests(&output.stdout), expected, "{arguments:?} {output:?}");
+    }
+    let both = run(workspace.audit(["read", "--since", "2h", "--from", "2h"]));
+    assert_eq!(both.status.code(), Some(2), "{both:?}");
+}
+
+#[test]
+fn errors_are_found_page_by_page() {
+    let workspace = Workspace::new();
+    let statuses = ["ok", "error", "0", "denied", "started", "1", "ok", "unknown"];
+    let lines: String = (0..400)
+        .map(|n| {
+            let event = json!({"ts": "2026-11-23T06:30:00Z", "req_id": format!("req-{n}"), "status": statuses[n % 8]});
+            event.to_string() + "\n"
+        })
+        .collect();
+    assert!(run_with_input(workspace.audit(["write"]), lines).status.success());
+    let expected: Vec<String> = named((0..400).filter(|n| [1, 3, 5, 7].contains(&(n % 8))));
+    assert_eq!(requests(&run(workspace.audit(["read", "--errors"])).stdout), expected);
+    for limit in ["1", "7", "199", "200", "1000"] {
+        let found = every_page(|| workspace.audit(["read", "--errors", "--limit", limit]), "req_id");
+        assert_eq!(found, expected, "{limit}");
+    }
+    let newest = every_page(|| workspace.audit(["read", "--errors", "--newest", "--limit", "9"]), "req_id");
+    assert!(newest.iter().eq(expected.iter().rev()), "{newest:?}");
+    let output = run(workspace.audit(["read", "--errors", "--status", "denied", "--format", "csv"]));
+    assert_eq!(text(&output.stdout).lines().count(), 51);
+}
+
+#[test]
+fn calls_that_began_and_never_ended_are_found() {
+    let event = |time: &str, session: &str, request: &str, status: &str| {
+        json!({"ts": format!("2026-11-23T06:{time}Z"), "graph_run_id": session, "req_id": request, "status": status,
+               "tool": format!("tool of {request}"), "agent_id": if status == "started" { "claude-code" } else { "" }})
+    };
+    let workspace = with(&[
+        event("00:00", "s1", "a", "started"),
+        event("00:01", "s1", "b", "started"),
+        event("00:02", "s2", "a", "started"),
+        // The end of a call is dated by its beginning, here a moment before the other event.
+        event("00:02.900", "s1", "c", "ok"),
+        event("00:03", "s1", "c", "started"),
+        event("50:00", "s1", "a", "error"),
+    ]);
+    add(&workspace, &[event("10:00", "s2", "d", "started")]);
+    let read = |arguments: &[&str]| {
+        let output = run(workspace.audit(["read", "--unfinished"].iter().chain(arguments)));
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        requests(&output.stdout)
+    };
+    assert_eq!(read(&[]), ["b", "a", "d"]);
+    assert_eq!(read(&["--newest"]), ["d", "a", "b"]);
+    assert_eq!(read(&["--limit", "2"]), ["b", "a"]);
+    assert_eq!(read(&["--session", "s1"]), ["b"]);
+    assert_eq!(read(&["--session", "s2", "--tool", "tool of d"]), ["d"]);
+    // The end of `a` lies outside of all of these.
+    assert_eq!(read(&["--agent", "claude-code", "--to", "2026-11-23T06:05:00Z"]), ["b", "a"]);
+    assert_eq!(read(&["--from", "2026-11-23T06:00:00.5Z", "--to", "2026-11-23T06:05:00Z"]), ["b", "a"]);
+    let output = run(workspace.audit(["read", "--unfinished", "--status", "ok"]));
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
+#[test]
+fn without_a_setting_the_nearest_record_is_shown_and_the_others_are_named() {
+    let workspace = Workspace::new();
+    let project = workspace.path().join("project");
+    let below = project.join("src/deep");
+    std::fs::create_dir_all(project.join(".git")).unwrap();
+    std::fs::create_dir_all(&below).unwrap();
+    let audit = |arguments: &[&str]| {
+        let mut command = workspace.audit(arguments);
+        command.current_dir(&below);
+        command
+    };
+    let write = |arguments: &[&str], tool: &str| {
+        let mut command = audit(arguments);
+        command.arg("write");
+        assert!(run_with_input(command, json!({"tool": tool}).to_string()).status.success());
+    };
+    let shown = || {
+        let output = run(audit(&["read"]));
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        (field(&output.stdout, "tool"), text(&output.stderr).to_owned())
+    };
+    let (tools, said) = shown();
+    assert!(tools.is_empty() && said.contains("does not exist"), "{said}");
+    write(&["--scope", "user"], "of the user");
+    let (tools, said) = shown();
+    assert!(tools == ["of the user"] && said.contains("the record of the user"), "{tools:?} {said}");
+    write(&["--scope", "project"], "of the project");
+    let (tools, said) = shown();
+    assert!(tools == ["of the project"] && said.contains("--scope user shows"), "{tools:?} {said}");
+    // A writer without any setting.
+    write(&[], "of the folder");
+    let (tools, said) = shown();
+    assert!(tools == ["of the folder"] && said.contains("--scope project shows"), "{tools:?} {said}");
+    for (scope, tool) in [("user", "of the user"), ("project", "of the project")] {
+        let output = run(audit(&["read", "--scope", scope]));
+        assert_eq!((field(&output.stdout, "tool"), text(&output.stderr)), (vec![tool.to_owned()], ""));
+    }
+    let status = run(audit(&["status", "--json"]));
+    assert!(text(&status.stderr).contains("--scope user shows"), "{status:?}");
+    let mut command = audit(&["read"]);
+    command.env("AUDIT_JSONL_DIR", project.join("ops/audit"));
+    let output = run(command);
+    assert_eq!(
+        (field(&output.stdout, "tool"), text(&output.stderr)),
+        (vec!["of the project".to_owned()], "")
+    );
+}
+
+#[test]
+fn the_status_says_how_much_is_recorded() {
+    let workspace = filled(50);
+    add(&workspace, &[json!({"ts": "2026-11-24T01:02:03Z"})]);
+    let output = run(workspace.audit(["status", "--json"]));
+    let status: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let bytes: u64 = ["23", "24"]
+        .map(|day| {
+            std::fs::metadata(workspace.events_dir().join(format!("tool_audit_2026-11-{day}.jsonl")))
+                .unwrap()
+                .len()
+        })
+        .iter()
+        .sum();
+    let expected = json!({"events": 51, "is_estimate": false, "days": 2, "bytes": bytes, "first": null,
+                          "last": "2026-11-24T01:02:03.000000Z"});
+    assert_eq!(status["record"], expected);
+    let output = run(workspace.audit(["status"]));
+    assert!(text(&output.stdout).contains("events      51 events of 2 days, "), "{output:?}");
+    let nothing: Value =
+        serde_json::from_slice(&run(Workspace::new().audit(["status", "--json"])).stdout).unwrap();
+    assert_eq!(nothing["record"], Value::Null);
 }

@@ -22,7 +22,13 @@ pub(crate) fn option(field: Field) -> String {
 /// The option of a field.
 fn arg(field: Field) -> Arg {
     let about = field.about().trim_end_matches('.');
+    let (about, other) = match field {
+        // What agents call a session or a conversation is the run of a graph to others.
+        Field::GraphRunId => ("The session of an agent, or the run of a graph or workflow", Some("session")),
+        _ => (about, None),
+    };
     Arg::new(field.name())
+        .visible_aliases(other)
         .long(option(field))
         .value_name("TEXT")
         .value_parser(text())

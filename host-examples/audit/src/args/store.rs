@@ -9,7 +9,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum, value_parser};
 
 use crate::call::place;
-use crate::message::{Failure, warn_of_store};
+use crate::message::{Failure, warn, warn_of_store};
 
 /// What messages say if there is no database URL.
 pub(crate) const HOW_TO_GIVE_A_URL: &str = "set DATABASE_URL to its URL, such as \
@@ -91,12 +91,83 @@ impl Scope {
     }
 }
 
+/// The records that a reader in `cwd` may mean, the nearest first: that of this folder, where programs write without any
+/// setting, that of the project around it, and that of the user.
+fn records(cwd: &Path) -> Vec<(&'static str, PathBuf)> {
+    let here = ("this folder", cwd.join(place::PROJECT_FOLDER));
+    let project = ("the project", place::project(cwd).join(place::PROJECT_FOLDER));
+    let user = place::user_folder().map(|folder| ("the user", folder));
+    let mut records = vec![project];
+    if records.iter().all(|(_, folder)| *folder != here.1) {
+        records.insert(0, here);
+    }
+    records.extend(user);
+    records
+}
+
+/// The options of a command that reads.
+pub(crate) struct Reading {
+    pub(crate) options: Options,
+    /// The project, where the record is that of a folder or of a project.
+    pub(crate) project: Option<PathBuf>,
+}
+
+impl From<Options> for Reading {
+    fn from(options: Options) -> Self {
+        Self { options, project: None }
+    }
+}
+
 /// The backend with this name, which clap has checked.
 fn backend(name: String) -> Backend {
     Backend::named(&name).unwrap_or(Backend::Jsonl)
 }
 
 impl StoreArgs {
+    /// Whether an option says where the record is.
+    pub(crate) fn has_place(&self) -> bool {
+        self.dir.is_some() || self.scope.is_some()
+    }
+
+    /// The options for a command that reads. Where nothing says which record is meant, it is the nearest one that there is;
+    /// and a message names the others.
+    pub(crate) fn reading(self) -> Result<Reading, Failure> {
+        let (is_placed, scope) = (self.is_placed(), self.scope);
+        let backend = self.backend.or_else(|| Backend::named(&env::var("AUDIT_BACKEND").ok()?));
+        let options = self.options()?;
+        if backend.is_some_and(|backend| backend != Backend::Jsonl) {
+            return Ok(options.into());
+        }
+        let cwd = env::current_dir().unwrap_or_default();
+        let project = Some(place::project(&cwd).to_owned());
+        if is_placed {
+            let project = project.filter(|_| scope == Some(Scope::Project));
+            return Ok(Reading { options, project });
+        }
+        let mut there = records(&cwd).into_iter().filter(|(_, folder)| folder.is_dir());
+        let Some((whose, folder)) = there.next() else { return Ok(Reading { options, project }) };
+        let is_here = folder == cwd.join(place::PROJECT_FOLDER);
+        let shown = if is_here { Path::new(".").join(place::PROJECT_FOLDER) } else { folder.clone() };
+        let others: Vec<String> = there
+            .map(|(whose, folder)| match whose {
+                "the user" => format!("--scope user shows that of the user ({})", folder.display()),
+                _ => format!("--scope project shows that of the project ({})", folder.display()),
+            })
+            .collect();
+        if !others.is_empty() || !is_here {
+            let what = format!("this is the record of {whose}, {}", shown.display());
+            warn([what].into_iter().chain(others).collect::<Vec<_>>().join("; "));
+        }
+        let project = project.filter(|_| whose != "the user");
+        Ok(Reading { options: if is_here { options } else { options.dir(folder) }, project })
+    }
+
+    /// Whether an option or a variable says where the record is.
+    pub(crate) fn is_placed(&self) -> bool {
+        let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+        self.has_place() || is_set("AUDIT_JSONL_DIR") || is_set("REPO_ROOT")
+    }
+
     /// The options of the environment, and these, which take precedence. A database that is asked for has to
     /// have a valid URL.
     pub(crate) fn options(self) -> Result<Options, Failure> {

@@ -67,6 +67,15 @@ impl Sketch {
         self.measured.get(pointer)
     }
 
+    /// Forgets the arguments, which were hashed without the key that they should have been hashed with.
+    pub(crate) fn forget_inputs(&mut self) {
+        for measured in self.measured.values_mut() {
+            if let Some(input) = &mut measured.input {
+                input.hash.clear();
+            }
+        }
+    }
+
     /// The text at this JSON pointer; empty if there is none.
     pub(crate) fn text(&self, pointer: &str) -> &str {
         self.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()

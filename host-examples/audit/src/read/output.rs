@@ -34,11 +34,16 @@ impl Output {
             self.spinner.enable_steady_tick(Duration::from_millis(100));
         }
     }
+
+    /// Takes away what shows how far the search has come.
+    pub(super) fn end(&self) {
+        self.spinner.finish_and_clear();
+    }
 }
 
 impl Drop for Output {
     fn drop(&mut self) {
-        self.spinner.finish_and_clear();
+        self.end();
     }
 }
 

@@ -7,6 +7,7 @@ mod common;
 mod commands;
 mod docs;
 mod doubt;
+mod follow;
 mod import;
 mod interrupted;
 mod libpq;

@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::types::{Filter, JsonlPage, PageRequest};
 
 mod arrays;
+mod arrivals;
 mod failure;
 mod health;
 mod hosts;
@@ -32,6 +33,7 @@ mod session;
 mod tls;
 mod url;
 
+pub use arrivals::{Arrivals, TableSize};
 pub use insert::Imported;
 pub(crate) use libpq::Libpq;
 use link::Link;
@@ -169,6 +171,37 @@ impl Database {
     pub(crate) fn read(&self, filter: query::Filter, page: PageRequest) -> Result<JsonlPage, SinkError> {
         let link = Arc::clone(&self.link);
         self.background.wait(async move { select::page(&link, &filter, &page).await })
+    }
+
+    /// Where the table stands now, for [`Database::arrived`].
+    ///
+    /// # Errors
+    /// As for [`Database::insert`].
+    pub fn arrivals(&self) -> Result<Arrivals, SinkError> {
+        let link = Arc::clone(&self.link);
+        self.background.wait(async move { arrivals::now(&link).await })
+    }
+
+    /// The entries that match the filter, of those that have come into the table since: each once, whatever its `ts` is.
+    /// A call takes 1000 rows at most, so the one after it may find more at once. `next` is always `None`.
+    ///
+    /// # Errors
+    /// As for [`Database::select`]. `since` is then as it was.
+    pub fn arrived(&self, filter: Filter, since: &mut Arrivals) -> Result<JsonlPage, SinkError> {
+        let (link, filter, from) = (Arc::clone(&self.link), query::Filter::from(filter), since.clone());
+        let (page, now) =
+            self.background.wait(async move { arrivals::arrived(&link, &filter, &from).await })?;
+        *since = now;
+        Ok(page)
+    }
+
+    /// How much is in the table. The rows of a large table are estimated.
+    ///
+    /// # Errors
+    /// As for [`Database::insert`].
+    pub fn size(&self) -> Result<TableSize, SinkError> {
+        let link = Arc::clone(&self.link);
+        self.background.wait(async move { arrivals::size(&link).await })
     }
 
     /// Creates the tables, or upgrades them, as the first insert would; an upgrade may rewrite a big table. Returns what

@@ -39,13 +39,13 @@ pub(super) async fn page(
     link.run(&reading).await.unwrap_or_else(|failure| Err(link.sink_error(failure)))
 }
 
-fn empty_page() -> JsonlPage {
+pub(super) fn empty_page() -> JsonlPage {
     JsonlPage { lines: String::new(), count: 0, next: None, skipped: 0 }
 }
 
 /// What a page is to have.
 #[derive(Clone)]
-struct Selecting {
+pub(super) struct Selecting {
     order: Order,
     /// The parameters of the statements.
     filter: Vec<Option<String>>,
@@ -54,7 +54,7 @@ struct Selecting {
 }
 
 impl Selecting {
-    fn new(filter: &Filter, request: &PageRequest) -> Result<Self, String> {
+    pub(super) fn new(filter: &Filter, request: &PageRequest) -> Result<Self, String> {
         let filter = filter.in_utc().map_err(|invalid| invalid.to_string())?;
         let cursor = request.cursor.clone();
         if cursor.as_deref().is_some_and(|cursor| Key::from_row_cursor(cursor).is_none()) {
@@ -170,11 +170,7 @@ impl Found {
 
     /// Adds the rows that are still to be found. On an error, those that came before it are there.
     async fn select(&mut self, client: &ClientWrapper, selecting: &Selecting) -> Result<(), Error> {
-        let select = statements::select(selecting.order);
-        let sql = match self.bytes {
-            true => format!("SELECT convert_to(line, getdatabaseencoding()), cursor FROM ({select}) AS page"),
-            false => select.into(),
-        };
+        let sql = as_bytes(statements::select(selecting.order), self.bytes);
         let cursor = self.last.clone().or_else(|| selecting.cursor.clone());
         // One row more than the page's limit shows whether there is a next page.
         let most = i64::from(selecting.limit - self.seen) + 1;
@@ -220,8 +216,18 @@ impl Found {
     }
 }
 
+/// The statement, with lines as bytes where they are wanted so.
+pub(super) fn as_bytes(select: &str, bytes: bool) -> Cow<'_, str> {
+    match bytes {
+        true => {
+            format!("SELECT convert_to(line, getdatabaseencoding()), cursor FROM ({select}) AS page").into()
+        }
+        false => select.into(),
+    }
+}
+
 /// The line of a row. Bytes that are not UTF-8 are replaced.
-fn line(row: &Row) -> Result<Cow<'_, str>, Error> {
+pub(super) fn line(row: &Row) -> Result<Cow<'_, str>, Error> {
     match row.columns().first().map(|column| column.type_()) {
         Some(&Type::BYTEA) => Ok(String::from_utf8_lossy(row.try_get(0)?)),
         _ => Ok(row.try_get::<_, &str>(0)?.into()),

@@ -1,0 +1,270 @@
+//! `audit hook`: records the calls of an agent that runs it as a hook, and configures agents to do so.
+//!
+//! An agent waits for its hooks, and takes their output for decisions. So this one is harmless whatever happens: it reads its
+//! input to the end, prints `{}`, says nothing and ends with 0, unless `--fail-closed` asks for something else.
+
+mod agents;
+mod install;
+mod log;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, SystemTime};
+use std::{env, fmt};
+
+use audit_format::time::Timestamp;
+use audit_host::{Component, Error, Options};
+
+pub(crate) use self::agents::{Agent, tool_and_action};
+use self::agents::{Told, WANTED};
+use crate::args::{HookArgs, Scope, StoreArgs};
+use crate::call::input::Hasher;
+use crate::call::recent::{Claim, Key, Recent};
+use crate::call::sketch::{Sketch, Sketcher};
+use crate::call::{Call, Outcome, place};
+use crate::message::{Failure, TROUBLE, warn};
+use crate::record;
+
+/// How many bytes are read at once.
+const BUFFER: usize = 64 * 1024;
+
+pub(super) fn run(args: &HookArgs, store: StoreArgs) -> Result<ExitCode, Failure> {
+    match args.agent {
+        _ if args.list => return install::list(),
+        Some(agent) if !args.is_run_by_agent() => return install::run(args, agent, store.has_place()),
+        _ => {}
+    }
+    if io::stdin().is_terminal() {
+        warn("this reads what an agent sends to its hooks; to configure an agent, see `audit hook --help`");
+    }
+    Ok(harmless(args.calls.fail_closed, || Hook::new(args, store).record()))
+}
+
+/// Whether an agent runs this program as a hook, with options that it does not have. It must not end as usual then.
+pub(super) fn is_run_by_agent(arguments: impl Iterator<Item = OsString>) -> bool {
+    let arguments: Vec<_> = arguments.skip(1).collect();
+    let has = |names: &[&str]| arguments.iter().any(|argument| names.iter().any(|name| argument == name));
+    has(&["hook"]) && !has(&["--install", "--uninstall", "--list"]) && !io::stdin().is_terminal()
+}
+
+/// Ends a hook whose options are invalid.
+pub(super) fn refuse(error: &clap::Error) -> ExitCode {
+    harmless(false, || {
+        read(&Hasher::default());
+        Err(NotRecorded::new(error.to_string().lines().next().unwrap_or_default()))
+    })
+}
+
+/// Why a call was not recorded.
+struct NotRecorded {
+    reason: String,
+    /// There was no call, or it has happened already: there is nothing to deny.
+    too_late: bool,
+}
+
+impl NotRecorded {
+    fn new(reason: impl fmt::Display) -> Self {
+        Self { reason: reason.to_string(), too_late: false }
+    }
+}
+
+impl From<Failure> for NotRecorded {
+    fn from(failure: Failure) -> Self {
+        Self::new(failure.into_text())
+    }
+}
+
+/// Records a call, and answers the agent. Nothing that goes wrong reaches it, unless a call must not happen without a record.
+fn harmless(fail_closed: bool, record: impl FnOnce() -> Result<(), NotRecorded>) -> ExitCode {
+    panic::set_hook(Box::new(|info| log::note(format_args!("it panicked: {info}"))));
+    let recorded = panic::catch_unwind(AssertUnwindSafe(record));
+    let recorded = recorded.unwrap_or_else(|_| Err(NotRecorded::new("this program panicked")));
+    if let Err(NotRecorded { reason, too_late }) = recorded {
+        log::note(&reason);
+        if fail_closed && !too_late {
+            warn(format_args!(
+                "the call was not recorded, and --fail-closed lets no such call happen: {reason}"
+            ));
+            return ExitCode::from(TROUBLE);
+        }
+    }
+    // Nobody is told if nobody listens.
+    let _ = io::stdout().write_all(b"{}\n");
+    ExitCode::SUCCESS
+}
+
+/// Reads stdin to its end. None: it is no JSON.
+fn read(hasher: &Hasher) -> Option<Sketch> {
+    let mut sketcher = Sketcher::new(WANTED, hasher);
+    let mut buffer = vec![0; BUFFER];
+    let mut stdin = io::stdin().lock();
+    loop {
+        match stdin.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(len) => sketcher.push(&buffer[..len]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    sketcher.finish().ok()
+}
+
+/// A hook that was read.
+struct Hook<'a> {
+    args: &'a HookArgs,
+    now: SystemTime,
+    options: Options,
+    /// Whose record, if no folder was given.
+    scope: Option<Scope>,
+    sketch: Option<Sketch>,
+    loading: io::Result<JoinHandle<Result<Component, Error>>>,
+}
+
+impl<'a> Hook<'a> {
+    /// Reads stdin, and meanwhile loads the component.
+    fn new(args: &'a HookArgs, store: StoreArgs) -> Self {
+        let now = SystemTime::now();
+        let scope = args.scope().or(store.scope).or((!store.is_placed()).then_some(Scope::Project));
+        // What is wrong with an option or a key must not keep a call out of the record.
+        let options = store.options().unwrap_or_else(|failure| {
+            log::note(failure.into_text());
+            Options::from_env().backend("jsonl")
+        });
+        let options = options.warnings(|line| log::note(line));
+        let options = if args.calls.fail_closed { options.durability("synced") } else { options };
+        let loading = {
+            let options = options.clone();
+            thread::Builder::new().spawn(move || {
+                options.connect_ahead();
+                Component::load(&options)
+            })
+        };
+        let sketch = match args.calls.hasher() {
+            Ok(hasher) => read(&hasher),
+            Err(failure) => {
+                log::note(failure.into_text());
+                let mut sketch = read(&Hasher::default());
+                sketch.iter_mut().for_each(Sketch::forget_inputs);
+                sketch
+            }
+        };
+        Self { args, now, options, scope, sketch, loading }
+    }
+
+    /// Records the call, if the hook tells of one.
+    fn record(mut self) -> Result<(), NotRecorded> {
+        let Some(sketch) = self.sketch.take() else {
+            return Err(NotRecorded::new("stdin has no JSON object"));
+        };
+        let Some(agent) = Agent::of(self.args.agent, &sketch.value) else {
+            return Err(NotRecorded::new("no known agent's hook looks like what stdin has"));
+        };
+        let cwd = agents::folder(&sketch).or_else(|| env::current_dir().ok()).unwrap_or_default();
+        if let Some(scope) = self.scope {
+            self.options = self.options.dir(scope.folder(&project(&cwd))?);
+        }
+        let folder = self.options.folder().or_else(place::user_folder).unwrap_or_default();
+        let calls = Calls { now: self.now, recent: Recent::open(&folder), agent, cwd };
+        match agent.told(&sketch) {
+            Told::Began(call) => self.record_begin(calls, call),
+            Told::Ended(call) => {
+                self.record_end(calls, call).map_err(|failure| NotRecorded { too_late: true, ..failure })
+            }
+            // An agent may be configured to run this hook for more than calls.
+            Told::Other(event) => Err(NotRecorded {
+                reason: format!("the event \"{event}\" of {} is no call of a tool", agent.name()),
+                too_late: true,
+            }),
+        }
+    }
+
+    fn record_begin(self, mut calls: Calls, call: Call) -> Result<(), NotRecorded> {
+        let key = calls.key(&call);
+        calls.recent.begin(key, calls.micros());
+        if !self.args.calls.starts && !self.args.calls.fail_closed {
+            return Ok(());
+        }
+        let mut call = Call { outcome: Outcome::Started, ..call };
+        if call.id.is_empty() {
+            call.id = key.name(calls.micros());
+        }
+        self.record_once(calls, call)
+    }
+
+    fn record_end(self, mut calls: Calls, mut call: Call) -> Result<(), NotRecorded> {
+        let now = calls.micros();
+        let key = calls.key(&call);
+        let Some(began) = calls.recent.end(key, now) else { return self.record_once(calls, call) };
+        call.began = Some(Timestamp::clamped(i64::try_from(began).unwrap_or_default()));
+        call.duration = call.duration.or(Some(Duration::from_micros(now.saturating_sub(began))));
+        if call.id.is_empty() {
+            // The name that it got when it began.
+            call.id = key.name(began);
+        }
+        self.record_once(calls, call)
+    }
+
+    /// Records a call unless another process has: two agents may run the same hook for one call.
+    fn record_once(self, mut calls: Calls, call: Call) -> Result<(), NotRecorded> {
+        let is_start = call.outcome == Outcome::Started;
+        let key = (!call.id.is_empty()).then(|| Key::of_call(&call.session, &call.id, is_start));
+        let workspace = self.args.workspace.clone().unwrap_or_else(|| place::workspace(&calls.cwd));
+        let user = if call.user.is_empty() { place::user() } else { call.user };
+        let event = Call { workspace, user, ..call }.into_event(calls.now).into();
+        // Before the call is claimed, so that others wait for it as shortly as possible.
+        let loaded = self.loading.map_err(|error| Error::Start(error.to_string())).and_then(|loading| {
+            loading.join().unwrap_or_else(|_| Err(Error::Start("the thread that loads it panicked".into())))
+        });
+        if key.is_some_and(|key| calls.recent.claim(key, calls.micros()) == Claim::Recorded) {
+            return Ok(());
+        }
+        let recorded = loaded.and_then(|component| record::once(&component, &self.options, &event));
+        match (key, &recorded) {
+            (Some(key), Ok(())) => calls.recent.recorded(key, calls.micros()),
+            (Some(key), Err(_)) => calls.recent.release(key),
+            (None, _) => {}
+        }
+        recorded.map_err(|error| match error {
+            Error::Unanswered(_) => NotRecorded::new(format_args!("a call may be recorded or not: {error}")),
+            error => NotRecorded::new(format_args!("a call was not recorded: {error}")),
+        })
+    }
+}
+
+/// The folder of the project in which the agent was started, if it says so, else the one that it works in: an agent can
+/// change that, and with it the record.
+fn project(cwd: &Path) -> PathBuf {
+    let variables = ["CLAUDE_PROJECT_DIR", "GEMINI_PROJECT_DIR", "CURSOR_PROJECT_DIR"];
+    let mut folders = variables.into_iter().filter_map(env::var_os).map(PathBuf::from);
+    folders.find(|folder| folder.is_absolute()).unwrap_or_else(|| cwd.to_owned())
+}
+
+/// What is known of the calls around one.
+struct Calls {
+    now: SystemTime,
+    recent: Recent,
+    agent: Agent,
+    cwd: PathBuf,
+}
+
+impl Calls {
+    fn micros(&self) -> u64 {
+        let since = self.now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// What a call's beginning and its end have in common.
+    fn key(&self, call: &Call) -> Key {
+        let product = self.agent.product();
+        if !call.id.is_empty() {
+            return Key::of(&[product, &call.session, &call.id]);
+        }
+        let hash = call.input.as_ref().map_or("", |input| &input.hash);
+        let cwd = self.cwd.to_string_lossy();
+        Key::of(&[product, &call.session, &cwd, &call.tool, &call.action, hash])
+    }
+}

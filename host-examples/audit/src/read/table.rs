@@ -1,0 +1,425 @@
+//! Events as a table that fits its terminal: where there is no room, long texts are shortened, and the columns that matter
+//! least are left out.
+
+use std::collections::BTreeSet;
+use std::ops::Not as _;
+
+use audit_format::attributes::Attribute;
+use audit_format::event::{Event, Field, Kind, Value};
+use audit_format::show::escaped;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+use super::show::cell;
+
+/// The width in characters if the output is not a terminal.
+const DEFAULT_WIDTH: usize = 120;
+
+/// A narrower terminal gets a table of this width.
+const LEAST_WIDTH: usize = 20;
+
+/// What a column shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shows {
+    Field(Field),
+    Attributes,
+}
+
+#[derive(Debug)]
+struct Column {
+    shows: Shows,
+    title: &'static str,
+    /// So many characters of a longer text tell something.
+    least: usize,
+    /// The greater it is, the earlier is the column left out.
+    rank: u8,
+}
+
+const fn column(field: Field, title: &'static str, least: usize, rank: u8) -> Column {
+    Column { shows: Shows::Field(field), title, least, rank }
+}
+
+/// The columns, in their order from the left.
+static COLUMNS: [Column; 15] = [
+    column(Field::Ts, "time (UTC)", 10, 0),
+    column(Field::AgentId, "agent", 8, 6),
+    column(Field::Tool, "tool", 12, 1),
+    column(Field::Action, "action", 8, 3),
+    column(Field::Status, "status", 6, 2),
+    column(Field::DurationMs, "ms", 20, 5),
+    column(Field::InSize, "in", 20, 9),
+    column(Field::OutSize, "out", 20, 8),
+    column(Field::WorkspaceId, "workspace", 9, 12),
+    column(Field::UserId, "user", 8, 11),
+    column(Field::ReqId, "request", 9, 10),
+    column(Field::GraphRunId, "session", 9, 4),
+    column(Field::GraphNode, "node", 8, 13),
+    column(Field::JobId, "job", 9, 14),
+    Column { shows: Shows::Attributes, title: "attributes", least: 14, rank: 7 },
+];
+
+/// What a table that goes on has from the beginning.
+const FROM_THE_BEGINNING: [Field; 6] =
+    [Field::AgentId, Field::Tool, Field::Action, Field::Status, Field::DurationMs, Field::GraphRunId];
+
+/// By so many characters a column of a table that goes on becomes wider, so that its titles are seldom repeated.
+const STEP: usize = 8;
+
+/// How much of a time is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clock {
+    /// `2026-11-23 06:30:00.123`
+    Millis,
+    /// `2026-11-23 06:30:00`
+    Seconds,
+    /// `11-23 06:30:00`
+    NoYear,
+    /// `06:30:00`, below the date as the title.
+    Today,
+}
+
+impl Clock {
+    fn width(self) -> usize {
+        match self {
+            Self::Millis => 23,
+            Self::Seconds => 19,
+            Self::NoYear => 14,
+            Self::Today => 10,
+        }
+    }
+
+    fn shown(self, ts: &str) -> String {
+        let part = match self {
+            Self::Millis => ts.get(..23),
+            Self::Seconds => ts.get(..19),
+            Self::NoYear => ts.get(5..19),
+            Self::Today => ts.get(11..19),
+        };
+        escaped(&part.unwrap_or(ts).replacen('T', " ", 1)).into_owned()
+    }
+}
+
+/// The columns that there is room for, with their widths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Layout {
+    clock: Clock,
+    columns: Vec<(usize, usize)>,
+}
+
+pub(crate) struct Table {
+    /// None: as wide as it becomes.
+    width: Option<usize>,
+    /// Whether further rows belong to the same table, so that it has no end.
+    goes_on: bool,
+    /// How wide the widest text of each column is; 0: it has none.
+    widest: [usize; COLUMNS.len()],
+    /// Of the table that goes on.
+    layout: Option<Layout>,
+    left_out: BTreeSet<usize>,
+}
+
+impl Table {
+    /// A table as wide as the terminal.
+    pub(crate) fn new(wide: bool) -> Self {
+        let terminal = || terminal_size::terminal_size().map_or(DEFAULT_WIDTH, |(width, _)| width.0.into());
+        Self::of_width(wide.not().then(terminal))
+    }
+
+    /// A table whose rows come one after the other.
+    pub(crate) fn that_goes_on(wide: bool) -> Self {
+        Self::new(wide).going_on()
+    }
+
+    fn going_on(mut self) -> Self {
+        self.goes_on = true;
+        for (widest, column) in self.widest.iter_mut().zip(&COLUMNS) {
+            if matches!(column.shows, Shows::Field(field) if FROM_THE_BEGINNING.contains(&field)) {
+                *widest = 1;
+            }
+        }
+        self
+    }
+
+    fn of_width(width: Option<usize>) -> Self {
+        let width = width.map(|width| width.max(LEAST_WIDTH));
+        let (widest, left_out) = ([0; COLUMNS.len()], BTreeSet::new());
+        Self { width, goes_on: false, widest, layout: None, left_out }
+    }
+
+    /// The titles of columns that were left out.
+    pub(crate) fn left_out(&self) -> Vec<&'static str> {
+        self.left_out.iter().filter_map(|column| Some(COLUMNS.get(*column)?.title)).collect()
+    }
+
+    /// The events as a table, or as further rows of it.
+    pub(crate) fn show(&mut self, events: &[Event<'_>], out: &mut String) {
+        if events.is_empty() {
+            return;
+        }
+        let day = events.first().and_then(|event| event.ts.get(..10)).unwrap_or_default();
+        let is_one_day = events.iter().all(|event| event.ts.get(..10) == Some(day));
+        let rows: Vec<Vec<String>> = events.iter().map(texts).collect();
+        if !self.goes_on {
+            self.widest = [0; COLUMNS.len()];
+        }
+        for row in &rows {
+            for (widest, text) in self.widest.iter_mut().zip(row) {
+                *widest = (*widest).max(text.width());
+            }
+        }
+        let short = if is_one_day && !self.goes_on { Clock::Today } else { Clock::NoYear };
+        let layout = self.lay_out(short);
+        if !self.goes_on || self.layout.as_ref() != Some(&layout) {
+            let title = |column: usize| match (COLUMNS[column].shows, layout.clock) {
+                (Shows::Field(Field::Ts), Clock::Today) => escaped(day).into_owned(),
+                _ => COLUMNS[column].title.to_owned(),
+            };
+            layout.edge("┌┬┐", "─", out);
+            layout.row(title, out);
+            layout.edge("╞╪╡", "═", out);
+        }
+        for (event, row) in events.iter().zip(&rows) {
+            let text = |column: usize| match COLUMNS[column].shows {
+                Shows::Field(Field::Ts) => layout.clock.shown(&event.ts),
+                _ => row[column].clone(),
+            };
+            layout.row(text, out);
+        }
+        if self.goes_on {
+            self.layout = Some(layout);
+        } else {
+            layout.edge("└┴┘", "─", out);
+        }
+    }
+
+    /// Fits the columns into the width.
+    fn lay_out(&mut self, short: Clock) -> Layout {
+        let is_number =
+            |column: &Column| matches!(column.shows, Shows::Field(field) if field.kind() == Kind::Number);
+        let mut columns: Vec<usize> = (0..COLUMNS.len())
+            .filter(|column| self.widest[*column] > 0 || is_number(&COLUMNS[*column]))
+            .collect();
+        let step = if self.goes_on { STEP } else { 1 };
+        let natural =
+            |column: usize| self.widest[column].next_multiple_of(step).max(COLUMNS[column].title.len());
+        let Some(room) = self.width else {
+            let columns = columns
+                .into_iter()
+                .map(|column| (column, natural(column).max(if column == 0 { 23 } else { 0 })));
+            return Layout { clock: Clock::Millis, columns: columns.collect() };
+        };
+        let least = |column: usize, clock: Clock| match COLUMNS[column].shows {
+            Shows::Field(Field::Ts) => clock.width(),
+            _ => natural(column).min(COLUMNS[column].least.max(COLUMNS[column].title.len())),
+        };
+        let needed = |columns: &[usize], clock: Clock| {
+            columns.iter().map(|column| least(*column, clock) + 3).sum::<usize>() + 1
+        };
+        while needed(&columns, short) > room && columns.len() > 1 {
+            let Some(last) = (0..columns.len()).max_by_key(|at| COLUMNS[columns[*at]].rank) else { break };
+            self.left_out.insert(columns.remove(last));
+        }
+        let clocks = [Clock::Millis, Clock::Seconds];
+        let clock = clocks.into_iter().find(|clock| needed(&columns, *clock) <= room).unwrap_or(short);
+        let mut left = room.saturating_sub(needed(&columns, clock));
+        let mut columns: Vec<(usize, usize)> =
+            columns.into_iter().map(|column| (column, least(column, clock))).collect();
+        let mut by_rank: Vec<&mut (usize, usize)> =
+            columns.iter_mut().filter(|(column, _)| *column > 0).collect();
+        by_rank.sort_by_key(|(column, _)| COLUMNS[*column].rank);
+        for (column, width) in by_rank {
+            let more = natural(*column).saturating_sub(*width).min(left);
+            *width += more;
+            left -= more;
+        }
+        Layout { clock, columns }
+    }
+}
+
+impl Layout {
+    /// A line between the parts of a table, with what it has at its left end, between columns and at its right end.
+    fn edge(&self, corners: &str, line: &str, out: &mut String) {
+        let mut corners = corners.chars();
+        let (left, middle, right) = (corners.next(), corners.next(), corners.next());
+        for (at, (_, width)) in self.columns.iter().enumerate() {
+            out.extend(if at == 0 { left } else { middle });
+            out.push_str(&line.repeat(width + 2));
+        }
+        out.extend(right);
+        out.push('\n');
+    }
+
+    fn row(&self, text: impl Fn(usize) -> String, out: &mut String) {
+        for (at, (column, width)) in self.columns.iter().enumerate() {
+            out.push(if at == 0 { '│' } else { '┆' });
+            let text = shortened(text(*column), *width);
+            let padding = " ".repeat(width.saturating_sub(text.width()));
+            let is_number =
+                matches!(COLUMNS[*column].shows, Shows::Field(field) if field.kind() == Kind::Number);
+            let (before, after) = if is_number { (padding.as_str(), "") } else { ("", padding.as_str()) };
+            out.extend([" ", before, &text, after, " "]);
+        }
+        out.push_str("│\n");
+    }
+}
+
+/// The text, or its start and `…` if it is wider.
+fn shortened(text: String, width: usize) -> String {
+    if text.width() <= width {
+        return text;
+    }
+    let mut kept = String::new();
+    let mut used = 1;
+    for char in text.chars() {
+        used += char.width().unwrap_or_default();
+        if used > width {
+            break;
+        }
+        kept.push(char);
+    }
+    kept + "…"
+}
+
+/// What each column shows of an event.
+fn texts(event: &Event<'_>) -> Vec<String> {
+    let text = |column: &Column| match column.shows {
+        Shows::Field(Field::Ts) => Clock::Millis.shown(&event.ts),
+        Shows::Field(field) => match event.get(field) {
+            // 0 of an event that tells no duration and no size.
+            Value::Absent => String::new(),
+            value => cell(value).into_owned(),
+        },
+        Shows::Attributes => pairs(&event.attributes),
+    };
+    COLUMNS.iter().map(text).collect()
+}
+
+/// Attributes as the table shows them.
+fn pairs(attributes: &[Attribute<'_>]) -> String {
+    let pair = |Attribute { key, value }: &Attribute<'_>| format!("{key}={}", escaped(value));
+    attributes.iter().map(pair).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn shown(width: Option<usize>, events: &[Event<'_>]) -> (String, Vec<&'static str>) {
+        let mut table = Table::of_width(width);
+        let mut out = String::new();
+        table.show(events, &mut out);
+        (out, table.left_out())
+    }
+
+    fn of_agent(tool: &'static str, action: &'static str, ts: &'static str) -> Event<'static> {
+        Event {
+            ts: ts.into(),
+            req_id: "toolu_01A09q90qw90lq917835lq9".into(),
+            workspace_id: "audit-store".into(),
+            user_id: "somebody".into(),
+            agent_id: "claude-code:reviewer".into(),
+            tool: tool.into(),
+            action: action.into(),
+            status: "ok".into(),
+            duration_ms: 12_345,
+            in_size: 120,
+            out_size: 48_000,
+            graph_run_id: Some("5f0c3f6e-8b57-4d0c-9f0e-0d7a1c2b3d4e".into()),
+            attributes: vec![
+                Attribute::new("error_type", "timeout"),
+                Attribute::new("model", "large-4-20261101"),
+                Attribute::new("source", "hook"),
+            ],
+            ..Event::default()
+        }
+    }
+
+    #[test]
+    fn calls_of_agents_stay_readable_in_eighty_columns() {
+        let events = [
+            of_agent("mcp__github__create_pull_request", "call", "2026-11-23T06:30:00.123456Z"),
+            of_agent("Bash", "call", "2026-11-23T06:31:00.123456Z"),
+        ];
+        let (table, left_out) = shown(Some(80), &events);
+        let lines: Vec<&str> = table.lines().collect();
+        assert_eq!(lines.len(), 6, "{table}");
+        assert!(lines.iter().all(|line| line.width() <= 80), "{table}");
+        for part in ["2026-11-23", "06:30:00", "mcp__github_", "Bash", "ok", "12345", "5f0c3f6e…", "claude-…"]
+        {
+            assert!(table.contains(part), "{part} is not in\n{table}");
+        }
+        assert_eq!(left_out, ["in", "out", "workspace", "user", "request", "attributes"]);
+        let (table, left_out) = shown(Some(120), &events);
+        assert!(table.contains("error_type=ti") && left_out.len() < 6, "{table}{left_out:?}");
+    }
+
+    #[test]
+    fn a_wide_table_has_everything() {
+        let event = of_agent("mcp__github__create_pull_request", "call", "2026-11-23T06:30:00.123456Z");
+        let (table, left_out) = shown(None, std::slice::from_ref(&event));
+        assert!(left_out.is_empty() && !table.contains('…'), "{table}");
+        for part in
+            [&*event.req_id, "2026-11-23 06:30:00.123", "model=large-4-20261101 source=hook", "somebody"]
+        {
+            assert!(table.contains(part), "{part} is not in\n{table}");
+        }
+    }
+
+    #[test]
+    fn a_table_has_no_empty_columns_and_keeps_its_width() {
+        let ts = "2026-11-23T06:30:00.123456Z";
+        let long =
+            Event { ts: ts.into(), tool: "a tool with a long name ".repeat(9).into(), ..Event::default() };
+        let other = Event { ts: ts.into(), user_id: "somebody".into(), duration_ms: 5, ..Event::default() };
+        let (table, _) = shown(Some(80), &[long, other]);
+        assert!(table.contains("2026-11-23") && table.contains("somebody") && table.contains('…'), "{table}");
+        assert!(table.contains("ms") && !table.contains("agent") && !table.contains("session"), "{table}");
+        assert!(table.lines().all(|line| line.width() <= 80), "{table}");
+    }
+
+    #[test]
+    fn a_table_has_no_characters_that_control_the_terminal() {
+        let event = Event {
+            tool: "a\u{1b}[2Jb\rc\u{202E}d".into(),
+            attributes: vec![Attribute::new("model", "m\u{9b}"), Attribute::new("server", "s")],
+            ..Event::default()
+        };
+        let (table, _) = shown(Some(120), &[event]);
+        assert!(
+            table.contains(r"a\u001b[2Jb\rc\u202ed") && table.contains(r"model=m\u009b server=s"),
+            "{table}"
+        );
+        assert_eq!(Clock::Millis.shown("2026-11-23T06:30:00.123456Z"), "2026-11-23 06:30:00.123");
+        assert_eq!(Clock::Millis.shown("ä\nb"), r"ä\nb");
+    }
+
+    #[test]
+    fn rows_that_come_later_have_no_title_of_their_own() {
+        let mut table = Table::of_width(Some(80)).going_on();
+        let mut out = String::new();
+        let event = of_agent("Bash", "call", "2026-11-23T06:30:00.123456Z");
+        for _ in 0..3 {
+            table.show(std::slice::from_ref(&event), &mut out);
+        }
+        assert_eq!((out.matches("status").count(), out.lines().count()), (1, 6), "{out}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_wider_than_the_terminal(
+            texts in proptest::collection::vec(".{0,30}", 1..40),
+            width in 0..200_usize,
+        ) {
+            let events: Vec<Event<'_>> = texts
+                .iter()
+                .map(|text| Event {
+                    ts: text.into(), tool: text.into(), graph_run_id: Some(text.into()), job_id: Some(text.into()),
+                    attributes: vec![Attribute::new("k", text)], ..Event::default()
+                })
+                .collect();
+            let (table, _) = shown(Some(width), &events);
+            let width = width.max(LEAST_WIDTH);
+            prop_assert!(table.lines().all(|line| line.width() <= width), "{}", table);
+        }
+    }
+}

@@ -12,6 +12,7 @@ mod peers;
 mod stdio;
 mod tools;
 mod web;
+mod wrap;
 
 use serde_json::Value;
 

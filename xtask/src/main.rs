@@ -39,6 +39,7 @@ Commands:
                  in turn with this one
   bench-postgres Time rows on their way into PostgreSQL (release): through the component in batches of 50,
                  500 and 5 000, by COPY, by a prepared INSERT; and `write` while the database hangs
+  bench-mcp      Time calls of an MCP server (release): without a proxy, behind `audit mcp`, and with --fail-closed
   package        Run `cargo package` for the crates that are published, the component included, and compile
                  each from its package. They are left in target/package; uncommitted changes are packed too
   help           Print this
@@ -73,6 +74,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         "demo" => demo::run(&workspace)?,
         "bench" => bench::run(&workspace, rest)?,
         "bench-postgres" => bench::postgres(&workspace)?,
+        "bench-mcp" => bench::mcp::run(&workspace)?,
         "package" => package::run(&workspace)?,
         "test" => return test::run(&workspace, rest),
         "help" | "--help" | "-h" => print!("{HELP}"),

@@ -10,6 +10,7 @@ mod ends;
 mod http;
 mod peers;
 mod stdio;
+mod tls;
 mod tools;
 mod web;
 mod wrap;

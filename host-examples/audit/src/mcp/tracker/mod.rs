@@ -150,6 +150,9 @@ impl Tracker {
         if let Some(channel) = self.sessions.get(id) {
             return *channel;
         }
+        if self.sessions.len() >= MAX_SESSIONS {
+            self.forget_a_session();
+        }
         let channel =
             self.add_channel(ChannelState { session: id.to_owned(), is_session: true, ..Default::default() });
         self.sessions.insert(id.to_owned(), channel);
@@ -166,9 +169,6 @@ impl Tracker {
     }
 
     fn add_channel(&mut self, state: ChannelState) -> Channel {
-        if self.sessions.len() >= MAX_SESSIONS {
-            self.forget_a_session();
-        }
         self.channel_count += 1;
         let channel = Channel(self.channel_count);
         self.channels.insert(channel, state);

@@ -1,4 +1,4 @@
-//! The program `audit`: runs commands as tool calls, and writes and reads the audit trail from the shell.
+//! The program `audit`: records the tool calls of agents, by whichever way they can be seen, and reads the record.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -56,18 +56,18 @@ fn main() -> ExitCode {
 
 fn run(Cli { store, command }: Cli) -> Result<ExitCode, Failure> {
     match command {
-        #[cfg(unix)]
-        Command::Exec(args) => Ok(exec::run(&args, store.options()?)),
         Command::Hook(args) => hook::run(&args, store),
         #[cfg(unix)]
         Command::Mcp(args) => mcp::run(*args, store),
         Command::Otlp(args) => otlp::run(*args, store.options()?.no_call_limit()),
+        #[cfg(unix)]
+        Command::Exec(args) => Ok(exec::run(&args, store.options()?)),
         Command::Write(args) => write::run(&args, &store.options()?.no_call_limit()),
+        Command::Reconcile(args) => reconcile::run(&args, store.reading()?),
+        Command::Read(args) => read::run(*args, &store.reading()?.options.no_call_limit()),
+        Command::Status(args) => status::run(&args, &store.reading()?.options.no_call_limit()),
         Command::Import(args) => import::run(&args, &store.options()?),
         Command::Migrate(args) => migrate::run(&args, &store.options()?),
-        Command::Read(args) => read::run(*args, &store.reading()?.options.no_call_limit()),
-        Command::Reconcile(args) => reconcile::run(&args, store.reading()?),
-        Command::Status(args) => status::run(&args, &store.reading()?.options.no_call_limit()),
     }
 }
 

@@ -80,7 +80,7 @@ impl Watch {
 
     fn found(&self, found: Found) {
         match found {
-            Found::Call(call) => self.recorder.record(call),
+            Found::Call(call) => self.recorder.record(*call),
             Found::Tools { server, tools, has_next } => self.listed(&server, &tools, has_next),
         }
     }
@@ -137,7 +137,7 @@ impl Watch {
         };
         found.retain(|found| match found {
             Found::Call(call) if call.outcome == Outcome::Started => {
-                starts.push(call.clone());
+                starts.push(call.as_ref().clone());
                 false
             }
             _ => true,

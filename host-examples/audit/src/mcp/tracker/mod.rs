@@ -76,7 +76,7 @@ pub(crate) struct Place {
 /// What messages tell.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    Call(Call),
+    Call(Box<Call>),
     /// A server describes its tools.
     Tools {
         server: Peer,
@@ -279,7 +279,7 @@ impl Tracker {
 
     fn record(&mut self, mut call: Call) {
         call.attributes.push(("server", self.server.to_string()));
-        self.found.push(Found::Call(call));
+        self.found.push(Found::Call(Box::new(call)));
     }
 
     /// Records how a call ended.

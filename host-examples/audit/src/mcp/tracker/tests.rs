@@ -62,7 +62,7 @@ impl Run {
 
     fn calls(&mut self) -> Vec<Call> {
         let call = |found| match found {
-            Found::Call(call) => Some(call),
+            Found::Call(call) => Some(*call),
             Found::Tools { .. } => None,
         };
         self.tracker.take().into_iter().filter_map(call).collect()

@@ -210,3 +210,6 @@ fn each(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,7 +57,7 @@ pub(super) struct Record {
     by_arguments: HashMap<Key, VecDeque<u32>>,
     sessions: HashMap<String, u32>,
     /// Calls that transcripts have told already.
-    told: HashMap<Key, ()>,
+    told: HashSet<Key>,
     pub(super) skipped: u64,
 }
 
@@ -72,17 +72,9 @@ pub(super) enum Standing {
 
 impl Record {
     /// Reads what the record has of the period.
-    pub(super) fn read(
-        from: &mut Instance,
-        agent: Agent,
-        within: &Within,
-        mut progress: impl FnMut(),
-    ) -> Result<Self, Error> {
+    pub(super) fn read(from: &mut Instance, agent: Agent, within: &Within) -> Result<Self, Error> {
         let mut record = Self::default();
-        record.skipped = each(from, &within.with_slack(), |parsed| {
-            record.add(parsed, agent, within);
-            progress();
-        })?;
+        record.skipped = each(from, &within.with_slack(), |parsed| record.add(parsed, agent, within))?;
         Ok(record)
     }
 
@@ -126,7 +118,7 @@ impl Record {
     pub(super) fn find(&mut self, agent: Agent, call: &Call) -> Standing {
         let key = self.keys.of(&[&call.session, &call.id]);
         let unique = (call.id.len() >= UNIQUE_ID).then(|| self.keys.of(&[&call.id]));
-        if self.told.insert(unique.unwrap_or(key), ()).is_some() {
+        if !self.told.insert(unique.unwrap_or(key)) {
             // An event that was recorded for a copy is no other call.
             self.mark(self.by_id.get(&key).copied());
             return Standing::Repeated;

@@ -4,6 +4,7 @@
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -38,6 +39,12 @@ for line in open(sys.argv[1]):
         sys.stdout.write(line)
 ";
 
+/// Appends its input to a file as a line.
+const APPEND: &str = "\
+import sys
+open(sys.argv[1], 'a').write(sys.stdin.read() + '\\n')
+";
+
 /// Runs `audit-host`'s example `bench_postgres` for release, with a server of its own.
 pub fn postgres(workspace: &Workspace) -> Result<()> {
     setup::run(workspace)?;
@@ -68,6 +75,7 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let folder = workspace.target_dir.join("bench");
     write_and_read(&folder, &programs)?;
     start(&folder.join("empty"), &programs)?;
+    hook(&folder, &programs)?;
     for world in World::ALL {
         let size = fs::metadata(components::artifact(&workspace.root, &workspace.target_dir, world)?)?.len();
         row(&format!("the component of the world `{}`", world.name()), &size.to_string(), "bytes", None);
@@ -115,23 +123,69 @@ fn start(empty: &Path, programs: &[&Path]) -> Result<()> {
     compare("audit read, an empty folder", STARTS, &mut starts)
 }
 
+/// Records one call of an agent, as its hook does, beside a hook in Python that appends a line, and beside a program that does
+/// nothing.
+fn hook(folder: &Path, programs: &[&Path]) -> Result<()> {
+    let hook = |(n, program): (usize, &&Path)| {
+        // Of one record, the second program would leave out what the first has recorded.
+        let mut hook = audit(program, "hook", &folder.join(format!("hooks-{n}")));
+        hook.command.arg("claude");
+        hook
+    };
+    let mut hooks: Vec<Timed> = programs.iter().enumerate().map(hook).collect();
+    hooks.push(python(APPEND, &[&folder.join("hooks.jsonl")]));
+    hooks.push(Timed::new("true", Command::new("true")));
+    for hook in &mut hooks {
+        hook.input = Some(call);
+    }
+    compare("audit hook", STARTS, &mut hooks)
+}
+
+/// A call as Claude Code tells its hooks of it.
+fn call(n: u64) -> String {
+    let output = "x".repeat(2000);
+    format!(
+        r#"{{"session_id":"s","cwd":"/","hook_event_name":"PostToolUse","tool_name":"Bash","tool_use_id":"{}-{n}","tool_input":{{"command":"ls"}},"tool_response":{{"stdout":"{output}"}},"duration_ms":5}}"#,
+        std::process::id()
+    )
+}
+
 /// A command that is timed as a whole process.
 struct Timed {
     name: String,
     command: Command,
+    /// What it reads in its n-th run.
+    input: Option<fn(u64) -> String>,
+    runs: u64,
     /// The folder that is removed before each run.
     emptied: Option<PathBuf>,
 }
 
 impl Timed {
+    fn new(name: impl Into<String>, command: Command) -> Self {
+        Self { name: name.into(), command, input: None, runs: 0, emptied: None }
+    }
+
     fn seconds(&mut self) -> Result<f64> {
         if let Some(folder) = &self.emptied {
             let _ = fs::remove_dir_all(folder);
         }
-        self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let input = self.input.map(|input| input(self.runs));
+        self.runs += 1;
+        let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
+        self.command.stdin(stdin).stdout(Stdio::null()).stderr(Stdio::null());
         let start = Instant::now();
-        succeed(&mut self.command)?;
-        Ok(start.elapsed().as_secs_f64())
+        let mut child = self.command.spawn().with_context(|| format!("cannot run {:?}", self.command))?;
+        if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
+            // A program that reads nothing may have ended.
+            let _ = stdin.write_all(input.as_bytes());
+        }
+        let status = child.wait()?;
+        let seconds = start.elapsed().as_secs_f64();
+        if !status.success() {
+            bail!("{:?} ended with {status}", self.command);
+        }
+        Ok(seconds)
     }
 }
 
@@ -139,13 +193,13 @@ impl Timed {
 fn audit(program: &Path, command: &str, folder: &Path) -> Timed {
     let mut audit = Command::new(program);
     audit.args([command, "--backend", "jsonl", "--dir"]).arg(folder);
-    Timed { name: program.display().to_string(), command: audit, emptied: None }
+    Timed::new(program.display().to_string(), audit)
 }
 
 fn python(program: &str, arguments: &[&Path]) -> Timed {
     let mut python = Command::new("python3");
     python.args(["-c", program]).args(arguments);
-    Timed { name: "the same in Python".into(), command: python, emptied: None }
+    Timed::new("the same in Python", python)
 }
 
 /// Runs a command, which has to succeed.

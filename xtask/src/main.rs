@@ -34,9 +34,9 @@ Commands:
                  --fast leaves out the slow tests, and takes less than three minutes once all is built
   bench [--against AUDIT]
                  Build for release, and print one table: `audit write` and `audit read` beside loops in Python
-                 that do the same, the start of `audit read`, the size of both components, and how fast the
-                 component writes and reads in the host. --against times another build of the program `audit`
-                 in turn with this one
+                 that do the same, the start of `audit read`, one call of `audit hook`, the size of both
+                 components, and how fast the component writes and reads in the host. --against times another
+                 build of the program `audit` in turn with this one
   bench-postgres Time rows on their way into PostgreSQL (release): through the component in batches of 50,
                  500 and 5 000, by COPY, by a prepared INSERT; and `write` while the database hangs
   package        Run `cargo package` for the crates that are published, the component included, and compile

@@ -136,11 +136,16 @@ pub fn peers(workspace: &Workspace) -> Result<()> {
         system::install(&peers::DEBIAN_PACKAGES)
             .context("the tests need `node`, `npm` and `python3` on PATH")?;
     }
-    npm(&peers::npm(&workspace.target_dir)).context("the packages of npm were not installed")?;
+    npm(workspace)?;
     pypi(&workspace.target_dir).context("the packages of PyPI were not installed")
 }
 
-fn npm(folder: &Path) -> Result<()> {
+/// Installs the packages of npm where they are not those that are wanted.
+pub fn npm(workspace: &Workspace) -> Result<()> {
+    install_npm(&peers::npm(&workspace.target_dir)).context("the packages of npm were not installed")
+}
+
+fn install_npm(folder: &Path) -> Result<()> {
     let names = ["package.json", "package-lock.json"];
     let is_same = |name: &&str| same(&peers::wanted().join(name), &folder.join(name));
     if folder.join("node_modules/.package-lock.json").is_file() && names.iter().all(is_same) {

@@ -3,6 +3,9 @@
 mod calls;
 mod fields;
 mod hook;
+#[cfg(unix)]
+mod mcp;
+mod otlp;
 mod reconcile;
 mod store;
 mod times;
@@ -18,15 +21,20 @@ pub(super) use self::calls::CallArgs;
 pub(super) use self::fields::option;
 use self::fields::{EventTexts, Filters, attribute, field};
 pub(super) use self::hook::HookArgs;
+#[cfg(unix)]
+pub(super) use self::mcp::McpArgs;
+pub(super) use self::otlp::OtlpArgs;
 pub(super) use self::reconcile::ReconcileArgs;
 pub(super) use self::store::{HOW_TO_GIVE_A_URL, Reading, Scope, StoreArgs};
 pub(super) use self::times::Period;
 
 const HELP: &str = "\
 Examples:
+  audit hook --install claude
+  audit mcp -- npx -y @modelcontextprotocol/server-filesystem .
   audit exec --tool search --agent planner -- curl -s https://example.org
+  audit read --since 2h
   audit read --tool search --newest --limit 20
-  audit write events.jsonl
   DATABASE_URL=postgres://audit:secret@localhost/audit audit --backend auto exec -- make test
 
 Each option of the store also has an environment variable. The option takes precedence; without both, the \
@@ -49,23 +57,28 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Record the calls of an agent through its hooks
+    Hook(Box<HookArgs>),
+    /// Record the tool calls between an MCP client and its server
+    #[cfg(unix)]
+    Mcp(Box<McpArgs>),
+    /// Receive OpenTelemetry from agents, and record their calls of tools
+    Otlp(Box<OtlpArgs>),
     /// Run a command as a tool call, and record it
     #[cfg(unix)]
     Exec(Box<ExecArgs>),
-    /// Record the calls of an agent through its hooks
-    Hook(Box<HookArgs>),
     /// Record events from JSON lines
     Write(WriteArgs),
+    /// Compare the transcripts that agents keep with the record
+    Reconcile(Box<ReconcileArgs>),
+    /// Show the recorded events
+    Read(Box<ReadArgs>),
+    /// Show the state of the store, and its problems
+    Status(StatusArgs),
     /// Copy the events of JSON lines files into the database
     Import(ImportArgs),
     /// Create or upgrade the tables of the database
     Migrate(MigrateArgs),
-    /// Show the recorded events
-    Read(Box<ReadArgs>),
-    /// Compare the transcripts that agents keep with the record
-    Reconcile(Box<ReconcileArgs>),
-    /// Show the state of the store, and its problems
-    Status(StatusArgs),
 }
 
 const EXEC_HELP: &str = "\

@@ -1,16 +1,22 @@
-//! The program `audit`: runs commands as tool calls, and writes and reads the audit trail from the shell.
+//! The program `audit`: records the tool calls of agents, by whichever way they can be seen, and reads the record.
 #![forbid(unsafe_code)]
 
 mod args;
 mod call;
+#[cfg(unix)]
+mod child;
+mod config;
 #[cfg(unix)]
 mod exec;
 mod hook;
 mod import;
 mod input;
 mod mask;
+#[cfg(unix)]
+mod mcp;
 mod message;
 mod migrate;
+mod otlp;
 mod read;
 mod reconcile;
 mod record;
@@ -28,6 +34,10 @@ use args::{Cli, Command};
 use message::{Failure, TROUBLE, warn_lines};
 
 fn main() -> ExitCode {
+    #[cfg(unix)]
+    if let Some(code) = child::bound::become_command(std::env::args_os()) {
+        return code;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() && hook::is_run_by_agent(std::env::args_os()) => {
@@ -43,27 +53,20 @@ fn main() -> ExitCode {
     })
 }
 
-fn run(cli: Cli) -> Result<ExitCode, Failure> {
-    let command = match cli.command {
-        Command::Hook(args) => return hook::run(&args, cli.store),
-        command => command,
-    };
-    let reading = match &command {
-        Command::Read(_) | Command::Reconcile(_) | Command::Status(_) => cli.store.reading()?,
-        _ => cli.store.options()?.into(),
-    };
-    let options = reading.options.clone();
+fn run(Cli { store, command }: Cli) -> Result<ExitCode, Failure> {
     match command {
-        // Above.
-        Command::Hook(_) => Ok(ExitCode::SUCCESS),
+        Command::Hook(args) => hook::run(&args, store),
         #[cfg(unix)]
-        Command::Exec(args) => Ok(exec::run(&args, options)),
-        Command::Write(args) => write::run(&args, &options.no_call_limit()),
-        Command::Import(args) => import::run(&args, &options),
-        Command::Migrate(args) => migrate::run(&args, &options),
-        Command::Read(args) => read::run(*args, &options.no_call_limit()),
-        Command::Reconcile(args) => reconcile::run(&args, reading),
-        Command::Status(args) => status::run(&args, &options.no_call_limit()),
+        Command::Mcp(args) => mcp::run(*args, store.options()?),
+        Command::Otlp(args) => otlp::run(*args, store.options()?.no_call_limit()),
+        #[cfg(unix)]
+        Command::Exec(args) => Ok(exec::run(&args, store.options()?)),
+        Command::Write(args) => write::run(&args, &store.options()?.no_call_limit()),
+        Command::Reconcile(args) => reconcile::run(&args, store.reading()?),
+        Command::Read(args) => read::run(*args, &store.reading()?.options.no_call_limit()),
+        Command::Status(args) => status::run(&args, &store.reading()?.options.no_call_limit()),
+        Command::Import(args) => import::run(&args, &store.options()?),
+        Command::Migrate(args) => migrate::run(&args, &store.options()?),
     }
 }
 
@@ -91,7 +94,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 #[cfg(unix)]
 fn survive_the_file_size_limit() {
     use signal_hook::consts::SIGXFSZ;
-    if !exec::signals::ignored(SIGXFSZ) {
+    if !child::signals::ignored(SIGXFSZ) {
         let _ = signal_hook::flag::register(SIGXFSZ, Arc::<AtomicBool>::default());
     }
 }

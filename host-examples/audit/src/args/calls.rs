@@ -7,8 +7,8 @@ use clap::Args;
 use crate::call::input::Hasher;
 use crate::message::Failure;
 
-/// How arguments are hashed.
-#[derive(Debug, Default, Args)]
+/// How the arguments of calls are hashed.
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "What is recorded")]
 pub(crate) struct HashArgs {
     /// Hash the arguments with the key in this file (HMAC-SHA-256), so that nobody can guess short secrets from `input_hash`.
@@ -17,6 +17,18 @@ pub(crate) struct HashArgs {
     hash_key_file: Option<PathBuf>,
 }
 
+impl HashArgs {
+    /// What hashes the arguments of calls.
+    pub(crate) fn hasher(&self) -> Result<Hasher, Failure> {
+        let variable = || std::env::var_os("AUDIT_HASH_KEY_FILE").filter(|name| !name.is_empty());
+        match self.hash_key_file.clone().or_else(|| variable().map(PathBuf::from)) {
+            Some(path) => Hasher::with_key_file(&path),
+            None => Ok(Hasher::default()),
+        }
+    }
+}
+
+/// For those who see a call before it ends.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "What is recorded")]
 pub(crate) struct CallArgs {
@@ -35,16 +47,5 @@ impl CallArgs {
     /// What hashes the arguments of calls.
     pub(crate) fn hasher(&self) -> Result<Hasher, Failure> {
         self.hash.hasher()
-    }
-}
-
-impl HashArgs {
-    /// What hashes the arguments of calls.
-    pub(crate) fn hasher(&self) -> Result<Hasher, Failure> {
-        let variable = || std::env::var_os("AUDIT_HASH_KEY_FILE").filter(|name| !name.is_empty());
-        match self.hash_key_file.clone().or_else(|| variable().map(PathBuf::from)) {
-            Some(path) => Hasher::with_key_file(&path),
-            None => Ok(Hasher::default()),
-        }
     }
 }

@@ -124,6 +124,11 @@ fn backend(name: String) -> Backend {
 }
 
 impl StoreArgs {
+    /// Whether an option says where the record is.
+    pub(crate) fn has_place(&self) -> bool {
+        self.dir.is_some() || self.scope.is_some()
+    }
+
     /// The options for a command that reads. Where nothing says which record is meant, it is the nearest one that there is;
     /// and a message names the others.
     pub(crate) fn reading(self) -> Result<Reading, Failure> {
@@ -160,7 +165,7 @@ impl StoreArgs {
     /// Whether an option or a variable says where the record is.
     pub(crate) fn is_placed(&self) -> bool {
         let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
-        self.dir.is_some() || self.scope.is_some() || is_set("AUDIT_JSONL_DIR") || is_set("REPO_ROOT")
+        self.has_place() || is_set("AUDIT_JSONL_DIR") || is_set("REPO_ROOT")
     }
 
     /// The options of the environment, and these, which take precedence. A database that is asked for has to

@@ -2,6 +2,7 @@
 
 pub(crate) mod input;
 pub(crate) mod place;
+pub(crate) mod recent;
 pub(crate) mod sketch;
 
 use std::time::{Duration, SystemTime};

@@ -31,12 +31,17 @@ pub(crate) enum Want {
     Size,
     /// The call's arguments.
     Input,
+    /// Its size and the hash of its canonical form, never with a key.
+    Digest,
     /// Its JSON text, if it has no more bytes than this.
     Text(usize),
 }
 
-/// The keys that lead to a value, where `*` stands for any item of an array, and what is wanted of it.
-pub(crate) type Wanted = (&'static [&'static str], Want);
+/// What is wanted of the value at a path.
+pub(crate) type Wanted = (Path, Want);
+
+/// The keys that lead to a value, where `*` stands for any item of an array.
+pub(crate) type Path = &'static [&'static str];
 
 /// A value that was measured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,6 +56,8 @@ pub(crate) struct Measured {
 #[derive(Debug, Default)]
 pub(crate) struct Sketch {
     pub(crate) value: Value,
+    /// How many items an array has, or members an object, whether the tree keeps them or not.
+    pub(crate) len: usize,
     measured: HashMap<String, Measured>,
 }
 
@@ -82,10 +89,13 @@ pub(crate) struct NotJson;
 /// Makes a sketch of a JSON text that comes in pieces.
 pub(crate) struct Sketcher {
     wanted: &'static [Wanted],
+    /// The values that the tree keeps. Empty: all of them.
+    kept: &'static [Path],
     hasher: Hasher,
     state: State,
     open: Vec<Container>,
     root: Option<Value>,
+    root_len: usize,
     /// How many bytes the tree takes.
     tree: usize,
     measuring: Vec<Measuring>,
@@ -149,14 +159,21 @@ impl Sketcher {
     pub(crate) fn new(wanted: &'static [Wanted], hasher: &Hasher) -> Self {
         Self {
             wanted,
+            kept: &[],
             hasher: hasher.clone(),
             state: State::Value { or_end: false },
             open: Vec::new(),
             root: None,
+            root_len: 0,
             tree: 0,
             measuring: Vec::new(),
             measured: HashMap::new(),
         }
+    }
+
+    /// Keeps only the values at these paths, and all below them, so that none of them is left out for the size of others.
+    pub(crate) fn keeping(self, kept: &'static [Path]) -> Self {
+        Self { kept, ..self }
     }
 
     /// Takes the next piece.
@@ -183,7 +200,7 @@ impl Sketcher {
         self.byte(b' ');
         match (self.state, self.root) {
             (State::After, Some(value)) if self.open.is_empty() => {
-                Ok(Sketch { value, measured: self.measured })
+                Ok(Sketch { value, len: self.root_len, measured: self.measured })
             }
             _ => Err(NotJson),
         }
@@ -275,8 +292,15 @@ impl Sketcher {
 
     /// Whether the tree keeps the value that comes.
     fn has_room(&self) -> bool {
-        self.tree < MAX_TREE
-            && self.open.last().is_none_or(|parent| parent.is_kept && parent.count < MAX_ITEMS)
+        let Some(parent) = self.open.last() else { return true };
+        let len = parent.value.as_object().map_or(parent.count, Map::len);
+        self.tree < MAX_TREE && parent.is_kept && len < MAX_ITEMS && self.is_listed()
+    }
+
+    /// Whether the value that comes is one of those to keep, or leads to one, or is below one.
+    fn is_listed(&self) -> bool {
+        let leads = |path: &Path| self.open.iter().zip(*path).all(|(open, key)| open.is_at(key));
+        self.kept.is_empty() || self.kept.iter().any(leads)
     }
 
     fn text_byte(&mut self, byte: u8) {
@@ -298,6 +322,9 @@ impl Sketcher {
 
     fn end_container(&mut self) {
         let Some(container) = self.open.pop() else { return };
+        if self.open.is_empty() {
+            self.root_len = container.count;
+        }
         // What is open around it was there before, and had room then.
         self.end(container.value, container.is_kept, None);
     }
@@ -335,11 +362,7 @@ impl Sketcher {
     /// Begins to measure the value that comes, if it is wanted.
     fn begin_measuring(&mut self) {
         let matches = |(path, _): &&Wanted| {
-            let is_at = |(container, key): (&Container, &&str)| match container.value {
-                Value::Array(_) => *key == "*",
-                _ => *key == container.key,
-            };
-            path.len() == self.open.len() && self.open.iter().zip(*path).all(is_at)
+            path.len() == self.open.len() && self.open.iter().zip(*path).all(|(open, key)| open.is_at(key))
         };
         let Some((_, want)) = self.wanted.iter().find(matches) else { return };
         let step = |container: &Container| match container.value {
@@ -350,7 +373,11 @@ impl Sketcher {
             depth: self.open.len(),
             pointer: self.open.iter().map(step).collect(),
             size: 0,
-            input: (*want == Want::Input).then(|| Incoming::new(&self.hasher)),
+            input: match want {
+                Want::Input => Some(Incoming::new(&self.hasher)),
+                Want::Digest => Some(Incoming::new(&Hasher::default())),
+                Want::Size | Want::Text(_) => None,
+            },
             text: match want {
                 Want::Text(most) => Some((Vec::new(), *most)),
                 _ => None,
@@ -389,6 +416,16 @@ impl Sketcher {
             text: text.map(|(text, _)| text),
         };
         self.measured.insert(pointer, measured);
+    }
+}
+
+impl Container {
+    /// Whether the value that comes in it is at this key.
+    fn is_at(&self, key: &str) -> bool {
+        match self.value {
+            Value::Array(_) => key == "*",
+            _ => key == self.key,
+        }
     }
 }
 
@@ -553,6 +590,19 @@ mod tests {
         assert_eq!((found.text("/after"), found.text("/long")), ("here", "é".repeat(2048).as_str()));
         assert_eq!(found.value["many"].as_array().unwrap().len(), MAX_ITEMS);
         assert!(serde_json::to_string(&found.value).unwrap().len() < 10_000);
+    }
+
+    #[test]
+    fn a_value_to_keep_is_kept_however_large_others_are() {
+        const KEPT: &[Path] = &[&["*", "id"], &["*", "result", "isError"]];
+        let many = "\"x\",".repeat(100_000) + "1";
+        let members: String = (0..5000).map(|n| format!("\"{n}\":0,")).collect();
+        let json = format!(r#"[{{{members}"result":{{"content":[{many}],"isError":true}},"id":[7]}}, 2]"#);
+        let mut sketcher = Sketcher::new(WANTED, &Hasher::default()).keeping(KEPT);
+        sketcher.push(json.as_bytes());
+        let found = sketcher.finish().unwrap();
+        assert_eq!(found.value.to_string(), r#"[{"id":[7],"result":{"isError":true}},2]"#);
+        assert_eq!(found.len, 2);
     }
 
     #[test]

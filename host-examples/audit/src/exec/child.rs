@@ -1,40 +1,28 @@
-//! The process of the command: its start, its streams and its end.
+//! The command with its streams, which are counted, and how it ended.
 
-use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, PipeReader, PipeWriter, Seek as _, pipe};
 use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FileType, fstat};
-use rustix::io::Errno;
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use signal_hook::consts::SIGINT;
 
 use super::input;
-use super::signals::{PassingOn, Signals};
-use super::streams::{Copier, duplicate};
+use crate::child::signals::Signals;
+use crate::child::streams::{Copier, duplicate};
+use crate::child::{NotStarted, Over, Process, exit_status};
 
 /// How long to wait, once the command has ended, for the thread that copies its input. The thread counts what
 /// the command has read and removes it from the original input, and may be scheduled late.
 const INPUT_WAIT: Duration = Duration::from_secs(5);
 
-/// Why the command could not be started.
-pub(super) struct NotStarted {
-    /// The exit status that a shell would have in this case.
-    pub(super) exit_code: u8,
-    pub(super) text: String,
-}
-
 /// The command while it runs.
 pub(super) struct Running {
-    child: Child,
-    started: Instant,
+    process: Process,
     outputs: Vec<Copier>,
     input: Input,
     /// Dropped when the command has ended, which tells the copying threads.
@@ -85,49 +73,25 @@ impl Running {
     /// Starts the command. With `tty`, the command inherits output streams that are a terminal.
     pub(super) fn start(arguments: &[OsString], tty: bool) -> Result<Self, NotStarted> {
         let pipes = Pipes::new(tty).and_then(|pipes| Ok((pipes, pipe()?)));
-        let (pipes, (wait, ended)) = pipes.map_err(no_pipes)?;
+        let (pipes, (wait, ended)) = pipes.map_err(NotStarted::no_pipes)?;
         let input = if pipes.stdin.is_none() { inherited_input() } else { Input::Uncounted };
-        let (name, arguments) = arguments
-            .split_first()
-            .map_or((OsStr::new(""), [].as_slice()), |(name, rest)| (name.as_os_str(), rest));
-        let mut command = pipes.connect(Command::new(name)).map_err(no_pipes)?;
-        let started = Instant::now();
-        let mut child = command.args(arguments).spawn();
-        if child.as_ref().is_err_and(|error| Errno::from_io_error(error) == Some(Errno::NOEXEC)) {
-            // A script without an interpreter line: as in a shell, `sh` runs it.
-            command = pipes.connect(Command::new("/bin/sh")).map_err(no_pipes)?;
-            child = command.arg(path_of(name)).args(arguments).spawn();
-        }
-        let child = child.map_err(|error| NotStarted::new(name, &error))?;
-        // `command` has copies of the command's ends of the pipes, which would keep the pipes open.
-        drop(command);
-        let mut running = Self { child, started, outputs: Vec::new(), input, ended };
+        let process = Process::start(arguments, |command| pipes.connect(command))?;
+        let mut running = Self { process, outputs: Vec::new(), input, ended };
         match pipes.copy(&mut running, &wait) {
             Ok(()) => Ok(running),
             Err(error) => {
-                // The command would write into a pipe that nobody reads.
-                let _ = running.child.kill().and_then(|()| running.child.wait());
-                Err(no_pipes(error))
+                running.process.kill();
+                Err(NotStarted::no_pipes(error))
             }
         }
     }
 
     /// Waits until the command has ended and its output is passed on.
     pub(super) fn wait(mut self, signals: Signals) -> Ended {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        let passing_on = pid.map(|pid| {
-            let passing_on = signals.pass_on_to(pid);
-            // The process stays a zombie until no more signals are passed on, so that its number is not
-            // reused meanwhile.
-            let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-            while matches!(waitid(WaitId::Pid(pid), ended), Err(Errno::INTR)) {}
-            passing_on.command_ended();
-            passing_on
-        });
-        let status = self.child.wait();
-        let duration = self.started.elapsed();
+        let passing_on = self.process.pass_on(signals);
+        let Over { status, duration } = self.process.wait();
         drop(self.ended);
-        let interrupted = || passing_on.as_ref().is_some_and(|passing_on| passing_on.interrupted());
+        let interrupted = || passing_on.interrupted();
         let mut problems: Vec<String> = Vec::new();
         for output in &self.outputs {
             problems.extend(output.wait(interrupted));
@@ -144,7 +108,7 @@ impl Running {
             Input::Uncounted => 0,
         };
         let signal = status.as_ref().ok().and_then(ExitStatus::signal);
-        let by_ctrl_c = signal == Some(SIGINT) && passing_on.as_ref().is_some_and(PassingOn::was_ctrl_c);
+        let by_ctrl_c = signal == Some(SIGINT) && passing_on.was_ctrl_c();
         let out_size = self.outputs.iter().map(Copier::count).sum();
         let (status, exit_code) = match status {
             Ok(status) => exit_status(status),
@@ -168,19 +132,6 @@ impl Ended {
             in_size: 0,
             out_size: 0,
             problems: Vec::new(),
-        }
-    }
-}
-
-impl NotStarted {
-    fn new(name: &OsStr, error: &io::Error) -> Self {
-        let name_shown = name.to_string_lossy();
-        match error.kind() {
-            io::ErrorKind::NotFound if !name.as_bytes().contains(&b'/') => {
-                Self { exit_code: 127, text: format!("{name_shown}: command not found") }
-            }
-            io::ErrorKind::NotFound => Self { exit_code: 127, text: format!("{name_shown}: {error}") },
-            _ => Self { exit_code: 126, text: format!("{name_shown}: {error}") },
         }
     }
 }
@@ -241,11 +192,6 @@ impl Pipes {
     }
 }
 
-/// The failure to make pipes or to start a copying thread.
-fn no_pipes(error: io::Error) -> NotStarted {
-    NotStarted { exit_code: 126, text: format!("cannot connect the command's input and output: {error}") }
-}
-
 fn file_type(fd: impl AsFd) -> io::Result<FileType> {
     Ok(FileType::from_raw_mode(fstat(fd)?.st_mode))
 }
@@ -259,23 +205,4 @@ fn inherited_input() -> Input {
     let file = duplicate(io::stdin().as_fd()).map(File::from);
     let file = file.and_then(|mut file| Ok((file.stream_position()?, file)));
     file.map_or(Input::Uncounted, |(position, file)| Input::File(file, position))
-}
-
-/// The `status` of the event, and the exit status of this program.
-fn exit_status(status: ExitStatus) -> (String, u8) {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => (code.to_string(), u8::try_from(code).unwrap_or(u8::MAX)),
-        (None, Some(signal)) => (format!("signal:{signal}"), u8::try_from(128 + signal).unwrap_or(u8::MAX)),
-        (None, None) => ("unknown".into(), 126),
-    }
-}
-
-/// The path of the command, found as a shell does.
-fn path_of(name: &OsStr) -> PathBuf {
-    if name.as_bytes().contains(&b'/') {
-        return name.into();
-    }
-    let path = env::var_os("PATH").unwrap_or_default();
-    let found = env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file());
-    found.unwrap_or_else(|| Path::new(".").join(name))
 }

@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{Errno, ioctl_fionread, read, write};
 
-use super::streams::{BUFFER, Copier, wait_for};
+use crate::child::streams::{BUFFER, Copier, wait_for};
 
 /// Starts a thread that passes input on. The other end of `ended` is closed when the command has ended.
 pub(super) fn pass_on(from: OwnedFd, to: PipeWriter, ended: PipeReader) -> io::Result<Copier> {

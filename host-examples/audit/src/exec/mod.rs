@@ -6,8 +6,6 @@
 
 mod child;
 mod input;
-pub(super) mod signals;
-mod streams;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
@@ -22,8 +20,8 @@ use audit_host::{Component, Error, Event, Instance, Options};
 use sha2::{Digest as _, Sha256};
 
 use self::child::{Ended, Running};
-use self::signals::Signals;
 use crate::args::ExecArgs;
+use crate::child::signals::{self, Signals};
 use crate::mask::masked;
 use crate::message::{Failure, TROUBLE, warn};
 use crate::record;

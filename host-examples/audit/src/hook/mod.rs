@@ -4,8 +4,8 @@
 //! input to the end, prints `{}`, says nothing and ends with 0, unless `--fail-closed` asks for something else.
 
 mod agents;
+mod install;
 mod log;
-mod recent;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
@@ -21,9 +21,9 @@ use audit_host::{Component, Error, Options};
 
 pub(crate) use self::agents::{Agent, tool_and_action};
 use self::agents::{Told, WANTED};
-use self::recent::{Claim, Key, Recent};
 use crate::args::{HookArgs, Scope, StoreArgs};
 use crate::call::input::Hasher;
+use crate::call::recent::{Claim, Key, Recent};
 use crate::call::sketch::{Sketch, Sketcher};
 use crate::call::{Call, Outcome, place};
 use crate::message::{Failure, TROUBLE, warn};
@@ -33,6 +33,14 @@ use crate::record;
 const BUFFER: usize = 64 * 1024;
 
 pub(super) fn run(args: &HookArgs, store: StoreArgs) -> Result<ExitCode, Failure> {
+    match args.agent {
+        _ if args.list => return install::list(),
+        Some(agent) if !args.is_run_by_agent() => return install::run(args, agent, store.has_place()),
+        _ => {}
+    }
+    if io::stdin().is_terminal() {
+        warn("this reads what an agent sends to its hooks; to configure an agent, see `audit hook --help`");
+    }
     Ok(harmless(args.calls.fail_closed, || Hook::new(args, store).record()))
 }
 
@@ -176,24 +184,23 @@ impl<'a> Hook<'a> {
 
     fn record_begin(self, mut calls: Calls, call: Call) -> Result<(), NotRecorded> {
         let key = calls.key(&call);
-        calls.recent.begin(key, calls.millis());
+        calls.recent.begin(key, calls.micros());
         if !self.args.calls.starts && !self.args.calls.fail_closed {
             return Ok(());
         }
         let mut call = Call { outcome: Outcome::Started, ..call };
         if call.id.is_empty() {
-            call.id = key.name(calls.millis());
+            call.id = key.name(calls.micros());
         }
         self.record_once(calls, call)
     }
 
     fn record_end(self, mut calls: Calls, mut call: Call) -> Result<(), NotRecorded> {
-        let now = calls.millis();
+        let now = calls.micros();
         let key = calls.key(&call);
         let Some(began) = calls.recent.end(key, now) else { return self.record_once(calls, call) };
-        let micros = i64::try_from(began).unwrap_or_default().saturating_mul(1000);
-        call.began = Some(Timestamp::clamped(micros));
-        call.duration = call.duration.or(Some(Duration::from_millis(now.saturating_sub(began))));
+        call.began = Some(Timestamp::clamped(i64::try_from(began).unwrap_or_default()));
+        call.duration = call.duration.or(Some(Duration::from_micros(now.saturating_sub(began))));
         if call.id.is_empty() {
             // The name that it got when it began.
             call.id = key.name(began);
@@ -203,30 +210,24 @@ impl<'a> Hook<'a> {
 
     /// Records a call unless another process has: two agents may run the same hook for one call.
     fn record_once(self, mut calls: Calls, call: Call) -> Result<(), NotRecorded> {
-        if call.id.is_empty() {
-            return self.write(&calls, call);
-        }
-        let is_start = if call.outcome == Outcome::Started { "start" } else { "end" };
-        let key = Key::of(&[is_start, &call.session, &call.id]);
-        if calls.recent.claim(key, calls.millis()) == Claim::Recorded {
-            return Ok(());
-        }
-        let written = self.write(&calls, call);
-        match written {
-            Ok(()) => calls.recent.recorded(key, calls.millis()),
-            Err(_) => calls.recent.release(key),
-        }
-        written
-    }
-
-    fn write(self, calls: &Calls, call: Call) -> Result<(), NotRecorded> {
+        let is_start = call.outcome == Outcome::Started;
+        let key = (!call.id.is_empty()).then(|| Key::of_call(&call.session, &call.id, is_start));
         let workspace = self.args.workspace.clone().unwrap_or_else(|| place::workspace(&calls.cwd));
         let user = if call.user.is_empty() { place::user() } else { call.user };
         let event = Call { workspace, user, ..call }.into_event(calls.now).into();
+        // Before the call is claimed, so that others wait for it as shortly as possible.
         let loaded = self.loading.map_err(|error| Error::Start(error.to_string())).and_then(|loading| {
             loading.join().unwrap_or_else(|_| Err(Error::Start("the thread that loads it panicked".into())))
         });
+        if key.is_some_and(|key| calls.recent.claim(key, calls.micros()) == Claim::Recorded) {
+            return Ok(());
+        }
         let recorded = loaded.and_then(|component| record::once(&component, &self.options, &event));
+        match (key, &recorded) {
+            (Some(key), Ok(())) => calls.recent.recorded(key, calls.micros()),
+            (Some(key), Err(_)) => calls.recent.release(key),
+            (None, _) => {}
+        }
         recorded.map_err(|error| match error {
             Error::Unanswered(_) => NotRecorded::new(format_args!("a call may be recorded or not: {error}")),
             error => NotRecorded::new(format_args!("a call was not recorded: {error}")),
@@ -251,9 +252,9 @@ struct Calls {
 }
 
 impl Calls {
-    fn millis(&self) -> u64 {
+    fn micros(&self) -> u64 {
         let since = self.now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
     }
 
     /// What a call's beginning and its end have in common.

@@ -11,6 +11,7 @@ pub(super) fn told(hook: Hook<'_>) -> Told {
         "PreToolUse" => Told::Began(call),
         "PostToolUse" => Told::Ended(Call { outcome: Outcome::Ok, ..call }),
         "PostToolUseFailure" => Told::Ended(Call { outcome: Outcome::Error, ..call }),
+        "PreToolUseResult" if hook.text(&["/decision"]) == "allow" => Told::Began(call),
         // What another plugin has denied never gets to the two events above.
         "PreToolUseResult" if hook.text(&["/decision"]) == "deny" => {
             call.attributes.extend([

@@ -1,4 +1,4 @@
-//! OpenCode, which has no hooks but plugins: what `plugin.js` beside this file sends.
+//! OpenCode, which has no hooks but plugins: what the plugin that `audit hook --install opencode` writes sends.
 
 use super::{Call, Hook, Outcome, Told};
 
@@ -15,6 +15,8 @@ pub(super) fn told(hook: Hook<'_>) -> Told {
         "tool.execute.before" => return Told::Began(call),
         "tool.execute.after" => Outcome::Ok,
         "tool.execute.error" => Outcome::Error,
+        // It failed or was denied.
+        "tool.execute.unknown" => Outcome::Unknown,
         other => return Told::Other(other.to_owned()),
     };
     Told::Ended(Call { outcome, ..call })

@@ -15,13 +15,32 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionread, read, write};
 
 /// How many bytes are copied at once: the size of a pipe on Linux.
-pub(super) const BUFFER: usize = 64 * 1024;
+pub(crate) const BUFFER: usize = 64 * 1024;
 
 /// For how long, after the command has ended, output of processes that it left behind is copied.
 const GRACE: Duration = Duration::from_millis(100);
 
+/// Where output goes.
+pub(crate) trait Destination {
+    /// Has an error once nobody reads the output any more.
+    fn fd(&self) -> BorrowedFd<'_>;
+
+    /// Passes all bytes on. Returns false if nobody reads them.
+    fn pass_on(&mut self, bytes: &[u8]) -> io::Result<bool>;
+}
+
+impl Destination for OwnedFd {
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+
+    fn pass_on(&mut self, bytes: &[u8]) -> io::Result<bool> {
+        write_all(self, bytes)
+    }
+}
+
 /// A thread that copies a stream.
-pub(super) struct Copier {
+pub(crate) struct Copier {
     name: &'static str,
     count: Arc<AtomicU64>,
     done: Receiver<io::Result<()>>,
@@ -29,17 +48,17 @@ pub(super) struct Copier {
 
 impl Copier {
     /// Starts to copy output of the command. The other end of `ended` is closed when the command has ended.
-    pub(super) fn output(
+    pub(crate) fn output(
         name: &'static str,
         from: PipeReader,
-        to: OwnedFd,
+        mut to: impl Destination + Send + 'static,
         ended: PipeReader,
     ) -> io::Result<Self> {
-        Self::start(name, move |count| copy_output(&from, &to, &ended, count))
+        Self::start(name, move |count| copy_output(&from, &mut to, &ended, count))
     }
 
     /// Starts a thread that copies and adds to the count of bytes.
-    pub(super) fn start(
+    pub(crate) fn start(
         name: &'static str,
         copy: impl FnOnce(&AtomicU64) -> io::Result<()> + Send + 'static,
     ) -> io::Result<Self> {
@@ -52,13 +71,13 @@ impl Copier {
     }
 
     /// How many bytes were copied.
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }
 
     /// Waits until the thread has ended, or until `give_up` returns true. Returns the error, if there was
     /// one.
-    pub(super) fn wait(&self, give_up: impl Fn() -> bool) -> Option<String> {
+    pub(crate) fn wait(&self, give_up: impl Fn() -> bool) -> Option<String> {
         loop {
             match self.done.recv_timeout(Duration::from_millis(20)) {
                 Ok(Ok(())) | Err(RecvTimeoutError::Disconnected) => return None,
@@ -70,14 +89,20 @@ impl Copier {
     }
 }
 
-fn copy_output(from: &PipeReader, to: &OwnedFd, ended: &PipeReader, count: &AtomicU64) -> io::Result<()> {
+fn copy_output(
+    from: &PipeReader,
+    to: &mut impl Destination,
+    ended: &PipeReader,
+    count: &AtomicU64,
+) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     // Once the command has ended: when to stop, and how many bytes of its own output are still to be copied.
     let mut stop: Option<(Instant, u64)> = None;
     loop {
         let left = stop.map(|(at, _)| at.saturating_duration_since(Instant::now()));
         let (readable, gone, over) = {
-            let mut fds = vec![PollFd::new(from, PollFlags::IN), PollFd::new(to, PollFlags::empty())];
+            let to = to.fd();
+            let mut fds = vec![PollFd::new(from, PollFlags::IN), PollFd::new(&to, PollFlags::empty())];
             if stop.is_none() {
                 fds.push(PollFd::new(ended, PollFlags::IN));
             }
@@ -99,7 +124,7 @@ fn copy_output(from: &PipeReader, to: &OwnedFd, ended: &PipeReader, count: &Atom
                 return Ok(());
             }
             count.fetch_add(len as u64, Ordering::Relaxed);
-            if !write_all(to, &buffer[..len])? {
+            if !to.pass_on(&buffer[..len])? {
                 return Ok(());
             }
             if let Some((_, due)) = &mut stop {
@@ -113,7 +138,7 @@ fn copy_output(from: &PipeReader, to: &OwnedFd, ended: &PipeReader, count: &Atom
 }
 
 /// Writes all bytes. Returns false if nobody reads them.
-fn write_all(to: &OwnedFd, mut bytes: &[u8]) -> io::Result<bool> {
+pub(crate) fn write_all(to: &impl AsFd, mut bytes: &[u8]) -> io::Result<bool> {
     while !bytes.is_empty() {
         match write(to, bytes) {
             Ok(len) => bytes = &bytes[len..],
@@ -128,7 +153,7 @@ fn write_all(to: &OwnedFd, mut bytes: &[u8]) -> io::Result<bool> {
 }
 
 /// Waits until one of the descriptors is ready, or for `at_most`.
-pub(super) fn wait_for(fds: &mut [PollFd<'_>], at_most: Option<Duration>) -> io::Result<()> {
+pub(crate) fn wait_for(fds: &mut [PollFd<'_>], at_most: Option<Duration>) -> io::Result<()> {
     let at_most = at_most.and_then(|time| Timespec::try_from(time).ok());
     match poll(fds, at_most.as_ref()) {
         Ok(_) => Ok(()),
@@ -144,7 +169,7 @@ pub(super) fn wait_for(fds: &mut [PollFd<'_>], at_most: Option<Duration>) -> io:
 }
 
 /// Repeats a call that a signal has interrupted.
-fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> io::Result<T> {
+pub(crate) fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> io::Result<T> {
     loop {
         match call() {
             Err(Errno::INTR) => {}
@@ -154,6 +179,6 @@ fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> io::Result<T> {
 }
 
 /// Duplicates the descriptor of one of this program's streams.
-pub(super) fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+pub(crate) fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     fd.as_fd().try_clone_to_owned()
 }

@@ -23,7 +23,7 @@ const PASSED_ON: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2]
 pub(crate) struct Signals(Option<SignalsInfo<WithOrigin>>);
 
 impl Signals {
-    pub(super) fn catch() -> Self {
+    pub(crate) fn catch() -> Self {
         // A signal that this program was started to ignore is not caught, so that the command inherits that.
         let caught = PASSED_ON.into_iter().filter(|signal| !ignored(*signal));
         Self(SignalsInfo::new(caught).ok())
@@ -34,12 +34,16 @@ impl Signals {
         let passing_on = PassingOn::default();
         let (target, interrupted) = (Arc::clone(&passing_on.target), Arc::clone(&passing_on.interrupted));
         let ctrl_c = Arc::clone(&passing_on.ctrl_c);
+        let asked_to_end = Arc::clone(&passing_on.asked_to_end);
         *lock(&target) = Some(pid);
         let Some(mut signals) = self.0 else { return passing_on };
         let pass_on = move || {
             for origin in signals.forever() {
                 if origin.cause == Cause::Kernel && origin.signal == SIGINT {
                     ctrl_c.store(true, Ordering::Relaxed);
+                }
+                if matches!(origin.signal, SIGHUP | SIGINT | SIGTERM) {
+                    asked_to_end.store(true, Ordering::Relaxed);
                 }
                 // `command_ended` waits for the lock, so that the number of the process is not reused before
                 // the signal is sent.
@@ -60,24 +64,43 @@ impl Signals {
 }
 
 /// How signals are passed on to the command, and which ones came.
-#[derive(Default)]
-pub(super) struct PassingOn {
+#[derive(Clone, Default)]
+pub(crate) struct PassingOn {
     /// The command, until it has ended.
     target: Arc<Mutex<Option<Pid>>>,
     /// A signal came after the command had ended.
     interrupted: Arc<AtomicBool>,
     /// SIGINT came from the terminal.
     ctrl_c: Arc<AtomicBool>,
+    /// A signal came that asks a program to end.
+    asked_to_end: Arc<AtomicBool>,
 }
 
 impl PassingOn {
+    /// The command, until it has ended.
+    pub(super) fn target(&self) -> Option<Pid> {
+        *lock(&self.target)
+    }
+
     /// Passes no more signals on. To be called when the command has ended, before it is waited for.
     pub(super) fn command_ended(&self) {
         *lock(&self.target) = None;
     }
 
+    /// Sends a signal to the command, unless it has ended.
+    pub(crate) fn send(&self, signal: Signal) {
+        if let Some(pid) = *lock(&self.target) {
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    /// Whether somebody, or Ctrl-C, asked this program and the command to end.
+    pub(crate) fn asked_to_end(&self) -> bool {
+        self.asked_to_end.load(Ordering::Relaxed)
+    }
+
     /// Whether the SIGINT that has ended the command came from Ctrl-C in the terminal.
-    pub(super) fn was_ctrl_c(&self) -> bool {
+    pub(crate) fn was_ctrl_c(&self) -> bool {
         // The signal may reach this program a moment after the command.
         let end = Instant::now() + Duration::from_millis(100);
         while !self.ctrl_c.load(Ordering::Relaxed) && Instant::now() < end {
@@ -88,7 +111,7 @@ impl PassingOn {
 
     /// Whether a signal came after the command had ended: somebody does not want to wait for the rest of the
     /// output.
-    pub(super) fn interrupted(&self) -> bool {
+    pub(crate) fn interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
     }
 }
@@ -99,7 +122,7 @@ fn lock(target: &Mutex<Option<Pid>>) -> std::sync::MutexGuard<'_, Option<Pid>> {
 
 /// Ends this program by SIGINT, as Ctrl-C does. A shell that runs a loop then ends the loop, which it would
 /// not do after an exit status.
-pub(super) fn end_by_ctrl_c() {
+pub(crate) fn end_by_ctrl_c() {
     let _ = signal_hook::low_level::emulate_default_handler(SIGINT);
 }
 

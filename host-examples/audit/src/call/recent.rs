@@ -1,5 +1,5 @@
-//! A small file beside the record, in which hooks, each of which is a process of its own, leave what the next ones need: when a
-//! call began, so that its end has a duration, and which calls are recorded, because two agents may run the same hook.
+//! A small file beside the record, in which processes that record calls leave what others need: when a call began, so that its
+//! end has a duration, and which calls are recorded, because several of them may see one call.
 //!
 //! It is a hash table of a fixed size. What is old makes room. Without it, or after a crash, durations are missing, and a call
 //! may be there twice; none is lost.
@@ -7,6 +7,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
+use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,24 +21,29 @@ const BUCKET: usize = 8;
 
 const BUCKETS: u64 = 512;
 
-/// The key, when it was written in milliseconds since 1970, and the state, followed by zeros.
+/// The key, when it was written in microseconds since 1970, the state, three zeros, and the process that has written it.
 const SLOT: usize = 32;
 
-/// After this long, in milliseconds, a slot is free.
-const OLD: u64 = 24 * 3600 * 1000;
+/// After this long, in microseconds, a slot is free.
+const OLD: u64 = 24 * 3600 * 1_000_000;
 
-/// How long a process waits for others that use the file: they use it for less than a millisecond.
-const LOCK_WAIT: Duration = Duration::from_millis(100);
+/// How long a process waits for others that use the file: they use it for less than a microsecond.
+const LOCK_WAIT: Duration = Duration::from_micros(100);
 
 /// How long a process waits for another one that records the same call. Then it records the call itself.
-const RECORDING_WAIT: Duration = Duration::from_secs(1);
+const RECORDING_WAIT: Duration = Duration::from_secs(5);
 
 /// What a call is found by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key([u8; 16]);
+pub(crate) struct Key([u8; 16]);
 
 impl Key {
-    pub(super) fn of(parts: &[&str]) -> Self {
+    /// The end of the call of a session, or its beginning; the same for all who see it.
+    pub(crate) fn of_call(session: &str, id: &str, is_start: bool) -> Self {
+        Self::of(&[if is_start { "start" } else { "end" }, session, id])
+    }
+
+    pub(crate) fn of(parts: &[&str]) -> Self {
         let mut hash = Sha256::new();
         for part in parts {
             hash.update((part.len() as u64).to_le_bytes());
@@ -49,7 +55,7 @@ impl Key {
     }
 
     /// A name for the call that began at this time.
-    pub(super) fn name(self, began: u64) -> String {
+    pub(crate) fn name(self, began: u64) -> String {
         let hash = Sha256::new().chain_update(self.0).chain_update(began.to_le_bytes()).finalize();
         hash[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -72,24 +78,31 @@ enum State {
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     key: Key,
-    millis: u64,
+    micros: u64,
     state: State,
+    process: u32,
+}
+
+impl Slot {
+    fn new(key: Key, micros: u64, state: State) -> Self {
+        Self { key, micros, state, process: process::id() }
+    }
 }
 
 /// Whether a call is this process's to record.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Claim {
+pub(crate) enum Claim {
     Mine,
     /// Another process has recorded it.
     Recorded,
 }
 
 /// The file.
-pub(super) struct Recent(Option<File>);
+pub(crate) struct Recent(Option<File>);
 
 impl Recent {
     /// The file in this folder. Without access to it, nothing is remembered.
-    pub(super) fn open(folder: &Path) -> Self {
+    pub(crate) fn open(folder: &Path) -> Self {
         let open = || {
             fs::create_dir_all(folder)?;
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(folder.join(NAME))
@@ -98,41 +111,40 @@ impl Recent {
     }
 
     /// Notes that a call begins.
-    pub(super) fn begin(&mut self, key: Key, now: u64) {
-        self.change(key, |bucket| put(bucket, Slot { key, millis: now, state: State::Began }, now));
+    pub(crate) fn begin(&mut self, key: Key, now: u64) {
+        self.change(key, |bucket| put(bucket, Slot::new(key, now, State::Began), now));
     }
 
-    /// When the call began, in milliseconds since 1970: of several with this key, the one that began first. It has ended now.
-    pub(super) fn end(&mut self, key: Key, now: u64) -> Option<u64> {
+    /// When the call began, in microseconds since 1970: of several with this key, the one that began first. It has ended now.
+    pub(crate) fn end(&mut self, key: Key, now: u64) -> Option<u64> {
         self.change(key, |bucket| {
             let began = |slot: &&mut Slot| {
-                slot.key == key && slot.state == State::Began && now.saturating_sub(slot.millis) < OLD
+                slot.key == key && slot.state == State::Began && now.saturating_sub(slot.micros) < OLD
             };
-            let first = bucket.iter_mut().filter(began).min_by_key(|slot| slot.millis)?;
+            let first = bucket.iter_mut().filter(began).min_by_key(|slot| slot.micros)?;
             first.state = State::Free;
-            Some(first.millis)
+            Some(first.micros)
         })?
     }
 
     /// Claims a call for this process, unless another one has recorded it.
-    pub(super) fn claim(&mut self, key: Key, now: u64) -> Claim {
+    pub(crate) fn claim(&mut self, key: Key, now: u64) -> Claim {
         let end = Instant::now() + RECORDING_WAIT;
         loop {
             let known = self.change(key, |bucket| {
                 let known = |slot: &&Slot| {
                     slot.key == key && matches!(slot.state, State::Recorded | State::Recording)
                 };
-                let known = bucket.iter().find(known).map(|slot| (slot.state, slot.millis));
+                let known = bucket.iter().find(known).map(|slot| (slot.state, slot.process));
                 if known.is_none() {
-                    put(bucket, Slot { key, millis: now, state: State::Recording }, now);
+                    put(bucket, Slot::new(key, now, State::Recording), now);
                 }
                 known
             });
             match known.flatten() {
                 Some((State::Recorded, _)) => return Claim::Recorded,
-                // A process that was killed records nothing any more.
-                Some((_, since)) if Instant::now() < end && now.abs_diff(since) < 10_000 => {
-                    thread::sleep(Duration::from_millis(5));
+                Some((_, process)) if Instant::now() < end && is_running(process) => {
+                    thread::sleep(Duration::from_micros(5));
                 }
                 _ => return Claim::Mine,
             }
@@ -140,19 +152,19 @@ impl Recent {
     }
 
     /// Notes that a call is recorded.
-    pub(super) fn recorded(&mut self, key: Key, now: u64) {
+    pub(crate) fn recorded(&mut self, key: Key, now: u64) {
         self.change(key, |bucket| {
             bucket.iter_mut().filter(|slot| slot.key == key && slot.state == State::Recording).for_each(
                 |slot| {
                     slot.state = State::Free;
                 },
             );
-            put(bucket, Slot { key, millis: now, state: State::Recorded }, now);
+            put(bucket, Slot::new(key, now, State::Recorded), now);
         });
     }
 
     /// Notes that this process has not recorded it.
-    pub(super) fn release(&mut self, key: Key) {
+    pub(crate) fn release(&mut self, key: Key) {
         self.change(key, |bucket| {
             bucket.iter_mut().filter(|slot| slot.key == key && slot.state == State::Recording).for_each(
                 |slot| {
@@ -177,11 +189,24 @@ impl Recent {
     }
 }
 
+/// Whether a process that was to record a call still may: one that was killed does not.
+#[cfg(unix)]
+fn is_running(process: u32) -> bool {
+    use rustix::process::{Pid, test_kill_process};
+    let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+}
+
+#[cfg(not(unix))]
+fn is_running(_: u32) -> bool {
+    true
+}
+
 fn lock(file: &File) -> io::Result<()> {
     let end = Instant::now() + LOCK_WAIT;
     loop {
         match file.try_lock() {
-            Err(TryLockError::WouldBlock) if Instant::now() < end => thread::sleep(Duration::from_millis(1)),
+            Err(TryLockError::WouldBlock) if Instant::now() < end => thread::sleep(Duration::from_micros(1)),
             other => return Ok(other?),
         }
     }
@@ -190,8 +215,8 @@ fn lock(file: &File) -> io::Result<()> {
 /// Puts a slot into the place of what is least needed: what is free or old, then what was recorded first, then what began first.
 fn put(bucket: &mut [Slot; BUCKET], slot: Slot, now: u64) {
     let need = |other: &&mut Slot| {
-        let is_old = now.abs_diff(other.millis) >= OLD;
-        (if is_old { State::Free } else { other.state } as u8, other.millis)
+        let is_old = now.abs_diff(other.micros) >= OLD;
+        (if is_old { State::Free } else { other.state } as u8, other.micros)
     };
     if let Some(place) = bucket.iter_mut().min_by_key(need) {
         *place = slot;
@@ -206,16 +231,17 @@ fn read(file: &mut File, place: u64) -> io::Result<[Slot; BUCKET]> {
     bytes.resize(BUCKET * SLOT, 0);
     let slot = |n: usize| {
         let bytes = &bytes[n * SLOT..(n + 1) * SLOT];
-        let (mut key, mut millis) = ([0; 16], [0; 8]);
+        let (mut key, mut micros) = ([0; 16], [0; 8]);
         key.copy_from_slice(&bytes[..16]);
-        millis.copy_from_slice(&bytes[16..24]);
+        micros.copy_from_slice(&bytes[16..24]);
         let state = match bytes[24] {
             1 => State::Recorded,
             2 => State::Recording,
             3 => State::Began,
             _ => State::Free,
         };
-        Slot { key: Key(key), millis: u64::from_le_bytes(millis), state }
+        let process = u32::from_le_bytes([bytes[28], bytes[29], bytes[30], bytes[31]]);
+        Slot { key: Key(key), micros: u64::from_le_bytes(micros), state, process }
     };
     Ok(std::array::from_fn(slot))
 }
@@ -224,8 +250,9 @@ fn write(file: &mut File, place: u64, bucket: &[Slot; BUCKET]) -> io::Result<()>
     let mut bytes = Vec::with_capacity(BUCKET * SLOT);
     for slot in bucket {
         bytes.extend_from_slice(&slot.key.0);
-        bytes.extend_from_slice(&slot.millis.to_le_bytes());
-        bytes.extend_from_slice(&[slot.state as u8, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.extend_from_slice(&slot.micros.to_le_bytes());
+        bytes.extend_from_slice(&[slot.state as u8, 0, 0, 0]);
+        bytes.extend_from_slice(&slot.process.to_le_bytes());
     }
     file.seek(SeekFrom::Start(place))?;
     file.write_all(&bytes)
@@ -266,8 +293,14 @@ mod tests {
     #[test]
     fn a_call_that_a_killed_process_was_to_record_is_recorded_by_the_next_one() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(Recent::open(folder.path()).claim(key(1), 1000), Claim::Mine);
-        assert_eq!(Recent::open(folder.path()).claim(key(1), 1000), Claim::Mine);
+        let mut recent = Recent::open(folder.path());
+        let mut killed = process::Command::new("true").spawn().unwrap();
+        killed.wait().unwrap();
+        let slot = Slot { process: killed.id(), ..Slot::new(key(1), 1000, State::Recording) };
+        recent.change(key(1), |bucket| put(bucket, slot, 1000)).unwrap();
+        let start = Instant::now();
+        assert_eq!(recent.claim(key(1), 1000), Claim::Mine);
+        assert!(start.elapsed() < RECORDING_WAIT);
     }
 
     #[test]

@@ -1,0 +1,323 @@
+//! Watches what passes, in a thread of its own, so that nothing has to wait for it.
+//!
+//! Pieces of streams go through a queue of bounded size. If it is full, a stream waits a moment for room, and two seconds in
+//! all before the queue is empty again. What then finds no room is passed on all the same, and not observed; that is told.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::sse::{Line, Lines};
+use super::tracker::{Moment, Place, Sender, Tracker};
+use super::watch::Watch;
+use crate::call::sketch::Sketcher;
+use crate::message::{count, warn};
+
+/// The most bytes that wait to be observed.
+const MAX_WAITING: usize = 16 << 20;
+
+/// What an item in the queue counts beside its bytes.
+const ITEM: usize = 200;
+
+/// How long streams wait for room in all, until the queue is empty again.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often is looked for what is due.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How messages follow each other in a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// One on each line.
+    Lines,
+    /// One is all.
+    Whole,
+    /// Server-sent events.
+    Events,
+}
+
+/// A stream of messages.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stream {
+    pub(super) number: u64,
+    pub(super) place: Place,
+    pub(super) sender: Sender,
+    pub(super) framing: Framing,
+}
+
+/// What the tracker is to do when all before it was observed.
+type Work = Box<dyn FnOnce(&mut Tracker, Moment) + Send>;
+
+enum Item {
+    Bytes(Stream, Moment, Vec<u8>),
+    /// Something is missing here.
+    Gap(Stream),
+    End(Stream, Moment),
+    Work(Moment, Work),
+}
+
+impl Item {
+    fn stream(&self) -> Option<Stream> {
+        match self {
+            Self::Bytes(stream, ..) | Self::Gap(stream) | Self::End(stream, _) => Some(*stream),
+            Self::Work(..) => None,
+        }
+    }
+
+    fn size(&self) -> usize {
+        match self {
+            Self::Bytes(_, _, bytes) => ITEM + bytes.len(),
+            _ => ITEM,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Queue {
+    items: VecDeque<Item>,
+    size: usize,
+    /// How long streams have waited since it was empty.
+    waited: Duration,
+    /// No room was found in time, until half of it is free.
+    is_skipping: bool,
+    /// The streams of which something was skipped, and nothing was taken since.
+    skipped: HashSet<u64>,
+    is_closed: bool,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    more: Condvar,
+    room: Condvar,
+}
+
+/// Hands pieces of streams to the observer.
+#[derive(Clone)]
+pub(super) struct Observer(Arc<Shared>);
+
+impl Observer {
+    pub(super) fn start(watch: Arc<Watch>) -> io::Result<(Self, JoinHandle<()>)> {
+        let shared = Shared { queue: Mutex::default(), more: Condvar::new(), room: Condvar::new() };
+        let shared = Arc::new(shared);
+        let observing = Arc::clone(&shared);
+        let run = move || Observing { watch, streams: HashMap::new(), missed: 0, invalid: 0 }.run(&observing);
+        let thread = thread::Builder::new().name("observer".into()).spawn(run)?;
+        Ok((Self(shared), thread))
+    }
+
+    /// Takes a piece of a stream. To be called before the piece is passed on, so that no answer is observed before what it
+    /// answers. It is observed after [`Observer::wake`].
+    pub(super) fn bytes(&self, stream: Stream, bytes: &[u8]) {
+        self.push(Item::Bytes(stream, Moment::now(), bytes.to_vec()));
+    }
+
+    /// A stream has ended.
+    pub(super) fn end(&self, stream: Stream) {
+        self.push(Item::End(stream, Moment::now()));
+    }
+
+    /// Has the tracker do something, once all before was observed.
+    pub(super) fn work(&self, work: impl FnOnce(&mut Tracker, Moment) + Send + 'static) {
+        self.push(Item::Work(Moment::now(), Box::new(work)));
+        self.wake();
+    }
+
+    pub(super) fn wake(&self) {
+        self.0.more.notify_one();
+    }
+
+    /// Whether a piece of this size finds room at once.
+    pub(super) fn has_room(&self, len: usize) -> bool {
+        let queue = lock(&self.0.queue);
+        queue.items.is_empty() || queue.size + len + ITEM <= MAX_WAITING
+    }
+
+    /// All was handed over.
+    pub(super) fn close(&self) {
+        lock(&self.0.queue).is_closed = true;
+        self.0.more.notify_one();
+    }
+
+    fn push(&self, item: Item) {
+        let size = item.size();
+        let mut queue = lock(&self.0.queue);
+        let is_bytes = matches!(item, Item::Bytes(..));
+        // What has no bytes is always taken.
+        if is_bytes && !queue.items.is_empty() && queue.size + size > MAX_WAITING {
+            queue = self.wait_for_room(queue, size);
+        }
+        if is_bytes && queue.is_skipping {
+            queue.skipped.extend(item.stream().map(|stream| stream.number));
+            return;
+        }
+        if let Some(stream) = item.stream()
+            && queue.skipped.remove(&stream.number)
+        {
+            queue.size += ITEM;
+            queue.items.push_back(Item::Gap(stream));
+        }
+        queue.size += size;
+        queue.items.push_back(item);
+    }
+
+    fn wait_for_room<'q>(&self, mut queue: MutexGuard<'q, Queue>, size: usize) -> MutexGuard<'q, Queue> {
+        if queue.is_skipping {
+            return queue;
+        }
+        self.0.more.notify_one();
+        let began = Instant::now();
+        let left = PATIENCE.saturating_sub(queue.waited);
+        let is_full = |queue: &mut Queue| !queue.items.is_empty() && queue.size + size > MAX_WAITING;
+        let waited = self.0.room.wait_timeout_while(queue, left, is_full);
+        let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        queue = guard;
+        queue.waited += began.elapsed();
+        queue.is_skipping |= timeout.timed_out();
+        queue
+    }
+}
+
+impl Shared {
+    /// The next item. `Err`: there is none yet, or there will be none.
+    fn next(&self) -> Result<Item, bool> {
+        let mut queue = lock(&self.queue);
+        if queue.items.is_empty() && !queue.is_closed {
+            let is_idle = |queue: &mut Queue| queue.items.is_empty() && !queue.is_closed;
+            let waited = self.more.wait_timeout_while(queue, TICK, is_idle);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let Some(item) = queue.items.pop_front() else { return Err(queue.is_closed) };
+        queue.size -= item.size();
+        if queue.items.is_empty() {
+            queue.waited = Duration::ZERO;
+        }
+        queue.is_skipping &= queue.size > MAX_WAITING / 2;
+        self.room.notify_all();
+        Ok(item)
+    }
+}
+
+/// The observer's own side.
+struct Observing {
+    watch: Arc<Watch>,
+    streams: HashMap<u64, Text>,
+    /// How many gaps there were, and how many texts of the client were no JSON.
+    missed: u64,
+    invalid: u64,
+}
+
+/// The text that comes in a stream.
+struct Text {
+    sketcher: Option<(Sketcher, Moment)>,
+    lines: Lines,
+    /// A part of it is missing, so that nothing can be known of the rest.
+    is_broken: bool,
+}
+
+impl Observing {
+    fn run(mut self, shared: &Shared) {
+        let mut ticked = Instant::now();
+        loop {
+            match shared.next() {
+                Ok(item) => self.item(item),
+                Err(true) => break,
+                Err(false) => {}
+            }
+            if ticked.elapsed() >= TICK {
+                ticked = Instant::now();
+                self.watch.track(|tracker| tracker.tick(Moment::now()));
+            }
+        }
+        if self.missed > 1 {
+            warn(format_args!("{} could not be observed in all", count(self.missed, "part")));
+        }
+        if self.invalid > 1 {
+            warn(format_args!("{} of the client were no JSON", count(self.invalid, "message")));
+        }
+    }
+
+    fn item(&mut self, item: Item) {
+        match item {
+            Item::Bytes(stream, now, bytes) => self.bytes(stream, now, &bytes),
+            Item::Gap(stream) => {
+                if self.missed == 0 {
+                    warn(
+                        "a part of what passed could not be observed, because it came too fast; calls may be missing",
+                    );
+                }
+                self.missed += 1;
+                let text = self.streams.entry(stream.number).or_insert_with(Text::new);
+                (text.is_broken, text.sketcher) = (true, None);
+                self.watch.tracker().missed(stream.place.channel);
+            }
+            Item::End(stream, now) => {
+                self.finish(stream, now);
+                self.streams.remove(&stream.number);
+            }
+            Item::Work(now, work) => self.watch.track(|tracker| work(tracker, now)),
+        }
+    }
+
+    fn bytes(&mut self, stream: Stream, now: Moment, bytes: &[u8]) {
+        match stream.framing {
+            Framing::Whole => self.piece(stream, now, bytes),
+            Framing::Lines => {
+                let mut rest = bytes;
+                while let Some(end) = memchr::memchr(b'\n', rest) {
+                    self.piece(stream, now, &rest[..end]);
+                    self.finish(stream, now);
+                    rest = &rest[end + 1..];
+                }
+                self.piece(stream, now, rest);
+            }
+            Framing::Events => {
+                let text = self.streams.entry(stream.number).or_insert_with(Text::new);
+                let mut lines = std::mem::take(&mut text.lines);
+                lines.push(bytes, |line| match line {
+                    Line::Data(piece) => self.piece(stream, now, piece),
+                    Line::EndOfEvent => self.finish(stream, now),
+                });
+                self.streams.entry(stream.number).or_insert_with(Text::new).lines = lines;
+            }
+        }
+    }
+
+    fn piece(&mut self, stream: Stream, now: Moment, bytes: &[u8]) {
+        let text = self.streams.entry(stream.number).or_insert_with(Text::new);
+        // White space between messages is none.
+        let is_blank = text.sketcher.is_none() && bytes.trim_ascii().is_empty();
+        if text.is_broken || is_blank {
+            return;
+        }
+        text.sketcher.get_or_insert_with(|| (self.watch.sketcher(), now)).0.push(bytes);
+    }
+
+    /// A message is complete.
+    fn finish(&mut self, stream: Stream, now: Moment) {
+        let Some(text) = self.streams.get_mut(&stream.number) else { return };
+        text.is_broken = false;
+        let Some((sketcher, began)) = text.sketcher.take() else { return };
+        // A request begins with its first byte, and an answer is there with its last.
+        let at = if stream.sender == Sender::Client { began } else { now };
+        if !self.watch.text(stream.place, stream.sender, sketcher.finish(), at)
+            && stream.sender == Sender::Client
+        {
+            if self.invalid == 0 {
+                warn("a message of the client is no JSON, and was passed on without a record");
+            }
+            self.invalid += 1;
+        }
+    }
+}
+
+impl Text {
+    fn new() -> Self {
+        Self { sketcher: None, lines: Lines::default(), is_broken: false }
+    }
+}
+
+fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,202 @@
+//! The ends of calls that no answer tells: refused, cancelled for good, lost with their exchange, their session or a peer.
+
+use std::time::{Duration, Instant};
+
+use super::pending::{Pending, Settled};
+use super::{Channel, Id, Moment, Place, Sender, Tracker};
+use crate::call::Outcome;
+
+/// How long an answer may still come to a call that was cancelled, and to an exchange that a client may resume.
+const ANSWER_WAIT: Duration = Duration::from_secs(10);
+
+/// How long a client may take to fetch a result that is there, or that is lost with its exchange.
+const FETCH_WAIT: Duration = Duration::from_secs(60);
+
+/// How long a person may take to give the input that a server wants.
+const INPUT_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+/// Why no more answers come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gone {
+    Server,
+    Client,
+}
+
+/// How an exchange over HTTP ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closed {
+    /// The server has said all that it had to say.
+    ByServer,
+    /// The client did not wait for the rest.
+    ByClient,
+    /// The connection broke, or never was.
+    Broken,
+    /// The server answered with an HTTP error of this status.
+    Status(u16),
+}
+
+impl Tracker {
+    /// Does what is due. To be called every few seconds.
+    pub(crate) fn tick(&mut self, now: Moment) {
+        let late = |since: Instant, wait: Duration| now.at.saturating_duration_since(since) >= wait;
+        let is_over = |pending: &Pending| {
+            pending.cancelled.is_some_and(|cancelled| late(cancelled.at, ANSWER_WAIT))
+                || pending.settled.as_ref().is_some_and(|settled| late(settled.at, FETCH_WAIT))
+        };
+        for pending in self.take_pending(|_, pending| is_over(pending)) {
+            self.end(pending, Outcome::Lost, "", now);
+        }
+        let ids: Vec<String> =
+            self.tasks.iter().filter(|(_, task)| is_over(task)).map(|(id, _)| id.clone()).collect();
+        for task in ids.iter().filter_map(|id| self.tasks.remove(id)).collect::<Vec<_>>() {
+            self.end(task, Outcome::Unknown, "task", now);
+        }
+        let is_left = |pending: &mut Pending| {
+            pending.settled.as_ref().is_some_and(|settled| late(settled.at, INPUT_WAIT))
+        };
+        for pending in self.inputs.extract_if(.., is_left).collect::<Vec<_>>() {
+            self.end(pending, Outcome::Unknown, "input_required", now);
+        }
+    }
+
+    /// Something that was sent in a channel could not be observed.
+    pub(crate) fn missed(&mut self, channel: Channel) {
+        for ((of, ..), all) in &mut self.pending {
+            if *of == channel {
+                all.iter_mut().for_each(|pending| pending.may_be_answered = true);
+            }
+        }
+    }
+
+    /// Whether any request waits for its answer.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting > 0
+    }
+
+    /// All has ended.
+    pub(crate) fn end_all(&mut self, gone: Gone, now: Moment) {
+        let error = gone.error();
+        for pending in self.take_pending(|_, _| true) {
+            self.end(pending, Outcome::Lost, error, now);
+        }
+        for (_, task) in std::mem::take(&mut self.tasks) {
+            match gone {
+                Gone::Server => self.end(task, Outcome::Lost, error, now),
+                Gone::Client => self.end(task, Outcome::Unknown, "task", now),
+            }
+        }
+        for pending in std::mem::take(&mut self.inputs) {
+            self.end(pending, Outcome::Unknown, "input_required", now);
+        }
+    }
+
+    /// An exchange over HTTP has ended.
+    pub(crate) fn end_exchange(&mut self, place: Place, closed: Closed, now: Moment) {
+        let is_of = |pending: &Pending| pending.exchange == place.exchange;
+        // In a session, the answer may still come in another exchange, which resumes this one.
+        let resumes = self.channels.get(&place.channel).is_some_and(|state| state.is_session)
+            && matches!(closed, Closed::ByServer | Closed::ByClient);
+        if resumes {
+            for pending in self.pending.values_mut().flatten().filter(|pending| is_of(pending)) {
+                pending.settled = Some(Settled { at: now.at, outcome: Outcome::Lost, error: closed.error() });
+            }
+            return;
+        }
+        for mut pending in self.take_pending(|_, pending| is_of(pending)) {
+            let outcome = match closed {
+                Closed::ByClient if pending.is_modern => Outcome::Cancelled,
+                Closed::ByClient | Closed::ByServer => Outcome::Lost,
+                Closed::Status(408 | 504) => Outcome::Timeout,
+                Closed::Broken | Closed::Status(_) => Outcome::Error,
+            };
+            if let Closed::Status(status) = closed {
+                pending.http_status = status.to_string();
+            }
+            let error = if outcome == Outcome::Cancelled { "" } else { closed.error() };
+            self.end(pending, outcome, error, now);
+        }
+        if self.channels.get(&place.channel).is_some_and(|state| !state.is_session) {
+            self.channels.remove(&place.channel);
+        }
+    }
+
+    /// A session over HTTP has ended.
+    pub(crate) fn end_session(&mut self, id: &str, now: Moment) {
+        let Some(channel) = self.sessions.remove(id) else { return };
+        for pending in self.take_pending(|of, _| of == channel) {
+            self.end(pending, Outcome::Lost, Gone::Client.error(), now);
+        }
+        self.channels.remove(&channel);
+    }
+
+    /// A request that was taken may not happen: nothing was sent to the server.
+    pub(crate) fn refuse(&mut self, place: Place, id: &Id, now: Moment) {
+        let key = (place.channel, Sender::Client, id.clone());
+        let Some(all) = self.pending.get_mut(&key) else { return };
+        let Some(pending) = all.pop_back() else { return };
+        self.waiting -= 1;
+        if all.is_empty() {
+            self.pending.remove(&key);
+        }
+        self.finish(pending, Outcome::Denied, "not_recorded", 0, now);
+    }
+
+    /// The session that begins the longest ago, and in which nothing waits, makes room for another.
+    pub(super) fn forget_a_session(&mut self) {
+        let waits = |channel: &Channel| self.pending.keys().any(|(of, ..)| of == channel);
+        let mut idle: Vec<_> = self.sessions.iter().filter(|(_, channel)| !waits(channel)).collect();
+        idle.sort_unstable_by_key(|(_, channel)| channel.0);
+        let Some((id, channel)) = idle.first().map(|(id, channel)| ((*id).clone(), **channel)) else {
+            return;
+        };
+        self.sessions.remove(&id);
+        self.channels.remove(&channel);
+    }
+
+    /// Ends a call without an answer: in the way that is known, else as said.
+    fn end(&mut self, pending: Pending, otherwise: Outcome, error: &str, now: Moment) {
+        if let Some(cancelled) = pending.cancelled {
+            self.finish(pending, cancelled.outcome, "", 0, now);
+        } else if let Some(Settled { outcome, error, .. }) = pending.settled.clone() {
+            self.finish(pending, outcome, error, 0, now);
+        } else if pending.may_be_answered {
+            self.finish(pending, Outcome::Unknown, "not_observed", 0, now);
+        } else {
+            self.finish(pending, otherwise, error, 0, now);
+        }
+    }
+
+    /// Takes the requests out that are chosen, the oldest first.
+    fn take_pending(&mut self, is_chosen: impl Fn(Channel, &Pending) -> bool) -> Vec<Pending> {
+        let mut taken = Vec::new();
+        for ((channel, ..), all) in &mut self.pending {
+            let (chosen, left): (Vec<_>, Vec<_>) =
+                all.drain(..).partition(|pending| is_chosen(*channel, pending));
+            all.extend(left);
+            taken.extend(chosen);
+        }
+        self.pending.retain(|_, all| !all.is_empty());
+        self.waiting -= taken.len();
+        taken.sort_by_key(|pending| pending.began);
+        taken
+    }
+}
+
+impl Gone {
+    fn error(self) -> &'static str {
+        match self {
+            Self::Server => "server_ended",
+            Self::Client => "client_left",
+        }
+    }
+}
+
+impl Closed {
+    fn error(self) -> &'static str {
+        match self {
+            Self::ByServer => "server_ended",
+            Self::ByClient => "client_left",
+            Self::Broken | Self::Status(_) => "transport",
+        }
+    }
+}

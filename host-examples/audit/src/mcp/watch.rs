@@ -1,0 +1,177 @@
+//! What is done with messages, whichever way they came: they are tracked, and what they tell is recorded.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::message::{Id, Message, Messages, sketcher};
+use super::recorder::Recorder;
+use super::tools::Definitions;
+use super::tracker::{Found, Moment, Place, Sender, Tracker};
+use crate::call::input::{Hasher, Input};
+use crate::call::sketch::{NotJson, Sketch, Sketcher};
+use crate::call::{Call, Outcome};
+use crate::mask::masked;
+use crate::message::warn;
+
+/// The JSON-RPC code of a request that was refused, because it could not be recorded. It is none of those that JSON-RPC
+/// or MCP reserve.
+const NOT_RECORDED: i32 = -31_000;
+
+/// The JSON-RPC code of what is no JSON.
+const PARSE_ERROR: i32 = -32_700;
+
+pub(super) struct Watch {
+    tracker: Mutex<Tracker>,
+    recorder: Recorder,
+    /// None: there is no folder to keep them in.
+    definitions: Option<Definitions>,
+    hasher: Hasher,
+    all: bool,
+    mode: &'static str,
+}
+
+impl Watch {
+    pub(super) fn new(
+        tracker: Tracker,
+        recorder: Recorder,
+        definitions: Option<Definitions>,
+        hasher: Hasher,
+        (mode, all): (&'static str, bool),
+    ) -> Self {
+        Self { tracker: Mutex::new(tracker), recorder, definitions, hasher, all, mode }
+    }
+
+    pub(super) fn tracker(&self) -> MutexGuard<'_, Tracker> {
+        self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn sketcher(&self) -> Sketcher {
+        sketcher(&self.hasher, self.all)
+    }
+
+    /// Takes a text that was sent. False: it is no JSON.
+    pub(super) fn text(
+        &self,
+        place: Place,
+        sender: Sender,
+        text: Result<Sketch, NotJson>,
+        now: Moment,
+    ) -> bool {
+        let Ok(messages) = Messages::of(text) else { return false };
+        if messages.left_out > 0 {
+            warn(format_args!("a batch was too long: {} messages were not observed", messages.left_out));
+        }
+        self.track(|tracker| {
+            for message in messages.all {
+                tracker.message(place, sender, message, now);
+            }
+        });
+        true
+    }
+
+    /// Has the tracker do something, and records what it then found.
+    pub(super) fn track(&self, work: impl FnOnce(&mut Tracker)) {
+        let found = {
+            let mut tracker = self.tracker();
+            work(&mut tracker);
+            tracker.take()
+        };
+        found.into_iter().for_each(|found| self.found(found));
+    }
+
+    fn found(&self, found: Found) {
+        match found {
+            Found::Call(call) => self.recorder.record(call),
+            Found::Tools { server, tools, has_next } => self.listed(&server, &tools, has_next),
+        }
+    }
+
+    fn listed(&self, server: &str, tools: &[(String, String)], has_next: bool) {
+        let Some(definitions) = &self.definitions else { return };
+        let (changes, remembered) = definitions.listed(server, tools, has_next);
+        if let Err(error) = remembered {
+            warn(format_args!("the tools of {server} cannot be compared with those of before: {error}"));
+        }
+        for change in changes {
+            let what =
+                if change.before.is_empty() { "is new" } else { "has changed since it was last listed" };
+            warn(format_args!("the tool {} of {server} {what}", change.tool));
+            self.recorder.record(Call {
+                tool: change.tool,
+                action: "tools/list".into(),
+                outcome: Outcome::Changed,
+                input: Some(Input { size: 0, hash: change.hash, is_raw: false }),
+                attributes: vec![
+                    ("source", "mcp".into()),
+                    ("mode", self.mode.into()),
+                    ("server", server.to_owned()),
+                    ("previous_hash", change.before),
+                ],
+                ..self.tracker().no_call()
+            });
+        }
+    }
+
+    /// Records what a text of the client begins, before it may go on to the server. Else the answer for the client, which
+    /// is empty if it waits for none.
+    pub(super) fn admit(
+        &self,
+        place: Place,
+        text: Result<Sketch, NotJson>,
+        problem: Option<&str>,
+        now: Moment,
+    ) -> Result<(), Vec<u8>> {
+        let Ok(messages) = Messages::of(text) else {
+            warn("a message of the client was not passed on: it is no JSON");
+            return Err(error(None, PARSE_ERROR, "the message is no JSON, and cannot be recorded"));
+        };
+        let requests: Vec<Id> = messages.all.iter().filter_map(request).cloned().collect();
+        let is_batch = messages.is_batch;
+        let too_long = (messages.left_out > 0).then_some("there are too many messages in the batch");
+        let mut starts = Vec::new();
+        let mut found = {
+            let mut tracker = self.tracker();
+            for message in messages.all {
+                tracker.message(place, Sender::Client, message, now);
+            }
+            tracker.take()
+        };
+        found.retain(|found| match found {
+            Found::Call(call) if call.outcome == Outcome::Started => {
+                starts.push(call.clone());
+                false
+            }
+            _ => true,
+        });
+        let recorded = match problem.or(too_long) {
+            Some(problem) => Err(problem.to_owned()),
+            None => self.recorder.record_first(starts).map_err(|failure| failure.into_text()),
+        };
+        found.into_iter().for_each(|found| self.found(found));
+        let Err(reason) = recorded else { return Ok(()) };
+        let reason = format!("the call was not made, because it could not be recorded: {}", masked(&reason));
+        warn(&reason);
+        self.track(|tracker| requests.iter().for_each(|id| tracker.refuse(place, id, now)));
+        let answers: Vec<Vec<u8>> =
+            requests.iter().map(|id| error(Some(id), NOT_RECORDED, &reason)).collect();
+        Err(if is_batch && !answers.is_empty() {
+            [b"[", &answers.join(&b","[..])[..], b"]"].concat()
+        } else {
+            answers.concat()
+        })
+    }
+}
+
+/// The identifier of a request that waits for an answer.
+fn request(message: &Message) -> Option<&Id> {
+    match message {
+        Message::Request(request) => request.id.as_ref(),
+        _ => None,
+    }
+}
+
+/// The answer to a request that was refused.
+fn error(id: Option<&Id>, code: i32, text: &str) -> Vec<u8> {
+    let id = id.map_or("null", Id::json);
+    let text = serde_json::Value::from(text);
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{text}}}}}"#).into_bytes()
+}

@@ -1,0 +1,138 @@
+//! What is kept of an export: the calls that it tells of, and, of all other spans, what they tell of the calls below them.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher as _, Hash, RandomState};
+
+use super::attributes::Attributes;
+use super::lineage::{Context, MAX_SPANS, Passed};
+use super::read::{Encoding, Record, Signal, Sink, Span, SpanId, TraceId, Undecodable, read};
+use super::recognise::{self, Told};
+use super::sighting::{Sighting, Vantage};
+use crate::call::input::Hasher;
+
+/// The most calls of one export: far more than any exporter sends at once.
+pub(super) const MAX_CALLS: usize = 32_768;
+
+/// Why an export is refused.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    Undecodable(String),
+    TooManyCalls,
+}
+
+impl From<Undecodable> for Refusal {
+    fn from(undecodable: Undecodable) -> Self {
+        Self::Undecodable(undecodable.0)
+    }
+}
+
+/// Short names for long identifiers: hashes under a key of this process, so that nobody can make two of them equal.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names(RandomState);
+
+impl Names {
+    pub(super) fn of(&self, what: impl Hash) -> u64 {
+        self.0.hash_one(what)
+    }
+
+    pub(super) fn of_span(&self, trace: TraceId, span: SpanId) -> u64 {
+        self.of(("span", trace, span))
+    }
+}
+
+/// What an export told.
+#[derive(Debug, Default)]
+pub(super) struct Export {
+    pub(super) calls: Vec<Sighting>,
+    /// Decisions that let a call happen.
+    pub(super) allowed: Vec<Sighting>,
+    /// The spans, the last ones if there are very many.
+    pub(super) spans: VecDeque<Passed>,
+    /// How many spans and log records told of no call.
+    pub(super) forgotten: u64,
+    /// How many spans of calls have no valid identifiers.
+    pub(super) rejected: u64,
+}
+
+impl Export {
+    /// Reads an export.
+    pub(super) fn read(
+        signal: Signal,
+        encoding: Encoding,
+        body: &[u8],
+        names: &Names,
+        hasher: &Hasher,
+    ) -> Result<Self, Refusal> {
+        let mut reading = Reading { names, hasher, export: Self::default() };
+        read(signal, encoding, body, &mut reading)?;
+        Ok(reading.export)
+    }
+
+    fn add(&mut self, call: Sighting) -> Result<(), Refusal> {
+        if self.calls.len() == MAX_CALLS {
+            return Err(Refusal::TooManyCalls);
+        }
+        self.calls.push(call);
+        Ok(())
+    }
+}
+
+struct Reading<'e> {
+    names: &'e Names,
+    hasher: &'e Hasher,
+    export: Export,
+}
+
+impl Sink for Reading<'_> {
+    type Error = Refusal;
+
+    fn span(&mut self, resource: &Attributes<'_>, span: Span<'_>) -> Result<(), Refusal> {
+        let sighting = recognise::span(resource, &span, self.hasher)?;
+        let export = &mut self.export;
+        let (Some(trace), Some(id)) = (span.trace, span.id) else {
+            *(if sighting.is_some() { &mut export.rejected } else { &mut export.forgotten }) += 1;
+            return Ok(());
+        };
+        let name = self.names.of_span(trace, id);
+        if export.spans.len() == MAX_SPANS {
+            export.spans.pop_front();
+        }
+        export.spans.push_back(Passed {
+            name,
+            parent: span.parent.map(|parent| self.names.of_span(trace, parent)),
+            context: Context::of(&recognise::context(&span.attributes)),
+        });
+        match sighting {
+            Some(sighting) => export.add(Sighting { own: self.names.of(("own", name)), ..sighting }),
+            None => {
+                export.forgotten += 1;
+                Ok(())
+            }
+        }
+    }
+
+    fn record(&mut self, resource: &Attributes<'_>, record: Record<'_>) -> Result<(), Refusal> {
+        let export = &mut self.export;
+        let named = |sighting: Sighting| {
+            let Sighting { time, trace, span, duration, outcome, .. } = sighting;
+            let is_decision = sighting.vantage == Vantage::Decision;
+            let texts = (&sighting.texts.conversation, &sighting.texts.call_id, &sighting.texts.tool);
+            let sequence = record.attributes.text(super::attributes::Key::Sequence);
+            let all = (is_decision, time, trace, span, duration, outcome.name(), texts, sequence);
+            Sighting { own: self.names.of(("record", all)), ..sighting }
+        };
+        match recognise::record(resource, &record, self.hasher)? {
+            Told::Call(sighting) => export.add(named(*sighting)),
+            Told::Allowed(sighting) => {
+                if export.allowed.len() < MAX_CALLS {
+                    export.allowed.push(*sighting);
+                }
+                Ok(())
+            }
+            Told::Nothing => {
+                export.forgotten += 1;
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Passes requests on to the collector that was there before, as they came, and its answers back.
+
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Bytes;
+use hyper::header::{self, HeaderMap, HeaderName};
+use hyper::http::uri::{Authority, PathAndQuery, Scheme};
+use hyper::{Method, Request, StatusCode, Uri};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tokio::time::timeout;
+
+use super::reply::{Refused, Reply};
+use crate::message::Failure;
+
+/// How long the collector may take. Clients wait for ten seconds by default.
+const MAX_TIME: Duration = Duration::from_secs(8);
+
+/// The longest answer of the collector, in bytes.
+const MAX_ANSWER: usize = 1 << 20;
+
+/// Headers that concern one connection alone (RFC 9110, section 7.6.1), and those that the client of this module sets itself.
+const NOT_PASSED_ON: [HeaderName; 10] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::EXPECT,
+    header::HOST,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// The collector.
+#[derive(Debug)]
+pub(super) struct Collector {
+    scheme: Scheme,
+    authority: Authority,
+    /// What stands before the path of a request; without a slash at the end.
+    prefix: String,
+    client: Connected,
+}
+
+/// Only TLS needs the system's certificates.
+#[derive(Debug)]
+enum Connected {
+    Plain(Client<HttpConnector, Full<Bytes>>),
+    Tls(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
+}
+
+/// A request to be passed on.
+pub(super) struct Passing {
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Collector {
+    pub(super) fn new(url: &str) -> Result<Self, Failure> {
+        let refuse = |why: &str| {
+            let accepted = "accepted is the URL of a collector, such as http://127.0.0.1:4319";
+            Failure::because("--forward", format!("{why}; {accepted}"))
+        };
+        let parts = url.parse::<Uri>().map_err(|error| refuse(&error.to_string()))?.into_parts();
+        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+            return Err(refuse("it has no scheme or no host"));
+        };
+        if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
+            return Err(refuse("it is neither http nor https"));
+        }
+        if authority.as_str().contains('@') {
+            return Err(refuse("it has a user or a password, which belong into the headers of who sends"));
+        }
+        let path = parts.path_and_query.unwrap_or(PathAndQuery::from_static("/"));
+        if path.query().is_some() {
+            return Err(refuse("it has a query"));
+        }
+        let client = if scheme == Scheme::HTTPS {
+            let connector = HttpsConnectorBuilder::new()
+                .with_native_roots()
+                .map_err(|error| refuse(&format!("the system's certificates cannot be read: {error}")))?
+                .https_only()
+                .enable_http1()
+                .build();
+            Connected::Tls(Client::builder(TokioExecutor::new()).build(connector))
+        } else {
+            Connected::Plain(Client::builder(TokioExecutor::new()).build_http())
+        };
+        Ok(Self { scheme, authority, prefix: path.path().trim_end_matches('/').to_owned(), client })
+    }
+
+    /// Passes a request on, and returns the answer of the collector, whatever it says.
+    pub(super) async fn pass(&self, passing: Passing) -> Result<Reply, Refused> {
+        let bad =
+            |why: String| Refused::new(StatusCode::BAD_GATEWAY, format!("the collector of --forward: {why}"));
+        let Passing { method, uri, headers, body } = passing;
+        let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let target = Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.clone())
+            .path_and_query(format!("{}{path}", self.prefix))
+            .build();
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = target.map_err(|error| bad(error.to_string()))?;
+        *request.headers_mut() = end_to_end(headers);
+        let answer = async {
+            let answer = match &self.client {
+                Connected::Plain(client) => client.request(request).await,
+                Connected::Tls(client) => client.request(request).await,
+            };
+            let answer = answer.map_err(|error| bad(chain(&error)))?;
+            let (mut head, body) = answer.into_parts();
+            let body =
+                Limited::new(body, MAX_ANSWER).collect().await.map_err(|error| bad(error.to_string()))?;
+            head.headers = end_to_end(head.headers);
+            Ok(Reply::from_parts(head, Full::new(body.to_bytes())))
+        };
+        let slow =
+            |_| Refused::new(StatusCode::GATEWAY_TIMEOUT, "the collector of --forward does not answer");
+        timeout(MAX_TIME, answer).await.map_err(slow)?
+    }
+}
+
+/// The headers that are passed on.
+fn end_to_end(mut headers: HeaderMap) -> HeaderMap {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|names| names.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in named.into_iter().chain(NOT_PASSED_ON).chain([HeaderName::from_static("keep-alive")]) {
+        headers.remove(name);
+    }
+    headers
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_of_one_connection_are_not_passed_on() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "close, x-hop"),
+            ("x-hop", "1"),
+            ("keep-alive", "timeout=5"),
+            ("host", "localhost"),
+            ("transfer-encoding", "chunked"),
+            ("authorization", "Bearer secret"),
+            ("content-encoding", "gzip"),
+        ] {
+            headers.insert(HeaderName::from_static(name), value.parse().unwrap());
+        }
+        let passed = end_to_end(headers);
+        let mut names: Vec<&str> = passed.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["authorization", "content-encoding"]);
+    }
+
+    #[test]
+    fn a_url_that_is_none_of_a_collector_is_refused_with_what_is_accepted() {
+        for url in
+            ["", "collector", "/v1", "ftp://host", "http://u:secret@host", "http://host/?a=b", "http://"]
+        {
+            let refused = Collector::new(url).err().unwrap().into_reason();
+            assert!(
+                refused.contains("accepted is the URL") && !refused.contains("secret"),
+                "{url}: {refused}"
+            );
+        }
+        let collector = Collector::new("https://host:4319/otlp/").ok().unwrap();
+        assert_eq!((collector.prefix.as_str(), collector.authority.as_str()), ("/otlp", "host:4319"));
+    }
+}

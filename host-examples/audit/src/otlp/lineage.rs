@@ -1,0 +1,148 @@
+//! The spans of the last while: which is below which, and what they tell of the calls below them. The agent and the
+//! conversation often stand on an ancestor only, and one call can be a span within another one.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::sighting::Texts;
+
+/// How many spans are remembered.
+pub(super) const MAX_SPANS: usize = 32_768;
+
+/// How many ancestors of a span are looked at.
+const MAX_ANCESTORS: usize = 64;
+
+/// How much of each text is remembered, in bytes.
+const MAX_TEXT: usize = 256;
+
+/// What a span tells of the calls below it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Context {
+    conversation: Box<str>,
+    agent_id: Box<str>,
+    agent_name: Box<str>,
+    user: Box<str>,
+}
+
+impl Context {
+    /// None: it tells nothing.
+    pub(super) fn of(texts: &Texts) -> Option<Box<Self>> {
+        let cut = |text: &str| text[..text.floor_char_boundary(MAX_TEXT)].into();
+        let context = Self {
+            conversation: cut(&texts.conversation),
+            agent_id: cut(&texts.agent_id),
+            agent_name: cut(&texts.agent_name),
+            user: cut(&texts.user),
+        };
+        (context != Self::default()).then(|| context.into())
+    }
+}
+
+/// A span that was exported.
+#[derive(Clone, Debug)]
+pub(super) struct Passed {
+    pub(super) name: u64,
+    pub(super) parent: Option<u64>,
+    pub(super) context: Option<Box<Context>>,
+}
+
+/// The spans of the last while, by their names.
+#[derive(Debug, Default)]
+pub(super) struct Lineage {
+    spans: HashMap<u64, Passed>,
+    order: VecDeque<u64>,
+}
+
+/// The ancestors of a span.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Ancestors {
+    /// From the parent on upwards.
+    pub(super) names: Vec<u64>,
+    /// The last of them was not exported yet.
+    pub(super) end_is_unknown: bool,
+}
+
+impl Lineage {
+    pub(super) fn add(&mut self, span: Passed) {
+        let name = span.name;
+        if self.spans.insert(name, span).is_some() {
+            return;
+        }
+        self.order.push_back(name);
+        if self.order.len() > MAX_SPANS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.spans.remove(&oldest);
+        }
+    }
+
+    /// The span of this name and what is above it.
+    pub(super) fn ancestors(&self, from: Option<u64>) -> Ancestors {
+        let mut ancestors = Ancestors::default();
+        let mut next = from;
+        while let Some(name) = next
+            && ancestors.names.len() < MAX_ANCESTORS
+        {
+            ancestors.names.push(name);
+            let span = self.spans.get(&name);
+            ancestors.end_is_unknown = span.is_none();
+            next = span.and_then(|span| span.parent);
+        }
+        ancestors
+    }
+
+    /// Adds what the nearest of the ancestors tell. Both texts of an agent come from the same span.
+    pub(super) fn complete(&self, ancestors: &Ancestors, texts: &mut Texts) {
+        for context in ancestors.names.iter().filter_map(|name| self.spans.get(name)?.context.as_deref()) {
+            let with_agent = texts.agent_id.is_empty() && texts.agent_name.is_empty();
+            let agent = |text: &str| if with_agent { text.to_owned() } else { String::new() };
+            texts.complete(Texts {
+                conversation: context.conversation.to_string(),
+                agent_id: agent(&context.agent_id),
+                agent_name: agent(&context.agent_name),
+                user: context.user.to_string(),
+                ..Texts::default()
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(name: u64, parent: Option<u64>, agent_id: &str, agent_name: &str) -> Passed {
+        let texts = Texts { agent_id: agent_id.into(), agent_name: agent_name.into(), ..Texts::default() };
+        Passed { name, parent, context: Context::of(&texts) }
+    }
+
+    #[test]
+    fn the_nearest_agent_above_is_the_agent() {
+        let mut lineage = Lineage::default();
+        lineage.add(span(1, None, "a-1", "outer"));
+        lineage.add(span(2, Some(1), "", "inner"));
+        lineage.add(span(3, Some(2), "", ""));
+        let ancestors = lineage.ancestors(Some(3));
+        assert_eq!(ancestors, Ancestors { names: vec![3, 2, 1], end_is_unknown: false });
+        let mut texts = Texts::default();
+        lineage.complete(&ancestors, &mut texts);
+        assert_eq!((texts.agent_id.as_str(), texts.agent_name.as_str()), ("", "inner"));
+    }
+
+    #[test]
+    fn an_ancestor_that_comes_later_is_unknown_and_a_circle_ends() {
+        let mut lineage = Lineage::default();
+        lineage.add(span(2, Some(1), "", ""));
+        assert_eq!(lineage.ancestors(Some(2)), Ancestors { names: vec![2, 1], end_is_unknown: true });
+        assert_eq!(lineage.ancestors(None), Ancestors::default());
+        lineage.add(span(1, Some(2), "", ""));
+        assert_eq!(lineage.ancestors(Some(2)).names.len(), MAX_ANCESTORS);
+    }
+
+    #[test]
+    fn no_more_spans_are_remembered_than_there_is_room_for() {
+        let mut lineage = Lineage::default();
+        (0..2 * MAX_SPANS as u64).for_each(|name| lineage.add(span(name, Some(name), "a", "")));
+        assert_eq!((lineage.spans.len(), lineage.order.len()), (MAX_SPANS, MAX_SPANS));
+        assert!(!lineage.spans.contains_key(&0));
+    }
+}

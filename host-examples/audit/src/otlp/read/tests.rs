@@ -1,0 +1,274 @@
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, KeyValueList, any_value};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as ProtoSpan, span, status};
+use proptest::prelude::*;
+use prost::Message as _;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::call::input::Hasher;
+use crate::otlp::attributes::Key;
+
+/// What was read, as texts that can be compared.
+#[derive(Debug, Default, PartialEq)]
+struct Seen(Vec<String>);
+
+impl Sink for Seen {
+    type Error = Undecodable;
+
+    fn span(&mut self, resource: &Attributes<'_>, span: Span<'_>) -> Result<(), Undecodable> {
+        let input = span.attributes.arguments(&[Key::Arguments], &Hasher::default())?;
+        let service = resource.text(Key::ServiceName);
+        let Span { trace, id, parent, name, kind, start, end, status, has_exception, .. } = span;
+        let all = (service, trace, id, parent, name, kind, start, end, status, has_exception, input);
+        self.0.push(format!("{all:?}"));
+        Ok(())
+    }
+
+    fn record(&mut self, resource: &Attributes<'_>, record: Record<'_>) -> Result<(), Undecodable> {
+        let output = record.attributes.outcome_of(&[Key::LogOutput])?;
+        let success = record.attributes.truth(Key::Success);
+        let service = resource.text(Key::ServiceName);
+        let Record { time, observed, trace, span, event_name, body, .. } = record;
+        self.0
+            .push(format!("{:?}", (service, time, observed, trace, span, event_name, body, output, success)));
+        Ok(())
+    }
+}
+
+fn seen(signal: Signal, encoding: Encoding, body: &[u8]) -> Result<Vec<String>, Undecodable> {
+    let mut seen = Seen::default();
+    read(signal, encoding, body, &mut seen)?;
+    Ok(seen.0)
+}
+
+fn spans(json: &str) -> Result<Vec<String>, Undecodable> {
+    seen(Signal::Traces, Encoding::Json, json.as_bytes())
+}
+
+fn with_span(span: &str) -> String {
+    format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{span}]}}]}}]}}"#)
+}
+
+#[test]
+fn json_may_have_any_order_and_unknown_fields_and_names_of_protobuf() {
+    let plain = r#"{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"s"}}]},
+        "scopeSpans":[{"spans":[{"traceId":"5B8EFFF798038103D269B633813FC60C","spanId":"eee19b7ec3c1b174","name":"n","kind":3,
+        "startTimeUnixNano":"1544712660000000000","endTimeUnixNano":1544712661000000000,"status":{"code":2},
+        "events":[{"name":"exception"}],"attributes":[{"key":"gen_ai.tool.call.arguments","value":{"stringValue":"{}"}}]}]}]}]}"#;
+    let odd = r#"{"new":[[[{}]]],"resource_spans":[{"scope_spans":[{"scope":null,"spans":[{"status":{"message":"no","code":"STATUS_CODE_ERROR"},
+        "attributes":[{"value":{"string_value":"{}"},"key":"gen_ai.tool.call.arguments","x":1},{"key":"unknown","value":{"stringValue":"\ud800"}}],
+        "end_time_unix_nano":"1544712661000000000","start_time_unix_nano":1544712660000000000.0,"kind":"SPAN_KIND_CLIENT","name":"n",
+        "span_id":"EEE19B7EC3C1B174","trace_id":"5b8efff798038103d269b633813fc60c","parentSpanId":"","links":null,
+        "events":[{"name":"a"},{"attributes":[],"name":"exception"}],"flags":256}]}],
+        "resource":{"droppedAttributesCount":0,"attributes":[{"key":"service.name","value":{"stringValue":"s"}}]}}]}"#;
+    assert_eq!(spans(plain).unwrap().len(), 1);
+    assert_eq!(spans(plain), spans(odd));
+    assert_eq!(spans("{}"), Ok(vec![]));
+    assert_eq!(spans(r#"{"resourceSpans":null}"#), Ok(vec![]));
+}
+
+#[test]
+fn wrong_types_are_refused_and_half_a_surrogate_pair_is_not() {
+    for wrong in [
+        "",
+        "[]",
+        "5",
+        "{",
+        r#"{"resourceSpans":5}"#,
+        r#"{"resourceSpans":[5]}"#,
+        r#"{"resourceSpans":[{"scopeSpans":{}}]}"#,
+        &with_span("5"),
+        &with_span(r#"{"traceId":5}"#),
+        &with_span(r#"{"startTimeUnixNano":"soon"}"#),
+        &with_span(r#"{"startTimeUnixNano":-1}"#),
+        &with_span(r#"{"attributes":{}}"#),
+        &with_span(r#"{"status":"ok"}"#),
+        &with_span(r#"{"attributes":[{"key":"event.name","value":{"intValue":1.5}}]}"#),
+        &with_span(r#"{"attributes":[{"key":"event.name","value":"text"}]}"#),
+    ] {
+        assert!(spans(wrong).is_err(), "{wrong}");
+    }
+    assert!(seen(Signal::Traces, Encoding::Json, b"{\"a\":\"\xff\"}").is_err());
+    let half = with_span(
+        r#"{"name":"a\ud800","attributes":[{"key":"gen_ai.tool.call.arguments","value":{"stringValue":"\udfff"}}]}"#,
+    );
+    assert_eq!(spans(&half).unwrap().len(), 1);
+}
+
+#[test]
+fn deep_json_is_refused_where_it_is_looked_at_and_else_ignored() {
+    let deep = |open: &str, close: &str| format!("{}{}", open.repeat(100_000), close.repeat(100_000));
+    assert!(spans(&deep("[", "]")).is_err());
+    assert!(spans(&format!(r#"{{"resourceSpans":{}}}"#, deep("[", "]"))).is_err());
+    assert_eq!(spans(&format!(r#"{{"unknown":{}}}"#, deep(r#"{"a":["#, "]}"))), Ok(vec![]));
+    let value = |key: &str| {
+        let nested = deep(r#"{"arrayValue":{"values":["#, "]}}");
+        with_span(&format!(r#"{{"attributes":[{{"key":"{key}","value":{nested}}}]}}"#))
+    };
+    assert_eq!(spans(&value("unknown")).unwrap().len(), 1);
+    assert!(spans(&value("gen_ai.tool.call.arguments")).is_err());
+}
+
+#[test]
+fn an_array_of_very_many_empty_spans_takes_no_memory_of_its_own() {
+    struct Count(u64);
+    impl Sink for Count {
+        type Error = Undecodable;
+
+        fn span(&mut self, _: &Attributes<'_>, _: Span<'_>) -> Result<(), Undecodable> {
+            self.0 += 1;
+            Ok(())
+        }
+
+        fn record(&mut self, _: &Attributes<'_>, _: Record<'_>) -> Result<(), Undecodable> {
+            Ok(())
+        }
+    }
+    let many = 200_000;
+    let mut count = Count(0);
+    read(Signal::Traces, Encoding::Json, with_span(&vec!["{}"; many].join(",")).as_bytes(), &mut count)
+        .unwrap();
+    assert_eq!(count.0, many as u64);
+    let scope = [0x12, 0x00].repeat(many);
+    let scope = ScopeSpans::decode(&scope[..]).unwrap();
+    let body = ExportTraceServiceRequest {
+        resource_spans: vec![ResourceSpans { scope_spans: vec![scope], ..ResourceSpans::default() }],
+    };
+    read(Signal::Traces, Encoding::Protobuf, &body.encode_to_vec(), &mut count).unwrap();
+    assert_eq!(count.0, 2 * many as u64);
+}
+
+/// A value in the types of `opentelemetry-proto`.
+fn any_value(value: &Value) -> Option<AnyValue> {
+    let value = match value {
+        Value::Null => return Some(AnyValue { value: None }),
+        Value::Bool(value) => any_value::Value::BoolValue(*value),
+        Value::Number(number) => match number.as_i64() {
+            Some(whole) => any_value::Value::IntValue(whole),
+            None => any_value::Value::DoubleValue(number.as_f64()?),
+        },
+        Value::String(text) => any_value::Value::StringValue(text.clone()),
+        Value::Array(items) => {
+            any_value::Value::ArrayValue(ArrayValue { values: items.iter().filter_map(any_value).collect() })
+        }
+        Value::Object(members) => any_value::Value::KvlistValue(KeyValueList { values: pairs(members) }),
+    };
+    Some(AnyValue { value: Some(value) })
+}
+
+fn pairs(members: &serde_json::Map<String, Value>) -> Vec<KeyValue> {
+    let pair = |(key, value): (&String, &Value)| KeyValue {
+        key: key.clone(),
+        value: any_value(value),
+        ..KeyValue::default()
+    };
+    members.iter().map(pair).collect()
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        (-1e9..1e9).prop_map(|number: f64| json!(number)),
+        ".{0,9}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 20, 4, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::btree_map(".{0,4}", inner, 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn both_encodings_of_a_span_say_the_same(
+        arguments in value(), trace: [u8; 16], id: [u8; 8], name in ".{0,8}", kind in 0..6_i32, start: u64, code in 0..3_i32,
+    ) {
+        let body = ExportTraceServiceRequest {
+            resource_spans: vec![ResourceSpans {
+                scope_spans: vec![ScopeSpans {
+                    spans: vec![ProtoSpan {
+                        trace_id: trace.to_vec(),
+                        span_id: id.to_vec(),
+                        name,
+                        kind,
+                        start_time_unix_nano: start,
+                        end_time_unix_nano: start / 2,
+                        attributes: pairs(json!({ "gen_ai.tool.call.arguments": arguments }).as_object().unwrap()),
+                        events: vec![span::Event { name: "exception".into(), ..span::Event::default() }],
+                        status: Some(opentelemetry_proto::tonic::trace::v1::Status {
+                            code: status::StatusCode::try_from(code).unwrap() as i32,
+                            ..Default::default()
+                        }),
+                        ..ProtoSpan::default()
+                    }],
+                    ..ScopeSpans::default()
+                }],
+                ..ResourceSpans::default()
+            }],
+        };
+        let json = serde_json::to_vec(&body).unwrap();
+        let found = seen(Signal::Traces, Encoding::Protobuf, &body.encode_to_vec()).unwrap();
+        prop_assert_eq!(&found, &seen(Signal::Traces, Encoding::Json, &json).unwrap());
+        if !matches!(arguments, Value::Null | Value::String(_)) {
+            let expected = Hasher::default().input(arguments.to_string().as_bytes());
+            prop_assert!(found[0].contains(&expected.hash), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn both_encodings_of_a_log_record_say_the_same(output in value(), success in value(), body in value(), time: u64) {
+        let record = LogRecord {
+            time_unix_nano: time,
+            observed_time_unix_nano: time / 3,
+            body: any_value(&body),
+            event_name: "e".into(),
+            attributes: pairs(json!({ "output": output, "success": success }).as_object().unwrap()),
+            ..LogRecord::default()
+        };
+        let body = ExportLogsServiceRequest {
+            resource_logs: vec![ResourceLogs {
+                scope_logs: vec![ScopeLogs { log_records: vec![record], ..ScopeLogs::default() }],
+                ..ResourceLogs::default()
+            }],
+        };
+        let json = serde_json::to_vec(&body).unwrap();
+        let found = seen(Signal::Logs, Encoding::Protobuf, &body.encode_to_vec()).unwrap();
+        prop_assert_eq!(found, seen(Signal::Logs, Encoding::Json, &json).unwrap());
+    }
+
+    #[test]
+    fn no_bytes_are_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), cut in 0..300_usize) {
+        let whole = ExportTraceServiceRequest {
+            resource_spans: vec![ResourceSpans {
+                scope_spans: vec![ScopeSpans {
+                    spans: vec![ProtoSpan {
+                        name: "n".into(),
+                        attributes: pairs(json!({ "gen_ai.tool.call.arguments": { "a": [1, "b"] } }).as_object().unwrap()),
+                        ..ProtoSpan::default()
+                    }],
+                    ..ScopeSpans::default()
+                }],
+                ..ResourceSpans::default()
+            }],
+        };
+        let mut spoiled = whole.encode_to_vec();
+        if let (Some(byte), Some(new)) = (spoiled.get_mut(cut), bytes.first()) {
+            *byte = *new;
+        }
+        let json = serde_json::to_vec(&whole).unwrap();
+        for body in [&bytes[..], &spoiled, &spoiled[..cut.min(spoiled.len())], &json[..cut.min(json.len())]] {
+            for signal in [Signal::Traces, Signal::Logs] {
+                for encoding in [Encoding::Protobuf, Encoding::Json] {
+                    let _ = seen(signal, encoding, body);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The thread that records: it puts together what the requests bring, writes what is due in one batch, and answers the
+//! requests once the store has their calls.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use audit_host::{Error, Event, Handle};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::time::timeout_at;
+
+use super::collate::{Collator, GroupId, Ticket};
+use super::export::{Export, Names};
+use super::sighting::{Defaults, Sighting};
+use crate::message::warn;
+
+/// How many events a batch has at most.
+const BATCH: usize = 1000;
+
+/// How many requests are taken at once. What they bring is written together.
+const REQUESTS: usize = 256;
+
+/// How often the same trouble is told.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
+
+/// Why an export was not recorded.
+#[derive(Clone, Debug)]
+pub(super) struct NotRecorded(pub(super) String);
+
+/// What requests bring to the thread.
+pub(super) enum Message {
+    Export(Job),
+    /// No call waits any longer, because the program ends.
+    Hurry,
+}
+
+pub(super) struct Job {
+    pub(super) export: Export,
+    /// Whoever waits for the answer.
+    pub(super) answer: oneshot::Sender<Result<(), NotRecorded>>,
+    /// The room that its calls take until they are recorded.
+    pub(super) room: Option<OwnedSemaphorePermit>,
+}
+
+/// What became of all that was received.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) recorded: AtomicU64,
+    /// Spans and log records of calls that were recorded before.
+    pub(super) known: AtomicU64,
+    /// Spans and log records that are of no call.
+    pub(super) forgotten: AtomicU64,
+    /// Spans of calls without valid identifiers.
+    pub(super) rejected: AtomicU64,
+}
+
+struct Waiter {
+    left: usize,
+    answer: oneshot::Sender<Result<(), NotRecorded>>,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+pub(super) struct Recorder {
+    store: Handle,
+    collator: Collator,
+    defaults: Defaults,
+    counts: Arc<Counts>,
+    waiters: HashMap<Ticket, Waiter>,
+    next: Ticket,
+    hurries: bool,
+    told: Option<Instant>,
+}
+
+impl Recorder {
+    pub(super) fn new(
+        store: Handle,
+        wait: Duration,
+        names: Names,
+        defaults: Defaults,
+        counts: Arc<Counts>,
+    ) -> Self {
+        Self {
+            store,
+            collator: Collator::new(wait, names),
+            defaults,
+            counts,
+            waiters: HashMap::new(),
+            next: 0,
+            hurries: false,
+            told: None,
+        }
+    }
+
+    /// Records until nobody sends any more.
+    pub(super) fn run(mut self, mut messages: mpsc::Receiver<Message>, runtime: &tokio::runtime::Handle) {
+        loop {
+            let message = match self.collator.next_due() {
+                // The timer needs the runtime when it is made.
+                Some(due) => runtime.block_on(async { timeout_at(due.into(), messages.recv()).await }),
+                None => Ok(runtime.block_on(messages.recv())),
+            };
+            let is_end = matches!(message, Ok(None));
+            let mut ready = Vec::new();
+            let first = message.ok().flatten();
+            for message in
+                first.into_iter().chain(std::iter::from_fn(|| messages.try_recv().ok())).take(REQUESTS)
+            {
+                match message {
+                    Message::Export(job) => ready.extend(self.take(job)),
+                    Message::Hurry => self.hurries = true,
+                }
+            }
+            if self.hurries || is_end {
+                self.collator.hurry(Instant::now());
+            }
+            self.write_due(&mut ready);
+            self.answer(ready);
+            if is_end {
+                return;
+            }
+        }
+    }
+
+    /// Takes an export. Returns its ticket if it waits for nothing.
+    fn take(&mut self, job: Job) -> Option<Ticket> {
+        let Job { export, answer, room } = job;
+        let ticket = self.next;
+        self.next += 1;
+        let has_calls = !export.calls.is_empty();
+        let taken = self.collator.take(export, ticket, Instant::now());
+        self.counts.known.fetch_add(taken.known, Ordering::Relaxed);
+        if !has_calls {
+            // Who asked may be gone.
+            let _ = answer.send(Ok(()));
+            return None;
+        }
+        self.waiters.insert(ticket, Waiter { left: taken.waits_for, answer, _room: room });
+        (taken.waits_for == 0).then_some(ticket)
+    }
+
+    /// Writes the calls that are due. The tickets of those that have no more to wait for are added to `ready`.
+    fn write_due(&mut self, ready: &mut Vec<Ticket>) {
+        let mut due = self.collator.due(Instant::now()).into_iter();
+        let mut failed: Option<NotRecorded> = None;
+        loop {
+            let (ids, calls): (Vec<GroupId>, Vec<_>) = due.by_ref().take(BATCH).unzip();
+            if ids.is_empty() {
+                return;
+            }
+            let stored = match &failed {
+                Some(_) => 0,
+                None => self.write(calls).unwrap_or_else(|(stored, why)| {
+                    failed = Some(why);
+                    stored
+                }),
+            };
+            for (index, id) in ids.into_iter().enumerate() {
+                match &failed {
+                    Some(why) if index >= stored => {
+                        let tickets = self.collator.failed(id);
+                        self.refuse(tickets, why);
+                    }
+                    _ => {
+                        self.counts.recorded.fetch_add(1, Ordering::Relaxed);
+                        for ticket in self.collator.recorded(id) {
+                            ready.extend(self.settle(ticket));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes the calls, and returns how many. An error also says how many of the first were written all the same.
+    fn write(&mut self, calls: Vec<Vec<Sighting>>) -> Result<usize, (usize, NotRecorded)> {
+        let now = SystemTime::now();
+        let event = |sightings| {
+            Event::from(Sighting::call(sightings, &self.defaults).unwrap_or_default().into_event(now))
+        };
+        let events: Vec<Event> = calls.into_iter().map(event).collect();
+        let count = events.len();
+        match self.store.write_batch(events) {
+            Ok(_) => Ok(count),
+            Err(Error::Incomplete(batch)) => {
+                let stored = usize::try_from(batch.stored).unwrap_or(count).min(count);
+                Err((stored, NotRecorded(batch.reason)))
+            }
+            Err(error) => Err((0, NotRecorded(error.to_string()))),
+        }
+    }
+
+    /// One of the calls that the ticket waits for is recorded. Returns the ticket if it was the last one.
+    fn settle(&mut self, ticket: Ticket) -> Option<Ticket> {
+        let waiter = self.waiters.get_mut(&ticket)?;
+        waiter.left = waiter.left.saturating_sub(1);
+        (waiter.left == 0).then_some(ticket)
+    }
+
+    /// Answers those whose calls the store has taken, once it has them for good: events for a database wait in memory at first.
+    fn answer(&mut self, ready: Vec<Ticket>) {
+        if ready.is_empty() {
+            return;
+        }
+        match self.store_for_good() {
+            Ok(()) => {
+                for waiter in ready.into_iter().filter_map(|ticket| self.waiters.remove(&ticket)) {
+                    let _ = waiter.answer.send(Ok(()));
+                }
+            }
+            Err(error) => self.refuse(ready, &NotRecorded(error.to_string())),
+        }
+    }
+
+    fn store_for_good(&self) -> Result<(), Error> {
+        if self.store.status()?.counts.pending == 0 {
+            return Ok(());
+        }
+        self.store.flush()?;
+        match self.store.status()?.counts.pending {
+            0 => Ok(()),
+            pending => Err(Error::Unavailable(format!("{pending} events wait to be stored"))),
+        }
+    }
+
+    fn refuse(&mut self, tickets: Vec<Ticket>, why: &NotRecorded) {
+        for waiter in tickets.into_iter().filter_map(|ticket| self.waiters.remove(&ticket)) {
+            let _ = waiter.answer.send(Err(why.clone()));
+            if self.told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
+                self.told = Some(Instant::now());
+                warn(format_args!(
+                    "an export was not recorded, and its sender is told to try again: {}",
+                    why.0
+                ));
+            }
+        }
+    }
+}

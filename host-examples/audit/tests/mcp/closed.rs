@@ -1,0 +1,112 @@
+//! `--fail-closed`: no call that is not recorded before it begins.
+
+use serde_json::{Value, json};
+
+use crate::client::{Client, toy_command};
+use crate::common::Workspace;
+use crate::short;
+
+/// What the toy server has received.
+fn seen(client: &mut Client) -> Value {
+    client.call("seen", "seen", json!({}));
+    client.message()["result"]["structuredContent"].clone()
+}
+
+#[test]
+fn a_call_is_on_record_before_it_reaches_the_server() {
+    let workspace = Workspace::new();
+    let mut client = Client::toy(&workspace, &["--fail-closed"], &[]);
+    client.initialize();
+    for n in 0..20 {
+        client.call(n, "echo", json!({"n": n}));
+        client.message();
+        let starts = workspace.events().iter().filter(|event| event["status"] == "started").count();
+        assert_eq!(starts, n + 1);
+    }
+    client.call(20, "bad", json!({}));
+    client.message();
+    client.close();
+    let events = workspace.events();
+    assert_eq!(events.len(), 42);
+    let last: Vec<&Value> = events.iter().filter(|event| event["tool"] == "bad").collect();
+    assert_eq!((&last[0]["req_id"], &last[1]["status"]), (&last[1]["req_id"], &json!("error")));
+}
+
+#[test]
+fn a_call_that_cannot_be_recorded_is_answered_with_an_error_and_never_reaches_the_server() {
+    let workspace = Workspace::new();
+    workspace.file("ops", "in the way of the folder");
+    let mut client = Client::toy(&workspace, &["--fail-closed"], &[]);
+    client.initialize();
+    for id in [json!(1), json!("1")] {
+        client.call(id.clone(), "echo", json!({"secret": "s3cr3t"}));
+        let answer = client.message();
+        assert_eq!((&answer["id"], &answer["error"]["code"]), (&id, &json!(-31000)));
+        let text = answer["error"]["message"].as_str().unwrap();
+        assert!(text.contains("could not be recorded") && text.contains("ops"), "{text}");
+    }
+    // All requests of a batch are answered, and what is no call passes.
+    client.send_line(r#"[{"id":2,"method":"tools/call","params":{"name":"a"}},{"id":3,"method":"ping"}]"#);
+    let answers = client.message();
+    assert_eq!((&answers[0]["id"], &answers[1]["id"]), (&json!(2), &json!(3)));
+    client.send(&json!({"jsonrpc": "2.0", "id": 4, "method": "ping"}));
+    assert_eq!(client.message()["result"], json!({}));
+    // Once there is room for the record, calls reach the server again.
+    std::fs::remove_file(workspace.path().join("ops")).unwrap();
+    assert_eq!(seen(&mut client), json!(["initialize", "ping", "seen"]));
+    client.close();
+    let events = workspace.events();
+    let mut found = short(&events);
+    found.sort();
+    let expected = [
+        "a denied not_recorded",
+        "echo denied not_recorded",
+        "echo denied not_recorded",
+        "seen ok",
+        "seen started",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_backend_that_keeps_nothing_lets_no_call_happen() {
+    let workspace = Workspace::new();
+    for backend in ["null", "memory"] {
+        let mut client = Client::toy(&workspace, &["--fail-closed", "--backend", backend], &[]);
+        client.call(1, "echo", json!({}));
+        let text = client.message()["error"]["message"].to_string();
+        assert!(text.contains(backend), "{text}");
+        client.close();
+    }
+}
+
+#[test]
+fn what_could_be_understood_in_two_ways_does_not_pass() {
+    let workspace = Workspace::new();
+    let mut client = Client::toy(&workspace, &["--fail-closed"], &[]);
+    let call = r#"{"id":1,"method":"tools/call","params":{"name":"echo","arguments":{"n":1}}}"#;
+    for line in [call.replace('1', "NaN"), format!("{{}}\r{call}"), call.replacen('{', "\u{FEFF}{", 1)] {
+        client.send_line(&line);
+        let answer = client.message();
+        assert_eq!((&answer["id"], &answer["error"]["code"]), (&Value::Null, &json!(-32700)), "{line}");
+    }
+    client.send_line("");
+    client.send_line(" \r");
+    client.send_line(&format!("[{}]", vec![call; 1500].join(",")));
+    assert_eq!(client.message()[0]["error"]["code"], -31000);
+    client.close();
+    assert!(short(&workspace.events()).iter().all(|event| !event.ends_with(" ok")));
+}
+
+#[test]
+fn an_answer_of_the_proxy_does_not_tear_a_line_of_the_server() {
+    let workspace = Workspace::new();
+    let mut client = Client::start(toy_command(&workspace, &["--fail-closed"], &[]));
+    client.call(1, "half", json!({"seconds": 2}));
+    std::thread::sleep(std::time::Duration::from_millis(800));
+    client.send_line("no JSON");
+    let lines = [client.message(), client.message(), client.message()];
+    assert_eq!(lines[0]["method"], "notifications/message");
+    assert_eq!((&lines[1]["error"]["code"], &lines[2]["id"]), (&json!(-32700), &json!(1)));
+    client.close();
+}

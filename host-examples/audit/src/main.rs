@@ -41,10 +41,7 @@ fn main() -> ExitCode {
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) if error.use_stderr() && hook::is_run_by_agent(std::env::args_os()) => {
-            return hook::refuse(&error);
-        }
-        Err(error) => return usage(&error),
+        Err(error) => return hook::refuse(&error).unwrap_or_else(|| usage(&error)),
     };
     #[cfg(unix)]
     survive_the_file_size_limit();

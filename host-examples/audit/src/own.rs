@@ -4,29 +4,68 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clap::CommandFactory as _;
+
+use crate::args::Cli;
 use crate::message::Failure;
 
-/// The words of this process' command line, as they were given, with paths that mean the same from everywhere.
-pub(crate) fn words() -> Result<Vec<String>, Failure> {
-    let mut given = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
-    let mut words = Vec::new();
-    while let Some(word) = given.next() {
-        if word == "--database-url" || word.starts_with("--database-url=") {
-            let why =
-                "others could read it in the configuration; set DATABASE_URL in the agent's environment";
-            return Err(Failure::because("--database-url", why));
-        }
-        // A path of here means another one where the agent runs.
-        match word.split_once('=') {
-            Some((name, value)) if is_path(name) => words.push(format!("{name}={}", absolute(value))),
-            None if is_path(&word) => {
-                let value = given.next().unwrap_or_default();
-                words.extend([word, absolute(&value)]);
-            }
-            _ => words.push(word),
+/// A part of a command line.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// An option, and its value if it has one.
+    Option { name: String, value: Option<String> },
+    /// What is no option, such as the name of a subcommand.
+    Other(String),
+}
+
+impl Part {
+    /// The words that say the same.
+    pub(crate) fn into_words(self) -> Vec<String> {
+        match self {
+            Self::Option { name, value } => [name].into_iter().chain(value).collect(),
+            Self::Other(word) => vec![word],
         }
     }
-    Ok(words)
+}
+
+/// This process' command line, as it was given, with paths that mean the same from everywhere. The URL of a database, which
+/// has a password, is no part of a configuration.
+pub(crate) fn command_line() -> Result<Vec<Part>, Failure> {
+    let given = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    let parts = parts(given, &options_with_values());
+    if parts.iter().any(|part| matches!(part, Part::Option { name, .. } if name == "--database-url")) {
+        let why = "others could read it in the configuration; set DATABASE_URL in the agent's environment";
+        return Err(Failure::because("--database-url", why));
+    }
+    Ok(parts)
+}
+
+fn parts(mut given: impl Iterator<Item = String>, with_values: &[String]) -> Vec<Part> {
+    let mut parts = Vec::new();
+    while let Some(word) = given.next() {
+        if !word.starts_with("--") {
+            parts.push(Part::Other(word));
+            continue;
+        }
+        let (name, value) = match word.split_once('=') {
+            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+            None if with_values.contains(&word) => (word, given.next()),
+            None => (word, None),
+        };
+        // A path of here means another one where the agent runs.
+        let value = if is_path(&name) { value.map(|path| absolute(&path)) } else { value };
+        parts.push(Part::Option { name, value });
+    }
+    parts
+}
+
+/// The options of this program and its subcommands that are followed by a value.
+fn options_with_values() -> Vec<String> {
+    let program = Cli::command();
+    let of_subcommands = program.get_subcommands().flat_map(clap::Command::get_arguments);
+    let options = program.get_arguments().chain(of_subcommands);
+    let with_values = options.filter(|option| option.get_action().takes_values());
+    with_values.filter_map(|option| Some(format!("--{}", option.get_long()?))).collect()
 }
 
 fn is_path(option: &str) -> bool {
@@ -38,13 +77,25 @@ fn absolute(path: &str) -> String {
 }
 
 /// This program: by its path, because an agent may have another `PATH`; in a configuration that others share, by its name,
-/// if that leads here.
+/// if that leads here. The path is the one that it was found by, which may be a link to the newest version.
 pub(crate) fn program(is_shared: bool) -> Result<String, Failure> {
     let this = env::current_exe().map_err(|error| Failure::because("cannot find this program", error))?;
-    if is_shared && on_path("audit").is_some_and(|found| is_same(&found, &this)) {
+    let found = on_path("audit").filter(|found| is_same(found, &this));
+    if is_shared && found.is_some() {
         return Ok("audit".to_owned());
     }
-    Ok(this.to_string_lossy().into_owned())
+    let given = env::args_os().next().map(PathBuf::from);
+    let given = given.filter(|given| given.components().count() > 1 && is_same(given, &this));
+    let path = given.or(found).unwrap_or(this);
+    Ok(absolute(&path.to_string_lossy()))
+}
+
+/// Whether a program is this one, whatever its name is here.
+pub(crate) fn is_this(program: &Path) -> bool {
+    let name = |path: &Path| path.file_stem().map(ToOwned::to_owned);
+    let given = name(program);
+    given.as_ref().is_some_and(|name| name == "audit")
+        || given == env::current_exe().ok().and_then(|this| name(&this))
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {
@@ -56,5 +107,41 @@ pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let names = [name.to_owned(), format!("{name}{}", env::consts::EXE_SUFFIX)];
     let mut programs = env::split_paths(&path).flat_map(|folder| names.clone().map(|name| folder.join(name)));
-    programs.find(|program| program.is_file())
+    programs.find(|program| is_program(program))
+}
+
+/// Whether there is a program that may be run.
+pub(crate) fn is_program(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    }
+    #[cfg(not(unix))]
+    path.is_file()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_told_from_what_is_no_option() {
+        let words = "--backend auto hook --install claude --workspace claude --starts --dir=/a";
+        let parts = parts(words.split(' ').map(String::from), &options_with_values());
+        let option = |name: &str, value: Option<&str>| Part::Option {
+            name: name.into(),
+            value: value.map(String::from),
+        };
+        let expected = [
+            option("--backend", Some("auto")),
+            Part::Other("hook".into()),
+            option("--install", None),
+            Part::Other("claude".into()),
+            option("--workspace", Some("claude")),
+            option("--starts", None),
+            option("--dir", Some("/a")),
+        ];
+        assert_eq!(parts, expected);
+    }
 }

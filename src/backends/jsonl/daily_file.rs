@@ -10,6 +10,10 @@ use audit_format::time::Day;
 use core::ops::Range;
 use memchr::memmem;
 
+/// How often the end of a file is looked at until a line without an end counts as truncated. Appending one takes some
+/// microseconds, about as long as a look.
+const LOOKS: usize = 16;
+
 /// A daily file that is open for appending.
 pub struct DailyFile<F> {
     pub day: Day,
@@ -46,16 +50,26 @@ impl<F: File> DailyFile<F> {
 
     /// Appends `piece` on a new line to the file, which now has `size` bytes.
     fn append_on_new_line(&mut self, mut size: u64, piece: &[u8]) -> Result<(), FileError> {
-        let is_truncated =
-            Some(size) != self.expected_size && size > 0 && self.file.read(size - 1, 1)? != b"\n";
+        let is_known = Some(size) == self.expected_size;
         self.expected_size = None;
-        if is_truncated {
+        if !is_known && self.is_truncated(&mut size)? {
             self.file.append(b"\n")?;
             size += 1;
         }
         self.file.append(piece)?;
         self.expected_size = Some(size + piece.len() as u64);
         Ok(())
+    }
+
+    /// Whether the last line has no end. A line that another process is just appending looks so for a moment.
+    fn is_truncated(&self, size: &mut u64) -> Result<bool, FileError> {
+        for _ in 0..LOOKS {
+            if *size == 0 || self.file.read(*size - 1, 1)? == b"\n" {
+                return Ok(false);
+            }
+            *size = self.file.size()?;
+        }
+        Ok(true)
     }
 
     /// Appends lines again that are hidden. The file had `start` bytes before the lines were appended, and

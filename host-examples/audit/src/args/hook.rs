@@ -19,9 +19,9 @@ change is shown, and the file as it was is kept beside it. Options that decide w
 agent's environment needs DATABASE_URL.
 
 Without --install, --uninstall and --list, this is the command that agents run: it reads one object of a hook from stdin, records \
-the call, prints {} and ends with the exit status 0, whatever happens. It never writes to stderr. What went wrong is in \
-$XDG_STATE_HOME/audit/hook.log (~/.local/state/audit/hook.log). With --fail-closed, a call that cannot be recorded before it \
-begins is denied instead, with the exit status 2.
+the call, prints {} and ends with the exit status 0, whatever happens, without a word on stderr. What went wrong is in \
+$XDG_STATE_HOME/audit/hook.log (~/.local/state/audit/hook.log). Only with --fail-closed, a call that cannot be recorded before \
+it begins is denied, with the exit status 2 and the reason on stderr.
 
 An event has the sizes of the arguments and of the answer, and the SHA-256 of the arguments in canonical form (RFC 8785), and never \
 their contents. Its `tool` and `action` are the server and the tool of an MCP server, else the tool's name and `call`; \
@@ -51,7 +51,7 @@ pub(crate) struct HookArgs {
     #[arg(long, conflicts_with_all = ["scope", "dir"])]
     pub(crate) project: bool,
     /// Show the change of the configuration, and change nothing
-    #[arg(long, conflicts_with = "list")]
+    #[arg(long, requires = "what", conflicts_with = "list")]
     pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) calls: CallArgs,

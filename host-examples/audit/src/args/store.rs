@@ -18,7 +18,7 @@ pub(crate) const HOW_TO_GIVE_A_URL: &str = "set DATABASE_URL to its URL, such as
 /// The same limit as that of the variable: an hour.
 const MAX_TIMEOUT_MS: u64 = 3_600_000;
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options of the store")]
 pub(crate) struct StoreArgs {
     /// Where events are kept: in memory (only the newest), in daily files (jsonl), in a database (postgres),
@@ -124,6 +124,16 @@ fn backend(name: String) -> Backend {
 }
 
 impl StoreArgs {
+    /// The same options for a record in files.
+    pub(crate) fn without_database(&self) -> Self {
+        Self { backend: Some(Backend::Jsonl), database_url: None, ..self.clone() }
+    }
+
+    /// The backend that an option or a variable names.
+    pub(crate) fn backend(&self) -> Option<Backend> {
+        self.backend.or_else(|| Backend::named(&env::var("AUDIT_BACKEND").ok()?))
+    }
+
     /// Whether an option says where the record is.
     pub(crate) fn has_place(&self) -> bool {
         self.dir.is_some() || self.scope.is_some()
@@ -133,7 +143,7 @@ impl StoreArgs {
     /// and a message names the others.
     pub(crate) fn reading(self) -> Result<Reading, Failure> {
         let (is_placed, scope) = (self.is_placed(), self.scope);
-        let backend = self.backend.or_else(|| Backend::named(&env::var("AUDIT_BACKEND").ok()?));
+        let backend = self.backend();
         let options = self.options()?;
         if backend.is_some_and(|backend| backend != Backend::Jsonl) {
             return Ok(options.into());

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -54,7 +54,7 @@ impl Hasher {
     pub(crate) fn with_key_file(path: &Path) -> Result<Self, Failure> {
         let failure =
             |why: &dyn fmt::Display| Failure::because(format!("--hash-key-file: {}", path.display()), why);
-        let file = File::open(path).map_err(|error| failure(&error))?;
+        let file = open_readable(path).map_err(|error| failure(&error))?;
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
@@ -102,6 +102,14 @@ impl Hasher {
             State::Keyed(hash) => hex(&hash.finalize().into_bytes()),
         }
     }
+}
+
+/// Opens a file to read it. A pipe would make wait.
+fn open_readable(path: &Path) -> io::Result<File> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+    }
+    File::open(path)
 }
 
 /// Arguments that come in pieces of JSON text.

@@ -81,8 +81,8 @@ pub(crate) struct Call {
 impl Call {
     /// The event of a call that is recorded at `now`.
     pub(crate) fn into_event(self, now: SystemTime) -> event::Event<'static> {
-        let duration = self.duration.unwrap_or_default();
-        let began = self.began.unwrap_or_else(|| Timestamp::from(now - duration.min(A_YEAR)));
+        let duration = self.duration.unwrap_or_default().min(A_YEAR);
+        let began = self.began.unwrap_or_else(|| Timestamp::from(now - duration));
         let input = self.input.unwrap_or_default();
         let optional = |text: String| (!text.is_empty()).then(|| text.into());
         let form = if input.is_raw { "raw" } else { "" };
@@ -125,7 +125,10 @@ mod tests {
         let event = call.clone().into_event(now);
         assert_eq!((event.ts.as_ref(), event.duration_ms), ("2027-01-15T07:59:58.500000Z", 1500));
         let forever = Call { duration: Some(Duration::MAX), ..call }.into_event(now);
-        assert_eq!(forever.ts, "2026-01-14T08:00:00.000000Z");
+        assert_eq!(
+            (forever.ts.as_ref(), forever.duration_ms),
+            ("2026-01-14T08:00:00.000000Z", 366 * 24 * 3600 * 1000)
+        );
     }
 
     #[test]

@@ -17,25 +17,36 @@ use sha2::{Digest as _, Sha256};
 const NAME: &str = "recent_calls";
 
 /// How many slots a call may be in.
-const BUCKET: usize = 8;
+const BUCKET: usize = 32;
 
-const BUCKETS: u64 = 512;
+const BUCKETS: u64 = 128;
 
-/// The key, when it was written in microseconds since 1970, the state, three zeros, and the process that has written it.
-const SLOT: usize = 32;
+/// The key, when it was written in microseconds since 1970, the state, three zeros, the process that has written it, the
+/// contents of the call, and four zeros.
+const SLOT: usize = 40;
+
+/// The most bytes of the file.
+const SIZE: u64 = BUCKETS * (BUCKET * SLOT) as u64;
 
 /// After this long, in microseconds, a slot is free.
 const OLD: u64 = 24 * 3600 * 1_000_000;
 
 /// How long a process waits for others that use the file: they use it for less than a microsecond.
-const LOCK_WAIT: Duration = Duration::from_micros(100);
+const LOCK_WAIT: Duration = Duration::from_millis(100);
 
 /// How long a process waits for another one that records the same call. Then it records the call itself.
 const RECORDING_WAIT: Duration = Duration::from_secs(5);
 
+/// After this long, in microseconds, a process that was to record a call does not any more, or is another one.
+const RECORDING: u64 = 10_000_000;
+
 /// What a call is found by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Key([u8; 16]);
+pub(crate) struct Key {
+    name: [u8; 16],
+    /// What the call is, as far as that is known; else 0.
+    contents: u32,
+}
 
 impl Key {
     /// The end of the call of a session, or its beginning; the same for all who see it.
@@ -44,26 +55,44 @@ impl Key {
     }
 
     pub(crate) fn of(parts: &[&str]) -> Self {
-        let mut hash = Sha256::new();
-        for part in parts {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        let mut key = [0; 16];
-        key.copy_from_slice(&hash.finalize()[..16]);
-        Self(key)
+        Self { name: first(&digest(parts)), contents: 0 }
+    }
+
+    /// The same call, if its tool and its arguments are the same too: some products use an identifier for several calls.
+    pub(crate) fn with_contents(self, parts: &[&str]) -> Self {
+        // 0 means that they are not known.
+        Self { contents: u32::from_le_bytes(first(&digest(parts))).max(1), ..self }
     }
 
     /// A name for the call that began at this time.
     pub(crate) fn name(self, began: u64) -> String {
-        let hash = Sha256::new().chain_update(self.0).chain_update(began.to_le_bytes()).finalize();
+        let hash = Sha256::new().chain_update(self.name).chain_update(began.to_le_bytes()).finalize();
         hash[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    fn is_same(self, other: Self) -> bool {
+        let agree = self.contents == other.contents || self.contents == 0 || other.contents == 0;
+        self.name == other.name && agree
+    }
+
     fn place(self) -> u64 {
-        let bucket = u64::from(u16::from_le_bytes([self.0[0], self.0[1]])) % BUCKETS;
+        let bucket = u64::from(u16::from_le_bytes(first(&self.name))) % BUCKETS;
         bucket * (BUCKET * SLOT) as u64
     }
+}
+
+fn digest(parts: &[&str]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// The first bytes; zeros in the place of those that are missing.
+fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    std::array::from_fn(|n| bytes.get(n).copied().unwrap_or_default())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +116,19 @@ impl Slot {
     fn new(key: Key, micros: u64, state: State) -> Self {
         Self { key, micros, state, process: process::id() }
     }
+
+    /// Whether a call is recorded, or another process may still record it.
+    fn is_claimed(&self, key: Key, now: u64) -> bool {
+        let age = now.abs_diff(self.micros);
+        self.key.is_same(key)
+            && match self.state {
+                State::Recorded => age < OLD,
+                State::Recording => {
+                    age < RECORDING && self.process != process::id() && is_running(self.process)
+                }
+                State::Began | State::Free => false,
+            }
+    }
 }
 
 /// Whether a call is this process's to record.
@@ -105,9 +147,11 @@ impl Recent {
     pub(crate) fn open(folder: &Path) -> Self {
         let open = || {
             fs::create_dir_all(folder)?;
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(folder.join(NAME))
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(true).truncate(false);
+            open_regular(&options, &folder.join(NAME))
         };
-        Self(open().ok())
+        Self(open().ok().filter(|file| file.metadata().is_ok_and(|file| file.len() <= SIZE)))
     }
 
     /// Notes that a call begins.
@@ -119,7 +163,7 @@ impl Recent {
     pub(crate) fn end(&mut self, key: Key, now: u64) -> Option<u64> {
         self.change(key, |bucket| {
             let began = |slot: &&mut Slot| {
-                slot.key == key && slot.state == State::Began && now.saturating_sub(slot.micros) < OLD
+                slot.key.is_same(key) && slot.state == State::Began && now.saturating_sub(slot.micros) < OLD
             };
             let first = bucket.iter_mut().filter(began).min_by_key(|slot| slot.micros)?;
             first.state = State::Free;
@@ -131,21 +175,17 @@ impl Recent {
     pub(crate) fn claim(&mut self, key: Key, now: u64) -> Claim {
         let end = Instant::now() + RECORDING_WAIT;
         loop {
-            let known = self.change(key, |bucket| {
-                let known = |slot: &&Slot| {
-                    slot.key == key && matches!(slot.state, State::Recorded | State::Recording)
-                };
-                let known = bucket.iter().find(known).map(|slot| (slot.state, slot.process));
-                if known.is_none() {
+            let other = self.change(key, |bucket| {
+                let other = bucket.iter().find(|slot| slot.is_claimed(key, now)).copied();
+                if other.is_none() {
+                    free(bucket, key);
                     put(bucket, Slot::new(key, now, State::Recording), now);
                 }
-                known
+                other
             });
-            match known.flatten() {
-                Some((State::Recorded, _)) => return Claim::Recorded,
-                Some((_, process)) if Instant::now() < end && is_running(process) => {
-                    thread::sleep(Duration::from_micros(5));
-                }
+            match other.flatten() {
+                Some(Slot { state: State::Recorded, .. }) => return Claim::Recorded,
+                Some(_) if Instant::now() < end => thread::sleep(Duration::from_millis(5)),
                 _ => return Claim::Mine,
             }
         }
@@ -154,24 +194,14 @@ impl Recent {
     /// Notes that a call is recorded.
     pub(crate) fn recorded(&mut self, key: Key, now: u64) {
         self.change(key, |bucket| {
-            bucket.iter_mut().filter(|slot| slot.key == key && slot.state == State::Recording).for_each(
-                |slot| {
-                    slot.state = State::Free;
-                },
-            );
+            free(bucket, key);
             put(bucket, Slot::new(key, now, State::Recorded), now);
         });
     }
 
     /// Notes that this process has not recorded it.
     pub(crate) fn release(&mut self, key: Key) {
-        self.change(key, |bucket| {
-            bucket.iter_mut().filter(|slot| slot.key == key && slot.state == State::Recording).for_each(
-                |slot| {
-                    slot.state = State::Free;
-                },
-            );
-        });
+        self.change(key, |bucket| free(bucket, key));
     }
 
     /// Changes the slots of a key, alone. None: that was not possible.
@@ -206,10 +236,33 @@ fn lock(file: &File) -> io::Result<()> {
     let end = Instant::now() + LOCK_WAIT;
     loop {
         match file.try_lock() {
-            Err(TryLockError::WouldBlock) if Instant::now() < end => thread::sleep(Duration::from_micros(1)),
+            Err(TryLockError::WouldBlock) if Instant::now() < end => thread::sleep(Duration::from_millis(1)),
             other => return Ok(other?),
         }
     }
+}
+
+/// Opens a file, if it is none of another kind: a link may lead to any file, and a pipe makes wait.
+pub(crate) fn open_regular(options: &OpenOptions, path: &Path) -> io::Result<File> {
+    let mut options = options.clone();
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        options.custom_flags(i32::try_from(flags.bits()).unwrap_or_default());
+    }
+    let file = options.open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+    }
+    Ok(file)
+}
+
+/// Frees what was claimed to be recorded.
+fn free(bucket: &mut [Slot; BUCKET], key: Key) {
+    let claimed = |slot: &&mut Slot| slot.key.is_same(key) && slot.state == State::Recording;
+    bucket.iter_mut().filter(claimed).for_each(|slot| slot.state = State::Free);
 }
 
 /// Puts a slot into the place of what is least needed: what is free or old, then what was recorded first, then what began first.
@@ -231,17 +284,18 @@ fn read(file: &mut File, place: u64) -> io::Result<[Slot; BUCKET]> {
     bytes.resize(BUCKET * SLOT, 0);
     let slot = |n: usize| {
         let bytes = &bytes[n * SLOT..(n + 1) * SLOT];
-        let (mut key, mut micros) = ([0; 16], [0; 8]);
-        key.copy_from_slice(&bytes[..16]);
-        micros.copy_from_slice(&bytes[16..24]);
         let state = match bytes[24] {
             1 => State::Recorded,
             2 => State::Recording,
             3 => State::Began,
             _ => State::Free,
         };
-        let process = u32::from_le_bytes([bytes[28], bytes[29], bytes[30], bytes[31]]);
-        Slot { key: Key(key), micros: u64::from_le_bytes(micros), state, process }
+        Slot {
+            key: Key { name: first(bytes), contents: u32::from_le_bytes(first(&bytes[32..])) },
+            micros: u64::from_le_bytes(first(&bytes[16..])),
+            state,
+            process: u32::from_le_bytes(first(&bytes[28..])),
+        }
     };
     Ok(std::array::from_fn(slot))
 }
@@ -249,10 +303,12 @@ fn read(file: &mut File, place: u64) -> io::Result<[Slot; BUCKET]> {
 fn write(file: &mut File, place: u64, bucket: &[Slot; BUCKET]) -> io::Result<()> {
     let mut bytes = Vec::with_capacity(BUCKET * SLOT);
     for slot in bucket {
-        bytes.extend_from_slice(&slot.key.0);
+        bytes.extend_from_slice(&slot.key.name);
         bytes.extend_from_slice(&slot.micros.to_le_bytes());
         bytes.extend_from_slice(&[slot.state as u8, 0, 0, 0]);
         bytes.extend_from_slice(&slot.process.to_le_bytes());
+        bytes.extend_from_slice(&slot.key.contents.to_le_bytes());
+        bytes.extend_from_slice(&[0; 4]);
     }
     file.seek(SeekFrom::Start(place))?;
     file.write_all(&bytes)
@@ -312,11 +368,43 @@ mod tests {
             assert_eq!(recent.claim(key(n), 1000 + n), Claim::Mine);
             recent.recorded(key(n), 1000 + n);
         }
-        assert!(fs::metadata(folder.path().join(NAME)).unwrap().len() <= BUCKETS * (BUCKET * SLOT) as u64);
+        assert!(fs::metadata(folder.path().join(NAME)).unwrap().len() <= SIZE);
         assert_eq!(recent.end(key(0), 30_000), Some(1000), "what is recorded goes before what has not ended");
         assert_eq!(recent.claim(key(19_999), 30_000), Claim::Recorded);
         recent.begin(key(5), 1000);
         assert_eq!(recent.end(key(5), 1000 + OLD), None);
+        assert_eq!(recent.claim(key(19_999), 30_000 + OLD), Claim::Mine);
+    }
+
+    #[test]
+    fn an_identifier_that_is_used_for_another_call_is_another_call() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut recent = Recent::open(folder.path());
+        let (one, other) = (key(1).with_contents(&["ls"]), key(1).with_contents(&["rm"]));
+        recent.recorded(one, 1000);
+        assert_eq!(recent.claim(one, 1000), Claim::Recorded);
+        assert_eq!(
+            recent.claim(key(1), 1000),
+            Claim::Recorded,
+            "who does not know the contents cannot tell them apart"
+        );
+        assert_eq!(recent.claim(other, 1000), Claim::Mine);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_leads_nowhere_and_a_large_file_is_another_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join(NAME), folder.path().join("other"));
+        fs::write(&other, "kept").unwrap();
+        std::os::unix::fs::symlink(&other, &path).unwrap();
+        Recent::open(folder.path()).recorded(key(1), 1000);
+        assert_eq!(fs::read(&other).unwrap(), b"kept");
+        fs::remove_file(&path).unwrap();
+        let large = vec![b'x'; usize::try_from(SIZE).unwrap() + 1];
+        fs::write(&path, &large).unwrap();
+        Recent::open(folder.path()).recorded(key(1), 1000);
+        assert_eq!(fs::read(&path).unwrap(), large);
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub(crate) struct Sketch {
     /// How many items an array has, or members an object, whether the tree keeps them or not.
     pub(crate) len: usize,
     measured: HashMap<String, Measured>,
+    /// False: the text ended too early, or what came then is no JSON.
+    pub(crate) is_whole: bool,
 }
 
 impl Sketch {
@@ -113,7 +115,20 @@ enum State {
     After,
     Text(Text),
     Scalar(Vec<u8>),
+    /// Within a value that is nested too deeply to be kept: so many of its arrays and objects are open.
+    Deep {
+        open: u64,
+        text: DeepText,
+    },
     Broken,
+}
+
+/// Whether a text is open within a value that is nested too deeply.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum DeepText {
+    None,
+    Open,
+    Escaped,
 }
 
 struct Text {
@@ -190,13 +205,25 @@ impl Sketcher {
         }
     }
 
+    /// The sketch of what there is of an object, if it is not complete, or if something follows it.
+    pub(crate) fn finish_anyway(mut self) -> Result<Sketch, NotJson> {
+        self.byte(b' ');
+        let is_whole = self.root.is_some();
+        self.measuring.clear();
+        while self.root.is_none() && !self.open.is_empty() {
+            self.end_container();
+        }
+        let value = self.root.filter(Value::is_object).ok_or(NotJson)?;
+        Ok(Sketch { value, len: self.root_len, measured: self.measured, is_whole })
+    }
+
     /// The sketch of all pieces.
     pub(crate) fn finish(mut self) -> Result<Sketch, NotJson> {
         // A number has no end of its own.
         self.byte(b' ');
         match (self.state, self.root) {
             (State::After, Some(value)) if self.open.is_empty() => {
-                Ok(Sketch { value, len: self.root_len, measured: self.measured })
+                Ok(Sketch { value, len: self.root_len, measured: self.measured, is_whole: true })
             }
             _ => Err(NotJson),
         }
@@ -212,15 +239,23 @@ impl Sketcher {
                 self.pass(&[byte], true);
                 return;
             }
-            let value = serde_json::from_slice::<Value>(scalar);
-            match value {
+            let scalar = std::mem::take(scalar);
+            let is_number = scalar.first().is_some_and(|byte| matches!(byte, b'-' | b'0'..=b'9'));
+            match serde_json::from_slice::<Value>(&scalar) {
                 Ok(value) => self.end_value(value, None),
                 // A number that no double holds, or a very long one.
-                Err(_) if scalar.first().is_some_and(|byte| matches!(byte, b'-' | b'0'..=b'9')) => {
-                    self.end_value(Value::Null, None);
-                }
+                Err(_) if is_number => self.end_value(Value::Bool(true), None),
                 Err(_) => self.state = State::Broken,
             }
+        }
+        if let State::Deep { open, text } = &mut self.state {
+            let is_over = deep_byte(open, text, byte);
+            let is_space = *text == DeepText::None && matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+            self.pass(&[byte], !is_space);
+            if is_over {
+                self.end(Value::Bool(true), false, None);
+            }
+            return;
         }
         if let State::Text(_) = self.state {
             self.pass(&[byte], true);
@@ -272,6 +307,9 @@ impl Sketcher {
         self.pass(&[byte], true);
         match byte {
             b'"' => self.state = State::Text(Text::new(false)),
+            b'{' | b'[' if self.open.len() >= MAX_DEPTH => {
+                self.state = State::Deep { open: 1, text: DeepText::None };
+            }
             b'{' => self.open(Value::Object(Map::new()), State::Key { or_end: true }),
             b'[' => self.open(Value::Array(Vec::new()), State::Value { or_end: true }),
             b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => self.state = State::Scalar(vec![byte]),
@@ -280,7 +318,7 @@ impl Sketcher {
     }
 
     fn open(&mut self, value: Value, state: State) {
-        let is_kept = self.open.len() < MAX_DEPTH && self.has_room();
+        let is_kept = self.has_room();
         self.tree += if is_kept { NODE } else { 0 };
         self.open.push(Container { value, count: 0, key: String::new(), is_kept });
         self.state = state;
@@ -289,14 +327,21 @@ impl Sketcher {
     /// Whether the tree keeps the value that comes.
     fn has_room(&self) -> bool {
         let Some(parent) = self.open.last() else { return true };
-        let len = parent.value.as_object().map_or(parent.count, Map::len);
-        self.tree < MAX_TREE && parent.is_kept && len < MAX_ITEMS && self.is_listed()
-    }
-
-    /// Whether the value that comes is one of those to keep, or leads to one, or is below one.
-    fn is_listed(&self) -> bool {
-        let leads = |path: &Path| self.open.iter().zip(*path).all(|(open, key)| open.is_at(key));
-        self.kept.is_empty() || self.kept.iter().any(leads)
+        if !parent.is_kept {
+            return false;
+        }
+        let has_room = |open: &Container| {
+            let len = open.value.as_object().map_or(open.count, Map::len);
+            self.tree < MAX_TREE && len < MAX_ITEMS
+        };
+        if self.kept.is_empty() {
+            return has_room(parent);
+        }
+        let leads = |path: &&Path| self.open.iter().zip(**path).all(|(open, key)| open.is_at(key));
+        let mut listed = self.kept.iter().filter(leads).peekable();
+        // Of those that are listed there are few, unless they are items of an array.
+        let is_one = |path: &Path| path.len() >= self.open.len() && !path.contains(&"*");
+        listed.peek().is_some() && (listed.any(is_one) || has_room(parent))
     }
 
     fn text_byte(&mut self, byte: u8) {
@@ -334,7 +379,7 @@ impl Sketcher {
     }
 
     fn end(&mut self, value: Value, is_kept: bool, text_len: Option<u64>) {
-        self.end_measuring(text_len);
+        self.end_measuring(text_len, value.is_null() && text_len.is_none());
         self.state = State::After;
         let Some(parent) = self.open.last_mut() else {
             self.root = Some(value);
@@ -389,7 +434,8 @@ impl Sketcher {
         }
     }
 
-    fn end_measuring(&mut self, text_len: Option<u64>) {
+    /// A value that is null is none.
+    fn end_measuring(&mut self, text_len: Option<u64>, is_null: bool) {
         if self.measuring.last().is_none_or(|measuring| measuring.depth != self.open.len()) {
             return;
         }
@@ -397,9 +443,27 @@ impl Sketcher {
         if self.measured.len() >= MAX_ITEMS {
             return;
         }
+        if is_null {
+            return;
+        }
         let measured = Measured { size: text_len.unwrap_or(size), input: input.map(Incoming::finish) };
         self.measured.insert(pointer, measured);
     }
+}
+
+/// Takes a byte within a value that is nested too deeply. True: the value ends.
+fn deep_byte(open: &mut u64, text: &mut DeepText, byte: u8) -> bool {
+    match (*text, byte) {
+        (DeepText::Escaped, _) => *text = DeepText::Open,
+        (DeepText::Open, b'\\') => *text = DeepText::Escaped,
+        (DeepText::Open, b'"') => *text = DeepText::None,
+        (DeepText::Open, _) => {}
+        (DeepText::None, b'"') => *text = DeepText::Open,
+        (DeepText::None, b'[' | b'{') => *open += 1,
+        (DeepText::None, b']' | b'}') => *open -= 1,
+        (DeepText::None, _) => {}
+    }
+    *open == 0
 }
 
 impl Container {
@@ -587,6 +651,55 @@ mod tests {
     }
 
     #[test]
+    fn what_is_listed_is_kept_however_large_others_are_that_are_listed_too() {
+        const KEPT: &[Path] = &[&["error"], &["result", "error"], &["id"], &["list", "*"]];
+        let many = format!("[{}1]", "[1],".repeat(20_000));
+        let json = format!(
+            r#"{{"error":{many},"list":{many},"result":{{"x":{many},"error":1}},"id":"here","y":2}}"#
+        );
+        let mut sketcher = Sketcher::new(WANTED, &Hasher::default()).keeping(KEPT);
+        sketcher.push(json.as_bytes());
+        let found = sketcher.finish().unwrap();
+        assert_eq!((found.text("/id"), &found.value["result"]), ("here", &serde_json::json!({"error": 1})));
+        assert!(found.value["error"].is_array() && found.value.get("y").is_none());
+    }
+
+    #[test]
+    fn what_is_cut_or_followed_by_something_is_known_as_far_as_it_goes() {
+        let anyway = |json: &str| {
+            let mut sketcher = Sketcher::new(WANTED, &Hasher::default());
+            sketcher.push(json.as_bytes());
+            sketcher.finish_anyway().map(|found| (found.value, found.is_whole))
+        };
+        assert_eq!(anyway(r#"{"a":{"b":1,"c":"tex"#), Ok((serde_json::json!({"a": {"b": 1}}), false)));
+        assert_eq!(anyway("{\"a\":1}\0{\"a\":2}"), Ok((serde_json::json!({"a": 1}), true)));
+        for none in ["", "[1", "[1]", "1", "null", "x{"] {
+            assert!(anyway(none).is_err(), "{none}");
+        }
+    }
+
+    #[test]
+    fn nesting_takes_no_memory() {
+        let depth = 5_000_000;
+        let json = format!(
+            r#"{{"input":1,"output":{}1{},"after":" ] "}}"#,
+            "[{\"]\\\"\": ".repeat(depth),
+            "}]".repeat(depth)
+        );
+        let mut sketcher = Sketcher::new(WANTED, &Hasher::default());
+        for piece in json.as_bytes().chunks(65_536) {
+            sketcher.push(piece);
+            assert!(sketcher.open.len() <= MAX_DEPTH);
+        }
+        let found = sketcher.finish().unwrap();
+        assert_eq!(found.text("/after"), " ] ");
+        assert_eq!(
+            found.measured("/output").unwrap().size,
+            (r#"[{"]\"":"#.len() + "}]".len()) as u64 * depth as u64 + 1
+        );
+    }
+
+    #[test]
     fn what_is_no_json_is_refused() {
         for json in
             ["", "{", "[1", "{]", "[}", "1 2", "{\"a\" 1}", "tru", "]", "{1:2}", "\"a", "[1,]", "{\"a\":1,}"]
@@ -625,11 +738,11 @@ mod tests {
             let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
             let found = sketch_in(text.unwrap().as_bytes(), piece).unwrap();
             prop_assert_eq!(&found.value, &value);
-            if let Some(input) = value.get("input") {
+            if let Some(input) = value.get("input").filter(|input| !input.is_null()) {
                 let expected = Hasher::default().input(input.to_string().as_bytes());
                 prop_assert_eq!(found.measured("/input").unwrap().input.as_ref(), Some(&expected));
             }
-            if let Some(output) = value.get("output") {
+            if let Some(output) = value.get("output").filter(|output| !output.is_null()) {
                 let size = output.as_str().map_or(output.to_string().len(), str::len) as u64;
                 prop_assert_eq!(found.measured("/output").unwrap().size, size);
             }

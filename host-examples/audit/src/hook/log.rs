@@ -11,6 +11,7 @@ use audit_format::show::escaped;
 use audit_format::time::Timestamp;
 
 use crate::call::place;
+use crate::call::recent::open_regular;
 use crate::mask::masked;
 
 /// The name of the file in the user's folder of state.
@@ -33,7 +34,7 @@ pub(super) fn note(text: impl fmt::Display) {
     let line = format!("{now} {}\n", escaped(&masked(&text.to_string())));
     let write = || {
         path.parent().map_or(Ok(()), fs::create_dir_all)?;
-        OpenOptions::new().append(true).create(true).open(&path)?.write_all(line.as_bytes())
+        open_regular(OpenOptions::new().append(true).create(true), &path)?.write_all(line.as_bytes())
     };
     let _ = write();
 }

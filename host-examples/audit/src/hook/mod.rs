@@ -17,11 +17,13 @@ use std::time::{Duration, SystemTime};
 use std::{env, fmt};
 
 use audit_format::time::Timestamp;
-use audit_host::{Component, Error, Options};
+use audit_host::{Backend, Component, Error, Options};
+use clap::CommandFactory as _;
+use clap::error::ContextKind;
 
 pub(crate) use self::agents::{Agent, tool_and_action};
-use self::agents::{Told, WANTED};
-use crate::args::{HookArgs, Scope, StoreArgs};
+use self::agents::{KEPT, Told, WANTED};
+use crate::args::{Cli, HookArgs, Scope, StoreArgs};
 use crate::call::input::Hasher;
 use crate::call::recent::{Claim, Key, Recent};
 use crate::call::sketch::{Sketch, Sketcher};
@@ -44,19 +46,32 @@ pub(super) fn run(args: &HookArgs, store: StoreArgs) -> Result<ExitCode, Failure
     Ok(harmless(args.calls.fail_closed, || Hook::new(args, store).record()))
 }
 
-/// Whether an agent runs this program as a hook, with options that it does not have. It must not end as usual then.
-pub(super) fn is_run_by_agent(arguments: impl Iterator<Item = OsString>) -> bool {
-    let arguments: Vec<_> = arguments.skip(1).collect();
-    let has = |names: &[&str]| arguments.iter().any(|argument| names.iter().any(|name| argument == name));
-    has(&["hook"]) && !has(&["--install", "--uninstall", "--list"]) && !io::stdin().is_terminal()
+/// Ends this process if an agent runs it as a hook with options that it does not have: that must be harmless too.
+pub(super) fn refuse(error: &clap::Error) -> Option<ExitCode> {
+    let arguments: Vec<_> = env::args_os().collect();
+    let given = |names: &[&str]| arguments.iter().any(|argument| names.iter().any(|name| argument == name));
+    let meant = error.get(ContextKind::SuggestedArg).map(ToString::to_string).unwrap_or_default();
+    let is_of_user = given(&OF_USER) || OF_USER.iter().any(|name| meant.contains(name));
+    if !error.use_stderr() || is_of_user || !is_hook(&arguments) || io::stdin().is_terminal() {
+        return None;
+    }
+    Some(harmless(given(&["--fail-closed"]), || {
+        read(&Hasher::default());
+        // Its value may be what an agent has to say.
+        let option = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
+        let option =
+            option.split([' ', '=']).next().filter(|name| name.starts_with("--")).unwrap_or_default();
+        Err(NotRecorded::new(format!("{} {option}", error.kind()).trim_end()))
+    }))
 }
 
-/// Ends a hook whose options are invalid.
-pub(super) fn refuse(error: &clap::Error) -> ExitCode {
-    harmless(false, || {
-        read(&Hasher::default());
-        Err(NotRecorded::new(error.to_string().lines().next().unwrap_or_default()))
-    })
+/// The options with which no agent runs this program.
+const OF_USER: [&str; 3] = ["--install", "--uninstall", "--list"];
+
+/// Whether the subcommand is this one, whatever else is wrong.
+fn is_hook(arguments: &[OsString]) -> bool {
+    let matches = Cli::command().ignore_errors(true).try_get_matches_from(arguments);
+    matches.is_ok_and(|matches| matches.subcommand_name() == Some("hook"))
 }
 
 /// Why a call was not recorded.
@@ -97,20 +112,25 @@ fn harmless(fail_closed: bool, record: impl FnOnce() -> Result<(), NotRecorded>)
     ExitCode::SUCCESS
 }
 
-/// Reads stdin to its end. None: it is no JSON.
+/// Reads stdin to its end. None: there is no JSON object.
 fn read(hasher: &Hasher) -> Option<Sketch> {
-    let mut sketcher = Sketcher::new(WANTED, hasher);
+    let mut sketcher = Sketcher::new(WANTED, hasher).keeping(KEPT);
     let mut buffer = vec![0; BUFFER];
     let mut stdin = io::stdin().lock();
+    let mut mark: &[u8] = "\u{feff}".as_bytes();
     loop {
         match stdin.read(&mut buffer) {
             Ok(0) => break,
-            Ok(len) => sketcher.push(&buffer[..len]),
+            Ok(len) => {
+                let piece = &buffer[..len];
+                sketcher.push(piece.strip_prefix(std::mem::take(&mut mark)).unwrap_or(piece));
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => break,
         }
     }
-    sketcher.finish().ok()
+    // What an agent has begun to say, and could not end, is better than nothing.
+    sketcher.finish_anyway().ok()
 }
 
 /// A hook that was read.
@@ -120,6 +140,8 @@ struct Hook<'a> {
     options: Options,
     /// Whose record, if no folder was given.
     scope: Option<Scope>,
+    /// The backend forgets all events when this process ends.
+    keeps_nothing: bool,
     sketch: Option<Sketch>,
     loading: io::Result<JoinHandle<Result<Component, Error>>>,
 }
@@ -130,9 +152,10 @@ impl<'a> Hook<'a> {
         let now = SystemTime::now();
         let scope = args.scope().or(store.scope).or((!store.is_placed()).then_some(Scope::Project));
         // What is wrong with an option or a key must not keep a call out of the record.
-        let options = store.options().unwrap_or_else(|failure| {
+        let keeps_nothing = matches!(store.backend(), Some(Backend::Memory | Backend::Null));
+        let options = store.clone().options().unwrap_or_else(|failure| {
             log::note(failure.into_text());
-            Options::from_env().backend("jsonl")
+            store.without_database().options().unwrap_or_else(|_| Options::from_env().backend("jsonl"))
         });
         let options = options.warnings(|line| log::note(line));
         let options = if args.calls.fail_closed { options.durability("synced") } else { options };
@@ -152,7 +175,7 @@ impl<'a> Hook<'a> {
                 sketch
             }
         };
-        Self { args, now, options, scope, sketch, loading }
+        Self { args, now, options, scope, keeps_nothing, sketch, loading }
     }
 
     /// Records the call, if the hook tells of one.
@@ -171,7 +194,11 @@ impl<'a> Hook<'a> {
         let calls = Calls { now: self.now, recent: Recent::open(&folder), agent, cwd };
         match agent.told(&sketch) {
             Told::Began(call) => self.record_begin(calls, call),
-            Told::Ended(call) => {
+            Told::Ended(mut call) => {
+                // What would have told of a failure may be missing.
+                if !sketch.is_whole && call.outcome == Outcome::Ok {
+                    call.outcome = Outcome::Unknown;
+                }
                 self.record_end(calls, call).map_err(|failure| NotRecorded { too_late: true, ..failure })
             }
             // An agent may be configured to run this hook for more than calls.
@@ -187,6 +214,9 @@ impl<'a> Hook<'a> {
         calls.recent.begin(key, calls.micros());
         if !self.args.calls.starts && !self.args.calls.fail_closed {
             return Ok(());
+        }
+        if self.args.calls.fail_closed && self.keeps_nothing {
+            return Err(NotRecorded::new("the backend keeps no events"));
         }
         let mut call = Call { outcome: Outcome::Started, ..call };
         if call.id.is_empty() {
@@ -211,7 +241,13 @@ impl<'a> Hook<'a> {
     /// Records a call unless another process has: two agents may run the same hook for one call.
     fn record_once(self, mut calls: Calls, call: Call) -> Result<(), NotRecorded> {
         let is_start = call.outcome == Outcome::Started;
-        let key = (!call.id.is_empty()).then(|| Key::of_call(&call.session, &call.id, is_start));
+        let hash = call.input.as_ref().map_or("", |input| &input.hash);
+        // Without a session, others may use the same identifier.
+        let key = (!call.id.is_empty() && !call.session.is_empty()).then(|| {
+            let key = Key::of_call(&call.session, &call.id, is_start);
+            key.with_contents(&[&call.tool, &call.action, hash])
+        });
+        let (id, session) = (call.id.clone(), call.session.clone());
         let workspace = self.args.workspace.clone().unwrap_or_else(|| place::workspace(&calls.cwd));
         let user = if call.user.is_empty() { place::user() } else { call.user };
         let event = Call { workspace, user, ..call }.into_event(calls.now).into();
@@ -220,6 +256,7 @@ impl<'a> Hook<'a> {
             loading.join().unwrap_or_else(|_| Err(Error::Start("the thread that loads it panicked".into())))
         });
         if key.is_some_and(|key| calls.recent.claim(key, calls.micros()) == Claim::Recorded) {
+            log::note(format_args!("another process has recorded the call {id} of the session {session}"));
             return Ok(());
         }
         let recorded = loaded.and_then(|component| record::once(&component, &self.options, &event));
@@ -235,12 +272,14 @@ impl<'a> Hook<'a> {
     }
 }
 
-/// The folder of the project in which the agent was started, if it says so, else the one that it works in: an agent can
-/// change that, and with it the record.
+/// The folder of the project in which the agent was started: as it says, else the one in which it runs its hooks, if that is a
+/// project. The folder that it works in comes last: an agent can change that, and with it the record.
 fn project(cwd: &Path) -> PathBuf {
     let variables = ["CLAUDE_PROJECT_DIR", "GEMINI_PROJECT_DIR", "CURSOR_PROJECT_DIR"];
-    let mut folders = variables.into_iter().filter_map(env::var_os).map(PathBuf::from);
-    folders.find(|folder| folder.is_absolute()).unwrap_or_else(|| cwd.to_owned())
+    let given =
+        variables.into_iter().filter_map(env::var_os).map(PathBuf::from).find(|path| path.is_absolute());
+    let here = || env::current_dir().ok().filter(|here| place::project(here).join(".git").exists());
+    given.or_else(here).unwrap_or_else(|| cwd.to_owned())
 }
 
 /// What is known of the calls around one.

@@ -72,14 +72,11 @@ fn own_words(path: &Path, is_placed: bool) -> Result<Vec<String>, Failure> {
     // The configuration of a project, which others share.
     let is_shared = !path.is_absolute();
     let mut words = vec![own::program(is_shared)?];
-    let mut given = own::words()?.into_iter();
-    while let Some(word) = given.next() {
-        if OF_WRAP.contains(&word.as_str()) {
-            given.next();
-        } else if word != DRY_RUN && !OF_WRAP.iter().any(|option| word.starts_with(&format!("{option}="))) {
-            words.push(word);
-        }
-    }
+    let of_agent = own::command_line()?.into_iter().filter(|part| match part {
+        own::Part::Option { name, .. } => name != DRY_RUN && !OF_WRAP.contains(&name.as_str()),
+        own::Part::Other(_) => true,
+    });
+    words.extend(of_agent.flat_map(own::Part::into_words));
     if !is_placed {
         words.extend(["--scope".to_owned(), "user".to_owned()]);
     }

@@ -37,6 +37,47 @@ fn assert_has(event: &Value, expected: &Value, what: &str) {
     }
 }
 
+/// The same hook with a value of 17,000 items in each object that an agent's model or tools make, and these objects first.
+fn enlarged(sent: &Value) -> String {
+    let many = format!("[{}1]", "[1],".repeat(17_000));
+    let mut members: Vec<(&String, &Value)> = sent.as_object().unwrap().iter().collect();
+    members.sort_by_key(|(_, value)| !value.is_object());
+    let member = |(key, value): (&String, &Value)| {
+        let text = match value {
+            Value::Object(inner) if !inner.is_empty() => {
+                value.to_string().replacen('{', &format!("{{\"many\":{many},"), 1)
+            }
+            _ => value.to_string(),
+        };
+        format!("{}:{text}", Value::from(key.as_str()))
+    };
+    format!("{{{}}}", members.into_iter().map(member).collect::<Vec<_>>().join(","))
+}
+
+#[test]
+fn what_a_model_or_a_tool_makes_large_hides_nothing() {
+    for agent in
+        ["claude", "codex", "cursor", "gemini", "copilot", "kiro", "windsurf", "goose", "cline", "opencode"]
+    {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/hook/fixtures/{agent}.json"));
+        let cases: Vec<Value> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        for case in cases {
+            let workspace = Workspace::new();
+            for sent in case["sends"].as_array().unwrap() {
+                send(hook(&workspace, &format!("hook {agent} --dir ops/audit")), enlarged(sent));
+            }
+            let mut expected = case["events"].as_array().unwrap().clone();
+            let events = if expected.is_empty() { Vec::new() } else { workspace.events() };
+            assert_eq!(events.len(), expected.len(), "{agent}: {case}: {events:?} {}", log(&workspace));
+            for (event, expected) in events.iter().zip(&mut expected) {
+                let sizes = ["in_size", "out_size", "input_hash"];
+                expected.as_object_mut().unwrap().retain(|name, _| !sizes.contains(&name.as_str()));
+                assert_has(event, expected, &format!("{agent}: {}", case["name"]));
+            }
+        }
+    }
+}
+
 macro_rules! agents {
     ($($agent:ident)*) => {
         $(

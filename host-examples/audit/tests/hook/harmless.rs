@@ -45,6 +45,66 @@ fn wrong_options_and_settings_do_no_harm() {
 }
 
 #[test]
+fn a_database_that_is_not_configured_costs_no_call_and_no_option() {
+    let workspace = Workspace::new();
+    send(hook(&workspace, "hook claude --dir there --backend postgres"), call(0).to_string());
+    assert_eq!(
+        audit_testbed::files(&workspace.path().join("there"), "tool_audit_").len(),
+        1,
+        "{}",
+        log(&workspace)
+    );
+    assert!(!workspace.events_dir().exists());
+}
+
+#[test]
+fn what_an_agent_says_as_an_argument_is_not_kept() {
+    let workspace = Workspace::new();
+    let mut command = hook(&workspace, "hook codex");
+    command.arg(r#"{"last-assistant-message":"SECRET"}"#);
+    send(command, "");
+    let mut command = hook(&workspace, "hook codex");
+    command.arg("--workspace=x").arg("--SECRET=1");
+    send(command, "");
+    assert!(
+        !log(&workspace).contains("last-assistant") && log(&workspace).lines().count() == 2,
+        "{}",
+        log(&workspace)
+    );
+}
+
+#[test]
+fn only_hooks_that_agents_run_hide_their_errors() {
+    let workspace = Workspace::new();
+    for line in [
+        "exec --bogus -- git hook run",
+        "read --tool hook --bogus",
+        "hook --instal claude",
+        "hook --list --bogus",
+    ] {
+        let output = run_with_input(hook(&workspace, line), "");
+        assert_eq!(output.status.code(), Some(2), "{line}: {output:?}");
+    }
+}
+
+#[test]
+fn what_is_cut_or_followed_by_something_is_recorded_as_far_as_it_goes() {
+    let workspace = Workspace::new();
+    let whole = call(0).to_string();
+    let cut = |n: usize, end: &str| {
+        let start = r#"{"session_id":"s","hook_event_name":"PostToolUse","tool_name":"Bash","tool_use_id":"#;
+        format!(
+            "{start}\"{n}\",\"tool_input\":{{\"command\":\"ls\"}},\"tool_response\":{{\"stdout\":\"x{end}"
+        )
+    };
+    send(hook(&workspace, "hook claude --dir ops/audit"), format!("\u{feff}{whole}\0{whole}"));
+    send(hook(&workspace, "hook claude --dir ops/audit"), cut(1, ""));
+    send(hook(&workspace, "hook claude --dir ops/audit"), cut(2, "\"},\"b\":[1,2"));
+    let statuses: Vec<_> = workspace.events().iter().map(|event| event["status"].clone()).collect();
+    assert_eq!(statuses, ["ok", "unknown", "unknown"]);
+}
+
+#[test]
 fn a_folder_that_cannot_be_written_does_no_harm() {
     let workspace = Workspace::new();
     let file = workspace.file("file", "");
@@ -155,6 +215,15 @@ fn a_call_that_cannot_be_recorded_is_denied_where_that_is_asked_for() {
     assert!(text(&denied.stderr).starts_with("audit: the call was not recorded"), "{denied:?}");
     // What has happened cannot be denied.
     send(hook(&workspace, &nowhere), call(0).to_string());
+    // Neither options that are wrong nor a backend that keeps nothing let a call through.
+    for line in [
+        "hook claude --fail-closed --bogus",
+        "--backend null hook claude --fail-closed",
+        "hook --fail-closed",
+    ] {
+        let input = if line.ends_with("hook --fail-closed") { "[1]".to_owned() } else { begin.to_string() };
+        assert_eq!(run_with_input(hook(&workspace, line), input).status.code(), Some(2), "{line}");
+    }
 }
 
 #[test]

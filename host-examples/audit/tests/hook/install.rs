@@ -1,7 +1,7 @@
 //! `--install`, `--uninstall` and `--list`.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -12,7 +12,7 @@ use crate::{call, home, hook};
 /// A home with the settings of every agent, in which there is something of each.
 fn with_settings() -> (Workspace, Vec<(&'static str, PathBuf)>) {
     let workspace = Workspace::new();
-    let grouped = "{\n  \"hooks\": {\n    \"PostToolUse\": [\n      {\"matcher\": \"Edit\", \"hooks\": [{\"type\": \"command\", \"command\": \"fmt\"}]}\n    ]\n  },\n  \"z\": 1,\n  \"a\": 2\n}\n";
+    let grouped = "{\n  \"hooks\": {\n    \"PostToolUse\": [\n      {\"matcher\": \"Edit\", \"hooks\": [{\"type\": \"command\", \"command\": \"fmt\"}]}\n    ],\n    \"Stop\": [],\n    \"disabled\": []\n  },\n  \"z\": 1,\n  \"a\": 2\n}\n";
     let flat = "{\n  \"version\": 1,\n  \"hooks\": {\"stop\": [{\"command\": \"bell\"}]}\n}";
     let files = [
         ("claude", ".claude/settings.json", grouped),
@@ -31,13 +31,22 @@ fn with_settings() -> (Workspace, Vec<(&'static str, PathBuf)>) {
     (workspace, files.into())
 }
 
+/// All files in a folder and those in it.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for path in audit_testbed::files(folder, "") {
+        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+    }
+    files
+}
+
 const WITHOUT_SETTINGS: [&str; 4] = ["copilot", "goose", "cline", "opencode"];
 
 #[test]
 fn what_is_installed_is_taken_out_to_the_byte() {
     let (workspace, files) = with_settings();
     let before: Vec<_> = files.iter().map(|(_, path)| fs::read(path).unwrap()).collect();
-    let tree = || audit_testbed::files(&home(&workspace), "");
+    let tree = || files_below(&home(&workspace));
     let folders = tree();
     let agents = files.iter().map(|(agent, _)| *agent).chain(WITHOUT_SETTINGS);
     let agents: Vec<_> = agents.collect();
@@ -92,6 +101,93 @@ fn a_file_with_comments_and_a_broken_one_are_refused_with_what_to_add() {
         assert!(text(&output.stdout).contains("hook claude --user"), "{output:?}");
         assert_eq!(text(&fs::read(&files[0].1).unwrap()), content);
     }
+}
+
+#[test]
+fn what_was_installed_with_other_options_is_taken_out_too() {
+    let (workspace, files) = with_settings();
+    let before = fs::read(&files[0].1).unwrap();
+    for line in ["hook --install claude", "hook --install claude --starts", "hook --uninstall claude"] {
+        assert!(run(hook(&workspace, line)).status.success());
+    }
+    assert_eq!(text(&fs::read(&files[0].1).unwrap()), text(&before));
+    fs::remove_file(&files[0].1).unwrap();
+    for line in ["hook --install claude --starts", "hook --uninstall claude"] {
+        assert!(run(hook(&workspace, line)).status.success());
+    }
+    assert!(!files[0].1.exists() && home(&workspace).join(".claude").exists());
+}
+
+#[test]
+fn a_home_with_nothing_else_stays() {
+    let workspace = Workspace::new();
+    fs::create_dir_all(home(&workspace).join(".agents/plugins")).unwrap();
+    for agent in ["claude", "goose", "cline", "opencode"] {
+        assert!(run(hook(&workspace, &format!("hook --install {agent}"))).status.success());
+        assert!(run(hook(&workspace, &format!("hook --uninstall {agent}"))).status.success());
+    }
+    assert!(home(&workspace).join(".agents/plugins").exists());
+    assert!(!home(&workspace).join(".agents/plugins/audit").exists());
+}
+
+#[test]
+fn a_workspace_that_is_called_like_the_agent_is_an_option() {
+    let workspace = Workspace::new();
+    assert!(run(hook(&workspace, "hook --install claude --workspace claude")).status.success());
+    assert!(commands(&workspace, "PostToolUse")[0].ends_with("hook claude --workspace claude --user"));
+    assert!(text(&run(hook(&workspace, "hook --list")).stdout).contains("claude    recorded by"));
+}
+
+#[test]
+fn hooks_that_do_not_run_are_listed_as_such() {
+    let cases = [
+        ("\"hooks\": {", "\"disableAllHooks\": true, \"hooks\": {", "disables all hooks"),
+        ("hook claude", "hook claude --bogus", "cannot be run"),
+        ("audit hook", "nothing/audit hook", "cannot be run"),
+        ("\"*\"", "\"Bash\"", "not recorded"),
+        ("\"PostToolUse\"", "\"Other\"", "partly"),
+        ("\"hooks\": {", "// mine\n \"hooks\": {", "recorded by"),
+    ];
+    for (from, to, said) in cases {
+        let workspace = Workspace::new();
+        assert!(run(hook(&workspace, "hook --install claude")).status.success());
+        let path = home(&workspace).join(".claude/settings.json");
+        fs::write(&path, fs::read_to_string(&path).unwrap().replace(from, to)).unwrap();
+        let listed = run(hook(&workspace, "hook --list"));
+        let line = text(&listed.stdout).lines().next().unwrap().to_owned();
+        assert!(line.contains(said), "{to}: {line}");
+    }
+}
+
+#[test]
+fn hooks_of_another_place_or_of_a_part_of_the_tools_are_brought_up_to_date() {
+    let workspace = Workspace::new();
+    let path = home(&workspace).join(".claude/settings.json");
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let group = |matcher: &str, program: &str| serde_json::json!({"matcher": matcher, "hooks": [{"type": "command", "command": format!("{program} hook claude"), "timeout": 30}]});
+    let settings = serde_json::json!({"hooks": {"PostToolUse": [group("Bash", "/old/audit"), group("*", "/older/audit")]}});
+    fs::write(&path, settings.to_string()).unwrap();
+    assert!(run(hook(&workspace, "hook --install claude")).status.success());
+    let settings = fs::read_to_string(&path).unwrap();
+    assert!(
+        !settings.contains("/old") && !settings.contains("\"Bash\"") && settings.contains("\"timeout\":30"),
+        "{settings}"
+    );
+    assert_eq!(commands(&workspace, "PostToolUse").len(), 1);
+}
+
+#[test]
+fn a_program_of_the_user_that_runs_audit_too_stays() {
+    let workspace = Workspace::new();
+    let path = home(&workspace).join(".cline/hooks/PostToolUse");
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let script = "#!/bin/sh\nmine\nexec audit hook cline\n";
+    fs::write(&path, script).unwrap();
+    let output = run(hook(&workspace, "hook --install cline"));
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(text(&output.stdout).contains("audit hook cline --user"), "{output:?}");
+    assert!(run(hook(&workspace, "hook --uninstall cline")).status.success());
+    assert_eq!(fs::read_to_string(&path).unwrap(), script);
 }
 
 #[test]

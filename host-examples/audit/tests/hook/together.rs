@@ -22,13 +22,15 @@ fn two_hundred_at_once_lose_nothing_and_write_whole_lines() {
     });
     let file = audit_testbed::files(&workspace.events_dir(), "tool_audit_").into_iter().next().unwrap();
     let lines = fs::read_to_string(file).unwrap();
+    // A writer that meets another one within a line may leave an empty one, which no reader minds.
+    let lines: Vec<&str> = lines.lines().filter(|line| !line.is_empty()).collect();
     let mut ids: Vec<String> = lines
-        .lines()
+        .iter()
         .map(|line| serde_json::from_str::<Value>(line).unwrap()["req_id"].as_str().unwrap().to_owned())
         .collect();
     ids.sort();
     ids.dedup();
-    assert_eq!((lines.lines().count(), ids.len()), (201, 201));
+    assert_eq!((lines.len(), ids.len()), (201, 201));
 }
 
 #[test]
@@ -41,6 +43,20 @@ fn of_one_call_that_many_report_one_is_recorded() {
         }
     });
     assert_eq!(workspace.events().len(), 1);
+}
+
+#[test]
+fn an_identifier_that_is_used_again_hides_no_call() {
+    let workspace = Workspace::new();
+    for command in ["ls", "rm -r /", "ls"] {
+        let mut again = call(0);
+        again["tool_input"]["command"] = command.into();
+        send(hook(&workspace, "hook claude --dir ops/audit"), again.to_string());
+        again.as_object_mut().unwrap().remove("session_id");
+        send(hook(&workspace, "hook claude --dir ops/audit"), again.to_string());
+    }
+    // One was there twice, and those without a session may be of others.
+    assert_eq!(workspace.events().len(), 5);
 }
 
 #[test]

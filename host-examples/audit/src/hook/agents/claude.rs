@@ -18,8 +18,10 @@ pub(super) fn told(hook: Hook<'_>) -> Told {
     call.attributes.extend([
         ("mode", hook.text(&["/permission_mode"]).to_owned()),
         ("model", hook.text(&["/model"]).to_owned()),
-        ("server", hook.text(&["/mcp_server/name"]).to_owned()),
     ]);
+    if call.action == super::NO_ACTION {
+        call.attributes.push(("server", hook.text(&["/mcp_server/name"]).to_owned()));
+    }
     match event {
         "PreToolUse" => Told::Began(call),
         "PostToolUse" => Told::Ended(Call { outcome: outcome(hook), ..call }),
@@ -40,7 +42,7 @@ fn outcome(hook: Hook<'_>) -> Outcome {
         // It runs this hook after failures too, and does not tell (openai/codex#34289).
         Agent::Codex => Outcome::Unknown,
         _ if hook.is_set("/tool_response/interrupted") => Outcome::Cancelled,
-        _ if hook.is_set("/tool_response/is_error") => Outcome::Error,
+        _ if hook.is_error() => Outcome::Error,
         _ => Outcome::Ok,
     }
 }

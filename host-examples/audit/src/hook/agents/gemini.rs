@@ -11,6 +11,7 @@ pub(super) fn told(hook: Hook<'_>) -> Told {
         if !tool.is_empty() {
             (call.tool, call.action) = (server.to_owned(), tool.to_owned());
         }
+        call.attributes.retain(|(key, _)| *key != "server");
         call.attributes.push(("server", server.to_owned()));
     }
     call.out_size = hook.size(&["/tool_response"]);

@@ -9,6 +9,7 @@ pub(super) fn told(hook: Hook<'_>) -> Told {
     call.out_size = hook.size(&["/tool_output", "/tool_response", "/error"]);
     match hook.text(&["/event", "/hook_event_name"]) {
         "PreToolUse" => Told::Began(call),
+        "PostToolUse" if hook.is_error() => Told::Ended(Call { outcome: Outcome::Error, ..call }),
         "PostToolUse" => Told::Ended(Call { outcome: Outcome::Ok, ..call }),
         "PostToolUseFailure" => Told::Ended(Call { outcome: Outcome::Error, ..call }),
         "PreToolUseResult" if hook.text(&["/decision"]) == "allow" => Told::Began(call),

@@ -17,7 +17,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde_json::Value;
 
-use crate::call::sketch::{Measured, Sketch, Want, Wanted, number};
+use crate::call::sketch::{self, Measured, Sketch, Want, Wanted, number};
 use crate::call::{Call, Outcome};
 
 /// An agent whose hooks are understood.
@@ -81,6 +81,86 @@ pub(crate) const WANTED: &[Wanted] = &[
     (&["output"], Want::Size),
 ];
 
+/// The values that are read, of all agents. What an agent's model makes large is beside them, and leaves them alone.
+pub(crate) const KEPT: &[sketch::Path] = &[
+    // Who, where and what.
+    &["source"],
+    &["hook_event_name"],
+    &["hookEventName"],
+    &["hookName"],
+    &["event"],
+    &["agent_action_name"],
+    &["timestamp"],
+    &["transcript_path"],
+    &["session_id"],
+    &["sessionId"],
+    &["sessionID"],
+    &["conversation_id"],
+    &["trajectory_id"],
+    &["taskId"],
+    &["prompt_id"],
+    &["turn_id"],
+    &["generation_id"],
+    &["execution_id"],
+    &["agent_id"],
+    &["agent_type"],
+    &["userId"],
+    &["user_email"],
+    &["cwd"],
+    &["working_dir"],
+    &["directory"],
+    &["workspace_roots"],
+    &["workspaceRoots"],
+    &["cursor_version"],
+    &["clineVersion"],
+    &["permission_mode"],
+    &["model"],
+    &["model_name"],
+    &["mcp_server", "name"],
+    &["mcp_context", "server_name"],
+    &["mcp_context", "tool_name"],
+    // The call.
+    &["tool_name"],
+    &["toolName"],
+    &["tool"],
+    &["tool_use_id"],
+    &["tool_call_id"],
+    &["toolCallId"],
+    &["callID"],
+    &["toolArgs"],
+    &["preToolUse", "toolName"],
+    &["preToolUse", "tool"],
+    &["tool_call", "id"],
+    &["tool_call", "name"],
+    &["tool_info", "cwd"],
+    &["tool_info", "mcp_server_name"],
+    &["tool_info", "mcp_tool_name"],
+    // How it ended.
+    &["duration"],
+    &["duration_ms"],
+    &["error"],
+    &["failure_type"],
+    &["is_interrupt"],
+    &["decision"],
+    &["blocked_by"],
+    &["tool_output"],
+    &["tool_response", "success"],
+    &["tool_response", "interrupted"],
+    &["tool_response", "is_error"],
+    &["tool_response", "isError"],
+    &["tool_response", "error", "type"],
+    &["toolResult", "resultType"],
+    &["tool_result", "result_type"],
+    &["tool_result", "id"],
+    &["tool_result", "name"],
+    &["tool_result", "error"],
+    &["tool_result", "durationMs"],
+    &["postToolUse", "toolName"],
+    &["postToolUse", "tool"],
+    &["postToolUse", "success"],
+    &["postToolUse", "executionTimeMs"],
+];
+
 impl Agent {
     pub(crate) fn all() -> &'static [Self] {
         Self::value_variants()
@@ -116,6 +196,7 @@ impl Agent {
     fn unmistakable(hook: &Value) -> Option<Self> {
         let has = |name: &str| hook.get(name).is_some();
         let text = |name: &str| hook.get(name).and_then(Value::as_str).unwrap_or_default();
+        let event = text("hook_event_name");
         if text("source") == opencode::SOURCE {
             Some(Self::OpenCode)
         } else if has("agent_action_name") {
@@ -126,8 +207,17 @@ impl Agent {
             && ["generation_id", "cursor_version", "workspace_roots"].into_iter().any(has)
         {
             Some(Self::Cursor)
-        } else if has("sessionId") && has("toolName") || hook.pointer("/tool_result/result_type").is_some() {
+        } else if ["BeforeTool", "AfterTool"].contains(&event) {
+            Some(Self::Gemini)
+        } else if has("hookEventName")
+            || has("sessionId") && has("toolName")
+            || has("tool_result")
+            // Of Claude Code's names, without the transcript that each of its hooks names.
+            || event.ends_with("ToolUse") && has("timestamp") && !has("transcript_path")
+        {
             Some(Self::Copilot)
+        } else if has("turn_id") && has("model") {
+            Some(Self::Codex)
         } else {
             None
         }
@@ -138,12 +228,8 @@ impl Agent {
         let event = hook.get("hook_event_name").and_then(Value::as_str).unwrap_or_default();
         if has("event") && has("session_id") {
             Some(Self::Goose)
-        } else if ["BeforeTool", "AfterTool"].contains(&event) {
-            Some(Self::Gemini)
         } else if event.starts_with(char::is_lowercase) {
             Some(Self::Kiro)
-        } else if has("turn_id") {
-            Some(Self::Codex)
         } else if !event.is_empty() {
             Some(Self::Claude)
         } else {
@@ -154,7 +240,7 @@ impl Agent {
     /// Reads a hook of this agent.
     pub(crate) fn told(self, sketch: &Sketch) -> Told {
         let hook = Hook { agent: self, sketch };
-        match self {
+        let told = match self {
             Self::Claude | Self::Codex => claude::told(hook),
             Self::Cursor => cursor::told(hook),
             Self::Gemini => gemini::told(hook),
@@ -164,6 +250,12 @@ impl Agent {
             Self::Goose => goose::told(hook),
             Self::Cline => cline::told(hook),
             Self::OpenCode => opencode::told(hook),
+        };
+        match told {
+            Told::Began(call) | Told::Ended(call) if call.tool.is_empty() => {
+                Told::Other("without a tool".to_owned())
+            }
+            told => told,
         }
     }
 }
@@ -203,6 +295,11 @@ impl<'s> Hook<'s> {
         Duration::try_from_secs_f64(millis / 1000.0).ok()
     }
 
+    /// Whether an answer says that it is an error, as those of MCP servers do.
+    fn is_error(self) -> bool {
+        self.is_set("/tool_response/isError") || self.is_set("/tool_response/is_error")
+    }
+
     fn size(self, pointers: &[&str]) -> u64 {
         self.measured(pointers).map_or(0, |measured| measured.size)
     }
@@ -214,16 +311,20 @@ impl<'s> Hook<'s> {
     /// A call of `tool`, with what the hook tells of its arguments, and what all of them have.
     fn call(self, tool: &str, input: &[&str]) -> Call {
         let (tool, action) = tool_and_action(tool);
+        let server = if action == NO_ACTION { "" } else { tool };
         Call {
             agent: self.agent.product().to_owned(),
             tool: tool.to_owned(),
             action: action.to_owned(),
             input: self.measured(input).and_then(|measured| measured.input.clone()),
-            attributes: vec![("source", "hook".to_owned())],
+            attributes: vec![("source", "hook".to_owned()), ("server", server.to_owned())],
             ..Call::default()
         }
     }
 }
+
+/// The action of a tool that does one thing.
+const NO_ACTION: &str = "call";
 
 /// The tool and the action of a tool's name: of a tool of an MCP server, the server and its tool.
 pub(crate) fn tool_and_action(name: &str) -> (&str, &str) {
@@ -234,7 +335,7 @@ pub(crate) fn tool_and_action(name: &str) -> (&str, &str) {
     };
     match of_server {
         Some((server, tool)) if !server.is_empty() && !tool.is_empty() => (server, tool),
-        _ => (name, "call"),
+        _ => (name, NO_ACTION),
     }
 }
 
@@ -245,6 +346,3 @@ pub(crate) fn folder(sketch: &Sketch) -> Option<PathBuf> {
     let folders = pointers.iter().map(|pointer| Path::new(sketch.text(pointer)));
     folders.into_iter().find(|path| path.is_absolute()).map(Path::to_owned)
 }
-
-#[cfg(test)]
-mod tests;

@@ -15,7 +15,10 @@ pub(super) fn told(hook: Hook<'_>) -> Told {
             let tool = hook.text(&["/tool_info/mcp_tool_name"]);
             let call = hook.call("", &["/tool_info/mcp_tool_arguments"]);
             match server.is_empty() {
-                false => Call { tool: server.to_owned(), action: tool.to_owned(), ..call },
+                false => {
+                    let attributes = [call.attributes, vec![("server", server.to_owned())]].concat();
+                    Call { tool: server.to_owned(), action: tool.to_owned(), attributes, ..call }
+                }
                 true => Call { tool: tool.to_owned(), action: "call".to_owned(), ..call },
             }
         }

@@ -6,7 +6,7 @@ use super::super::Agent;
 use super::setup::Place;
 use crate::args::HookArgs;
 use crate::message::Failure;
-use crate::own;
+use crate::own::{self, Part};
 
 /// A command without the name of the agent.
 #[derive(Debug)]
@@ -28,16 +28,15 @@ impl Command {
         let mut before_agent = Vec::new();
         let mut after_agent = Vec::new();
         let mut has_hook = false;
-        let agent = args.agent.map(Agent::name).unwrap_or_default();
-        for word in own::words()? {
-            if OF_INSTALL.contains(&word.as_str()) || (has_hook && word == agent) {
-                continue;
+        let line = if args.install { own::command_line()? } else { Vec::new() };
+        for part in line {
+            match part {
+                Part::Option { name, .. } if OF_INSTALL.contains(&name.as_str()) => {}
+                Part::Option { .. } if has_hook => after_agent.extend(part.into_words()),
+                Part::Option { .. } => before_agent.extend(part.into_words()),
+                // The subcommand, and the name of the agent.
+                Part::Other(_) => has_hook = true,
             }
-            if word == "hook" && !has_hook {
-                has_hook = true;
-                continue;
-            }
-            if has_hook { after_agent.push(word) } else { before_agent.push(word) }
         }
         if !(args.user || args.project || is_placed) {
             after_agent.push("--user".to_owned());
@@ -65,8 +64,13 @@ impl Command {
 
     /// The command for a shell.
     pub(super) fn line(&self, agent: Agent) -> String {
-        self.words(agent).iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+        line_of(&self.words(agent))
     }
+}
+
+/// The words as a command line for a shell.
+pub(super) fn line_of(words: &[String]) -> String {
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// A word as a shell reads it.
@@ -81,10 +85,18 @@ fn quoted(word: &str) -> String {
 
 /// The program of a command line that runs this program as a hook. None: it is another command.
 pub(super) fn program_of_hook(line: &str) -> Option<String> {
-    let words = words(line);
+    let words = words_of_hook(line);
     let program = words.first()?;
-    let name = Path::new(program).file_stem()?.to_str()?;
-    (name == "audit" && words.iter().any(|word| word == "hook")).then(|| program.clone())
+    (own::is_this(Path::new(program)) && words.iter().any(|word| word == "hook")).then(|| program.clone())
+}
+
+/// The words of a command line from its program on, without the variables that are set before it.
+pub(super) fn words_of_hook(line: &str) -> Vec<String> {
+    let is_variable = |word: &String| {
+        let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        word.split_once('=').is_some_and(|(name, _)| is_name(name))
+    };
+    words(line).into_iter().skip_while(is_variable).collect()
 }
 
 /// The words of a command line, without their quotes.
@@ -122,6 +134,7 @@ mod tests {
             program("'/a b/it'\\''s/audit' --backend auto hook claude --user").as_deref(),
             Some("/a b/it's/audit")
         );
+        assert_eq!(program("DATABASE_URL='x y' audit hook claude").as_deref(), Some("audit"));
         for other in ["", "hook audit", "audit read", "my-audit hook claude", "sh -c 'audit hook claude'"] {
             assert_eq!(program(other), None, "{other}");
         }

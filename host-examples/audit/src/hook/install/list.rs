@@ -4,18 +4,24 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use audit_format::show::escaped;
+use clap::Parser as _;
+
 use super::super::Agent;
-use super::command::Command;
-use super::setup::{Place, Setup};
+use super::command::{Command, words_of_hook};
+use super::setup::{Part, Place, Setup};
+use crate::args::Cli;
 use crate::message::Failure;
-use crate::own::on_path;
+use crate::own::{is_program, on_path};
 
 /// How things are with an agent.
 enum State {
     Absent,
     NotRecorded,
-    /// Its hooks run a program that is not there.
+    /// Its hooks cannot be run: the program is not there, or does not have their options.
     Broken(PathBuf),
+    /// It runs no hooks at all.
+    Disabled(PathBuf),
     /// It has some of the hooks that it should have.
     Partly(PathBuf),
     Recorded(PathBuf),
@@ -37,14 +43,14 @@ pub(in super::super) fn list() -> Result<ExitCode, Failure> {
 
 fn told(agent: Agent, state: &State) -> String {
     let again = format!("`audit hook --install {}` does that", agent.name());
+    let shown = |path: &PathBuf| escaped(&path.display().to_string()).into_owned();
     match state {
         State::Absent => "not found".to_owned(),
         State::NotRecorded => format!("found, not recorded: {again}"),
-        State::Broken(path) => {
-            format!("found, not recorded: {} runs a program that is not there", path.display())
-        }
-        State::Partly(path) => format!("found, partly recorded: hooks are missing in {}", path.display()),
-        State::Recorded(path) => format!("recorded by {}", path.display()),
+        State::Broken(path) => format!("found, not recorded: the command in {} cannot be run", shown(path)),
+        State::Disabled(path) => format!("found, not recorded: {} disables all hooks", shown(path)),
+        State::Partly(path) => format!("found, partly recorded: hooks are missing in {}", shown(path)),
+        State::Recorded(path) => format!("recorded by {}", shown(path)),
     }
 }
 
@@ -55,12 +61,13 @@ fn state(agent: Agent) -> Result<State, Failure> {
         let Ok(setup) = Setup::of(agent, place, &Command::bare()) else { continue };
         let Some(part) = setup.parts.last() else { continue };
         let path = part.path().to_owned();
-        let programs: Vec<_> = setup.parts.iter().flat_map(|part| part.programs()).collect();
-        let found: Vec<&String> = programs.iter().flatten().collect();
+        let commands: Vec<_> = setup.parts.iter().flat_map(|part| part.commands()).collect();
+        let found: Vec<&String> = commands.iter().flatten().collect();
         state = match found.as_slice() {
             [] => continue,
-            found if !found.iter().all(|program| is_there(program)) => State::Broken(path),
-            found if found.len() < programs.len() => State::Partly(path),
+            _ if setup.parts.iter().any(Part::is_disabled) => State::Disabled(path),
+            found if !found.iter().all(|command| can_run(command)) => State::Broken(path),
+            found if found.len() < commands.len() => State::Partly(path),
             _ => return Ok(State::Recorded(path)),
         };
     }
@@ -74,12 +81,15 @@ fn state(agent: Agent) -> Result<State, Failure> {
     })
 }
 
-/// Whether a program is there, by its path or on the `PATH`.
-fn is_there(program: &str) -> bool {
-    match program.contains(std::path::is_separator) {
-        true => Path::new(program).is_file(),
+/// Whether the program of a command is there, by its path or on the `PATH`, and takes its options.
+fn can_run(command: &str) -> bool {
+    let words = words_of_hook(command);
+    let Some(program) = words.first() else { return false };
+    let is_there = match program.contains(std::path::is_separator) {
+        true => is_program(Path::new(program)),
         false => on_path(program).is_some(),
-    }
+    };
+    is_there && Cli::try_parse_from(&words).is_ok()
 }
 
 /// Whether the agent's own program is on the `PATH`.

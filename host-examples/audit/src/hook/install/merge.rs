@@ -1,9 +1,10 @@
 //! Adds hooks to a JSON configuration and takes them out, with everything else in it as it was.
 
 use jsonc_parser::cst::{CstArray, CstInputValue, CstNode, CstObject, CstRootNode};
+use serde_json::{Map, Value};
 
 use super::command::program_of_hook;
-use crate::config::json;
+use crate::config::{json, json_with_comments};
 
 /// How a configuration lists the hooks of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +50,8 @@ impl Hooks {
         for property in hooks.properties() {
             let is_wanted = property.decoded_name().is_some_and(|name| self.events.contains(&name.as_str()));
             if !is_wanted && let Some(list) = property.array_value() {
-                self.remove_from(&list);
-                if list.elements().is_empty() {
+                let is_changed = self.remove_from(&list);
+                if is_changed && list.elements().is_empty() {
                     property.remove();
                 }
             }
@@ -73,37 +74,29 @@ impl Hooks {
             });
             return Ok(());
         };
-        for (name, value) in &self.hook {
-            match first.get(name) {
-                Some(property)
-                    if property.value().and_then(|value| value.to_serde_value()) != plain(value) =>
-                {
-                    property.set_value(value.clone());
-                }
-                Some(_) => {}
-                None => {
-                    first.append(name, value.clone());
-                }
-            }
-        }
-        if self.hook.iter().all(|(name, _)| name != "args")
-            && let Some(args) = first.get("args")
+        // What its user has changed of it, such as its timeout, stays.
+        if let Some(property) = first.get("command")
+            && property.value().and_then(|value| text(&value)).as_deref() != self.command()
         {
+            property.set_value(self.command().unwrap_or_default().into());
+        }
+        if let Some(args) = first.get("args") {
             args.remove();
         }
+        if let (Form::Grouped(Some(matcher)), Some(group)) = (self.form, group_of(&first))
+            && group.array_value("hooks").is_some_and(|hooks| hooks.elements().len() == 1)
+            && let Some(property) = group.get("matcher")
+            && !is_every_tool(&property.value().and_then(|value| text(&value)).unwrap_or_default())
+        {
+            property.set_value(matcher.into());
+        }
+        ours.for_each(|hook| self.remove(hook));
         Ok(())
     }
 
     /// The configuration without hooks of this program.
     pub(super) fn uninstall(&self, text: Option<&str>, backup: Option<&str>) -> Outcome {
         let Some(text) = text else { return Ok(None) };
-        // What was there before, to the byte, if nothing else was changed since.
-        let backup = backup.filter(|backup| self.programs(backup).iter().all(Option::is_none));
-        for before in [backup, None] {
-            if self.install(before).is_ok_and(|installed| installed.as_deref() == Some(text)) {
-                return Ok(before.map(str::to_owned));
-            }
-        }
         let root = json(Some(text))?;
         let Some(hooks) = root.object_value().and_then(|top| top.object_value("hooks")) else {
             return Ok(Some(text.to_owned()));
@@ -111,9 +104,11 @@ impl Hooks {
         let mut is_changed = false;
         for property in hooks.properties() {
             let Some(list) = property.array_value() else { continue };
-            is_changed |= self.remove_from(&list);
-            if list.elements().is_empty() {
-                property.remove();
+            if self.remove_from(&list) {
+                is_changed = true;
+                if list.elements().is_empty() {
+                    property.remove();
+                }
             }
         }
         if !is_changed {
@@ -124,26 +119,33 @@ impl Hooks {
         {
             property.remove();
         }
-        Ok(Some(root.to_string()))
+        let left = root.to_string();
+        // What was there before, to the byte, if nothing else was changed since.
+        if let Some(backup) = backup.filter(|backup| same(backup, &left)) {
+            return Ok(Some(backup.to_owned()));
+        }
+        let is_own = |(name, _): &(String, Value)| self.top.iter().any(|(own, _)| own == name);
+        let has_others = !members(&left).iter().all(is_own);
+        Ok((has_others || backup.is_some()).then_some(left))
     }
 
     /// Takes the hooks of this program out of the list of an event. True: there were some.
     fn remove_from(&self, list: &CstArray) -> bool {
         let ours = self.ours(list);
         let is_changed = !ours.is_empty();
-        for hook in ours {
-            let group = hook.ancestors().find_map(|node| match self.form {
-                Form::Grouped(_) => node.as_object(),
-                Form::Flat => None,
-            });
-            hook.remove();
-            if let Some(group) = group
-                && group.array_value("hooks").is_some_and(|hooks| hooks.elements().is_empty())
-            {
-                group.remove();
-            }
-        }
+        ours.into_iter().for_each(|hook| self.remove(hook));
         is_changed
+    }
+
+    /// Takes out a hook, and its group if it was alone in it.
+    fn remove(&self, hook: CstObject) {
+        let group = group_of(&hook).filter(|_| self.form != Form::Flat);
+        hook.remove();
+        if let Some(group) = group
+            && group.array_value("hooks").is_some_and(|hooks| hooks.elements().is_empty())
+        {
+            group.remove();
+        }
     }
 
     /// The hooks of this program in the list of an event.
@@ -157,33 +159,73 @@ impl Hooks {
                 .collect(),
         };
         let objects = hooks.into_iter().filter_map(|hook| hook.as_object());
-        objects.filter(|hook| program_of(hook).is_some()).collect()
+        objects.filter(|hook| command_of(hook).is_some()).collect()
     }
 
-    /// The programs of the hooks of this program, for each event that is wanted; none where there is no such hook.
-    pub(super) fn programs(&self, text: &str) -> Vec<Option<String>> {
-        let root = json(Some(text)).ok();
-        let hooks = root.and_then(|root| root.object_value()?.object_value("hooks"));
-        let program = |event: &&str| {
+    fn command(&self) -> Option<&str> {
+        self.hook.iter().find_map(|(name, value)| match value {
+            CstInputValue::String(command) if name == "command" => Some(command.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Whether a configuration has hooks of this program.
+    pub(super) fn are_in(&self, text: &str) -> bool {
+        let root = json_with_comments(text);
+        let hooks = root.as_ref().and_then(|root| root.object_value()?.object_value("hooks"));
+        let lists = hooks.iter().flat_map(CstObject::properties).filter_map(|event| event.array_value());
+        lists.into_iter().any(|list| !self.ours(&list).is_empty())
+    }
+
+    /// The command of each hook of this program that is run for every tool, for each event that is wanted; none where there is
+    /// no such hook.
+    pub(super) fn commands(&self, configuration: &str) -> Vec<Option<String>> {
+        let root = json_with_comments(configuration);
+        let hooks = root.as_ref().and_then(|root| root.object_value()?.object_value("hooks"));
+        let command = |event: &&str| {
             let list = hooks.as_ref()?.array_value(event)?;
-            program_of(self.ours(&list).first()?)
+            let is_run = |hook: &CstObject| {
+                let group = group_of(hook).filter(|_| self.form != Form::Flat);
+                let matcher = group.and_then(|group| text(&group.get("matcher")?.value()?));
+                is_every_tool(&matcher.unwrap_or_default())
+            };
+            command_of(self.ours(&list).iter().find(|hook| is_run(hook))?)
         };
-        self.events.iter().map(program).collect()
+        self.events.iter().map(command).collect()
     }
 }
 
-/// The program of a hook, if it is this one.
-fn program_of(hook: &CstObject) -> Option<String> {
-    let text = |name: &str| hook.get(name)?.value()?.to_serde_value()?.as_str().map(str::to_owned);
-    let args = hook.array_value("args").into_iter().flat_map(|args| args.elements());
-    let args = args.filter_map(|word| word.to_serde_value()?.as_str().map(|word| format!(" {word}")));
-    program_of_hook(&(text("command")? + &args.collect::<String>()))
+/// The group that a hook is in.
+fn group_of(hook: &CstObject) -> Option<CstObject> {
+    hook.ancestors().find_map(|node| node.as_object())
 }
 
-fn plain(value: &CstInputValue) -> Option<serde_json::Value> {
-    let root = CstRootNode::parse("null", &jsonc_parser::ParseOptions::default()).ok()?;
-    root.set_value(value.clone());
-    root.value()?.to_serde_value()
+/// Whether a matcher lets every tool through.
+fn is_every_tool(matcher: &str) -> bool {
+    ["", "*", ".*"].contains(&matcher)
+}
+
+/// The command of a hook, with its arguments, if it is one of this program.
+fn command_of(hook: &CstObject) -> Option<String> {
+    let args = hook.array_value("args").into_iter().flat_map(|args| args.elements());
+    let args = args.filter_map(|word| Some(format!(" {}", text(&word)?)));
+    let command = text(&hook.get("command")?.value()?)? + &args.collect::<String>();
+    program_of_hook(&command).map(|_| command)
+}
+
+fn text(node: &CstNode) -> Option<String> {
+    node.as_string_lit()?.decoded_value().ok()
+}
+
+/// Whether two configurations say the same. Without hooks and with none is the same.
+fn same(one: &str, other: &str) -> bool {
+    members(one) == members(other)
+}
+
+fn members(text: &str) -> Vec<(String, Value)> {
+    let is_empty = |value: &Value| value.as_object().is_some_and(Map::is_empty);
+    let members: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
+    members.into_iter().filter(|(name, value)| name != "hooks" || !is_empty(value)).collect()
 }
 
 /// The text, with a newline at its end as editors leave it.
@@ -195,7 +237,6 @@ fn closed(root: &CstRootNode) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
 
     fn hooks(form: Form, command: &str) -> Hooks {
         Hooks {
@@ -227,8 +268,8 @@ mod tests {
             let installed = ours.install(Some(text)).unwrap().unwrap();
             assert_eq!(ours.install(Some(&installed)).unwrap().as_ref(), Some(&installed), "{text}");
             assert_eq!(
-                ours.programs(&installed),
-                [Some("/bin/audit".into()), Some("/bin/audit".into())],
+                ours.commands(&installed),
+                [Some("/bin/audit hook claude".into()), Some("/bin/audit hook claude".into())],
                 "{installed}"
             );
             // Lines of others are all still there, in their order.

@@ -8,6 +8,7 @@ mod setup;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use audit_format::show::escaped;
 use audit_host::{Component, Options};
 
 use self::command::Command;
@@ -36,7 +37,8 @@ pub(super) fn run(args: &HookArgs, agent: Agent, is_placed: bool) -> Result<Exit
     for (part, why) in &refused {
         warn(format_args!("{} was not changed: {why}", part.path().display()));
         if args.install {
-            let _ = writeln!(out, "Add this to {} by hand:\n{}", part.path().display(), part.paste());
+            let path = part.path().display().to_string();
+            let _ = writeln!(out, "Add this to {} by hand:\n{}", escaped(&path), part.paste());
         }
     }
     // All of them or none, so that no agent is half configured.
@@ -74,9 +76,11 @@ fn tell(out: &mut impl io::Write, part: &Part, change: &Change, dry_run: bool) -
     }
     let backup = change.make()?;
     part.finish()?;
-    let path = change.path().display();
+    let path = escaped(&change.path().display().to_string()).into_owned();
     let _ = match backup {
-        Some(backup) => writeln!(out, "Changed {path}; as it was: {}", backup.display()),
+        Some(backup) => {
+            writeln!(out, "Changed {path}; as it was: {}", escaped(&backup.display().to_string()))
+        }
         None if change.path().exists() => writeln!(out, "Wrote {path}"),
         None => writeln!(out, "Removed {path}"),
     };

@@ -9,11 +9,12 @@ const FAIL_CLOSED = COMMAND.includes("--fail-closed")
 function send(event) {
   return new Promise((resolve) => {
     try {
+      const input = JSON.stringify({ source: "opencode-plugin", ...event })
       const child = spawn(COMMAND[0], COMMAND.slice(1), { stdio: ["pipe", "ignore", "ignore"] })
       child.on("error", () => resolve(false))
       child.on("close", (code) => resolve(code === 0))
       child.stdin.on("error", () => {})
-      child.stdin.end(JSON.stringify({ source: "opencode-plugin", ...event }))
+      child.stdin.end(input)
     } catch {
       resolve(false)
     }
@@ -42,8 +43,10 @@ export const Audit = async ({ directory }) => {
         throw new Error("the call was not recorded, and audit lets no such call happen")
       }
     },
-    "tool.execute.after": async ({ callID }, { output }) => {
-      end("tool.execute.after", callID, { output })
+    "tool.execute.after": async ({ callID }, result) => {
+      // A tool of an MCP server has its answer as `content`.
+      const output = result?.output ?? result?.content
+      end(result?.isError ? "tool.execute.error" : "tool.execute.after", callID, { output })
     },
     event: async ({ event }) => {
       const part = event.properties?.part

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use jsonc_parser::cst::CstInputValue;
 
 use super::super::Agent;
-use super::command::{Command, program_of_hook};
+use super::command::{Command, line_of, program_of_hook};
 use super::merge::{Form, Hooks};
 use crate::args::HookArgs;
 use crate::call::place;
-use crate::config::{Change, ConfigFile};
+use crate::config::{Change, ConfigFile, json_with_comments};
 use crate::message::Failure;
 
 /// Whose configuration is meant.
@@ -78,7 +78,7 @@ pub(super) enum Part {
     /// Hooks in a file that has other things too.
     Merged(PathBuf, Hooks),
     /// A file of this program.
-    Own { path: PathBuf, text: String, is_program: bool },
+    Own { path: PathBuf, text: String, kind: Kind },
 }
 
 impl Part {
@@ -90,10 +90,11 @@ impl Part {
 
     /// The change that configures the agent, or takes that out; or why the file cannot be changed.
     pub(super) fn change(&self, file: ConfigFile, install: bool) -> Result<Change, String> {
+        let was_changed = file.text().is_some_and(|text| self.is_ours(text));
         let after = match self {
             Self::Merged(_, hooks) if install => hooks.install(file.text())?,
             Self::Merged(_, hooks) => hooks.uninstall(file.text(), file.backup().as_deref())?,
-            Self::Own { .. } if file.text().is_some_and(|text| !self.is_ours(text)) => {
+            Self::Own { .. } if file.text().is_some() && !was_changed => {
                 if install {
                     return Err("it is there already, and is not of this program".to_owned());
                 }
@@ -101,61 +102,106 @@ impl Part {
             }
             Self::Own { text, .. } => install.then(|| text.clone()),
         };
-        Ok(file.change_to(after))
+        Ok(file.change_to(after).keeping_backup(was_changed))
     }
 
     /// What to add by hand.
     pub(super) fn paste(&self) -> String {
         match self {
             Self::Merged(_, hooks) => hooks.install(None).ok().flatten().unwrap_or_default(),
+            // Another program is there, which has to run it.
+            Self::Own { kind: Kind::Script(line), .. } => {
+                format!("{line}  # with what the program gets on stdin\n")
+            }
             Self::Own { text, .. } => text.clone(),
         }
     }
 
-    /// What is to be done once the file is written.
+    /// What is to be done once the file is written or removed.
     pub(super) fn finish(&self) -> Result<(), Failure> {
+        let Self::Own { path, kind, .. } = self else { return self.remove_empty_folders() };
         #[cfg(unix)]
-        if let Self::Own { path, is_program: true, .. } = self
-            && path.exists()
-        {
+        if matches!(kind, Kind::Script(_)) && path.exists() {
             use std::os::unix::fs::PermissionsExt as _;
             fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
         }
+        self.remove_empty_folders()
+    }
+
+    /// Removes the folders of a plugin that are empty without it. They are this program's alone.
+    fn remove_empty_folders(&self) -> Result<(), Failure> {
+        let folders = self.path().ancestors().skip(1).take(2);
+        let is_own =
+            |folder: &&Path| folder.ends_with(PLUGIN) || folder.ends_with(Path::new(PLUGIN).join("hooks"));
+        folders.filter(is_own).for_each(|folder| drop(fs::remove_dir(folder)));
         Ok(())
     }
 
-    /// The program that each hook runs; none where a hook is missing.
-    pub(super) fn programs(&self) -> Vec<Option<String>> {
+    /// The command of each hook; none where a hook is missing.
+    pub(super) fn commands(&self) -> Vec<Option<String>> {
         let text = fs::read_to_string(self.path()).unwrap_or_default();
         match self {
-            Self::Merged(_, hooks) => hooks.programs(&text),
+            Self::Merged(_, hooks) => hooks.commands(&text),
             Self::Own { .. } if !self.is_ours(&text) => vec![None],
-            Self::Own { .. } => programs_in(&text).map(Some).collect(),
+            Self::Own { kind, .. } => kind.command(&text).map(Some).into_iter().collect(),
         }
+    }
+
+    /// Whether the agent was told to run no hooks.
+    pub(super) fn is_disabled(&self) -> bool {
+        let Self::Merged(path, _) = self else { return false };
+        let settings =
+            fs::read_to_string(path).ok().and_then(|text| json_with_comments(&text)?.to_serde_value());
+        settings.is_some_and(|settings| {
+            settings["disableAllHooks"] == true || settings["hooks"]["enabled"] == false
+        })
     }
 
     fn is_ours(&self, text: &str) -> bool {
-        let Self::Own { text: own, .. } = self else { return false };
-        // A manifest runs nothing: it has to be the same.
-        text == own || programs_in(text).next().is_some()
+        match self {
+            Self::Merged(_, hooks) => hooks.are_in(text),
+            // A manifest runs nothing.
+            Self::Own { kind: Kind::Manifest, text: own, .. } => text == own,
+            Self::Own { kind, .. } => kind.command(text).is_some(),
+        }
     }
 }
 
-/// The programs that the lines of a file run as hooks.
-fn programs_in(text: &str) -> impl Iterator<Item = String> {
-    let line = |line: &str| {
-        let line = line.trim().trim_start_matches("exec ").trim_start_matches("\"command\": ");
-        // The plugin of OpenCode has the words of the command as a JSON array.
-        match line
-            .strip_prefix("const COMMAND = ")
-            .and_then(|words| serde_json::from_str::<Vec<String>>(words).ok())
-        {
-            Some(words) if words.iter().any(|word| word == "hook") => words.into_iter().next(),
-            _ => program_of_hook(line.trim_end_matches(" \"$@\"")),
-        }
-    };
-    text.lines().filter_map(line)
+/// What a file of this program is.
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// It describes a plugin.
+    Manifest,
+    /// A shell script that runs this command and nothing else.
+    Script(String),
+    /// The plugin of OpenCode.
+    Plugin,
 }
+
+impl Kind {
+    /// The command that such a file runs, if it is as this program writes it.
+    fn command(&self, text: &str) -> Option<String> {
+        let command = match self {
+            Self::Manifest => None,
+            Self::Script(_) => {
+                let line = text.strip_prefix(SCRIPT)?.strip_suffix('\n')?;
+                (!line.contains('\n')).then(|| line.to_owned())
+            }
+            Self::Plugin => {
+                let rest = text.strip_prefix(OPENCODE_PLUGIN.lines().next()?)?;
+                let words = rest.lines().find_map(|line| line.strip_prefix("const COMMAND = "))?;
+                Some(line_of(&serde_json::from_str::<Vec<String>>(words).ok()?))
+            }
+        };
+        command.filter(|command| program_of_hook(command).is_some())
+    }
+}
+
+/// What stands before the command in a script.
+const SCRIPT: &str = "#!/bin/sh\nexec ";
+
+/// The folder of a plugin, of whatever agent.
+const PLUGIN: &str = "plugins/audit";
 
 const RESTART: &str = "Restart the agent, so that it reads the change.";
 
@@ -273,7 +319,7 @@ impl Setup {
                 (vec![merged("hooks.json", Form::Flat, &[], events, one)], RESTART)
             }
             Agent::Goose => {
-                let plugin = folder.join("plugins/audit");
+                let plugin = folder.join(PLUGIN);
                 let events = [
                     Some("PreToolUseResult"),
                     Some("PostToolUse"),
@@ -289,16 +335,15 @@ impl Setup {
                 let manifest = Part::Own {
                     path: plugin.join("plugin.json"),
                     text: GOOSE_PLUGIN.to_owned(),
-                    is_program: false,
+                    kind: Kind::Manifest,
                 };
                 (vec![manifest, Part::Merged(plugin.join("hooks/hooks.json"), hooks)], RESTART)
             }
             Agent::Cline => {
-                let script = format!("#!/bin/sh\nexec {line}\n");
                 let part = |name| Part::Own {
                     path: folder.join("hooks").join(name),
-                    text: script.clone(),
-                    is_program: true,
+                    text: format!("{SCRIPT}{line}\n"),
+                    kind: Kind::Script(line.clone()),
                 };
                 let events = [Some("PostToolUse"), starts("PreToolUse")];
                 (events.into_iter().flatten().map(part).collect(), RESTART)
@@ -306,7 +351,7 @@ impl Setup {
             Agent::OpenCode => {
                 let words = serde_json::to_string(&command.words(agent)).unwrap_or_default();
                 let text = OPENCODE_PLUGIN.replace("const COMMAND = []", &format!("const COMMAND = {words}"));
-                let part = Part::Own { path: folder.join("plugin/audit.js"), text, is_program: false };
+                let part = Part::Own { path: folder.join("plugin/audit.js"), text, kind: Kind::Plugin };
                 (vec![part], RESTART)
             }
         };

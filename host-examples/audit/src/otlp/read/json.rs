@@ -9,7 +9,7 @@ use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::{Kind, MAX_DEPTH, Nested, Record, Signal, Sink, Span, Status, Undecodable, id, number, quote};
+use super::{Kind, Nested, Record, Signal, Sink, Span, Status, Undecodable, id};
 use crate::otlp::attributes::{Attributes, Key, Raw, kept};
 
 type Part<'a> = Option<&'a RawValue>;
@@ -129,12 +129,6 @@ struct AnyValue<'a> {
     kvlist_value: Part<'a>,
     #[serde(borrow, default, alias = "bytes_value")]
     bytes_value: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Values<'a> {
-    #[serde(borrow, default)]
-    values: Part<'a>,
 }
 
 pub(super) fn export<S: Sink>(signal: Signal, body: &[u8], sink: &mut S) -> Result<(), S::Error> {
@@ -285,56 +279,6 @@ fn value_of(text: &str) -> Result<Option<Raw<'_>>, Undecodable> {
     })
 }
 
-/// An `AnyValue` as plain JSON.
-pub(super) fn plain_json(text: &str) -> Result<Vec<u8>, Undecodable> {
-    let mut out = Vec::new();
-    put_json(text, MAX_DEPTH, &mut out)?;
-    Ok(out)
-}
-
-fn put_json(text: &str, depth: usize, out: &mut Vec<u8>) -> Result<(), Undecodable> {
-    let deeper = depth.checked_sub(1).ok_or_else(|| Undecodable::because("a value is nested too deeply"))?;
-    let any: AnyValue<'_> = parse(text)?;
-    if let Some(array) = any.array_value {
-        out.push(b'[');
-        each(parse::<Values<'_>>(array.get())?.values, |item| {
-            put_json(item, deeper, out)?;
-            out.push(b',');
-            Ok::<_, Undecodable>(())
-        })?;
-        close(b']', out);
-    } else if let Some(list) = any.kvlist_value {
-        out.push(b'{');
-        each(parse::<Values<'_>>(list.get())?.values, |pair| {
-            let pair: Pair<'_> = parse(pair)?;
-            quote(pair.key.as_deref().unwrap_or_default(), out);
-            out.push(b':');
-            put_json(pair.value.map_or("{}", RawValue::get), deeper, out)?;
-            out.push(b',');
-            Ok::<_, Undecodable>(())
-        })?;
-        close(b'}', out);
-    } else {
-        match value_of(text)? {
-            Some(Raw::Text(text)) => quote(&text, out),
-            Some(Raw::Bool(value)) => out.extend_from_slice(if value { b"true" } else { b"false" }),
-            Some(Raw::Integer(value)) => out.extend_from_slice(value.to_string().as_bytes()),
-            Some(Raw::Real(value)) => number(value, out),
-            Some(Raw::Nested(_)) => quote(any.bytes_value.as_deref().unwrap_or_default(), out),
-            None => out.extend_from_slice(b"null"),
-        }
-    }
-    Ok(())
-}
-
-/// Closes an array or an object; the comma behind its last item goes.
-fn close(bracket: u8, out: &mut Vec<u8>) {
-    if out.last() == Some(&b',') {
-        out.pop();
-    }
-    out.push(bracket);
-}
-
 /// An identifier in hexadecimal.
 fn hex<const N: usize>(text: Option<&str>) -> Option<[u8; N]> {
     let digits = text?.as_bytes();
@@ -348,7 +292,7 @@ fn hex<const N: usize>(text: Option<&str>) -> Option<[u8; N]> {
 }
 
 /// A text. JavaScript writes halves of surrogate pairs, which become U+FFFD.
-struct Text<'a>(Cow<'a, str>);
+pub(super) struct Text<'a>(Cow<'a, str>);
 
 impl Deref for Text<'_> {
     type Target = str;
@@ -388,10 +332,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 struct Whole(u64);
 
 /// A whole number, as a number or as a text.
-struct Signed(i64);
+pub(super) struct Signed(pub(super) i64);
 
 /// A number, also as a text such as `NaN`.
-struct Real(f64);
+pub(super) struct Real(pub(super) f64);
 
 /// The number of an enum's case, as a number or as its name. Of the names, only those that matter are known.
 #[derive(Clone, Copy, Default)]

@@ -5,6 +5,7 @@
 //! specification.
 
 mod json;
+mod lenient;
 mod plain;
 mod protobuf;
 

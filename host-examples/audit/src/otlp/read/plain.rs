@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::json::{Real, Signed, Text};
+use super::lenient::{Real, Signed, Text};
 use super::{Undecodable, close, number, quote};
 
 /// An `AnyValue` as plain JSON. Where it is nested too deeply for that, the text as it came.

@@ -1,6 +1,8 @@
 //! How fast the program and the component are: one table, in which the program stands beside loops in Python that do the
 //! same, and beside another build of it.
 
+pub(crate) mod mcp;
+
 use std::env;
 use std::fmt::Write as _;
 use std::fs;

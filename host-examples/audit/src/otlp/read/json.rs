@@ -1,15 +1,14 @@
 //! An export as JSON: identifiers are hexadecimal, 64-bit integers are texts or numbers, enums are numbers or names. Each part
 //! is a piece of the body's text until it is its turn.
 
-use std::borrow::Cow;
 use std::fmt;
-use std::ops::Deref;
 
 use serde::de::{Error as _, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer as _};
 use serde_json::value::RawValue;
 
-use super::{Kind, MAX_DEPTH, Nested, Record, Signal, Sink, Span, Status, Undecodable, id, number, quote};
+use super::lenient::{Case, Real, Signed, Text, Whole};
+use super::{Kind, Nested, Record, Signal, Sink, Span, Status, Undecodable, id};
 use crate::otlp::attributes::{Attributes, Key, Raw, kept};
 
 type Part<'a> = Option<&'a RawValue>;
@@ -129,12 +128,6 @@ struct AnyValue<'a> {
     kvlist_value: Part<'a>,
     #[serde(borrow, default, alias = "bytes_value")]
     bytes_value: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Values<'a> {
-    #[serde(borrow, default)]
-    values: Part<'a>,
 }
 
 pub(super) fn export<S: Sink>(signal: Signal, body: &[u8], sink: &mut S) -> Result<(), S::Error> {
@@ -285,56 +278,6 @@ fn value_of(text: &str) -> Result<Option<Raw<'_>>, Undecodable> {
     })
 }
 
-/// An `AnyValue` as plain JSON.
-pub(super) fn plain_json(text: &str) -> Result<Vec<u8>, Undecodable> {
-    let mut out = Vec::new();
-    put_json(text, MAX_DEPTH, &mut out)?;
-    Ok(out)
-}
-
-fn put_json(text: &str, depth: usize, out: &mut Vec<u8>) -> Result<(), Undecodable> {
-    let deeper = depth.checked_sub(1).ok_or_else(|| Undecodable::because("a value is nested too deeply"))?;
-    let any: AnyValue<'_> = parse(text)?;
-    if let Some(array) = any.array_value {
-        out.push(b'[');
-        each(parse::<Values<'_>>(array.get())?.values, |item| {
-            put_json(item, deeper, out)?;
-            out.push(b',');
-            Ok::<_, Undecodable>(())
-        })?;
-        close(b']', out);
-    } else if let Some(list) = any.kvlist_value {
-        out.push(b'{');
-        each(parse::<Values<'_>>(list.get())?.values, |pair| {
-            let pair: Pair<'_> = parse(pair)?;
-            quote(pair.key.as_deref().unwrap_or_default(), out);
-            out.push(b':');
-            put_json(pair.value.map_or("{}", RawValue::get), deeper, out)?;
-            out.push(b',');
-            Ok::<_, Undecodable>(())
-        })?;
-        close(b'}', out);
-    } else {
-        match value_of(text)? {
-            Some(Raw::Text(text)) => quote(&text, out),
-            Some(Raw::Bool(value)) => out.extend_from_slice(if value { b"true" } else { b"false" }),
-            Some(Raw::Integer(value)) => out.extend_from_slice(value.to_string().as_bytes()),
-            Some(Raw::Real(value)) => number(value, out),
-            Some(Raw::Nested(_)) => quote(any.bytes_value.as_deref().unwrap_or_default(), out),
-            None => out.extend_from_slice(b"null"),
-        }
-    }
-    Ok(())
-}
-
-/// Closes an array or an object; the comma behind its last item goes.
-fn close(bracket: u8, out: &mut Vec<u8>) {
-    if out.last() == Some(&b',') {
-        out.pop();
-    }
-    out.push(bracket);
-}
-
 /// An identifier in hexadecimal.
 fn hex<const N: usize>(text: Option<&str>) -> Option<[u8; N]> {
     let digits = text?.as_bytes();
@@ -345,160 +288,4 @@ fn hex<const N: usize>(text: Option<&str>) -> Option<[u8; N]> {
     let bytes: Option<Vec<u8>> =
         digits.chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect();
     id(&bytes?)
-}
-
-/// A text. JavaScript writes halves of surrogate pairs, which become U+FFFD.
-struct Text<'a>(Cow<'a, str>);
-
-impl Deref for Text<'_> {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Texts;
-
-        impl<'de> Visitor<'de> for Texts {
-            type Value = Text<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text")
-            }
-
-            fn visit_borrowed_bytes<E>(self, text: &'de [u8]) -> Result<Text<'de>, E> {
-                Ok(Text(String::from_utf8_lossy(text)))
-            }
-
-            fn visit_bytes<E>(self, text: &[u8]) -> Result<Text<'de>, E> {
-                Ok(Text(String::from_utf8_lossy(text).into_owned().into()))
-            }
-        }
-
-        // The bytes of a text, where serde_json accepts half a pair.
-        from.deserialize_bytes(Texts)
-    }
-}
-
-/// A whole number that is not negative, as a number or as a text.
-#[derive(Clone, Copy, Default)]
-struct Whole(u64);
-
-/// A whole number, as a number or as a text.
-struct Signed(i64);
-
-/// A number, also as a text such as `NaN`.
-struct Real(f64);
-
-/// The number of an enum's case, as a number or as its name. Of the names, only those that matter are known.
-#[derive(Clone, Copy, Default)]
-struct Case(u64);
-
-/// A number or a text.
-enum Lenient {
-    Whole(u64),
-    Negative(i64),
-    Real(f64),
-    Text(String),
-    Null,
-}
-
-impl<'de> Deserialize<'de> for Lenient {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Numbers;
-
-        impl<'de> Visitor<'de> for Numbers {
-            type Value = Lenient;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number, or a text that is one")
-            }
-
-            fn visit_u64<E>(self, value: u64) -> Result<Lenient, E> {
-                Ok(Lenient::Whole(value))
-            }
-
-            fn visit_i64<E>(self, value: i64) -> Result<Lenient, E> {
-                Ok(Lenient::Negative(value))
-            }
-
-            fn visit_f64<E>(self, value: f64) -> Result<Lenient, E> {
-                Ok(Lenient::Real(value))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Lenient, E> {
-                Ok(Lenient::Text(kept(text).to_owned()))
-            }
-
-            fn visit_unit<E>(self) -> Result<Lenient, E> {
-                Ok(Lenient::Null)
-            }
-        }
-
-        from.deserialize_any(Numbers)
-    }
-}
-
-impl<'de> Deserialize<'de> for Whole {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let whole = |value: f64| {
-            (value >= 0.0 && value < 2_f64.powi(64) && value.fract() == 0.0).then_some(value as u64)
-        };
-        let found = match Lenient::deserialize(from)? {
-            Lenient::Whole(value) => Some(value),
-            Lenient::Null => Some(0),
-            Lenient::Real(value) => whole(value),
-            Lenient::Text(text) => text.parse().ok(),
-            Lenient::Negative(_) => None,
-        };
-        found.map(Self).ok_or_else(|| D::Error::custom("accepted is a whole number, also as a text"))
-    }
-}
-
-impl<'de> Deserialize<'de> for Signed {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let bound = 2_f64.powi(63);
-        let whole =
-            |value: f64| (value >= -bound && value < bound && value.fract() == 0.0).then_some(value as i64);
-        let found = match Lenient::deserialize(from)? {
-            Lenient::Whole(value) => i64::try_from(value).ok(),
-            Lenient::Negative(value) => Some(value),
-            Lenient::Real(value) => whole(value),
-            Lenient::Text(text) => text.parse().ok(),
-            Lenient::Null => None,
-        };
-        found.map(Self).ok_or_else(|| D::Error::custom("accepted is a whole number, also as a text"))
-    }
-}
-
-impl<'de> Deserialize<'de> for Real {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let found = match Lenient::deserialize(from)? {
-            Lenient::Whole(value) => Some(value as f64),
-            Lenient::Negative(value) => Some(value as f64),
-            Lenient::Real(value) => Some(value),
-            // Rust reads the names that Protobuf gives: NaN, Infinity, -Infinity.
-            Lenient::Text(text) => text.parse().ok(),
-            Lenient::Null => None,
-        };
-        found.map(Self).ok_or_else(|| D::Error::custom("accepted is a number, also as a text"))
-    }
-}
-
-impl<'de> Deserialize<'de> for Case {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Ok(match Lenient::deserialize(from)? {
-            Lenient::Whole(value) => Self(value),
-            Lenient::Text(text) => match text.as_str() {
-                "STATUS_CODE_OK" => Self(1),
-                "SPAN_KIND_SERVER" | "STATUS_CODE_ERROR" => Self(2),
-                "SPAN_KIND_CLIENT" => Self(3),
-                number => Self(number.parse().unwrap_or_default()),
-            },
-            _ => Self(0),
-        })
-    }
 }

@@ -5,6 +5,8 @@
 //! specification.
 
 mod json;
+mod lenient;
+mod plain;
 mod protobuf;
 
 use std::fmt;
@@ -35,7 +37,7 @@ impl Undecodable {
     }
 }
 
-/// How deep arrays and objects may be nested in a value.
+/// How deep arrays and objects may be nested in a value of Protobuf. Of JSON, 128 arrays and objects of the text may be.
 const MAX_DEPTH: usize = 100;
 
 pub(super) type TraceId = [u8; 16];
@@ -118,11 +120,11 @@ pub(super) enum Nested<'a> {
 }
 
 impl Nested<'_> {
-    /// As plain JSON text.
+    /// As plain JSON text. What is nested too deeply stays as it came.
     pub(super) fn json(self) -> Result<Vec<u8>, Undecodable> {
         match self {
             Self::Protobuf(bytes) => protobuf::plain_json(bytes),
-            Self::Json(text) => json::plain_json(text),
+            Self::Json(text) => plain::plain_json(text),
         }
     }
 }
@@ -130,6 +132,14 @@ impl Nested<'_> {
 /// An identifier of this length that is not all zeros.
 fn id<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
     <[u8; N]>::try_from(bytes).ok().filter(|id| id.iter().any(|byte| *byte != 0))
+}
+
+/// Closes an array or an object; the comma behind its last item goes.
+fn close(bracket: u8, out: &mut Vec<u8>) {
+    if out.last() == Some(&b',') {
+        out.pop();
+    }
+    out.push(bracket);
 }
 
 /// Appends a text as JSON.

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 
 use prost::encoding::{WireType, decode_key, decode_varint};
 
-use super::{Kind, MAX_DEPTH, Nested, Record, Signal, Sink, Span, Status, Undecodable, id, number, quote};
+use super::{
+    Kind, MAX_DEPTH, Nested, Record, Signal, Sink, Span, Status, Undecodable, close, id, number, quote,
+};
 use crate::otlp::attributes::{Attributes, Key, Raw, kept};
 
 /// The value of a field.
@@ -234,15 +236,29 @@ fn value(message: &[u8]) -> Result<Option<Raw<'_>>, Undecodable> {
     Ok(found)
 }
 
-/// An `AnyValue` as plain JSON.
+/// An `AnyValue` as plain JSON. Where it is nested too deeply for that, the message as it came.
 pub(super) fn plain_json(message: &[u8]) -> Result<Vec<u8>, Undecodable> {
     let mut out = Vec::new();
-    put_json(message, MAX_DEPTH, &mut out)?;
-    Ok(out)
+    match put_json(message, MAX_DEPTH, &mut out) {
+        Ok(()) => Ok(out),
+        Err(NoJson::TooDeep) => Ok(message.into()),
+        Err(NoJson::Undecodable(undecodable)) => Err(undecodable),
+    }
 }
 
-fn put_json(message: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), Undecodable> {
-    let deeper = depth.checked_sub(1).ok_or_else(|| Undecodable::because("a value is nested too deeply"))?;
+enum NoJson {
+    TooDeep,
+    Undecodable(Undecodable),
+}
+
+impl From<Undecodable> for NoJson {
+    fn from(undecodable: Undecodable) -> Self {
+        Self::Undecodable(undecodable)
+    }
+}
+
+fn put_json(message: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), NoJson> {
+    let deeper = depth.checked_sub(1).ok_or(NoJson::TooDeep)?;
     let mut last = None;
     let mut fields = Message(message);
     while let Some((tag, wire)) = fields.next()? {
@@ -264,7 +280,7 @@ fn put_json(message: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), Undec
             Message(wire.bytes()?).each(1, |item| {
                 put_json(item, deeper, out)?;
                 out.push(b',');
-                Ok::<_, Undecodable>(())
+                Ok::<_, NoJson>(())
             })?;
             close(b']', out);
         }
@@ -276,7 +292,7 @@ fn put_json(message: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), Undec
                 out.push(b':');
                 put_json(value, deeper, out)?;
                 out.push(b',');
-                Ok::<_, Undecodable>(())
+                Ok::<_, NoJson>(())
             })?;
             close(b'}', out);
         }
@@ -284,12 +300,4 @@ fn put_json(message: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), Undec
         _ => quote(&wire.bytes()?.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), out),
     }
     Ok(())
-}
-
-/// Closes an array or an object; the comma behind its last item goes.
-fn close(bracket: u8, out: &mut Vec<u8>) {
-    if out.last() == Some(&b',') {
-        out.pop();
-    }
-    out.push(bracket);
 }

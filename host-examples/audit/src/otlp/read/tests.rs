@@ -99,7 +99,7 @@ fn wrong_types_are_refused_and_half_a_surrogate_pair_is_not() {
 }
 
 #[test]
-fn deep_json_is_refused_where_it_is_looked_at_and_else_ignored() {
+fn deep_json_is_refused_and_a_deep_value_is_hashed_as_it_came() {
     let deep = |open: &str, close: &str| format!("{}{}", open.repeat(100_000), close.repeat(100_000));
     assert!(spans(&deep("[", "]")).is_err());
     assert!(spans(&format!(r#"{{"resourceSpans":{}}}"#, deep("[", "]"))).is_err());
@@ -109,7 +109,20 @@ fn deep_json_is_refused_where_it_is_looked_at_and_else_ignored() {
         with_span(&format!(r#"{{"attributes":[{{"key":"{key}","value":{nested}}}]}}"#))
     };
     assert_eq!(spans(&value("unknown")).unwrap().len(), 1);
-    assert!(spans(&value("gen_ai.tool.call.arguments")).is_err());
+    let found = spans(&value("gen_ai.tool.call.arguments")).unwrap();
+    assert!(found[0].contains("is_raw: true"), "{found:?}");
+}
+
+#[test]
+fn pairs_and_lists_may_have_any_order_and_lack_what_they_have() {
+    let plain = |text: &str| String::from_utf8(Nested::Json(text).json().unwrap()).unwrap();
+    let list = r#"{"kvlistValue":{"x":[],"values":[{"value":{"intValue":"1"},"y":{},"key":"a"},{"key":"b"},{"value":{}},
+        {"key":"c","value":{"array_value":{"values":[{"boolValue":true},{"doubleValue":"NaN"},null,{"arrayValue":{}},
+        {"kvlistValue":null,"stringValue":"ä"}]}}}]}}"#;
+    assert_eq!(plain(list), r#"{"a":1,"b":null,"":null,"c":[true,"NaN",null,[],"ä"]}"#);
+    assert!(Nested::Json(r#"{"arrayValue":{"values":{}}}"#).json().is_err());
+    assert!(Nested::Json(r#"{"arrayValue":[]}"#).json().is_err());
+    assert!(Nested::Json(r#"{"intValue":"one"}"#).json().is_err());
 }
 
 #[test]

@@ -180,6 +180,9 @@ pub struct Cosigned<'k> {
 impl SignedCheckpoint {
     /// Those of the known witnesses that signed the checkpoint, each once. Signatures of others are ignored.
     ///
+    /// What a witness signs does not have its name: so of witnesses with the same key under several names one counts,
+    /// else anyone could make several of one.
+    ///
     /// # Errors
     /// Where a signature has the name and the identifier of a known witness, and is not of that witness. The
     /// checkpoint is then to be rejected.
@@ -189,7 +192,7 @@ impl SignedCheckpoint {
             let Some((time, _)) = split(signature.bytes()) else {
                 continue;
             };
-            match cosigned.iter_mut().find(|one| one.key.id() == key.id() && one.key.name() == key.name()) {
+            match cosigned.iter_mut().find(|one| one.key.bytes() == key.bytes()) {
                 Some(one) => one.time = one.time.max(time),
                 None => cosigned.push(Cosigned { key, time }),
             }

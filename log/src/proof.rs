@@ -125,7 +125,9 @@ impl Proof {
     /// Where the proof does not show that.
     pub fn check<'a>(&'a self, leaf: Hash, policy: &Policy<'a>) -> Result<Checked<'a>, CheckError> {
         let checkpoint = self.checkpoint.verify(policy.origin, policy.log)?;
-        let cosigned = self.checkpoint.cosigned_by(policy.witnesses)?;
+        let mut cosigned = self.checkpoint.cosigned_by(policy.witnesses)?;
+        // A log is no witness of itself.
+        cosigned.retain(|one| policy.log.iter().all(|log| log.bytes() != one.key.bytes()));
         if cosigned.len() < policy.quorum {
             return Err(CheckError::Quorum { found: cosigned.len(), accepted: policy.quorum });
         }
@@ -186,7 +188,7 @@ pub struct Checked<'a> {
     pub checkpoint: &'a Checkpoint,
     /// The position of the leaf.
     pub index: u64,
-    /// The known witnesses that signed, each with its time.
+    /// The known witnesses that signed, each with its time. A key of the log is none.
     pub cosigned: Vec<Cosigned<'a>>,
 }
 

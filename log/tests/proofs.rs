@@ -3,7 +3,7 @@
 mod common;
 
 use audit_log::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint, VerifyError};
-use audit_log::cosignature::{CosignerKey, Time};
+use audit_log::cosignature::{Cosigner, CosignerKey, Time};
 use audit_log::note::{Note, Signature, Verifier as _, VerifierKey};
 use audit_log::proof::{CheckError, ParseError, Policy, Proof};
 use audit_log::tiles::Tile;
@@ -58,6 +58,29 @@ fn a_witness_that_is_known_twice_counts_once() {
     let policy = Policy { origin: &origin, log: &log, witnesses: &witnesses, quorum: 2 };
     let one = proof(0, 1, &[1]);
     assert_eq!(one.check(leaves(1)[0], &policy), Err(CheckError::Quorum { found: 1, accepted: 2 }));
+}
+
+#[test]
+fn a_witness_under_several_names_counts_once_and_the_log_is_none() {
+    let (origin, log) = (origin(), [log_key().verifier()]);
+    let cosigner = |name: &str, seed| Cosigner::from_seed(name.parse().unwrap(), &[seed; 32]);
+    let log_seed = 1;
+    let cosigners = [
+        cosigner("witness.example/a", 50),
+        cosigner("witness.example/b", 50),
+        cosigner("witness.example/c", log_seed),
+    ];
+    assert_eq!(cosigners[2].verifier().bytes(), log[0].bytes());
+    let mut checkpoint = signed(1, leaves(1)[0]);
+    for one in &cosigners {
+        checkpoint.add(one.cosign(Time::new(9).unwrap(), checkpoint.unverified())).unwrap();
+    }
+    let witnesses = cosigners.map(|one| one.verifier());
+    let proof = Proof::new(0, vec![], checkpoint).unwrap();
+    let policy = Policy { origin: &origin, log: &log, witnesses: &witnesses, quorum: 1 };
+    assert_eq!(proof.check(leaves(1)[0], &policy).unwrap().cosigned.len(), 1);
+    let two = proof.check(leaves(1)[0], &Policy { quorum: 2, ..policy });
+    assert_eq!(two, Err(CheckError::Quorum { found: 1, accepted: 2 }));
 }
 
 #[test]

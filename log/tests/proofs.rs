@@ -4,7 +4,7 @@ mod common;
 
 use audit_log::checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint, VerifyError};
 use audit_log::cosignature::{Cosigner, CosignerKey, Time};
-use audit_log::note::{Note, Signature, Verifier as _, VerifierKey};
+use audit_log::note::{Note, Signature, SigningKey, Verifier as _, VerifierKey};
 use audit_log::proof::{CheckError, ParseError, Policy, Proof};
 use audit_log::tiles::Tile;
 use audit_log::tree::{EMPTY_ROOT, Hash, ProofError, consistency, inclusion};
@@ -108,6 +108,24 @@ fn a_proof_has_the_text_of_the_specification() {
     assert_eq!(Proof::parse(text.as_bytes()).unwrap().extra(), b"extra information");
     let alone = proof(0, 1, &[]);
     assert_eq!(alone.to_string(), format!("c2sp.org/tlog-proof@v1\nindex 0\n\n{}", alone.checkpoint()));
+}
+
+#[test]
+fn a_proof_that_another_implementation_wrote_is_the_same() {
+    let text = include_str!("vectors/proofbundle.tlog-proof");
+    let contents: Vec<Hash> = (0..300).map(|n| Hash::of_leaf(format!("event {n}").as_bytes())).collect();
+    let (edge, files) = written(&contents);
+    let key = SigningKey::from_seed("example.com/audit".parse().unwrap(), &[7; 32]);
+    let cosigner = Cosigner::from_seed("witness.example/w".parse().unwrap(), &[8; 32]);
+    let mut checkpoint = SignedCheckpoint::sign(Checkpoint::new(origin(), 300, edge.root()).unwrap(), &key);
+    checkpoint.add(cosigner.cosign(Time::new(1_700_000_000).unwrap(), checkpoint.unverified())).unwrap();
+    let hashes = inclusion::prove(17, 300, &mut files.tree(300)).unwrap();
+    let ours = Proof::new(17, hashes, checkpoint).unwrap().with_extra(b"abc".to_vec());
+    assert_eq!(ours.to_string(), text);
+
+    let (origin, log, witnesses) = (origin(), [key.verifier()], [cosigner.verifier()]);
+    let policy = Policy { origin: &origin, log: &log, witnesses: &witnesses, quorum: 1 };
+    assert!(Proof::parse(text.as_bytes()).unwrap().check(contents[17], &policy).is_ok());
 }
 
 #[test]
@@ -458,7 +476,7 @@ proptest! {
         prop_assert!(text.parse::<Signature>().map_or(true, |read| same(read.to_string())));
         prop_assert!(text.parse::<VerifierKey>().map_or(true, |read| same(read.to_string())));
         prop_assert!(text.parse::<CosignerKey>().map_or(true, |read| same(read.to_string())));
-        prop_assert!(text.parse::<audit_log::note::SigningKey>().map_or(true, |read| same(read.to_private_text())));
+        prop_assert!(text.parse::<SigningKey>().map_or(true, |read| same(read.to_private_text())));
         prop_assert!(text.parse::<Tile>().map_or(true, |read| same(read.to_string())));
         prop_assert!(text.parse::<Hash>().map_or(true, |read| same(read.to_string())));
     }

@@ -449,6 +449,9 @@ proptest! {
         prop_assert_eq!(request.check(last), Ok(()));
         let refused = request.check(Some((old + 1, EMPTY_ROOT)));
         prop_assert_eq!(refused, Err(Refused::Conflict { old, last: old + 1 }));
+        if old > 0 {
+            prop_assert_eq!(request.check(None), Err(Refused::Conflict { old, last: 0 }));
+        }
     }
 
     #[test]

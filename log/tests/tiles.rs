@@ -154,11 +154,15 @@ fn what_is_not_in_the_tree_or_not_a_tile_is_an_error() {
         Node { level: 255, index: 0 },
         Node { level: 7, index: u64::MAX },
         Node { level: 0, index: u64::MAX },
+        Node { level: 8, index: 256 },
     ] {
         let outside = Err(TiledError::Outside { node, size: 300 });
         assert_eq!(files.tree(300).node(node), outside);
     }
     assert!(files.tree(300).node(Node { level: 2, index: 74 }).is_ok());
+    // Also where the next hash would be the first of a tile.
+    let node = Node { level: 0, index: 256 };
+    assert_eq!(files.tree(256).node(node), Err(TiledError::Outside { node, size: 256 }));
 
     let short = files.0.get_mut("tile/0/001.p/44").unwrap();
     short.pop();

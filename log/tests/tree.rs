@@ -309,6 +309,10 @@ proptest! {
     #[test]
     fn a_hash_is_read_as_it_is_written(hash in any::<[u8; 32]>().prop_map(Hash)) {
         prop_assert_eq!(hash.to_string().parse(), Ok(hash));
+        prop_assert_eq!(Hash::from_hex(&hash.to_hex()), Ok(hash));
+        prop_assert!(hash.to_hex().bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')));
+        prop_assert!(Hash::from_hex(&hash.to_hex()[1..]).is_err());
+        prop_assert!(Hash::from_hex(&hash.to_hex().replace(|c: char| c.is_ascii_digit(), "A")).is_err());
         prop_assert_eq!(Hash::try_from(&hash.0[..]), Ok(hash));
         prop_assert!(Hash::try_from(&hash.0[1..]).is_err());
     }

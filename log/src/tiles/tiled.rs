@@ -95,21 +95,16 @@ impl<R: TileReader> NodeReader for Tiled<R> {
 
     fn node(&mut self, node: Node) -> Result<Hash, Self::Error> {
         let outside = TiledError::Outside { node, size: self.size };
-        // Of the hashes of a tile's level, this node is over 2^above.
+        // Of the hashes of a tile's level, this node is over 2^above, which are all in one tile.
         let (level, above) = (node.level / HEIGHT, node.level % HEIGHT);
         let count = 1_u64 << above;
-        let span =
-            node.index.checked_mul(count).and_then(|first| Some((first, first.checked_add(count - 1)?)));
-        let Some((first, last)) = span else {
+        let first = node.index.checked_mul(count);
+        let tile = first.and_then(|first| Tile::holding(level, first, self.size));
+        let (Some(first), Some(tile)) = (first, tile) else {
             return Err(outside);
         };
-        match Tile::holding(level, last, self.size) {
-            Some(tile) => {
-                let place = (first % u64::from(WIDTH)) as usize;
-                self.part(tile, place, count as usize)?.ok_or(outside)
-            }
-            None => Err(outside),
-        }
+        let place = (first % u64::from(WIDTH)) as usize;
+        self.part(tile, place, count as usize)?.ok_or(outside)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Hashes of leaves and nodes.
 
 use crate::encoding::{base64, from_base64};
+use alloc::string::String;
 use core::fmt;
 use core::str::FromStr;
 use sha2::{Digest as _, Sha256};
@@ -19,9 +20,11 @@ pub struct Hash(
     pub [u8; 32],
 );
 
-/// A hash is 32 bytes, in base 64 as text.
+/// A hash is 32 bytes, in base 64 as text, in hexadecimal digits in the lines of the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("not a hash: accepted are 32 bytes, as text 44 characters of base 64 with padding")]
+#[error(
+    "not a hash: accepted are 32 bytes, as text 44 characters of base 64 with padding, in lines 64 lower-case hexadecimal digits"
+)]
 pub struct HashError;
 
 impl Hash {
@@ -42,6 +45,38 @@ impl Hash {
         message[1..=Self::LEN].copy_from_slice(&left.0);
         message[1 + Self::LEN..].copy_from_slice(&right.0);
         Self(Sha256::digest(message).into())
+    }
+
+    /// The hash of a line of the record, from the 64 lower-case hexadecimal digits that it has there.
+    ///
+    /// # Errors
+    /// Where the text is anything else.
+    pub fn from_hex(digits: &str) -> Result<Self, HashError> {
+        let value = |digit: u8| match digit {
+            b'0'..=b'9' => Ok(digit - b'0'),
+            b'a'..=b'f' => Ok(digit - b'a' + 10),
+            _ => Err(HashError),
+        };
+        let mut hash = [0; Self::LEN];
+        let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+        if pairs.len() != Self::LEN || !rest.is_empty() {
+            return Err(HashError);
+        }
+        for (byte, [high, low]) in hash.iter_mut().zip(pairs) {
+            *byte = value(*high)? << 4 | value(*low)?;
+        }
+        Ok(Self(hash))
+    }
+
+    /// The hash as lines of the record have it: 64 lower-case hexadecimal digits.
+    pub fn to_hex(self) -> String {
+        let mut digits = String::with_capacity(2 * Self::LEN);
+        for byte in self.0 {
+            for digit in [byte >> 4, byte & 15] {
+                digits.extend(char::from_digit(digit.into(), 16));
+            }
+        }
+        digits
     }
 }
 

@@ -41,11 +41,12 @@ pub fn root<R: NodeReader>(size: u64, nodes: &mut R) -> Result<Hash, R::Error> {
     range_root(0..size, nodes)
 }
 
-/// The complete subtrees that leaves are made of, from the left, each as large as can be.
+/// The complete subtrees that a part of the tree is made of, from the left: each is smaller than the one before. The
+/// part is one of those into which RFC 6962 divides a tree, so each begins at a multiple of its size.
 pub fn subtrees(leaves: Range<u64>) -> impl Iterator<Item = Node> {
     let Range { mut start, end } = leaves;
     core::iter::from_fn(move || {
-        let level = end.checked_sub(start)?.checked_ilog2()?.min(start.trailing_zeros());
+        let level = end.checked_sub(start)?.checked_ilog2()?;
         let node = Node { level: level as u8, index: start >> level };
         start += 1 << level;
         Some(node)

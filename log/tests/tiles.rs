@@ -150,6 +150,7 @@ fn what_is_not_in_the_tree_or_not_a_tile_is_an_error() {
         Node { level: 0, index: 300 },
         Node { level: 8, index: 1 },
         Node { level: 2, index: 75 },
+        Node { level: 3, index: 37 },
         Node { level: 64, index: 0 },
         Node { level: 255, index: 0 },
         Node { level: 7, index: u64::MAX },

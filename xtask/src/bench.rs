@@ -1,6 +1,8 @@
 //! How fast the program and the component are: one table, in which the program stands beside loops in Python that do the
 //! same, and beside another build of it.
 
+pub(crate) mod mcp;
+
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
@@ -50,6 +52,13 @@ pub fn postgres(workspace: &Workspace) -> Result<()> {
     setup::run(workspace)?;
     setup::postgres()?;
     release(workspace, &["run", "--package", "audit-host", "--example", "bench_postgres"])
+}
+
+/// Builds the program and its example `bench_otlp` for release, and runs the example.
+pub fn otlp(workspace: &Workspace) -> Result<()> {
+    setup::run(workspace)?;
+    release(workspace, &["build", "--package", "audit-cli", "--bin", "audit"])?;
+    release(workspace, &["run", "--package", "audit-cli", "--example", "bench_otlp"])
 }
 
 /// Builds the program and the example `bench_store` for release, and prints the table. The arguments may name another

@@ -22,7 +22,7 @@ pub(super) use self::fields::option;
 use self::fields::{EventTexts, Filters, attribute, field};
 pub(super) use self::hook::HookArgs;
 #[cfg(unix)]
-pub(super) use self::mcp::McpArgs;
+pub(super) use self::mcp::{HttpArgs, McpArgs, WrapArgs};
 pub(super) use self::otlp::OtlpArgs;
 pub(super) use self::reconcile::ReconcileArgs;
 pub(super) use self::store::{HOW_TO_GIVE_A_URL, Reading, Scope, StoreArgs};

@@ -29,10 +29,6 @@ impl ConfigFile {
         Ok(Self { path, text })
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// None: it does not exist.
     pub(crate) fn text(&self) -> Option<&str> {
         self.text.as_deref()

@@ -17,6 +17,7 @@ mod mcp;
 mod message;
 mod migrate;
 mod otlp;
+mod own;
 mod read;
 mod reconcile;
 mod record;
@@ -57,7 +58,7 @@ fn run(Cli { store, command }: Cli) -> Result<ExitCode, Failure> {
     match command {
         Command::Hook(args) => hook::run(&args, store),
         #[cfg(unix)]
-        Command::Mcp(args) => mcp::run(*args, store.options()?),
+        Command::Mcp(args) => mcp::run(*args, store),
         Command::Otlp(args) => otlp::run(*args, store.options()?.no_call_limit()),
         #[cfg(unix)]
         Command::Exec(args) => Ok(exec::run(&args, store.options()?)),

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::http::Uri;
@@ -32,7 +33,8 @@ of this machine are served, unless --http names another address of it.
 Nothing of this breaks or delays a call: what cannot be recorded is a warning on stderr. With --fail-closed, it is the \
 other way round: a call that cannot be recorded before it begins is answered with an error, and never reaches the server.
 
-Exit status: that of the server, as with `audit exec`; with --http, 0 after Ctrl-C or SIGTERM; 2 if the options are invalid.";
+Exit status: that of the server, as with `audit exec`; with --http, 0 after Ctrl-C or SIGTERM; 2 if the options are invalid, \
+or a configuration cannot be changed.";
 
 /// The options of a proxy over HTTP.
 #[derive(Debug, Default, Args)]
@@ -54,9 +56,33 @@ pub(crate) struct HttpArgs {
     pub(crate) allow_origin: Vec<String>,
 }
 
+/// The options that put the proxy into a configuration.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Configurations")]
+pub(crate) struct WrapArgs {
+    /// Put this program in front of each server over stdio in the configuration of an MCP client: .mcp.json and
+    /// ~/.claude.json of Claude Code, claude_desktop_config.json, .cursor/mcp.json, .vscode/mcp.json and the like. Other options
+    /// become a part of the configured commands. Where none says whose record is meant, it is that of the user (--scope user)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) wrap: Option<PathBuf>,
+    /// Take that out of the configuration again
+    #[arg(long, value_name = "FILE")]
+    pub(crate) unwrap: Option<PathBuf>,
+    /// Show the change of the configuration, and change nothing
+    #[arg(long, conflicts_with_all = ["command", "http"])]
+    pub(crate) dry_run: bool,
+}
+
+impl WrapArgs {
+    /// The configuration, if one is to be changed.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.wrap.as_deref().or(self.unwrap.as_deref())
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
-#[command(group = ArgGroup::new("way").required(true).args(["command", "http"]))]
+#[command(group = ArgGroup::new("way").required(true).args(["command", "http", "wrap", "unwrap"]))]
 pub(crate) struct McpArgs {
     /// Record every request, in both directions, not only calls of tools
     #[arg(long, help_heading = "What is recorded")]
@@ -80,6 +106,8 @@ pub(crate) struct McpArgs {
     pub(crate) calls: CallArgs,
     #[command(flatten)]
     pub(crate) http: HttpArgs,
+    #[command(flatten)]
+    pub(crate) wrap: WrapArgs,
     /// How many seconds the server may take to end once the client has closed its input and no more output comes. Then it gets
     /// SIGTERM, and two seconds later SIGKILL
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "5")]

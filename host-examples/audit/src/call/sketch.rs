@@ -33,8 +33,6 @@ pub(crate) enum Want {
     Input,
     /// Its size and the hash of its canonical form, never with a key.
     Digest,
-    /// Its JSON text, if it has no more bytes than this.
-    Text(usize),
 }
 
 /// What is wanted of the value at a path.
@@ -49,7 +47,6 @@ pub(crate) struct Measured {
     /// Of a text, its bytes in UTF-8. Of other values, those of its JSON text without white space.
     pub(crate) size: u64,
     pub(crate) input: Option<Input>,
-    pub(crate) text: Option<Vec<u8>>,
 }
 
 /// What is known of a JSON text.
@@ -152,7 +149,6 @@ struct Measuring {
     pointer: String,
     size: u64,
     input: Option<Incoming>,
-    text: Option<(Vec<u8>, usize)>,
 }
 
 impl Sketcher {
@@ -376,11 +372,7 @@ impl Sketcher {
             input: match want {
                 Want::Input => Some(Incoming::new(&self.hasher)),
                 Want::Digest => Some(Incoming::new(&Hasher::default())),
-                Want::Size | Want::Text(_) => None,
-            },
-            text: match want {
-                Want::Text(most) => Some((Vec::new(), *most)),
-                _ => None,
+                Want::Size => None,
             },
         });
     }
@@ -394,11 +386,6 @@ impl Sketcher {
             if let Some(input) = &mut measuring.input {
                 input.push(bytes);
             }
-            match &mut measuring.text {
-                Some((text, most)) if text.len() + bytes.len() <= *most => text.extend_from_slice(bytes),
-                Some(_) => measuring.text = None,
-                None => {}
-            }
         }
     }
 
@@ -406,15 +393,11 @@ impl Sketcher {
         if self.measuring.last().is_none_or(|measuring| measuring.depth != self.open.len()) {
             return;
         }
-        let Some(Measuring { pointer, size, input, text, .. }) = self.measuring.pop() else { return };
+        let Some(Measuring { pointer, size, input, .. }) = self.measuring.pop() else { return };
         if self.measured.len() >= MAX_ITEMS {
             return;
         }
-        let measured = Measured {
-            size: text_len.unwrap_or(size),
-            input: input.map(Incoming::finish),
-            text: text.map(|(text, _)| text),
-        };
+        let measured = Measured { size: text_len.unwrap_or(size), input: input.map(Incoming::finish) };
         self.measured.insert(pointer, measured);
     }
 }
@@ -549,7 +532,6 @@ mod tests {
         (&["input"], Want::Input),
         (&["output"], Want::Size),
         (&["result"], Want::Size),
-        (&["result", "tools"], Want::Text(100)),
         (&["*", "input"], Want::Input),
     ];
 
@@ -572,7 +554,6 @@ mod tests {
         assert_eq!(input, Hasher::default().input(br#"{"a":"x","b":1}"#));
         assert_eq!(found.measured("/output").unwrap().size, "ä\n😀\"".len() as u64);
         assert_eq!(found.measured("/result").unwrap().size, r#"{"tools":[1,2]}"#.len() as u64);
-        assert_eq!(found.measured("/result/tools").unwrap().text.as_deref(), Some(&b"[1, 2]"[..]));
         assert!(found.measured("/nothing").is_none());
         assert!(sketch(r#"[{}, {"input": 1}]"#).measured("/1/input").is_some());
     }

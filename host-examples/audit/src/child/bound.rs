@@ -10,16 +10,19 @@ use std::process::ExitCode;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const BECOME: &str = "__become";
 
+/// This program, also if its file was replaced meanwhile. Not there if `/proc` is not.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const THIS_PROGRAM: &str = "/proc/self/exe";
+
 /// The arguments that run the command. To be started by a thread that lives until the end of the program: its end counts as
 /// that of the parent.
 pub(crate) fn bound(command: &[OsString]) -> Vec<OsString> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    {
-        let own: [OsString; 3] =
-            ["/proc/self/exe".into(), BECOME.into(), std::process::id().to_string().into()];
-        [&own, command].concat()
+    if std::path::Path::new(THIS_PROGRAM).exists() {
+        let id = std::process::id().to_string();
+        let own: [OsString; 3] = [THIS_PROGRAM.into(), BECOME.into(), id.into()];
+        return [&own, command].concat();
     }
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
     command.to_vec()
 }
 

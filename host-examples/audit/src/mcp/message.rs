@@ -132,8 +132,8 @@ pub(super) struct Request {
     /// The tool that is called, or what else has a name.
     pub(super) name: String,
     pub(super) input: Option<Input>,
-    /// The name and the version of the client, if this message tells.
-    pub(super) client: String,
+    /// The client, if this message tells.
+    pub(super) client: Peer,
     /// It carries what the session did before 2026-07-28.
     pub(super) is_modern: bool,
     /// It goes on with a call for which the server wanted input.
@@ -177,8 +177,8 @@ pub(super) struct Fault {
 pub(super) struct Answer {
     pub(super) kind: Kind,
     pub(super) is_error: bool,
-    /// The name and the version of the server, if this message tells.
-    pub(super) server: String,
+    /// The server, if this message tells.
+    pub(super) server: Peer,
     /// The hash of what the client has to give back, where input is wanted.
     pub(super) state: String,
     pub(super) task: Option<Task>,
@@ -206,6 +206,21 @@ pub(super) struct Task {
     pub(super) result: Option<(u64, bool)>,
     /// The code of its error.
     pub(super) error: Option<String>,
+}
+
+/// What a peer calls itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Peer {
+    pub(crate) name: String,
+    pub(crate) version: String,
+}
+
+impl fmt::Display for Peer {
+    /// As in `claude-code/2.1.0`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        if self.version.is_empty() { Ok(()) } else { write!(f, "/{}", self.version) }
+    }
 }
 
 /// The messages of one JSON text.
@@ -316,7 +331,7 @@ impl Part<'_> {
             self.at(&["result", "taskId"]).map(|_| self.task("result", &["result"]))
         };
         let named = self.peer(&["result", "serverInfo"]);
-        let server = if named.is_empty() {
+        let server = if named.name.is_empty() {
             self.peer(&["result", "_meta", "io.modelcontextprotocol/serverInfo"])
         } else {
             named
@@ -355,13 +370,9 @@ impl Part<'_> {
         }
     }
 
-    /// The name and the version of a peer, as in `claude-code/2.1.0`.
-    fn peer(&self, path: &[&str]) -> String {
-        let text = |key| self.text(&[path, &[key]].concat());
-        match (text("name"), text("version")) {
-            (name, "") => name.to_owned(),
-            (name, version) => format!("{name}/{version}"),
-        }
+    fn peer(&self, path: &[&str]) -> Peer {
+        let text = |key| self.text(&[path, &[key]].concat()).to_owned();
+        Peer { name: text("name"), version: text("version") }
     }
 
     fn at(&self, path: &[&str]) -> Option<&Value> {

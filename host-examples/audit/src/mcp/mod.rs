@@ -4,6 +4,7 @@
 //! streams, [`message`] understands them, [`tracker`] pairs requests with what became of them, and [`recorder`] hands the
 //! events to the store. With `--fail-closed` alone, a request of the client is looked at before it goes on.
 
+mod http;
 mod message;
 mod observer;
 mod recorder;
@@ -12,6 +13,7 @@ mod stdio;
 mod tools;
 mod tracker;
 mod watch;
+mod wrap;
 
 use std::env;
 use std::process::ExitCode;
@@ -24,14 +26,20 @@ use self::recorder::Recorder;
 use self::tools::Definitions;
 use self::tracker::{Settings, Tracker};
 use self::watch::Watch;
-use crate::args::McpArgs;
+use crate::args::{McpArgs, StoreArgs};
 use crate::call::input::Hasher;
 use crate::call::place;
 use crate::message::Failure;
 
-pub(super) fn run(args: McpArgs, options: Options) -> Result<ExitCode, Failure> {
-    let session = Session::new(&args, options)?;
-    Ok(stdio::run(&args, session))
+pub(super) fn run(args: McpArgs, store: StoreArgs) -> Result<ExitCode, Failure> {
+    if let Some(file) = args.wrap.file() {
+        return wrap::run(file, &args.wrap, store.has_place());
+    }
+    let session = Session::new(&args, store.options()?)?;
+    match (args.http.http, &args.http.to) {
+        (Some(listen), Some(to)) => http::run(&args.http, listen, to, session),
+        _ => Ok(stdio::run(&args, session)),
+    }
 }
 
 /// What there is before anything passes.

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -55,13 +56,17 @@ enum Item {
     /// Something is missing here.
     Gap(Stream),
     End(Stream, Moment),
+    /// It ended within a message.
+    Abandoned(Stream),
     Work(Moment, Work),
 }
 
 impl Item {
     fn stream(&self) -> Option<Stream> {
         match self {
-            Self::Bytes(stream, ..) | Self::Gap(stream) | Self::End(stream, _) => Some(*stream),
+            Self::Bytes(stream, ..) | Self::Gap(stream) | Self::End(stream, _) | Self::Abandoned(stream) => {
+                Some(*stream)
+            }
             Self::Work(..) => None,
         }
     }
@@ -116,6 +121,21 @@ impl Observer {
     /// A stream has ended.
     pub(super) fn end(&self, stream: Stream) {
         self.push(Item::End(stream, Moment::now()));
+    }
+
+    /// A stream has ended within a message, of which the rest never comes.
+    pub(super) fn abandon(&self, stream: Stream) {
+        self.push(Item::Abandoned(stream));
+        self.wake();
+    }
+
+    /// Waits until all before was observed.
+    pub(super) fn settle(&self) {
+        let (done, wait) = sync_channel(1);
+        self.work(move |_, _| {
+            let _ = done.send(());
+        });
+        let _ = wait.recv();
     }
 
     /// Has the tracker do something, once all before was observed.
@@ -256,6 +276,7 @@ impl Observing {
                 self.finish(stream, now);
                 self.streams.remove(&stream.number);
             }
+            Item::Abandoned(stream) => drop(self.streams.remove(&stream.number)),
             Item::Work(now, work) => self.watch.track(|tracker| work(tracker, now)),
         }
     }

@@ -48,7 +48,7 @@ impl Definitions {
         Self(folder)
     }
 
-    /// Takes one page of a server's tools, and returns which are not what they were. The error says why that is not
+    /// Takes one page of the tools of the server with this name, whatever its version, and returns which are not what they were. The error says why that is not
     /// remembered.
     pub(super) fn listed(
         &self,
@@ -56,10 +56,8 @@ impl Definitions {
         tools: &[(String, String)],
         has_next: bool,
     ) -> (Vec<Change>, io::Result<()>) {
-        // The version of a server may change with its tools.
-        let name = server.rsplit_once('/').map_or(server, |(name, _)| name);
-        let path = self.0.join(file_name(name));
-        let mut known = match read(&path, name) {
+        let path = self.0.join(file_name(server));
+        let mut known = match read(&path, server) {
             Ok(known) => known,
             Err(error) => return (Vec::new(), Err(error)),
         };
@@ -146,12 +144,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let definitions = Definitions::new(folder.path().join("ops/audit"));
         let listed = |server: &str, pairs: &[(&str, &str)]| listed(&definitions, server, pairs, false);
-        assert_eq!(listed("s/1", &[("a", "1"), ("b", "2")]), []);
-        assert_eq!(listed("s/1", &[("a", "1"), ("b", "2")]), []);
-        assert_eq!(listed("s/2", &[("a", "3"), ("b", "2")]), [change("a", "3", "1")]);
-        assert_eq!(listed("s/2", &[("a", "3")]), []);
-        assert_eq!(listed("s/2", &[("b", "4"), ("c", "5")]), [change("b", "4", "2"), change("c", "5", "")]);
-        assert_eq!(listed("s/2", &[("b", "4"), ("c", "5")]), []);
+        assert_eq!(listed("s", &[("a", "1"), ("b", "2")]), []);
+        assert_eq!(listed("s", &[("a", "1"), ("b", "2")]), []);
+        assert_eq!(listed("s", &[("a", "3"), ("b", "2")]), [change("a", "3", "1")]);
+        assert_eq!(listed("s", &[("a", "3")]), []);
+        assert_eq!(listed("s", &[("b", "4"), ("c", "5")]), [change("b", "4", "2"), change("c", "5", "")]);
+        assert_eq!(listed("s", &[("b", "4"), ("c", "5")]), []);
         // Another server has tools of its own.
         assert_eq!(listed("../s", &[("a", "9")]), []);
         assert_eq!(fs::read_dir(folder.path().join("ops/audit")).unwrap().count(), 2);

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::message::{Id, Message, Messages, sketcher};
+use super::message::{Id, Message, Messages, Peer, sketcher};
 use super::recorder::Recorder;
 use super::tools::Definitions;
 use super::tracker::{Found, Moment, Place, Sender, Tracker};
@@ -80,14 +80,14 @@ impl Watch {
 
     fn found(&self, found: Found) {
         match found {
-            Found::Call(call) => self.recorder.record(call),
+            Found::Call(call) => self.recorder.record(*call),
             Found::Tools { server, tools, has_next } => self.listed(&server, &tools, has_next),
         }
     }
 
-    fn listed(&self, server: &str, tools: &[(String, String)], has_next: bool) {
+    fn listed(&self, server: &Peer, tools: &[(String, String)], has_next: bool) {
         let Some(definitions) = &self.definitions else { return };
-        let (changes, remembered) = definitions.listed(server, tools, has_next);
+        let (changes, remembered) = definitions.listed(&server.name, tools, has_next);
         if let Err(error) = remembered {
             warn(format_args!("the tools of {server} cannot be compared with those of before: {error}"));
         }
@@ -103,7 +103,7 @@ impl Watch {
                 attributes: vec![
                     ("source", "mcp".into()),
                     ("mode", self.mode.into()),
-                    ("server", server.to_owned()),
+                    ("server", server.to_string()),
                     ("previous_hash", change.before),
                 ],
                 ..self.tracker().no_call()
@@ -137,7 +137,7 @@ impl Watch {
         };
         found.retain(|found| match found {
             Found::Call(call) if call.outcome == Outcome::Started => {
-                starts.push(call.clone());
+                starts.push(call.as_ref().clone());
                 false
             }
             _ => true,

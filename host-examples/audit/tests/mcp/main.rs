@@ -7,8 +7,13 @@ mod common;
 mod client;
 mod closed;
 mod ends;
+mod http;
+mod peers;
 mod stdio;
+mod tls;
 mod tools;
+mod web;
+mod wrap;
 
 use serde_json::Value;
 

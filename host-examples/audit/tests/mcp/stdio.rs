@@ -267,15 +267,12 @@ fn the_server_starts_and_answers_before_the_store_is_open() {
     let mut command = toy_command(&workspace, &[], &[]);
     // Without a cache, the component is compiled, which takes longer than an answer.
     command.env("XDG_CACHE_HOME", workspace.path().join("cache")).env("HOME", workspace.path());
-    let began = Instant::now();
     let mut client = Client::start(command);
     client.call(1, "echo", json!({}));
     client.message();
-    let answered = began.elapsed();
+    assert!(!workspace.events_dir().exists());
     client.close();
-    let ended = began.elapsed();
     assert_eq!(short(&workspace.events()), ["echo ok"]);
-    assert!(answered < ended / 2 || ended < Duration::from_secs(1), "{answered:?} of {ended:?}");
 }
 
 #[cfg(target_os = "linux")]

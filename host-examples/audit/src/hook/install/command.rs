@@ -1,13 +1,12 @@
 //! The command that agents run: this program with the options that it was configured with.
 
-use std::env;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::super::Agent;
 use super::setup::Place;
 use crate::args::HookArgs;
 use crate::message::Failure;
+use crate::own;
 
 /// A command without the name of the agent.
 #[derive(Debug)]
@@ -30,13 +29,7 @@ impl Command {
         let mut after_agent = Vec::new();
         let mut has_hook = false;
         let agent = args.agent.map(Agent::name).unwrap_or_default();
-        let mut given = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
-        while let Some(word) = given.next() {
-            if word == "--database-url" || word.starts_with("--database-url=") {
-                let why =
-                    "others could read it in the configuration; set DATABASE_URL in the agent's environment";
-                return Err(Failure::because("--database-url", why));
-            }
+        for word in own::words()? {
             if OF_INSTALL.contains(&word.as_str()) || (has_hook && word == agent) {
                 continue;
             }
@@ -44,22 +37,13 @@ impl Command {
                 has_hook = true;
                 continue;
             }
-            // A path of here means another one where the agent runs.
-            let words = match word.split_once('=') {
-                Some((name, value)) if is_path(name) => vec![format!("{name}={}", absolute(value))],
-                None if is_path(&word) => {
-                    let value = given.next().unwrap_or_default();
-                    vec![word, absolute(&value)]
-                }
-                _ => vec![word],
-            };
-            if has_hook { after_agent.extend(words) } else { before_agent.extend(words) }
+            if has_hook { after_agent.push(word) } else { before_agent.push(word) }
         }
         if !(args.user || args.project || is_placed) {
             after_agent.push("--user".to_owned());
         }
         let has_starts = args.calls.starts || args.calls.fail_closed;
-        Ok(Self { program: program(place)?, before_agent, after_agent, has_starts })
+        Ok(Self { program: own::program(place.is_project)?, before_agent, after_agent, has_starts })
     }
 
     /// The command without options, to look for it.
@@ -83,36 +67,6 @@ impl Command {
     pub(super) fn line(&self, agent: Agent) -> String {
         self.words(agent).iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
     }
-}
-
-fn is_path(option: &str) -> bool {
-    ["--dir", "--hash-key-file"].contains(&option)
-}
-
-fn absolute(path: &str) -> String {
-    std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| path.to_string_lossy().into_owned())
-}
-
-/// This program: by its path, because an agent may have another `PATH`; in the configuration of a project, which others
-/// share, by its name, if that leads here.
-fn program(place: &Place) -> Result<String, Failure> {
-    let this = env::current_exe().map_err(|error| Failure::because("cannot find this program", error))?;
-    if place.is_project && on_path("audit").is_some_and(|found| is_same(&found, &this)) {
-        return Ok("audit".to_owned());
-    }
-    Ok(this.to_string_lossy().into_owned())
-}
-
-fn is_same(one: &Path, other: &Path) -> bool {
-    fs::canonicalize(one).is_ok_and(|one| fs::canonicalize(other).is_ok_and(|other| one == other))
-}
-
-/// The first program of this name on the `PATH`.
-pub(super) fn on_path(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let names = [name.to_owned(), format!("{name}{}", env::consts::EXE_SUFFIX)];
-    let mut programs = env::split_paths(&path).flat_map(|folder| names.clone().map(|name| folder.join(name)));
-    programs.find(|program| program.is_file())
 }
 
 /// A word as a shell reads it.

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::super::Agent;
-use super::command::{Command, on_path};
+use super::command::Command;
 use super::setup::{Place, Setup};
 use crate::message::Failure;
+use crate::own::on_path;
 
 /// How things are with an agent.
 enum State {

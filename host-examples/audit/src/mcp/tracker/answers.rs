@@ -16,7 +16,7 @@ impl Tracker {
         let asked_by = if sender == Sender::Server { Sender::Client } else { Sender::Server };
         let Response { id, size, reply } = response;
         if let (Sender::Server, Reply::Result(answer)) = (sender, &reply)
-            && !answer.server.is_empty()
+            && !answer.server.name.is_empty()
         {
             self.server.clone_from(&answer.server);
         }
@@ -64,7 +64,7 @@ impl Tracker {
         }
         // Many servers answer with an error what was cancelled.
         match pending.cancelled {
-            Some(Cancelled { outcome, .. }) => self.finish(pending, outcome, "", 0, now),
+            Some(Cancelled { at, outcome }) => self.finish(pending, outcome, "", 0, Moment { at, ..now }),
             None if fault.is_timeout => self.finish(pending, Outcome::Timeout, &fault.code, size, now),
             None => self.finish(pending, Outcome::Error, &fault.code, size, now),
         }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::pending::{Pending, Settled};
+use super::pending::{Cancelled, Pending, Settled};
 use super::{Channel, Id, Moment, Place, Sender, Tracker};
 use crate::call::Outcome;
 
@@ -33,6 +33,8 @@ pub(crate) enum Closed {
     Broken,
     /// The server answered with an HTTP error of this status.
     Status(u16),
+    /// The server has taken the request, and answers elsewhere (the status 202).
+    Accepted,
 }
 
 impl Tracker {
@@ -69,6 +71,7 @@ impl Tracker {
     }
 
     /// Whether any request waits for its answer.
+    #[cfg(test)]
     pub(crate) fn is_waiting(&self) -> bool {
         self.waiting > 0
     }
@@ -95,7 +98,7 @@ impl Tracker {
         let is_of = |pending: &Pending| pending.exchange == place.exchange;
         // In a session, the answer may still come in another exchange, which resumes this one.
         let resumes = self.channels.get(&place.channel).is_some_and(|state| state.is_session)
-            && matches!(closed, Closed::ByServer | Closed::ByClient);
+            && matches!(closed, Closed::ByServer | Closed::ByClient | Closed::Accepted);
         if resumes {
             for pending in self.pending.values_mut().flatten().filter(|pending| is_of(pending)) {
                 pending.settled = Some(Settled { at: now.at, outcome: Outcome::Lost, error: closed.error() });
@@ -108,6 +111,7 @@ impl Tracker {
                 Closed::ByClient | Closed::ByServer => Outcome::Lost,
                 Closed::Status(408 | 504) => Outcome::Timeout,
                 Closed::Broken | Closed::Status(_) => Outcome::Error,
+                Closed::Accepted => Outcome::Unknown,
             };
             if let Closed::Status(status) = closed {
                 pending.http_status = status.to_string();
@@ -155,10 +159,10 @@ impl Tracker {
 
     /// Ends a call without an answer: in the way that is known, else as said.
     fn end(&mut self, pending: Pending, otherwise: Outcome, error: &str, now: Moment) {
-        if let Some(cancelled) = pending.cancelled {
-            self.finish(pending, cancelled.outcome, "", 0, now);
-        } else if let Some(Settled { outcome, error, .. }) = pending.settled.clone() {
-            self.finish(pending, outcome, error, 0, now);
+        if let Some(Cancelled { at, outcome }) = pending.cancelled {
+            self.finish(pending, outcome, "", 0, Moment { at, ..now });
+        } else if let Some(Settled { at, outcome, error }) = pending.settled.clone() {
+            self.finish(pending, outcome, error, 0, Moment { at, ..now });
         } else if pending.may_be_answered {
             self.finish(pending, Outcome::Unknown, "not_observed", 0, now);
         } else {
@@ -197,6 +201,7 @@ impl Closed {
             Self::ByServer => "server_ended",
             Self::ByClient => "client_left",
             Self::Broken | Self::Status(_) => "transport",
+            Self::Accepted => "answered_elsewhere",
         }
     }
 }

@@ -13,7 +13,7 @@ use audit_format::time::Timestamp;
 
 pub(crate) use self::ends::{Closed, Gone};
 use self::pending::{Cancelled, Pending, Purpose};
-use super::message::{Id, Message, Notification, Request};
+use super::message::{Id, Message, Notification, Peer, Request};
 use crate::call::{Call, Outcome};
 
 /// The most requests that wait for their answers. Beyond, the oldest is recorded as `unknown`.
@@ -76,10 +76,10 @@ pub(crate) struct Place {
 /// What messages tell.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    Call(Call),
+    Call(Box<Call>),
     /// A server describes its tools.
     Tools {
-        server: String,
+        server: Peer,
         /// Their names, with the hashes of their definitions.
         tools: Vec<(String, String)>,
         /// Another page follows.
@@ -98,8 +98,7 @@ struct ChannelState {
 #[derive(Debug)]
 pub(crate) struct Tracker {
     settings: Settings,
-    /// The name and the version of the server.
-    server: String,
+    server: Peer,
     /// The client that began without a session; empty if several did.
     lone_client: Option<String>,
     channels: HashMap<Channel, ChannelState>,
@@ -120,7 +119,7 @@ pub(crate) struct Tracker {
 impl Tracker {
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
-            server: settings.server.clone(),
+            server: Peer { name: settings.server.clone(), version: String::new() },
             settings,
             lone_client: None,
             channels: HashMap::new(),
@@ -151,6 +150,9 @@ impl Tracker {
         if let Some(channel) = self.sessions.get(id) {
             return *channel;
         }
+        if self.sessions.len() >= MAX_SESSIONS {
+            self.forget_a_session();
+        }
         let channel =
             self.add_channel(ChannelState { session: id.to_owned(), is_session: true, ..Default::default() });
         self.sessions.insert(id.to_owned(), channel);
@@ -167,9 +169,6 @@ impl Tracker {
     }
 
     fn add_channel(&mut self, state: ChannelState) -> Channel {
-        if self.sessions.len() >= MAX_SESSIONS {
-            self.forget_a_session();
-        }
         self.channel_count += 1;
         let channel = Channel(self.channel_count);
         self.channels.insert(channel, state);
@@ -195,7 +194,7 @@ impl Tracker {
 
     fn request(&mut self, place: Place, sender: Sender, request: Request, now: Moment) {
         if sender == Sender::Client && request.method == "initialize" {
-            self.client_is(place.channel, &request.client);
+            self.client_is(place.channel, &request.client.to_string());
         }
         let purpose = Purpose::of(&request);
         let is_call = purpose == Purpose::Call && sender == Sender::Client;
@@ -239,7 +238,8 @@ impl Tracker {
         let session = state.map(|state| state.session.clone()).unwrap_or_default();
         let known = state.map(|state| state.client.as_str()).unwrap_or_default();
         let lone = self.lone_client.as_deref().unwrap_or_default();
-        let agents = [request.client.as_str(), known, lone, self.settings.agent.as_str()];
+        let said = request.client.to_string();
+        let agents = [said.as_str(), known, lone, self.settings.agent.as_str()];
         let agent = agents.into_iter().find(|agent| !agent.is_empty()).unwrap_or_default();
         let is_call = request.method == "tools/call";
         let (trace, span) = request.trace.clone().unwrap_or_default();
@@ -278,8 +278,8 @@ impl Tracker {
     }
 
     fn record(&mut self, mut call: Call) {
-        call.attributes.push(("server", self.server.clone()));
-        self.found.push(Found::Call(call));
+        call.attributes.push(("server", self.server.to_string()));
+        self.found.push(Found::Call(Box::new(call)));
     }
 
     /// Records how a call ended.

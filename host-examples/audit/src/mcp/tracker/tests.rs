@@ -62,7 +62,7 @@ impl Run {
 
     fn calls(&mut self) -> Vec<Call> {
         let call = |found| match found {
-            Found::Call(call) => Some(call),
+            Found::Call(call) => Some(*call),
             Found::Tools { .. } => None,
         };
         self.tracker.take().into_iter().filter_map(call).collect()
@@ -169,12 +169,15 @@ fn a_cancelled_call_is_recorded_when_no_answer_comes_any_more() {
     };
     let mut run = Run::new();
     run.call("1");
+    run.pass(2);
     run.client(&cancel("1", "by the user"));
     run.client(&cancel("99", ""));
     run.pass(1);
     assert_eq!(run.found(), [""; 0]);
     run.pass(10);
-    assert_eq!(run.found(), ["t cancelled"]);
+    let calls = run.calls();
+    assert_eq!(calls.iter().map(short).collect::<Vec<_>>(), ["t cancelled"]);
+    assert_eq!(calls[0].duration, Some(Duration::from_secs(2)));
     // Some servers answer all the same.
     run.call("2");
     run.client(&cancel("2", ""));
@@ -394,7 +397,7 @@ fn a_listing_tells_of_each_tool_by_the_hash_of_its_definition() {
         ("a".to_owned(), hash(br#"{"name":"a","x":1}"#)),
         ("b".to_owned(), hash(br#"{"name":"b","x":{}}"#)),
     ];
-    assert_eq!(run.tracker.take(), [Found::Tools { server: String::new(), tools, has_next: true }]);
+    assert_eq!(run.tracker.take(), [Found::Tools { server: Peer::default(), tools, has_next: true }]);
 }
 
 #[test]

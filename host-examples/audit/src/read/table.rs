@@ -44,7 +44,7 @@ static COLUMNS: [Column; 15] = [
     column(Field::AgentId, "agent", 8, 6),
     column(Field::Tool, "tool", 12, 1),
     column(Field::Action, "action", 8, 3),
-    column(Field::Status, "status", 6, 2),
+    column(Field::Status, "status", 9, 2),
     column(Field::DurationMs, "ms", 20, 5),
     column(Field::InSize, "in", 20, 9),
     column(Field::OutSize, "out", 20, 8),

@@ -14,16 +14,15 @@ const ACCEPTED: &str = "accepted is RFC 3339 such as 2026-11-23T06:30:00Z, a dat
 
 /// From when to when the events are.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Filters")]
 pub(crate) struct Period {
     /// The earliest time of an event, such as 2026-11-23, yesterday or 2h (ago)
-    #[arg(long, value_name = "TIME", value_parser = time())]
+    #[arg(long, value_name = "TIME", value_parser = time(), help_heading = "Filters")]
     from: Option<String>,
     /// The same as --from: --since 2h shows the events of the last two hours
-    #[arg(long, value_name = "TIME", value_parser = time(), conflicts_with = "from")]
+    #[arg(long, value_name = "TIME", value_parser = time(), conflicts_with = "from", help_heading = "Filters")]
     since: Option<String>,
     /// The latest time of an event
-    #[arg(long, value_name = "TIME", value_parser = time())]
+    #[arg(long, value_name = "TIME", value_parser = time(), help_heading = "Filters")]
     pub(crate) to: Option<String>,
 }
 

@@ -1,6 +1,6 @@
 //! Records the calls that are missing from the record.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::File;
 use std::time::SystemTime;
 
 use audit_format::event;
@@ -11,7 +11,7 @@ use uuid::Builder;
 
 use super::agents::Agent;
 use crate::call::Call;
-use crate::message::{Failure, warn};
+use crate::message::Failure;
 
 /// How many calls are recorded at once.
 const BATCH: usize = 256;
@@ -109,6 +109,8 @@ fn identifier(agent: Agent, call: &Call) -> uuid::Uuid {
 /// Locks the folder of the files against others that add what they do not find there.
 #[cfg(unix)]
 fn lock(options: &Options) -> Result<Option<File>, Failure> {
+    use std::fs::{self, TryLockError};
+
     let Some(folder) = options.folder() else { return Ok(None) };
     let failure =
         |error: std::io::Error| Failure::because(format!("cannot lock {}", folder.display()), error);
@@ -117,7 +119,10 @@ fn lock(options: &Options) -> Result<Option<File>, Failure> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            warn(format_args!("another process adds to {}; waiting for its end", folder.display()));
+            crate::message::warn(format_args!(
+                "another process adds to {}; waiting for its end",
+                folder.display()
+            ));
             file.lock().map_err(failure)?;
         }
         Err(TryLockError::Error(error)) => return Err(failure(error)),

@@ -86,7 +86,9 @@ impl Record {
         if event.status == "started" || session.is_empty() {
             return;
         }
-        let of_agent = agent.is_named(&event.agent_id);
+        // A proxy between an agent and a server sees only some calls, and knows them by other identifiers.
+        let is_of_proxy = event.attributes.iter().any(|pair| pair.key == "source" && pair.value == "mcp");
+        let of_agent = agent.is_named(&event.agent_id) && !is_of_proxy;
         let is_in_period = Timestamp::parse(&event.ts).is_ok_and(|at| within.has(at));
         let number = u32::try_from(self.events.len()).unwrap_or(u32::MAX);
         let id = (!event.req_id.is_empty()).then(|| self.keys.of_call(session, &event.req_id));

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::sync::mpsc::channel;
 use std::thread;
 
-use audit_testbed::PATIENCE;
+use audit_testbed::{PATIENCE, Proxy};
 use serde_json::{Value, json};
 
 use crate::common::{run, run_with_input};
@@ -47,6 +47,28 @@ fn each_row_is_shown_once_as_it_comes_whatever_its_time_is() {
     assert_eq!([next(), next()], ["early", "late"]);
     late.join().unwrap();
     assert!(lines.recv_timeout(std::time::Duration::from_millis(2500)).is_err());
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_database_that_is_away_for_a_while_is_followed_on() {
+    let site = Site::new();
+    write(&site, "2026-11-23T06:30:00Z", "old");
+    let proxy = Proxy::to(site.cluster.port());
+    let mut command = site.audit_at(&proxy.url(&site.url), ["--backend", "postgres", "read", "--follow"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(stdout.next().unwrap().unwrap().contains("old"));
+    proxy.refuse();
+    proxy.disconnect();
+    let said = stderr.next().unwrap().unwrap();
+    assert!(said.starts_with("audit: ") && said.ends_with("; waiting for it"), "{said}");
+    write(&site, "2026-11-23T06:31:00Z", "meanwhile");
+    proxy.pass();
+    assert!(stdout.next().unwrap().unwrap().contains("meanwhile"));
+    assert_eq!(stderr.next().unwrap().unwrap(), "audit: the database answers again");
     child.kill().unwrap();
     child.wait().unwrap();
 }

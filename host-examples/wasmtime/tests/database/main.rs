@@ -1,6 +1,7 @@
 //! What `Database` promises, on a PostgreSQL of the tests' own.
 #![cfg(unix)]
 
+mod arrivals;
 mod indexes;
 mod insert;
 mod obstacles;

@@ -1,6 +1,6 @@
 //! The rows that come into a database.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use audit_format::line;
 use audit_format::read::parse_stored;
@@ -10,6 +10,9 @@ use crate::message::{Failure, warn};
 
 /// How long to wait between two questions to the database.
 const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The database works for at most one part in so many of the time: without an index on its numbers, a table is looked through.
+const SHARE: u32 = 10;
 
 /// How long to wait for a database that does not answer.
 const AWAY: Duration = Duration::from_secs(5);
@@ -30,12 +33,14 @@ impl Rows {
 
     /// Lines of events that have come and match, and how long to wait for the next.
     pub(super) fn arrived(&mut self) -> Result<(String, Duration), Failure> {
+        let asked = Instant::now();
         match self.database.arrived(self.filter.clone(), &mut self.since) {
             Ok(page) => {
+                let least = if page.count == 0 { INTERVAL } else { INTERVAL / 10 };
+                let wait = least.max(asked.elapsed() * (SHARE - 1));
                 if std::mem::take(&mut self.is_away) {
                     warn("the database answers again");
                 }
-                let wait = if page.count == 0 { INTERVAL } else { INTERVAL / 10 };
                 Ok((page.lines.lines().filter_map(as_read).collect(), wait))
             }
             Err(SinkError::Unavailable(text) | SinkError::Unanswered(text)) => {

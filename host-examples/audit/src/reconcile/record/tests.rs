@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 
+use audit_format::attributes::Attribute;
 use audit_format::line::{Parsed, Stamp};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -66,8 +67,11 @@ fn a_copy_of_a_session_has_the_calls_of_the_first() {
 fn events_of_other_agents_are_not_missing_from_transcripts() {
     let mut other = event(Agent::Claude, &call(1, 1, 0), "ok");
     other.agent_id = "planner".into();
-    let of_telemetry = event(Agent::Codex, &call(2, 1, 0), "ok");
-    let record = record(Agent::Claude, vec![other, of_telemetry]);
+    let of_codex = event(Agent::Codex, &call(2, 1, 0), "ok");
+    // A client of a proxy has the agent's name, and its calls the identifiers of the protocol.
+    let mut of_proxy = event(Agent::Claude, &call(3, 1, 0), "ok");
+    of_proxy.attributes = vec![Attribute::new("source", "mcp")];
+    let record = record(Agent::Claude, vec![other, of_codex, of_proxy]);
     assert_eq!(only_recorded(&record), 0);
 }
 

@@ -54,6 +54,13 @@ pub fn postgres(workspace: &Workspace) -> Result<()> {
     release(workspace, &["run", "--package", "audit-host", "--example", "bench_postgres"])
 }
 
+/// Builds the program and its example `bench_otlp` for release, and runs the example.
+pub fn otlp(workspace: &Workspace) -> Result<()> {
+    setup::run(workspace)?;
+    release(workspace, &["build", "--package", "audit-cli", "--bin", "audit"])?;
+    release(workspace, &["run", "--package", "audit-cli", "--example", "bench_otlp"])
+}
+
 /// Builds the program and the example `bench_store` for release, and prints the table. The arguments may name another
 /// build of the program.
 pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {

@@ -34,7 +34,7 @@ const LOCK_WAIT: Duration = Duration::from_micros(100);
 const RECORDING_WAIT: Duration = Duration::from_secs(5);
 
 /// What a call is found by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key([u8; 16]);
 
 impl Key {

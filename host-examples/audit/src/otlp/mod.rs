@@ -35,6 +35,8 @@ use self::recorder::{Counts, Message, Recorder};
 use self::request::Receiver;
 use self::sighting::Defaults;
 use crate::args::OtlpArgs;
+use crate::call::place;
+use crate::call::recent::Recent;
 use crate::message::{Failure, TROUBLE, count, warn};
 
 /// How many requests may wait for the thread that records.
@@ -56,7 +58,9 @@ pub(super) fn run(args: OtlpArgs, options: Options) -> Result<ExitCode, Failure>
         .map_err(|error| Failure::because(format!("--listen: cannot listen on {}", args.listen), error))?;
     let address = listener.local_addr()?;
     let end = runtime.block_on(async { signal() })?;
+    let folder = options.folder().or_else(place::user_folder);
     let store = AuditStore::open(options)?;
+    let recent = Recent::open(&folder.unwrap_or_default());
     let counts = Arc::new(Counts::default());
     let names = Names::default();
     let (recorder, messages) = mpsc::channel(QUEUE);
@@ -66,7 +70,7 @@ pub(super) fn run(args: OtlpArgs, options: Options) -> Result<ExitCode, Failure>
         user: args.user.unwrap_or_default(),
     };
     let wait = Duration::from_millis(args.wait);
-    let recording = Recorder::new(store.handle(), wait, names.clone(), defaults, Arc::clone(&counts));
+    let recording = Recorder::new(store.handle(), wait, names.clone(), defaults, Arc::clone(&counts), recent);
     let handle = runtime.handle().clone();
     let recording =
         thread::Builder::new().name("otlp-record".into()).spawn(move || recording.run(messages, &handle))?;
@@ -91,10 +95,10 @@ pub(super) fn run(args: OtlpArgs, options: Options) -> Result<ExitCode, Failure>
         };
         serve::serve(listener, receiver, end).await;
     });
+    // The thread ends once nobody sends to it, and needs the runtime until then.
     drop(recorder);
-    // What still runs has no more to answer, and holds the last ways to the thread that records.
-    runtime.shutdown_timeout(Duration::from_secs(1));
     let panicked = recording.join().is_err();
+    runtime.shutdown_timeout(Duration::from_secs(1));
     let status = store.close()?;
     Ok(summarise(&counts, &status, panicked))
 }

@@ -1,7 +1,7 @@
 //! The thread that records: it puts together what the requests bring, writes what is due in one batch, and answers the
 //! requests once the store has their calls.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -13,6 +13,7 @@ use tokio::time::timeout_at;
 use super::collate::{Collator, GroupId, Ticket};
 use super::export::{Export, Names};
 use super::sighting::{Defaults, Sighting};
+use crate::call::recent::{Claim, Key, Recent};
 use crate::message::warn;
 
 /// How many events a batch has at most.
@@ -55,6 +56,13 @@ pub(super) struct Counts {
     pub(super) rejected: AtomicU64,
 }
 
+/// A call that is to be recorded now.
+struct Due {
+    id: GroupId,
+    key: Option<Key>,
+    event: Event,
+}
+
 struct Waiter {
     left: usize,
     answer: oneshot::Sender<Result<(), NotRecorded>>,
@@ -66,6 +74,8 @@ pub(super) struct Recorder {
     collator: Collator,
     defaults: Defaults,
     counts: Arc<Counts>,
+    /// What hooks have recorded, and leave them to know what is recorded here.
+    recent: Recent,
     waiters: HashMap<Ticket, Waiter>,
     next: Ticket,
     hurries: bool,
@@ -79,12 +89,14 @@ impl Recorder {
         names: Names,
         defaults: Defaults,
         counts: Arc<Counts>,
+        recent: Recent,
     ) -> Self {
         Self {
             store,
             collator: Collator::new(wait, names),
             defaults,
             counts,
+            recent,
             waiters: HashMap::new(),
             next: 0,
             hurries: false,
@@ -141,60 +153,78 @@ impl Recorder {
 
     /// Writes the calls that are due. The tickets of those that have no more to wait for are added to `ready`.
     fn write_due(&mut self, ready: &mut Vec<Ticket>) {
-        let mut due = self.collator.due(Instant::now()).into_iter();
+        let mut due = self.claim_due(ready).into_iter();
         let mut failed: Option<NotRecorded> = None;
         loop {
-            let (ids, calls): (Vec<GroupId>, Vec<_>) = due.by_ref().take(BATCH).unzip();
-            if ids.is_empty() {
+            let batch: Vec<Due> = due.by_ref().take(BATCH).collect();
+            if batch.is_empty() {
                 return;
             }
             let stored = match &failed {
                 Some(_) => 0,
-                None => self.write(calls).unwrap_or_else(|(stored, why)| {
+                None => self.write(&batch).unwrap_or_else(|(stored, why)| {
                     failed = Some(why);
                     stored
                 }),
             };
-            for (index, id) in ids.into_iter().enumerate() {
+            for (index, Due { id, key, .. }) in batch.into_iter().enumerate() {
                 match &failed {
                     Some(why) if index >= stored => {
+                        key.into_iter().for_each(|key| self.recent.release(key));
                         let tickets = self.collator.failed(id);
                         self.refuse(tickets, why);
                     }
                     _ => {
+                        key.into_iter().for_each(|key| self.recent.recorded(key, micros()));
                         self.counts.recorded.fetch_add(1, Ordering::Relaxed);
-                        for ticket in self.collator.recorded(id) {
-                            ready.extend(self.settle(ticket));
-                        }
+                        self.settle(id, ready);
                     }
                 }
             }
         }
     }
 
+    /// The calls that are due, without those that another program has recorded.
+    fn claim_due(&mut self, ready: &mut Vec<Ticket>) -> Vec<Due> {
+        let mut claimed = HashSet::new();
+        let mut mine = Vec::new();
+        for (id, sightings) in self.collator.due(Instant::now()) {
+            // Two calls of one export may have the same identifier.
+            let key = Sighting::key(&sightings).filter(|key| claimed.insert(*key));
+            if key.is_some_and(|key| self.recent.claim(key, micros()) == Claim::Recorded) {
+                self.counts.known.fetch_add(sightings.len() as u64, Ordering::Relaxed);
+                self.settle(id, ready);
+            } else {
+                let call = Sighting::call(sightings, &self.defaults).unwrap_or_default();
+                mine.push(Due { id, key, event: call.into_event(SystemTime::now()).into() });
+            }
+        }
+        mine
+    }
+
     /// Writes the calls, and returns how many. An error also says how many of the first were written all the same.
-    fn write(&mut self, calls: Vec<Vec<Sighting>>) -> Result<usize, (usize, NotRecorded)> {
-        let now = SystemTime::now();
-        let event = |sightings| {
-            Event::from(Sighting::call(sightings, &self.defaults).unwrap_or_default().into_event(now))
-        };
-        let events: Vec<Event> = calls.into_iter().map(event).collect();
-        let count = events.len();
+    fn write(&mut self, calls: &[Due]) -> Result<usize, (usize, NotRecorded)> {
+        let events: Vec<Event> = calls.iter().map(|due| due.event.clone()).collect();
         match self.store.write_batch(events) {
-            Ok(_) => Ok(count),
+            Ok(_) => Ok(calls.len()),
             Err(Error::Incomplete(batch)) => {
-                let stored = usize::try_from(batch.stored).unwrap_or(count).min(count);
+                let stored = usize::try_from(batch.stored).unwrap_or(calls.len()).min(calls.len());
                 Err((stored, NotRecorded(batch.reason)))
             }
             Err(error) => Err((0, NotRecorded(error.to_string()))),
         }
     }
 
-    /// One of the calls that the ticket waits for is recorded. Returns the ticket if it was the last one.
-    fn settle(&mut self, ticket: Ticket) -> Option<Ticket> {
-        let waiter = self.waiters.get_mut(&ticket)?;
-        waiter.left = waiter.left.saturating_sub(1);
-        (waiter.left == 0).then_some(ticket)
+    /// The call is recorded. The tickets that have waited for it as the last one are ready.
+    fn settle(&mut self, id: GroupId, ready: &mut Vec<Ticket>) {
+        for ticket in self.collator.recorded(id) {
+            if let Some(waiter) = self.waiters.get_mut(&ticket) {
+                waiter.left = waiter.left.saturating_sub(1);
+                if waiter.left == 0 {
+                    ready.push(ticket);
+                }
+            }
+        }
     }
 
     /// Answers those whose calls the store has taken, once it has them for good: events for a database wait in memory at first.
@@ -235,4 +265,10 @@ impl Recorder {
             }
         }
     }
+}
+
+/// The time, in microseconds since 1970.
+fn micros() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }

@@ -55,10 +55,11 @@ impl Receiver {
         Self { names, hasher, counts, recorder, collector, leave: Leave::default(), room }
     }
 
-    pub(super) async fn answer(&self, mut request: Request<Incoming>) -> Reply {
+    /// Answers a request. `has_come` is called once all of it has come.
+    pub(super) async fn answer(&self, mut request: Request<Incoming>, has_come: impl Fn()) -> Reply {
         let encoding = encoding(request.headers());
         let reply = self
-            .try_to_answer(&mut request, encoding)
+            .try_to_answer(&mut request, encoding, has_come)
             .await
             .unwrap_or_else(|refused| refused.reply(encoding));
         if reply.status().is_client_error() || reply.status().is_server_error() {
@@ -71,6 +72,7 @@ impl Receiver {
         &self,
         request: &mut Request<Incoming>,
         encoding: Option<Encoding>,
+        has_come: impl Fn(),
     ) -> Result<Reply, Refused> {
         refuse_browsers(request.headers())?;
         let target = target(request.method(), request.uri().path());
@@ -83,6 +85,7 @@ impl Receiver {
             readable.clone()?;
         }
         let (body, mut granted) = body::read(request, &self.leave).await?;
+        has_come();
         let recorded = match readable {
             Ok((Target::Export(signal), encoding, compression)) => {
                 match body::decompress(body.clone(), compression, &self.leave, &mut granted).await {
@@ -113,8 +116,12 @@ impl Receiver {
 
     /// Records the calls of an export. What is answered is true once it returns.
     async fn record(&self, signal: Signal, encoding: Encoding, body: Bytes) -> Result<Reply, Refused> {
-        let busy =
-            |why: &str| Refused::new(StatusCode::SERVICE_UNAVAILABLE, format!("nothing was recorded: {why}"));
+        let busy = |why: &str| {
+            Refused::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("not all is recorded, send it again: {why}"),
+            )
+        };
         let (names, hasher) = (self.names.clone(), self.hasher.clone());
         let read = move || Export::read(signal, encoding, &body, &names, &hasher).map_err(refused);
         let export = body::on_thread(read).await?;
@@ -141,8 +148,12 @@ impl Receiver {
         if calls == 0 {
             return Ok(None);
         }
-        let ended =
-            |_| Refused::new(StatusCode::SERVICE_UNAVAILABLE, "nothing was recorded: the program ends");
+        let ended = |_| {
+            Refused::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not all is recorded, send it again: the program ends",
+            )
+        };
         Arc::clone(&self.room).acquire_many_owned(calls).await.map(Some).map_err(ended)
     }
 }

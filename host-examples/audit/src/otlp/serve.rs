@@ -1,5 +1,5 @@
-//! The connections: a bounded number of them, of which none can hold up the others. When there are too many, the one that has
-//! been without a request for the longest gives way.
+//! The connections: a bounded number of them, of which none can hold up the others. When there are too many, the oldest one that
+//! still has to send a request gives way.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -31,13 +31,17 @@ const MAX_END: Duration = Duration::from_secs(10);
 /// How long to wait after an error of the operating system, such as that too many files are open.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// What a connection gets for which there is no room, before it has sent anything.
+const TOO_MANY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
 /// The connections, by their age.
 #[derive(Clone, Default)]
 struct Connections(Arc<Mutex<BTreeMap<u64, Arc<Connection>>>>);
 
 #[derive(Default)]
 struct Connection {
-    /// A request is being answered.
+    /// A request has come whole, and is being answered.
     is_busy: AtomicBool,
     gives_way: Notify,
 }
@@ -47,19 +51,17 @@ impl Connections {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a connection. Where there are too many, the oldest one without a request is ended.
-    fn add(&self, number: u64) -> Arc<Connection> {
+    /// Adds a connection. Where there are too many, the oldest one that still has to send a request is ended. None: there is
+    /// no such one.
+    fn add(&self, number: u64) -> Option<Arc<Connection>> {
         let added = Arc::new(Connection::default());
         let mut all = self.lock();
-        if all.len() >= MAX_CONNECTIONS
-            && let Some(idle) =
-                all.iter().find(|(_, one)| !one.is_busy.load(Ordering::Relaxed)).map(|(n, _)| *n)
-            && let Some(idle) = all.remove(&idle)
-        {
-            idle.gives_way.notify_one();
+        if all.len() >= MAX_CONNECTIONS {
+            let idle = all.iter().find(|(_, one)| !one.is_busy.load(Ordering::Relaxed)).map(|(n, _)| *n)?;
+            all.remove(&idle)?.gives_way.notify_one();
         }
         all.insert(number, Arc::clone(&added));
-        added
+        Some(added)
     }
 }
 
@@ -81,7 +83,11 @@ pub(super) async fn serve(listener: TcpListener, receiver: Arc<Receiver>, end: i
             continue;
         };
         number += 1;
-        let (all, one) = (connections.clone(), connections.add(number));
+        let Some(one) = connections.add(number) else {
+            let _ = stream.try_write(TOO_MANY);
+            continue;
+        };
+        let all = connections.clone();
         let (receiver, ends) = (Arc::clone(&receiver), ends.clone());
         tasks.spawn(async move {
             answer_all(stream, &receiver, &one, ends).await;
@@ -104,8 +110,8 @@ async fn answer_all(
     // Answers are small, and wait for nothing.
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| async {
-        connection.is_busy.store(true, Ordering::Relaxed);
-        let reply = receiver.answer(request).await;
+        let has_come = || connection.is_busy.store(true, Ordering::Relaxed);
+        let reply = receiver.answer(request, has_come).await;
         connection.is_busy.store(false, Ordering::Relaxed);
         Ok::<_, Infallible>(reply)
     });

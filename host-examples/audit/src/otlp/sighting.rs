@@ -6,6 +6,7 @@ use audit_format::time::Timestamp;
 
 use super::read::{SpanId, TraceId};
 use crate::call::input::Input;
+use crate::call::recent::Key;
 use crate::call::{Call, Outcome};
 
 /// From where a call was seen. What stands first saw it from farther outside, and knows more of its agent.
@@ -123,6 +124,17 @@ impl Sighting {
     /// Whether it is a span, and no log record.
     pub(super) fn is_span(&self) -> bool {
         !matches!(self.vantage, Vantage::Log | Vantage::Decision)
+    }
+
+    /// What the call is found by for others that record the calls of an agent, such as its hooks: they know the session and the
+    /// identifier that its log records have. None: nobody else sees it.
+    pub(super) fn key(sightings: &[Self]) -> Option<Key> {
+        let known = |sighting: &&Self| {
+            let texts = &sighting.texts;
+            !sighting.is_span() && !texts.conversation.is_empty() && !texts.call_id.is_empty()
+        };
+        let texts = &sightings.iter().find(known)?.texts;
+        Some(Key::of_call(&texts.conversation, &texts.call_id, false))
     }
 
     /// The call of these sightings, which are of the same one. None: there is none.

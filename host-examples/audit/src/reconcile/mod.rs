@@ -14,7 +14,7 @@ mod transcript;
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -111,9 +111,10 @@ fn modified(path: &Path) -> Option<SystemTime> {
 }
 
 fn read_record(instance: &mut Instance, agent: Agent, within: &Within) -> Result<Record, Failure> {
-    let bar = input::progress_bar(None);
+    let bar = if io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
     bar.set_message("reading the record");
-    let record = Record::read(instance, agent, within, || bar.tick()).map_err(named);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    let record = Record::read(instance, agent, within).map_err(named);
     bar.finish_and_clear();
     let record = record?;
     if record.skipped > 0 {

@@ -20,7 +20,7 @@ use crate::call::Call;
 /// How many events are read at once.
 const PAGE: u32 = 50_000;
 
-/// An identifier with so many characters is made by a provider for this call alone, so that a session that has it too is a copy.
+/// An identifier with so many bytes is made by a provider for this call alone, so that a session that has it too is a copy.
 const UNIQUE_ID: usize = 16;
 
 /// A hash. Two that differ by accident only are equal in one of 2^128 pairs.
@@ -33,13 +33,18 @@ impl Keys {
     fn of(&self, parts: &[&str]) -> Key {
         (Key::from(self.0.hash_one(parts)) << 64) | Key::from(self.1.hash_one(parts))
     }
+
+    /// The key of a call: of its identifier alone, where that is unique.
+    fn of_call(&self, session: &str, id: &str) -> Key {
+        if id.len() >= UNIQUE_ID { self.of(&[id]) } else { self.of(&[session, id]) }
+    }
 }
 
 /// An event that is the end of a call.
 #[derive(Clone, Copy, Default)]
 struct Recorded {
-    /// The identifier of the entry; 0: it has none.
-    entry: u128,
+    /// The identifier of the entry; all zero: it has none. As bytes, which need no padding.
+    entry: [u8; 16],
     session: u32,
     /// Whether it counts where no transcript has it: it is one of the agent's, and of the period.
     counts: bool,
@@ -51,13 +56,11 @@ pub(super) struct Record {
     keys: Keys,
     events: Vec<Recorded>,
     by_id: HashMap<Key, u32>,
-    /// By the identifier alone, where it is unique.
-    by_unique_id: HashMap<Key, u32>,
     /// By the arguments, for agents that tell no identifiers.
     by_arguments: HashMap<Key, VecDeque<u32>>,
     sessions: HashMap<String, u32>,
     /// Calls that transcripts have told already.
-    told: HashMap<Key, ()>,
+    told: HashSet<Key>,
     pub(super) skipped: u64,
 }
 
@@ -72,17 +75,9 @@ pub(super) enum Standing {
 
 impl Record {
     /// Reads what the record has of the period.
-    pub(super) fn read(
-        from: &mut Instance,
-        agent: Agent,
-        within: &Within,
-        mut progress: impl FnMut(),
-    ) -> Result<Self, Error> {
+    pub(super) fn read(from: &mut Instance, agent: Agent, within: &Within) -> Result<Self, Error> {
         let mut record = Self::default();
-        record.skipped = each(from, &within.with_slack(), |parsed| {
-            record.add(parsed, agent, within);
-            progress();
-        })?;
+        record.skipped = each(from, &within.with_slack(), |parsed| record.add(parsed, agent, within))?;
         Ok(record)
     }
 
@@ -94,7 +89,7 @@ impl Record {
         let of_agent = agent.is_named(&event.agent_id);
         let is_in_period = Timestamp::parse(&event.ts).is_ok_and(|at| within.has(at));
         let number = u32::try_from(self.events.len()).unwrap_or(u32::MAX);
-        let id = (!event.req_id.is_empty()).then(|| self.keys.of(&[session, &event.req_id]));
+        let id = (!event.req_id.is_empty()).then(|| self.keys.of_call(session, &event.req_id));
         // Two sources may have recorded one call.
         if id.is_some_and(|id| self.by_id.contains_key(&id)) {
             return;
@@ -102,15 +97,12 @@ impl Record {
         if let Some(id) = id {
             self.by_id.insert(id, number);
         }
-        if event.req_id.len() >= UNIQUE_ID {
-            self.by_unique_id.entry(self.keys.of(&[&event.req_id])).or_insert(number);
-        }
         if agent.lacks_ids() && of_agent {
             let arguments = self.keys.of(&["arguments", session, &event.input_hash]);
             self.by_arguments.entry(arguments).or_default().push_back(number);
         }
         let session = self.session(session);
-        let entry = stamp.as_ref().map_or(0, |stamp| stamp.id.as_u128());
+        let entry = stamp.as_ref().map_or([0; 16], |stamp| stamp.id.into_bytes());
         self.events.push(Recorded { entry, session, counts: of_agent && is_in_period, is_found: false });
     }
 
@@ -124,18 +116,15 @@ impl Record {
 
     /// How a call of a transcript stands.
     pub(super) fn find(&mut self, agent: Agent, call: &Call) -> Standing {
-        let key = self.keys.of(&[&call.session, &call.id]);
-        let unique = (call.id.len() >= UNIQUE_ID).then(|| self.keys.of(&[&call.id]));
-        if self.told.insert(unique.unwrap_or(key), ()).is_some() {
-            // An event that was recorded for a copy is no other call.
-            self.mark(self.by_id.get(&key).copied());
+        let key = self.keys.of_call(&call.session, &call.id);
+        if !self.told.insert(key) {
             return Standing::Repeated;
         }
         let arguments = agent.lacks_ids().then(|| {
             let hash = call.input.as_ref().map_or("", |input| &input.hash);
             self.keys.of(&["arguments", &call.session, hash])
         });
-        let by_id = self.by_id.get(&key).or_else(|| self.by_unique_id.get(&unique?)).copied();
+        let by_id = self.by_id.get(&key).copied();
         let found = by_id.or_else(|| {
             self.by_arguments.get_mut(&arguments?).and_then(|events| {
                 while let Some(number) = events.pop_front() {
@@ -177,13 +166,14 @@ impl Record {
         most: usize,
         mut show: impl FnMut(&Event<'_>),
     ) -> Result<(), Error> {
-        let only = self.events.iter().filter(|event| event.counts && !event.is_found && event.entry != 0);
-        let mut only: HashSet<u128> = only.take(most).map(|event| event.entry).collect();
+        let only =
+            self.events.iter().filter(|event| event.counts && !event.is_found && event.entry != [0; 16]);
+        let mut only: HashSet<[u8; 16]> = only.take(most).map(|event| event.entry).collect();
         if only.is_empty() {
             return Ok(());
         }
         each(from, &within.with_slack(), |parsed| {
-            if parsed.stamp.as_ref().is_some_and(|stamp| only.remove(&stamp.id.as_u128())) {
+            if parsed.stamp.as_ref().is_some_and(|stamp| only.remove(stamp.id.as_bytes())) {
                 show(&parsed.event);
             }
         })?;
@@ -210,3 +200,6 @@ fn each(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

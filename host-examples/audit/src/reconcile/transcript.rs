@@ -121,7 +121,7 @@ impl Calls {
 
     /// All calls that are open were broken off.
     pub(super) fn interrupted(&mut self, at: Option<Timestamp>) {
-        let ids: Vec<String> = self.numbers.keys().cloned().collect();
+        let ids: Vec<String> = self.open.values().map(|told| told.call.id.clone()).collect();
         for id in ids {
             self.ended(&id, End { at, outcome: Outcome::Cancelled, ..End::default() });
         }

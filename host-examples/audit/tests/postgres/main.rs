@@ -13,6 +13,7 @@ mod interrupted;
 mod libpq;
 mod long_read;
 mod outage;
+mod reconcile;
 mod secrets;
 
 use std::ffi::OsStr;

@@ -2,6 +2,22 @@
 
 use audit_host::{Component, Error, Event, Instance, Options};
 
+/// Checks the options that the component has to check, before anything is run with them. The component is loaded only if there
+/// are any, and can then be used.
+///
+/// # Errors
+/// [`Error::Config`] for an invalid option. Whatever else is wrong, such as the folder, is found when there is an event.
+pub(crate) fn checked(options: &Options) -> Result<Option<Result<Component, Error>>, Error> {
+    let loaded = options.is_configured().then(|| Component::load(options));
+    if let Some(Ok(component)) = &loaded {
+        let trial = options.clone().read_only(true).warnings(|_| {});
+        if let Err(error @ Error::Config(_)) = Instance::start(component, &trial) {
+            return Err(error);
+        }
+    }
+    Ok(loaded)
+}
+
 /// Records the event, and closes the store.
 pub(crate) fn once(component: &Component, options: &Options, event: &Event) -> Result<(), Error> {
     let mut instance = Instance::start(component, options)?;

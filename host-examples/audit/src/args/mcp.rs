@@ -110,10 +110,10 @@ pub(crate) struct McpArgs {
     pub(crate) wrap: WrapArgs,
     /// How many seconds the server may take to end once the client has closed its input and no more output comes. Then it gets
     /// SIGTERM, and two seconds later SIGKILL
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "5")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "5", help_heading = "Stdio")]
     pub(crate) grace: Duration,
     /// The command of the server and its arguments
-    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
+    #[arg(trailing_var_arg = true, value_name = "COMMAND", help_heading = "Stdio")]
     pub(crate) command: Vec<OsString>,
 }
 

@@ -13,6 +13,9 @@ const MAX_TEXT: usize = 4096;
 /// The most items of an array, and members of an object, that the tree keeps.
 const MAX_ITEMS: usize = 1024;
 
+/// The most values that are measured, if others of their array may be too.
+const MAX_MEASURED: usize = 8 * MAX_ITEMS;
+
 /// The most bytes of texts, keys and values, each of which counts as [`NODE`] too, that the tree keeps.
 const MAX_TREE: usize = 1 << 20;
 
@@ -182,7 +185,7 @@ impl Sketcher {
         }
     }
 
-    /// Keeps only the values at these paths, and all below them, so that none of them is left out for the size of others.
+    /// Keeps only the values at these paths, without what is below them, so that none is left out for the size of others.
     pub(crate) fn keeping(self, kept: &'static [Path]) -> Self {
         Self { kept, ..self }
     }
@@ -330,18 +333,32 @@ impl Sketcher {
         if !parent.is_kept {
             return false;
         }
-        let has_room = |open: &Container| {
-            let len = open.value.as_object().map_or(open.count, Map::len);
-            self.tree < MAX_TREE && len < MAX_ITEMS
-        };
+        let has_place = parent.value.as_object().map_or(parent.count, Map::len) < MAX_ITEMS;
+        let has_room = has_place && self.tree < MAX_TREE;
         if self.kept.is_empty() {
-            return has_room(parent);
+            return has_room;
         }
         let leads = |path: &&Path| self.open.iter().zip(**path).all(|(open, key)| open.is_at(key));
         let mut listed = self.kept.iter().filter(leads).peekable();
+        if listed.peek().is_none() {
+            return false;
+        }
         // Of those that are listed there are few, unless they are items of an array.
         let is_one = |path: &Path| path.len() >= self.open.len() && !path.contains(&"*");
-        listed.peek().is_some() && (listed.any(is_one) || has_room(parent))
+        has_room || (has_place && self.is_at_top()) || listed.any(is_one)
+    }
+
+    /// Whether the value that comes is a member at the top, or at the top of an item, where those to keep are few.
+    fn is_at_top(&self) -> bool {
+        let is_item = |open: &[Container]| open.first().is_some_and(|first| first.value.is_array());
+        !self.kept.is_empty() && (self.open.len() < 2 || (self.open.len() == 2 && is_item(&self.open)))
+    }
+
+    /// Whether the value that comes is one of too many items.
+    fn is_left_out(&self) -> bool {
+        let is_too_many = |open: &Container| open.value.is_array() && open.count >= MAX_ITEMS;
+        let is_item = self.open.iter().skip(1).any(|open| open.value.is_array());
+        self.open.iter().any(is_too_many) || (is_item && self.measured.len() >= MAX_MEASURED)
     }
 
     fn text_byte(&mut self, byte: u8) {
@@ -406,6 +423,9 @@ impl Sketcher {
             path.len() == self.open.len() && self.open.iter().zip(*path).all(|(open, key)| open.is_at(key))
         };
         let Some((_, want)) = self.wanted.iter().find(matches) else { return };
+        if self.is_left_out() {
+            return;
+        }
         let step = |container: &Container| match container.value {
             Value::Array(_) => format!("/{}", container.count),
             _ => format!("/{}", container.key),
@@ -440,9 +460,6 @@ impl Sketcher {
             return;
         }
         let Some(Measuring { pointer, size, input, .. }) = self.measuring.pop() else { return };
-        if self.measured.len() >= MAX_ITEMS {
-            return;
-        }
         if is_null {
             return;
         }
@@ -639,15 +656,42 @@ mod tests {
 
     #[test]
     fn a_value_to_keep_is_kept_however_large_others_are() {
-        const KEPT: &[Path] = &[&["*", "id"], &["*", "result", "isError"]];
+        const KEPT: &[Path] = &[&["*", "id"], &["*", "result", "isError"], &["*", "tools", "*", "name"]];
         let many = "\"x\",".repeat(100_000) + "1";
         let members: String = (0..5000).map(|n| format!("\"{n}\":0,")).collect();
-        let json = format!(r#"[{{{members}"result":{{"content":[{many}],"isError":true}},"id":[7]}}, 2]"#);
+        let pad = format!("{{\"name\":\"{}\"}},", "n".repeat(5000)).repeat(1000) + "0";
+        let below = format!(r#"{{"isError":[{many}],"id":1}}"#);
+        let json = format!(
+            r#"[{{{members}"result":{{"content":[{many}],"isError":true}},"tools":[{pad}],"id":7}},{{"result":{below},"id":8}},2]"#
+        );
         let mut sketcher = Sketcher::new(WANTED, &Hasher::default()).keeping(KEPT);
         sketcher.push(json.as_bytes());
         let found = sketcher.finish().unwrap();
-        assert_eq!(found.value.to_string(), r#"[{"id":[7],"result":{"isError":true}},2]"#);
-        assert_eq!(found.len, 2);
+        let (first, second) = (&found.value[0], &found.value[1]);
+        assert_eq!((&first["id"], &first["result"].to_string()), (&7.into(), &r#"{"isError":true}"#.into()));
+        assert!(first["tools"].to_string().len() < 2 * MAX_TREE);
+        assert_eq!((&second["id"], found.len), (&8.into(), 3));
+        assert!(second["result"].to_string().len() < 100);
+    }
+
+    #[test]
+    fn many_items_hide_nothing_that_is_measured_around_them() {
+        const WANTED: &[Wanted] = &[
+            (&["result"], Want::Size),
+            (&["result", "tools", "*"], Want::Digest),
+            (&["*", "input"], Want::Input),
+        ];
+        let sketch = |json: &str| {
+            let mut sketcher = Sketcher::new(WANTED, &Hasher::default());
+            sketcher.push(json.as_bytes());
+            sketcher.finish().unwrap()
+        };
+        let found = sketch(&format!(r#"{{"result":{{"tools":[{}1]}}}}"#, "1,".repeat(5000)));
+        assert_eq!(found.measured("/result").unwrap().size, r#"{"tools":[]}"#.len() as u64 + 10_001);
+        assert!(found.measured("/result/tools/1023").is_some());
+        assert!(found.measured("/result/tools/1024").is_none());
+        let found = sketch(&format!("[{}1]", r#"{"input":1},"#.repeat(5000)));
+        assert!(found.measured("/1023/input").is_some() && found.measured("/1024/input").is_none());
     }
 
     #[test]

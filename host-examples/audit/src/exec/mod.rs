@@ -16,7 +16,7 @@ use std::time::SystemTime;
 
 use audit_format::event;
 use audit_format::time::Timestamp;
-use audit_host::{Component, Error, Event, Instance, Options};
+use audit_host::{Component, Error, Event, Options};
 use sha2::{Digest as _, Sha256};
 
 use self::child::{Ended, Running};
@@ -29,14 +29,13 @@ use crate::record;
 pub(super) fn run(args: &ExecArgs, options: Options) -> ExitCode {
     // An invalid option is rejected before the command runs. The folder is checked only when the call is
     // recorded.
-    let tried = options.is_configured().then(|| Component::load(&options));
-    if let Some(Ok(component)) = &tried {
-        let trial = options.clone().read_only(true).warnings(|_| {});
-        if let Err(Error::Config(text)) = Instance::start(component, &trial) {
-            warn(text);
+    let tried = match record::checked(&options) {
+        Ok(tried) => tried,
+        Err(error) => {
+            warn(error);
             return ExitCode::from(TROUBLE);
         }
-    }
+    };
     let load = {
         let options = options.clone();
         move || {

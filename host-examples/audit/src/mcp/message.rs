@@ -22,19 +22,7 @@ macro_rules! wanted {
     };
 }
 
-const WANTED: &[Wanted] = wanted! {
-    "params"."arguments" => Want::Input,
-    "params"."requestState" => Want::Digest,
-    "params"."inputResponses" => Want::Size,
-    "params"."result" => Want::Size,
-    "result" => Want::Size,
-    "result"."requestState" => Want::Digest,
-    "result"."result" => Want::Size,
-    "result"."tools"."*" => Want::Digest,
-    "error" => Want::Size,
-};
-
-/// The same, and the parameters of every request.
+/// The first two are only wanted of every request.
 const WANTED_OF_ALL: &[Wanted] = wanted! {
     "params" => Want::Input,
     "params"."arguments" => Want::Input,
@@ -47,6 +35,8 @@ const WANTED_OF_ALL: &[Wanted] = wanted! {
     "result"."tools"."*" => Want::Digest,
     "error" => Want::Size,
 };
+
+const WANTED: &[Wanted] = WANTED_OF_ALL.split_at(2).1;
 
 const KEPT: &[Path] = paths! {
     "id",

@@ -19,7 +19,7 @@ use std::env;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use audit_host::{Component, Error, Instance, Options};
+use audit_host::{Component, Error, Options};
 use uuid::Uuid;
 
 use self::recorder::Recorder;
@@ -30,6 +30,7 @@ use crate::args::{McpArgs, StoreArgs};
 use crate::call::input::Hasher;
 use crate::call::place;
 use crate::message::Failure;
+use crate::record;
 
 pub(super) fn run(args: McpArgs, store: StoreArgs) -> Result<ExitCode, Failure> {
     if let Some(file) = args.wrap.file() {
@@ -57,13 +58,7 @@ impl Session {
     fn new(args: &McpArgs, options: Options) -> Result<Self, Failure> {
         let hasher = args.calls.hasher()?;
         let fail_closed = args.calls.fail_closed;
-        let loaded = options.is_configured().then(|| Component::load(&options));
-        if let Some(Ok(component)) = &loaded {
-            let trial = options.clone().read_only(true).warnings(|_| {});
-            if let Err(error @ Error::Config(_)) = Instance::start(component, &trial) {
-                return Err(error.into());
-            }
-        }
+        let loaded = record::checked(&options)?;
         let options = if fail_closed { options.durability("synced") } else { options };
         let cwd = env::current_dir().unwrap_or_default();
         let settings = Settings {

@@ -342,3 +342,52 @@ impl Text {
 fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::input::Hasher;
+    use crate::mcp::recorder::Recorder;
+    use crate::mcp::tracker::{Gone, Settings};
+
+    #[test]
+    fn an_observer_that_cannot_keep_up_holds_a_stream_up_for_a_bounded_time_and_loses_nothing_silently() {
+        let recorder = Recorder::collecting();
+        let tracker = Tracker::new(Settings::default());
+        let how = ("stdio", false);
+        let watch = Arc::new(Watch::new(tracker, recorder.clone(), None, Hasher::default(), how));
+        let (observer, observing) = Observer::start(Arc::clone(&watch)).unwrap();
+        let place = Place { channel: watch.tracker().channel(), exchange: 0 };
+        let stream = |sender| Stream { number: sender as u64, place, sender, framing: Framing::Lines };
+        let says = |sender, text: &str| {
+            observer.bytes(stream(sender), text.as_bytes());
+            observer.wake();
+        };
+        let call = |id: u32| {
+            format!("{{\"id\":{id},\"method\":\"tools/call\",\"params\":{{\"name\":\"t{id}\"}}}}\n")
+        };
+        // The observer waits for the tracker.
+        let held = watch.tracker();
+        says(Sender::Client, &call(1));
+        let began = Instant::now();
+        let piece = "x".repeat(64 << 10);
+        for _ in 0..2 * MAX_WAITING / piece.len() {
+            says(Sender::Server, &piece);
+        }
+        says(Sender::Server, "\n{\"id\":1,\"result\":{}}\n");
+        let held_up = began.elapsed();
+        assert!((PATIENCE..PATIENCE + Duration::from_secs(2)).contains(&held_up), "{held_up:?}");
+        drop(held);
+        observer.settle();
+        // The rest of a line in which something is missing is not taken for one.
+        says(Sender::Server, "{\"id\":1,\"result\":{}}\n");
+        says(Sender::Client, &call(2));
+        says(Sender::Server, "{\"id\":2,\"result\":{}}\n");
+        observer.close();
+        observing.join().unwrap();
+        watch.track(|tracker| tracker.end_all(Gone::Server, Moment::now()));
+        let events = recorder.collected();
+        let found: Vec<_> = events.iter().map(|event| (event.tool.as_str(), event.status.as_str())).collect();
+        assert_eq!(found, [("t2", "ok"), ("t1", "unknown")]);
+    }
+}

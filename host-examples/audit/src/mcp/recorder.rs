@@ -63,6 +63,26 @@ impl Recorder {
         Self(shared)
     }
 
+    /// One that only collects events.
+    #[cfg(test)]
+    pub(super) fn collecting() -> Self {
+        let state = State::Opening { waiting: Vec::new(), dropped: 0 };
+        Self(Arc::new(Shared {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            opening: Mutex::default(),
+        }))
+    }
+
+    /// The events that were collected.
+    #[cfg(test)]
+    pub(super) fn collected(&self) -> Vec<Event> {
+        match &*lock(&self.0.state) {
+            State::Opening { waiting, .. } => waiting.clone(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Records a call. Never waits.
     pub(super) fn record(&self, call: Call) {
         self.0.write(event(call));

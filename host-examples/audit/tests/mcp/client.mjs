@@ -50,7 +50,7 @@ const stream = client.experimental.tasks.callToolStream(
   CallToolResultSchema,
   { task: { ttl: 60000 } },
 );
-for await (const message of stream) got.task.push(message.type);
+for await (const message of stream) if (!got.task.includes(message.type)) got.task.push(message.type);
 await client.close();
 console.log(JSON.stringify(got));
 process.exit(0);

@@ -1,5 +1,6 @@
 //! `--fail-closed`: no call that is not recorded before it begins.
 
+use audit_testbed::{Cluster, NOWHERE, TABLE};
 use serde_json::{Value, json};
 
 use crate::client::{Client, toy_command};
@@ -102,11 +103,54 @@ fn what_could_be_understood_in_two_ways_does_not_pass() {
 fn an_answer_of_the_proxy_does_not_tear_a_line_of_the_server() {
     let workspace = Workspace::new();
     let mut client = Client::start(toy_command(&workspace, &["--fail-closed"], &[]));
-    client.call(1, "half", json!({"seconds": 2}));
-    std::thread::sleep(std::time::Duration::from_millis(800));
+    client.call(1, "half", json!({}));
+    audit_testbed::wait_until("half a line is said", || workspace.path().join("half-said").exists());
     client.send_line("no JSON");
+    // The proxy has time to answer that within the line.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    workspace.file("go-on", "");
     let lines = [client.message(), client.message(), client.message()];
-    assert_eq!(lines[0]["method"], "notifications/message");
-    assert_eq!((&lines[1]["error"]["code"], &lines[2]["id"]), (&json!(-32700), &json!(1)));
+    let is_there = |wanted: fn(&Value) -> bool| lines.iter().any(wanted);
+    assert!(is_there(|line| line["method"] == "notifications/message"), "{lines:?}");
+    assert!(is_there(|line| line["error"]["code"] == -32700), "{lines:?}");
+    assert!(is_there(|line| line["id"] == 1), "{lines:?}");
+    client.close();
+}
+
+#[test]
+fn a_message_that_is_too_long_to_be_held_is_refused_by_its_identifier() {
+    let workspace = Workspace::new();
+    let mut client = Client::toy(&workspace, &["--fail-closed"], &[]);
+    client.call("long", "echo", json!({"blob": "x".repeat(65 << 20)}));
+    let answer = client.message();
+    assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!("long"), &json!(-31000)));
+    assert!(answer["error"]["message"].as_str().unwrap().contains("67108864 bytes"), "{answer}");
+    assert_eq!(seen(&mut client), json!(["seen"]));
+    client.close();
+}
+
+#[test]
+fn with_a_database_a_call_is_in_it_before_it_reaches_the_server() {
+    let workspace = Workspace::new();
+    let cluster = Cluster::shared();
+    let database = cluster.database();
+    let start = |url: &str| {
+        let mut command = toy_command(&workspace, &["--fail-closed", "--backend", "postgres"], &[]);
+        command.env("DATABASE_URL", url);
+        Client::start(command)
+    };
+    let mut client = start(&database);
+    for n in 1..=3 {
+        client.call(n, "echo", json!({}));
+        client.message();
+        let started = format!("SELECT count(*) FROM {TABLE} WHERE status = 'started'");
+        assert_eq!(cluster.value(&database, &started), n.to_string());
+    }
+    client.close();
+    assert_eq!(cluster.value(&database, &format!("SELECT count(*) FROM {TABLE}")), "6");
+    // Nobody answers.
+    let mut client = start(&format!("postgres://u:p@{NOWHERE}/d"));
+    client.call(1, "echo", json!({}));
+    assert_eq!(client.message()["error"]["code"], -31000);
     client.close();
 }

@@ -164,24 +164,31 @@ fn wait_for_line(_: &mut std::net::TcpStream) {
 #[test]
 fn a_client_that_closes_its_stream_cancels_at_the_server_too() {
     let workspace = Workspace::new();
-    let noticed = Arc::new(AtomicBool::new(false));
+    let noticed = Arc::new(AtomicUsize::new(0));
     let notice = Arc::clone(&noticed);
-    let url = server(move |_, stream| {
-        begin_events(stream);
-        stream.write_all(b": working\n\n").unwrap();
+    let url = server(move |request, stream| {
+        if !text(&request.body).contains("silent") {
+            begin_events(stream);
+            stream.write_all(b": working\n\n").unwrap();
+        }
+        notice.fetch_add(1, Ordering::Relaxed);
         wait_until("the client is gone", || wait_for_close(stream));
-        notice.store(true, Ordering::Relaxed);
+        notice.fetch_add(10, Ordering::Relaxed);
     });
     let proxy = Proxy::start(&workspace, &url, &[]);
     let mut exchange = Exchange::post(proxy.port, &[], &modern(1, "t", "c"));
     exchange.head();
     exchange.wait_for("working");
     drop(exchange);
-    wait_until("the server has noticed", || noticed.load(Ordering::Relaxed));
-    wait_until("the call is recorded", || workspace.events().len() == 1);
-    // Before the head of an answer too.
+    wait_until("the server has noticed", || noticed.load(Ordering::Relaxed) == 11);
+    // Before anything of the answer has come, too.
+    let exchange = Exchange::post(proxy.port, &[], &modern(2, "silent", "c"));
+    wait_until("the server has the call", || noticed.load(Ordering::Relaxed) == 12);
+    drop(exchange);
+    wait_until("the server has noticed", || noticed.load(Ordering::Relaxed) == 22);
+    wait_until("the calls are recorded", || workspace.events().len() == 2);
     proxy.stop();
-    assert_eq!(short(&workspace.events()), ["t cancelled"]);
+    assert_eq!(short(&workspace.events()), ["t cancelled", "silent cancelled"]);
 }
 
 #[test]

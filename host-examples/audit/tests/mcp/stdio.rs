@@ -307,6 +307,25 @@ fn huge_messages_take_bounded_memory() {
 }
 
 #[test]
+fn no_call_of_many_is_lost() {
+    let workspace = Workspace::new();
+    let mut client = Client::toy(&workspace, &[], &[]);
+    for n in 0..2000 {
+        client.call(n, if n % 2 == 0 { "echo" } else { "bad" }, json!({"n": n}));
+    }
+    for n in 0..2000 {
+        assert_eq!(client.message()["id"], n);
+    }
+    assert_eq!(client.close().1, "");
+    let events = workspace.events();
+    let mut ids: Vec<String> = events.iter().map(|event| event["req_id"].to_string()).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!((events.len(), ids.len()), (2000, 2000));
+    assert_eq!(events.iter().filter(|event| event["status"] == "ok").count(), 1000);
+}
+
+#[test]
 fn bytes_do_not_wait_for_each_other() {
     let workspace = Workspace::new();
     let mut child =

@@ -16,7 +16,8 @@ use crate::common::{Workspace, end_of, text};
 
 /// The proxy, in front of a server.
 pub struct Proxy {
-    child: Child,
+    /// Until it was stopped.
+    child: Option<Child>,
     pub port: u16,
     lines: Receiver<String>,
 }
@@ -36,7 +37,7 @@ impl Proxy {
         let first = lines.recv_timeout(PATIENCE).expect("it says where it listens");
         let address = first.split("http://").nth(1).expect(&first).split(['/', ',']).next().unwrap();
         let port = address.rsplit(':').next().unwrap().parse().unwrap();
-        Self { child, port, lines }
+        Self { child: Some(child), port, lines }
     }
 
     pub fn url(&self) -> String {
@@ -44,11 +45,22 @@ impl Proxy {
     }
 
     /// Ends it as a service is ended. Returns what else it said.
-    pub fn stop(self) -> String {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
-        let output = end_of(self.child);
+    pub fn stop(mut self) -> String {
+        let child = self.child.take().unwrap();
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        let output = end_of(child);
         assert_eq!(output.status.code(), Some(0), "{output:?}");
         self.lines.iter().map(|line| line + "\n").collect()
+    }
+}
+
+impl Drop for Proxy {
+    /// A test that fails leaves no proxy behind.
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 

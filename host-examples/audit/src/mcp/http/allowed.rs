@@ -22,8 +22,9 @@ impl Allowed {
             SocketAddr::V4(address) => address.ip().to_string(),
             SocketAddr::V6(address) => format!("[{}]", address.ip()),
         };
-        let given = args.allow_host.iter().map(|host| host.to_ascii_lowercase());
-        let hosts = LOCAL.map(str::to_owned).into_iter().chain([own]).chain(given).collect();
+        let given = args.allow_host.iter().map(|host| name_of(host));
+        let hosts = LOCAL.map(str::to_owned).into_iter().chain([own]).chain(given);
+        let hosts = hosts.filter(|host| !host.is_empty()).collect();
         let origin = |origin: &String| origin.trim_end_matches('/').to_ascii_lowercase();
         Self { hosts, origins: args.allow_origin.iter().map(origin).collect() }
     }
@@ -94,12 +95,12 @@ mod tests {
             assert!(!allows(&none, "localhost", Some(origin)), "{origin}");
         }
         let given = HttpArgs {
-            allow_host: vec!["Dev.example".into()],
+            allow_host: vec!["Dev.example:80".into(), String::new()],
             allow_origin: vec!["https://page.example/".into()],
             ..HttpArgs::default()
         };
         assert!(allows(&given, "dev.example:8080", Some("https://page.example")));
         assert!(!allows(&given, "dev.example:8080", Some("https://page.example:444")));
-        assert!(!allows(&given, "page.example", None));
+        assert!(!allows(&given, "page.example", None) && !allows(&given, "", None));
     }
 }

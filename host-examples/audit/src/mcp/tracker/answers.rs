@@ -132,7 +132,7 @@ impl Tracker {
     }
 
     fn keep_task(&mut self, task: Task, pending: Pending, now: Moment) {
-        let age = |(id, pending): (&String, &Pending)| (pending.began, id.clone());
+        let age = |(id, pending): (&String, &Pending)| (pending.number, id.clone());
         if self.tasks.len() >= MAX_KEPT
             && let Some((_, id)) = self.tasks.iter().map(age).min()
             && let Some(oldest) = self.tasks.remove(&id)

@@ -181,7 +181,7 @@ impl Tracker {
         }
         self.pending.retain(|_, all| !all.is_empty());
         self.waiting -= taken.len();
-        taken.sort_by_key(|pending| pending.began);
+        taken.sort_by_key(|pending| pending.number);
         taken
     }
 }

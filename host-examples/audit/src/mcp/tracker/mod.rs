@@ -264,7 +264,7 @@ impl Tracker {
             ],
             ..Call::default()
         };
-        Pending::new(call, request, now)
+        Pending::new(call, request, self.request_count, now)
     }
 
     /// What holds for an event that is no call.
@@ -301,9 +301,9 @@ impl Tracker {
             return;
         }
         let key = |(key, all): (&(Channel, Sender, Id), &VecDeque<Pending>)| {
-            all.front().map(|pending| (pending.began, key.clone()))
+            all.front().map(|pending| (pending.number, key.clone()))
         };
-        let oldest = self.pending.iter().filter_map(key).min_by_key(|(began, _)| *began);
+        let oldest = self.pending.iter().filter_map(key).min_by_key(|(number, _)| *number);
         if let Some(pending) = oldest.and_then(|(_, key)| self.pop(&key)) {
             self.finish(pending, Outcome::Unknown, "too_many", 0, now);
         }

@@ -59,6 +59,8 @@ pub(super) struct Pending {
     pub(super) call: Call,
     pub(super) purpose: Purpose,
     pub(super) began: Instant,
+    /// The requests that came before: several may begin at the same instant.
+    pub(super) number: u64,
     pub(super) is_recorded: bool,
     pub(super) is_modern: bool,
     pub(super) exchange: u64,
@@ -72,11 +74,12 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    pub(super) fn new(call: Call, request: &Request, now: Moment) -> Self {
+    pub(super) fn new(call: Call, request: &Request, number: u64, now: Moment) -> Self {
         Self {
             call,
             purpose: Purpose::Other,
             began: now.at,
+            number,
             is_recorded: false,
             is_modern: request.is_modern,
             exchange: 0,

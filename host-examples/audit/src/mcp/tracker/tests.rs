@@ -401,6 +401,19 @@ fn a_listing_tells_of_each_tool_by_the_hash_of_its_definition() {
 }
 
 #[test]
+fn a_server_with_very_many_tools_hides_none_of_its_answer() {
+    let mut run = Run::new();
+    let tools = format!(r#"{{"name":"{}"}},"#, "n".repeat(4096)).repeat(3000);
+    run.client(r#"{"id":1,"method":"tools/list"}"#);
+    run.server(&format!(r#"{{"result":{{"tools":[{tools}0]}},"id":1}}"#));
+    let found = run.tracker.take();
+    assert!(matches!(&found[..], [Found::Tools { tools, .. }] if tools.len() > 200), "{}", found.len());
+    run.call("2");
+    run.server(&format!(r#"{{"result":{{"tools":[{tools}0],"content":[]}},"id":2}}"#));
+    assert_eq!(run.found(), ["t ok"]);
+}
+
+#[test]
 fn what_waits_is_bounded() {
     let mut run = Run::new();
     for id in 0..MAX_PENDING + 3 {

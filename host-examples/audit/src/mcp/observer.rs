@@ -25,6 +25,9 @@ const ITEM: usize = 200;
 /// How long streams wait for room in all, until the queue is empty again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long a message of the client that has to be recorded first waits for those of the server before it to be observed.
+const SETTLING: Duration = Duration::from_secs(10);
+
 /// How often is looked for what is due.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -129,13 +132,13 @@ impl Observer {
         self.wake();
     }
 
-    /// Waits until all before was observed.
+    /// Waits until all before was observed, but not for ever.
     pub(super) fn settle(&self) {
         let (done, wait) = sync_channel(1);
         self.work(move |_, _| {
             let _ = done.send(());
         });
-        let _ = wait.recv();
+        let _ = wait.recv_timeout(SETTLING);
     }
 
     /// Has the tracker do something, once all before was observed.

@@ -100,6 +100,20 @@ fn what_could_be_understood_in_two_ways_does_not_pass() {
 }
 
 #[test]
+fn a_call_that_goes_on_after_its_input_came_is_still_the_same_call() {
+    let workspace = Workspace::new();
+    let mut client = Client::toy(&workspace, &["--fail-closed"], &[]);
+    client.call(1, "needs", json!({"many": 300_000}));
+    client.line();
+    assert_eq!(client.message()["result"]["resultType"], "input_required");
+    let params = json!({"name": "needs", "arguments": {"many": 300_000}, "inputResponses": {}});
+    client.send(&json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params}));
+    assert_eq!(client.message()["id"], 2);
+    client.close();
+    assert_eq!(short(&workspace.events()), ["needs started", "needs ok"]);
+}
+
+#[test]
 fn an_answer_of_the_proxy_does_not_tear_a_line_of_the_server() {
     let workspace = Workspace::new();
     let mut client = Client::start(toy_command(&workspace, &["--fail-closed"], &[]));

@@ -43,6 +43,13 @@ def call(request):
             time.sleep(0.01)
         sys.stdout.write('"}}\n')
         answer(request, result={"content": []})
+    elif name == "needs":
+        if "inputResponses" in params:
+            answer(request, result={"content": []})
+        else:
+            # An observer takes a while to read this.
+            say({"jsonrpc": "2.0", "method": "notifications/message", "params": {"data": ["x"] * given["many"]}})
+            answer(request, result={"resultType": "input_required", "inputRequests": {}})
     elif name == "seen":
         answer(request, result={"content": [], "structuredContent": received})
     elif name == "ask":

@@ -146,6 +146,8 @@ impl Gate {
         if !is_too_long && held.trim_ascii().is_empty() {
             return write_all(&client.to, &held);
         }
+        // What the message goes on with, or answers, stands in what passed before.
+        client.observer.settle();
         let problem = is_too_long.then(|| format!("it has more than {MAX_HELD} bytes"));
         match self.watch.admit(client.stream.place, sketch, problem.as_deref(), began) {
             Ok(()) => write_all(&client.to, &held),

@@ -86,9 +86,7 @@ fn a_database_that_is_away_or_hangs_costs_no_call() {
     let url = cluster.database();
     let audit = |n| {
         let mut command = hook(&workspace, "hook claude --dir ops/audit");
-        command
-            .env("DATABASE_URL", &url)
-            .env("AUDIT_BACKEND", "auto");
+        command.env("DATABASE_URL", &url).env("AUDIT_BACKEND", "auto");
         send(command, call(n).to_string())
     };
     audit(0);

@@ -19,6 +19,8 @@ lock=$1/data/postmaster.pid
 if [ -n "$processes" ]; then
     kill -CONT $processes
     kill -QUIT $processes
+    # Programs that are run in the background of a shell may ignore that one; a pooler has no such file.
+    [ -e "$lock" ] || kill -TERM $processes
     left=200
     while [ -e "$lock" ] && [ $left -gt 0 ]; do
         sleep 0.05

@@ -25,7 +25,7 @@ pub(super) use self::hook::HookArgs;
 pub(super) use self::mcp::{HttpArgs, McpArgs, WrapArgs};
 pub(super) use self::otlp::OtlpArgs;
 pub(super) use self::reconcile::ReconcileArgs;
-pub(super) use self::store::{HOW_TO_GIVE_A_URL, Reading, Scope, StoreArgs};
+pub(super) use self::store::{HOW_TO_GIVE_A_URL, ReadFrom, Scope, StoreArgs};
 pub(super) use self::times::Period;
 
 const HELP: &str = "\

@@ -63,6 +63,7 @@ struct Reading {
 }
 
 pub(super) fn run(args: ReadArgs, options: &Options) -> Result<ExitCode, Failure> {
+    args.period.span()?;
     let on_terminal = io::stdout().is_terminal();
     let format = args.format.unwrap_or(if on_terminal { Format::Table } else { Format::Jsonl });
     let show: Box<dyn Show> = match format {

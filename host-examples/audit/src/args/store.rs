@@ -106,13 +106,13 @@ fn records(cwd: &Path) -> Vec<(&'static str, PathBuf)> {
 }
 
 /// The options of a command that reads.
-pub(crate) struct Reading {
+pub(crate) struct ReadFrom {
     pub(crate) options: Options,
     /// The project, where the record is that of a folder or of a project.
     pub(crate) project: Option<PathBuf>,
 }
 
-impl From<Options> for Reading {
+impl From<Options> for ReadFrom {
     fn from(options: Options) -> Self {
         Self { options, project: None }
     }
@@ -141,7 +141,7 @@ impl StoreArgs {
 
     /// The options for a command that reads. Where nothing says which record is meant, it is the nearest one that there is;
     /// and a message names the others.
-    pub(crate) fn reading(self) -> Result<Reading, Failure> {
+    pub(crate) fn reading(self) -> Result<ReadFrom, Failure> {
         let (is_placed, scope) = (self.is_placed(), self.scope);
         let backend = self.backend();
         let options = self.options()?;
@@ -152,10 +152,10 @@ impl StoreArgs {
         let project = Some(place::project(&cwd).to_owned());
         if is_placed {
             let project = project.filter(|_| scope == Some(Scope::Project));
-            return Ok(Reading { options, project });
+            return Ok(ReadFrom { options, project });
         }
         let mut there = records(&cwd).into_iter().filter(|(_, folder)| folder.is_dir());
-        let Some((whose, folder)) = there.next() else { return Ok(Reading { options, project }) };
+        let Some((whose, folder)) = there.next() else { return Ok(ReadFrom { options, project }) };
         let is_here = folder == cwd.join(place::PROJECT_FOLDER);
         let shown = if is_here { Path::new(".").join(place::PROJECT_FOLDER) } else { folder.clone() };
         let others: Vec<String> = there
@@ -169,7 +169,7 @@ impl StoreArgs {
             warn([what].into_iter().chain(others).collect::<Vec<_>>().join("; "));
         }
         let project = project.filter(|_| whose != "the user");
-        Ok(Reading { options: if is_here { options } else { options.dir(folder) }, project })
+        Ok(ReadFrom { options: if is_here { options } else { options.dir(folder) }, project })
     }
 
     /// Whether an option or a variable says where the record is.

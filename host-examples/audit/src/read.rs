@@ -3,9 +3,11 @@
 mod follow;
 mod output;
 mod pages;
+mod short;
 mod show;
 pub(crate) mod table;
 mod unfinished;
+pub(crate) mod visible;
 
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;

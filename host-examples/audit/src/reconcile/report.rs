@@ -5,13 +5,13 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use audit_format::event::Event;
-use audit_format::show::escaped;
 use audit_host::Event as HostEvent;
 use serde::Serialize;
 
 use super::transcript::Unread;
 use crate::message::count;
 use crate::read::table::Table;
+use crate::read::visible::visible;
 
 /// How many calls a table shows, and how many of those in the record alone are shown at all.
 pub(super) const MOST_SHOWN: usize = 100;
@@ -138,7 +138,7 @@ impl Report {
         let mut out = String::new();
         for (session, counts) in &self.sessions {
             let session = if session.is_empty() { "without a name" } else { session };
-            out += &format!("session {}: {}\n", escaped(session), counts.text());
+            out += &format!("session {}: {}\n", visible(session), counts.text());
         }
         for (what, events, all) in [
             ("missing from the record", &self.missing, counts.calls.missing),

@@ -1,9 +1,11 @@
 //! The options of the store, which all subcommands accept.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use audit_format::names;
 use audit_host::{Backend, Options};
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum, value_parser};
@@ -105,6 +107,13 @@ fn records(cwd: &Path) -> Vec<(&'static str, PathBuf)> {
     records
 }
 
+/// Whether a folder has a daily file, or a spool.
+fn has_events(folder: &Path) -> bool {
+    let is_of_events = |name: &str| names::day_of(name).is_some() || names::spool_of(name).is_some();
+    let mut entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    entries.any(|entry| entry.file_name().to_str().is_some_and(is_of_events))
+}
+
 /// The options of a command that reads.
 pub(crate) struct ReadFrom {
     pub(crate) options: Options,
@@ -154,7 +163,10 @@ impl StoreArgs {
             let project = project.filter(|_| scope == Some(Scope::Project));
             return Ok(ReadFrom { options, project });
         }
-        let mut there = records(&cwd).into_iter().filter(|(_, folder)| folder.is_dir());
+        let mut there: Vec<_> = records(&cwd).into_iter().filter(|(_, folder)| folder.is_dir()).collect();
+        // A folder that was only made hides no record.
+        there.sort_by_key(|(_, folder)| !has_events(folder));
+        let mut there = there.into_iter();
         let Some((whose, folder)) = there.next() else { return Ok(ReadFrom { options, project }) };
         let is_here = folder == cwd.join(place::PROJECT_FOLDER);
         let shown = if is_here { Path::new(".").join(place::PROJECT_FOLDER) } else { folder.clone() };

@@ -273,7 +273,7 @@ impl Record {
                     Some(Likeness::UnknownArguments)
                 }
                 // One that was used for other arguments before is not unique.
-                true => (is_unique && is_new && !event.is_told).then_some(Likeness::OtherArguments),
+                true => (is_unique && is_new).then_some(Likeness::OtherArguments),
                 false => (is_unique && has_name && has_arguments).then_some(Likeness::Copy),
             }
         };

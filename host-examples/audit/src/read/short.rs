@@ -10,11 +10,11 @@ pub(super) fn millis(millis: u64) -> String {
     const DAY: u64 = 24 * HOUR;
     const YEAR: u64 = 365 * DAY;
     match millis {
-        0..LARGE => millis.to_string(),
-        ..36_000_000 => format!("{}m", millis / MINUTE),
-        ..172_800_000 => format!("{}h", millis / HOUR),
-        ..864_000_000_000 => format!("{}d", millis / DAY),
-        ..315_360_000_000_000 => format!("{}y", millis / YEAR),
+        ..LARGE => millis.to_string(),
+        LARGE..36_000_000 => format!("{}m", millis / MINUTE),
+        36_000_000..172_800_000 => format!("{}h", millis / HOUR),
+        172_800_000..864_000_000_000 => format!("{}d", millis / DAY),
+        864_000_000_000..315_360_000_000_000 => format!("{}y", millis / YEAR),
         _ => ">9999y".to_owned(),
     }
 }

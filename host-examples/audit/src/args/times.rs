@@ -69,7 +69,7 @@ fn absolute(text: &str, now: SystemTime) -> Result<String, String> {
         _ => match ago(text) {
             None => Err(format!("{} is no time; {ACCEPTED}", quoted(text))),
             Some(ago) => match ago.and_then(|ago| now.checked_sub(ago)) {
-                Some(at) if Timestamp::from(at) >= Timestamp::MIN => Ok(Timestamp::from(at).to_string()),
+                Some(at) if Timestamp::from(at) > Timestamp::MIN => Ok(Timestamp::from(at).to_string()),
                 _ => {
                     Err(format!("{} is too long ago; the earliest time is {}", quoted(text), Timestamp::MIN))
                 }

@@ -87,6 +87,21 @@ pub(crate) fn ending(whole: &str) -> String {
     ending
 }
 
+/// What a text is known by, the same whether it was cut to some length or not at all. Only a short text is known by itself.
+pub fn known_by(text: &str) -> Cow<'_, str> {
+    let digits = text.char_indices().rev().nth(15).map(|(at, _)| text.split_at(at));
+    match digits {
+        Some((start, digits))
+            if start.ends_with('…')
+                && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) =>
+        {
+            text[start.len() - '…'.len_utf8()..].into()
+        }
+        _ if Limit::encoded(SHORTEST).cuts(text).is_some() => ending(text).into(),
+        _ => text.into(),
+    }
+}
+
 /// A text that a filter asks for. It also matches where it was cut.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
@@ -145,6 +160,19 @@ mod tests {
 
     fn shortened(text: &str, limit: Limit) -> String {
         limit.cuts(text).map_or_else(|| text.into(), |end| cut(text, end))
+    }
+
+    #[test]
+    fn a_text_is_known_by_the_same_whether_it_was_cut_or_not() {
+        for whole in ["é".repeat(3000), "x".repeat(65), "\n".repeat(40)] {
+            for length in LENGTHS {
+                let stored = shortened(&whole, Limit::encoded(length));
+                assert_eq!(known_by(&stored), known_by(&whole), "{length}");
+            }
+        }
+        assert_eq!(known_by("toolu_01"), "toolu_01");
+        assert_ne!(known_by(&"x".repeat(65)), known_by(&"x".repeat(66)));
+        assert_ne!(known_by("…0123456789abcde"), known_by("x…0123456789abcde"));
     }
 
     #[test]

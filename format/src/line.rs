@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use memchr::{memchr, memmem};
 use uuid::Uuid;
 
+pub use crate::cut::known_by;
 pub use crate::limit::MAX_LEN;
 
 /// The names of the fields that the store adds to an event. They follow the event's fields in the line.

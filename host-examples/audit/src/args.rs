@@ -25,7 +25,7 @@ pub(super) use self::hook::HookArgs;
 pub(super) use self::mcp::{HttpArgs, McpArgs, WrapArgs};
 pub(super) use self::otlp::OtlpArgs;
 pub(super) use self::reconcile::ReconcileArgs;
-pub(super) use self::store::{HOW_TO_GIVE_A_URL, Reading, Scope, StoreArgs};
+pub(super) use self::store::{HOW_TO_GIVE_A_URL, ReadFrom, Scope, StoreArgs};
 pub(super) use self::times::Period;
 
 const HELP: &str = "\
@@ -252,7 +252,8 @@ column `session`.
 
 With --errors, an event is shown if its status is not `ok`, `0` or `started`: a call that has begun has not failed. A call \
 that began and has no end yet is shown with --unfinished: its event has the status `started`, and no event of another \
-status has its session and its request. An end counts wherever it is, also outside of the filters.
+status has its session and its request. An end counts wherever it is, also outside of the filters. Where a request is used \
+again, each end is that of one call.
 
 With --follow, what is there is shown first: the last 10 events, or those that --from, --since or --limit ask for. Then \
 each event is shown as it comes, whenever its call began, until Ctrl-C. In the files that may be a fifth of a second later, \
@@ -261,13 +262,13 @@ from a database a second. Under `auto`, an event that waits in the spool comes o
 Without --limit, all events that match are shown. With --limit, a message on stderr names the cursor of the \
 rest. To go on, use it with --cursor, with the same filters and the same order. The table and CSV show control \
 characters as JSON does (`\\n`, `\\u001b`). CSV has all other characters unchanged: a spreadsheet may take a text that \
-begins with = + - or @ for a formula.
+begins with = + - or @ for a formula. The table also shows characters that take no room as escapes.
 
 The table is as wide as the terminal, or 120 characters. Where there is no room, long texts end in `…`, and the columns that \
-matter least are left out. With --wide it has everything, however wide that is.
+matter least are left out; long durations are `34h` and large sizes `953M`. With --wide it has everything, however wide that is.
 
 Without --scope, --dir, AUDIT_JSONL_DIR and REPO_ROOT, the record is that of the current folder, else that of the project \
-around it (see --scope), else that of the user. Where there is more than one, a message says which one is shown.
+around it (see --scope), else that of the user, and the nearest that has events comes first. Where there is more than one, a message says which one is shown.
 
 What a database does not find within some seconds is looked for part by part. On a terminal, stderr shows meanwhile how \
 far the search has come.

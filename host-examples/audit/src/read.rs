@@ -3,9 +3,11 @@
 mod follow;
 mod output;
 mod pages;
+mod short;
 mod show;
 pub(crate) mod table;
 mod unfinished;
+pub(crate) mod visible;
 
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
@@ -63,6 +65,7 @@ struct Reading {
 }
 
 pub(super) fn run(args: ReadArgs, options: &Options) -> Result<ExitCode, Failure> {
+    args.period.span()?;
     let on_terminal = io::stdout().is_terminal();
     let format = args.format.unwrap_or(if on_terminal { Format::Table } else { Format::Jsonl });
     let show: Box<dyn Show> = match format {

@@ -74,6 +74,8 @@ pub(super) fn run(args: &StatusArgs, options: &Options) -> Result<ExitCode, Fail
         }
         _ => None,
     };
+    let passed_over = record.iter().flat_map(|record| &record.passed_over);
+    status.warnings.extend(passed_over.map(|warning| masked(warning)));
     let report = Report { status, database, record };
     let out = match args.json {
         true => serde_json::to_string_pretty(&report).map_err(io::Error::from)? + "\n",

@@ -297,6 +297,18 @@ fn calls_that_began_and_never_ended_are_found() {
     // The end of `a` lies outside of all of these.
     assert_eq!(read(&["--agent", "claude-code", "--to", "2026-11-23T06:05:00Z"]), ["b", "a"]);
     assert_eq!(read(&["--from", "2026-11-23T06:00:00.5Z", "--to", "2026-11-23T06:05:00Z"]), ["b", "a"]);
+    // A session that uses a request again: each end is that of one call.
+    add(
+        &workspace,
+        &[
+            event("30:00", "s3", "call_0", "started"),
+            event("30:01", "s3", "call_0", "ok"),
+            event("30:02", "s3", "call_0", "started"),
+        ],
+    );
+    assert_eq!(read(&["--session", "s3"]), ["call_0"]);
+    add(&workspace, &[event("30:03", "s3", "call_0", "error")]);
+    assert_eq!(read(&["--session", "s3"]), [""; 0]);
     let output = run(workspace.audit(["read", "--unfinished", "--status", "ok"]));
     assert_eq!(output.status.code(), Some(2), "{output:?}");
 }
@@ -348,6 +360,50 @@ fn without_a_setting_the_nearest_record_is_shown_and_the_others_are_named() {
         (field(&output.stdout, "tool"), text(&output.stderr)),
         (vec!["of the project".to_owned()], "")
     );
+}
+
+#[test]
+fn an_empty_folder_hides_no_record() {
+    let workspace = Workspace::new();
+    let below = workspace.path().join("src");
+    std::fs::create_dir_all(workspace.path().join(".git")).unwrap();
+    std::fs::create_dir_all(below.join("ops/audit")).unwrap();
+    let shown = || {
+        let mut command = workspace.audit(["read"]);
+        command.current_dir(&below);
+        let output = run(command);
+        (field(&output.stdout, "tool"), text(&output.stderr).to_owned())
+    };
+    // Where none has events, the nearest is meant.
+    assert_eq!(shown(), (vec![], String::new()));
+    add(&workspace, &[json!({"tool": "of the project"})]);
+    let (tools, said) = shown();
+    assert!(tools == ["of the project"] && said.contains("the record of the project"), "{tools:?} {said}");
+    let spool = "spool_01a21e32-7399-7097-81e5-e45f57a00554_1.jsonl";
+    std::fs::write(below.join("ops/audit").join(spool), "").unwrap();
+    let (tools, said) = shown();
+    assert!(tools.is_empty() && said.contains("--scope project shows"), "{tools:?} {said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_holds_up_no_status_and_is_told() {
+    let workspace = filled(3);
+    let pipe = workspace.events_dir().join("tool_audit_2026-11-21.jsonl");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    std::fs::create_dir(workspace.events_dir().join("tool_audit_2026-11-25.jsonl")).unwrap();
+    let output = run(workspace.audit(["status", "--json"]));
+    let status: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&status["record"]["events"], &status["record"]["days"]), (&json!(3), &json!(1)), "{status}");
+    assert_eq!(status["record"]["last"], "2026-11-23T00:02:00.000000Z");
+    for name in ["2026-11-21", "2026-11-25"] {
+        assert!(
+            status["warnings"].to_string().contains(&format!("{name}.jsonl is passed over: it is no file")),
+            "{status}"
+        );
+    }
+    let output = run(workspace.audit(["read"]));
+    assert_eq!(requests(&output.stdout), named(0..3));
 }
 
 #[test]

@@ -152,7 +152,7 @@ fn the_text_has_a_line_for_each_session_and_a_table_of_what_is_missing() {
     site.write(&hooked("ABC"));
     site.write(&[json!({"ts": "2026-11-23T06:30:02Z", "graph_run_id": "gone", "agent_id": "claude-code", "status": "ok",
                         "req_id": "toolu_01ZZZZZZZZZZZZZZZZZZZZZZ", "tool": "Grep"})]);
-    let output = run(site.audit(&["reconcile", "claude", "--within", "/srv/app"]));
+    let output = run(site.audit(&["reconcile", "claude", "--within", "/"]));
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     for part in [
@@ -173,7 +173,7 @@ fn the_text_has_a_line_for_each_session_and_a_table_of_what_is_missing() {
     // Nothing but `--add` writes.
     assert_eq!(site.events().len(), 4);
     site.write(&hooked("DE"));
-    let output = run(site.audit(&["reconcile", "claude", "--within", "/srv/app"]));
+    let output = run(site.audit(&["reconcile", "claude", "--within", "/"]));
     assert_eq!(output.status.code(), Some(0), "{output:?}");
 }
 
@@ -266,22 +266,290 @@ fn the_calls_of_a_session_that_was_resumed_count_once() {
 #[test]
 fn times_and_folders_limit_what_is_looked_at() {
     let site = Site::new();
-    site.claude();
-    let calls = |arguments: &[&str]| {
+    let srv = site.0.path().join("srv");
+    fs::create_dir_all(srv.join("app")).unwrap();
+    fs::create_dir(srv.join("ap")).unwrap();
+    std::os::unix::fs::symlink(&srv, site.0.path().join("link")).unwrap();
+    let app = srv.join("app");
+    let name = format!("CLAUDE_CONFIG_DIR/projects/-srv-app/{SESSION}.jsonl");
+    site.transcript(&name, CLAUDE.replace("/srv/app", app.to_str().unwrap()));
+    let total = |arguments: &[&str], cwd: &Path| {
         let mut command = site.audit(&["reconcile", "claude", "--json"]);
-        command.args(arguments);
-        of_kind(&lines(&run(command)), "total")[0]["calls"].as_u64().unwrap()
+        command.args(arguments).current_dir(cwd);
+        of_kind(&lines(&run(command)), "total")[0].clone()
     };
-    assert_eq!(calls(&["--within", "/srv"]), 5);
-    // The project of the workspace is another one.
-    assert_eq!(calls(&[]), 0);
-    assert_eq!(calls(&["--within", "/srv/ap"]), 0);
+    let calls =
+        |arguments: &[&str]| total(arguments, &site.0.path().join("srv/ap"))["calls"].as_u64().unwrap();
+    assert_eq!(calls(&["--within", srv.to_str().unwrap()]), 5);
+    for within in ["..", "../app", "../../link", "../../link/app/."] {
+        assert_eq!(calls(&["--within", within]), 5, "{within}");
+    }
+    // The project of the folder is another one, and it is told what is not compared.
+    let other = total(&[], &srv.join("ap"));
+    assert_eq!((&other["calls"], &other["elsewhere"]), (&json!(0), &json!(5)));
+    assert_eq!(calls(&["--within", "."]), 0);
+    let mut command = site.audit(&["reconcile", "claude"]);
+    command.current_dir(srv.join("ap"));
+    let said = run(command);
+    assert!(text(&said.stdout).contains("5 calls made in other folders, and not compared"), "{said:?}");
+    for wrong in ["nothing", name.as_str()] {
+        let refused = run(site.audit(&["reconcile", "claude", "--within", wrong]));
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+        assert!(text(&refused.stderr).contains("--within"), "{refused:?}");
+    }
+    // The folder is gone since.
+    fs::remove_dir(&app).unwrap();
+    assert_eq!(calls(&["--within", "../../link"]), 5);
     assert_eq!(calls(&["--scope", "user"]), 5);
     let within = ["--within", "/", "--from", "2026-11-23T06:30:03Z", "--to", "2026-11-23T06:30:59Z"];
     assert_eq!(calls(&within), 3);
     // Nothing was written to the transcript since.
     let output = run(site.audit(&["reconcile", "claude", "--json", "--since", "1d", "--within", "/"]));
     assert_eq!(of_kind(&lines(&output), "total")[0]["transcripts"], 0);
+}
+
+/// A transcript of Claude Code: each call has an identifier, a name, arguments and its result.
+fn of_claude(session: &str, calls: &[(&str, &str, Value, Value)]) -> String {
+    let lines = calls.iter().zip(0..).flat_map(|((id, name, input, result), n)| {
+        let line = |kind: &str, second: u8, part: Value| {
+            json!({"type": kind, "sessionId": session, "timestamp": format!("2026-11-20T10:{n:02}:{second:02}.000Z"),
+                   "message": {"content": [part]}})
+        };
+        let call = json!({"type": "tool_use", "id": id, "name": name, "input": input});
+        [line("assistant", 0, call), line("user", 5, json!({"type": "tool_result", "tool_use_id": id, "content": result}))]
+    });
+    lines.map(|line| line.to_string() + "\n").collect()
+}
+
+#[test]
+fn an_identifier_that_is_used_again_with_other_arguments_hides_no_call() {
+    let site = Site::new();
+    let bash = |id: &'static str, command: &str| (id, "Bash", json!({"command": command}), json!("x"));
+    let name = |session: &str| format!("CLAUDE_CONFIG_DIR/projects/p/{session}.jsonl");
+    let unique = "toolu_01AAAAAAAAAAAAAAAAAAAAAA";
+    let s1 = of_claude(
+        "s1",
+        &[bash("functions.Bash:0", "ls"), bash("call_search_documents_0", "ls"), bash(unique, "ls")],
+    );
+    let s2 = of_claude(
+        "s2",
+        &[bash("functions.Bash:0", "ls"), bash("call_search_documents_0", "rm"), bash(unique, "ls")],
+    );
+    let s3 = of_claude("s3", &[bash("call_0", "ls"), bash("call_0", "rm"), bash(unique, "rm")]);
+    for (session, transcript) in [("s1", &s1), ("s2", &s2), ("s3", &s3)] {
+        site.transcript(&name(session), transcript);
+    }
+    site.write(&[json!({"ts": "2026-11-20T10:00:00Z", "graph_run_id": "s3", "agent_id": "claude-code", "status": "ok", "req_id": "call_0",
+        // printf '{"command":"ls"}' | sha256sum
+        "tool": "Bash", "action": "call", "input_hash": "4cf29611a66934862f29acfcc817e30b905c1ab73d5e65831413eb6b454d49db"})]);
+    let (lines, _) = site.reconcile(&["claude"]);
+    let total = of_kind(&lines, "total")[0];
+    // Only the call with the unique identifier and the same arguments is a copy.
+    assert_eq!((&total["calls"], &total["repeated"]), (&json!(8), &json!(1)), "{total}");
+    assert_eq!(site.reconcile(&["claude", "--add"]).1, 0);
+    let before = site.events().len();
+    let (lines, _) = site.reconcile(&["claude", "--add"]);
+    let total = of_kind(&lines, "total")[0];
+    assert_eq!((&total["recorded"], &total["added"]), (&json!(8), &json!(0)), "{total}");
+    assert_eq!(site.events().len(), before);
+}
+
+#[test]
+fn what_a_store_changes_in_a_call_is_added_once() {
+    let site = Site::new();
+    let bash = |id: &str| of_claude("s", &[(id, "Bash", json!({}), json!("x"))]);
+    for (name, transcript) in [
+        ("long", bash(&format!("toolu_{}", "x".repeat(5000)))),
+        ("less", bash(&format!("toolu_{}", "x".repeat(2700)))),
+        ("nul", bash("a\0b")),
+        ("session", of_claude(&"s".repeat(5000), &[("toolu_6", &"t".repeat(3000), json!({}), json!("x"))])),
+        (
+            "both",
+            of_claude(
+                &"é\n".repeat(2000),
+                &[(&"\u{1}".repeat(3000), &"t".repeat(3000), json!({}), json!("x"))],
+            ),
+        ),
+    ] {
+        site.transcript(&format!("CLAUDE_CONFIG_DIR/projects/p/{name}.jsonl"), transcript);
+    }
+    for added in [5, 0, 0] {
+        let (lines, code) = site.reconcile(&["claude", "--add"]);
+        let total = of_kind(&lines, "total")[0];
+        assert_eq!(
+            (code, &total["added"], &total["only_recorded"]),
+            (0, &json!(added), &json!(0)),
+            "{total}"
+        );
+    }
+    assert_eq!(site.events().len(), 5);
+}
+
+#[test]
+fn a_large_part_of_a_line_hides_nothing_else_in_it_and_what_is_too_much_is_told() {
+    let site = Site::new();
+    let part = |n: usize, input: Value| json!({"type": "tool_use", "id": format!("toolu_{n:022}"), "name": "Bash", "input": input});
+    // The members of `message` come before the time.
+    let line = |parts: Vec<Value>| {
+        let message = json!({"message": {"content": parts}}).to_string();
+        message.strip_suffix('}').unwrap().to_owned()
+            + r#","type":"assistant","sessionId":"s","timestamp":"2026-11-20T10:00:00.000Z"}"#
+            + "\n"
+    };
+    let large = json!({"edits": vec!["y".repeat(3000); 600]});
+    let path = site.transcript("wide.jsonl", line(vec![part(1, large), part(2, json!({"command": "rm"}))]));
+    let (lines, _) = site.reconcile(&["claude", path.to_str().unwrap()]);
+    let times: Vec<&Value> = of_kind(&lines, "missing").iter().map(|line| &line["event"]["ts"]).collect();
+    assert_eq!(times, ["2026-11-20T10:00:00.000000Z"; 2]);
+    assert_eq!(of_kind(&lines, "total")[0]["lines_passed_over"], json!({}));
+
+    let path = site.transcript("many.jsonl", line((0..1500).map(|n| part(n, json!({"n": n}))).collect()));
+    let (lines, _) = site.reconcile(&["claude", path.to_str().unwrap()]);
+    let total = of_kind(&lines, "total")[0];
+    assert_eq!(total["lines_passed_over"], json!({"too large, so that calls in it may be left out": 1}));
+    assert_eq!(total["calls"], 1024);
+
+    let told = |n: usize| {
+        json!({"id": format!("id-{n}"), "name": "x", "args": {}, "status": "success", "timestamp": "2026-11-20T10:00:01Z",
+        "result": vec!["z".repeat(3000); 300]})
+    };
+    let chat = json!({"sessionId": "g"}).to_string()
+        + "\n"
+        + &json!({"type": "gemini", "toolCalls": [told(1), told(2)]}).to_string();
+    let path = site.transcript("gemini.jsonl", chat);
+    let (lines, _) = site.reconcile(&["gemini", path.to_str().unwrap()]);
+    assert_eq!(missing(&lines), [("id-1", "ok"), ("id-2", "ok")]);
+}
+
+#[test]
+fn calls_of_tools_of_a_provider_count_and_a_message_of_another_form_is_told() {
+    let site = Site::new();
+    let line = |kind: &str, content: Value| {
+        json!({"type": kind, "sessionId": "s", "timestamp": "2026-11-20T10:00:00Z", "message": {"content": content}}).to_string() + "\n"
+    };
+    let transcript = line(
+        "assistant",
+        json!([
+            {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}},
+            {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": {"type": "web_search_tool_result_error", "error_code": "max_uses_exceeded"}},
+            {"type": "mcp_tool_use", "id": "mcptoolu_1", "name": "search", "server_name": "docs", "input": {}},
+            {"type": "mcp_tool_result", "tool_use_id": "mcptoolu_1", "is_error": false, "content": []},
+        ]),
+    ) + &line("assistant", json!({"type": "tool_use", "id": "x", "name": "Bash"}));
+    let path = site.transcript("s.jsonl", transcript);
+    let (lines, _) = site.reconcile(&["claude", path.to_str().unwrap()]);
+    assert_eq!(missing(&lines), [("srvtoolu_1", "error"), ("mcptoolu_1", "ok")]);
+    assert_eq!(of_kind(&lines, "missing")[1]["event"]["tool"], "docs");
+    assert_eq!(of_kind(&lines, "total")[0]["lines_passed_over"], json!({"of a kind that is not known": 1}));
+}
+
+#[test]
+fn of_calls_with_equal_arguments_that_of_the_same_tool_is_recorded() {
+    let site = Site::new();
+    let mut log =
+        json!({"type": "session.start", "data": {"sessionId": "c"}, "timestamp": "2026-11-20T10:00:00Z"})
+            .to_string()
+            + "\n";
+    for (n, tool) in ["delete_all", "list_all", "Bash"].iter().enumerate() {
+        let line = |kind: &str, data: Value| {
+            json!({"type": kind, "data": data, "timestamp": format!("2026-11-20T1{n}:00:01Z")}).to_string()
+                + "\n"
+        };
+        log += &line(
+            "tool.execution_start",
+            json!({"toolCallId": format!("t{n}"), "toolName": tool, "arguments": {}}),
+        );
+        log += &line("tool.execution_complete", json!({"toolCallId": format!("t{n}"), "success": true}));
+    }
+    site.transcript("COPILOT_HOME/session-state/c/events.jsonl", log);
+    // printf '{}' | sha256sum
+    let hash = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+    let hooked = |tool: &str| {
+        json!({"ts": "2026-11-20T11:00:01Z", "graph_run_id": "c", "agent_id": "copilot", "status": "ok",
+        "input_hash": hash, "tool": tool, "action": "call", "attributes": {"source": "hook"}})
+    };
+    // With names like Claude Code's, hooks call the same tools by other names.
+    site.write(&[hooked("list_all"), hooked("bash")]);
+    let (lines, _) = site.reconcile(&["copilot"]);
+    assert_eq!(missing(&lines), [("t0", "ok")]);
+    assert_eq!(site.reconcile(&["copilot", "--add"]).1, 0);
+    let (lines, _) = site.reconcile(&["copilot", "--add"]);
+    assert_eq!(of_kind(&lines, "total")[0]["recorded"], 3);
+    assert_eq!(site.events().len(), 3);
+}
+
+#[test]
+fn what_a_transcript_tells_of_an_end_is_kept_without_an_output() {
+    let site = Site::new();
+    let line = |kind: &str, payload: Value| {
+        json!({"type": kind, "payload": payload, "timestamp": "2026-11-20T10:00:00Z"}).to_string() + "\n"
+    };
+    let call = |id: &str| {
+        line(
+            "response_item",
+            json!({"type": "function_call", "name": "shell", "arguments": "{}", "call_id": id}),
+        )
+    };
+    let end = |id: &str, status: &str, code: i64| {
+        line(
+            "event_msg",
+            json!({"type": "exec_command_end", "call_id": id, "status": status, "exit_code": code}),
+        )
+    };
+    let rollout = line("session_meta", json!({"id": "x"}))
+        + &call("a")
+        + &end("a", "declined", -1)
+        + &call("b")
+        + &end("b", "failed", 1)
+        + &call("c")
+        + &end("c", "completed", 0)
+        + &call("d");
+    let path = site.transcript("rollout-a.jsonl", rollout);
+    let path = path.to_str().unwrap();
+    let (lines, _) = site.reconcile(&["codex", path]);
+    assert_eq!(missing(&lines), [("a", "denied"), ("b", "error"), ("c", "ok"), ("d", "lost")]);
+    assert_eq!(of_kind(&lines, "missing")[0]["event"]["attributes"]["decision"], "deny");
+    // Where somebody still writes to it, only what has not ended may run.
+    File::options().write(true).open(path).unwrap().set_modified(SystemTime::now()).unwrap();
+    let (lines, _) = site.reconcile(&["codex", path]);
+    assert_eq!(of_kind(&lines, "total")[0]["running"], 1);
+}
+
+#[test]
+fn a_time_that_ends_before_it_begins_is_refused_and_calls_of_the_future_are_missing() {
+    let site = Site::new();
+    let transcript =
+        of_claude("s", &[("toolu_1", "Bash", json!({}), json!("x"))]).replace("2026-11-20", "2096-11-20");
+    let path = site.transcript("s.jsonl", transcript);
+    let path = path.to_str().unwrap();
+    let (lines, _) = site.reconcile(&["claude", path]);
+    assert_eq!((missing(&lines).len(), &of_kind(&lines, "total")[0]["running"]), (1, &json!(0)));
+    for command in [&["reconcile", "claude", path][..], &["read"]] {
+        let output = run(site.audit(&[command, &["--from", "today", "--to", "yesterday"]].concat()));
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = text(&output.stderr);
+        assert!(said.contains("--to: ") && said.contains("ends before it begins"), "{said}");
+    }
+}
+
+#[test]
+fn a_link_to_a_folder_of_transcripts_is_followed_and_a_pipe_holds_nothing_up() {
+    let site = Site::new();
+    site.transcript("elsewhere/s.jsonl", CLAUDE);
+    let projects = site.0.path().join("CLAUDE_CONFIG_DIR/projects");
+    fs::create_dir_all(&projects).unwrap();
+    std::os::unix::fs::symlink(site.0.path().join("elsewhere"), projects.join("link")).unwrap();
+    // A link that leads back.
+    std::os::unix::fs::symlink(&projects, projects.join("loop")).unwrap();
+    let pipe = projects.join("pipe.jsonl");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (lines, code) = site.reconcile(&["claude"]);
+    let total = of_kind(&lines, "total")[0];
+    assert_eq!((code, &total["transcripts"], &total["calls"]), (1, &json!(1), &json!(5)));
+    assert_eq!(total["transcripts_not_read"], 1);
+    let output = run(site.audit(&["reconcile", "claude", pipe.to_str().unwrap()]));
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(text(&output.stderr).contains("it is no file"), "{output:?}");
 }
 
 #[test]

@@ -20,13 +20,15 @@ Agents keep transcripts of their sessions. This compares them with the record, a
 are missing from it (the hook was not there, was killed, or the call was denied before), and which are in the record and in no \
 transcript. No contents of a transcript are kept or shown: a call is told as an event tells it.
 
-A call is in the record if an event has its session (`graph_run_id`) and its identifier (`req_id`); an event with the status \
-`started` does not count, since the end of the call is missing. Copilot and Gemini CLI tell their hooks no identifier: there a \
-call is also in the record if an event has its session and the same arguments (`input_hash`). If arguments are hashed with a key, \
-this needs the same --hash-key-file. A session that was resumed may have the calls of another one again; they count once.
+A call is in the record if an event has its session (`graph_run_id`) and its identifier (`req_id`), and, where that is as \
+short as `call_0` and may be used again, its tool and arguments (`input_hash`); an event with the status `started` does not \
+count, since the end of the call is missing. Copilot and Gemini CLI tell their hooks no identifier: there a call is also in the \
+record if an event has its session, tool and arguments. If arguments are hashed with a key, this needs the same --hash-key-file. \
+A session that was resumed may have the calls of another one again; they count once.
 
 Without TRANSCRIPT, all transcripts of the agent are read, and of them the calls that belong to the record: where that is the \
-record of a folder or a project, the calls that were made in the project (see --within). Which record that is, `audit read \
+record of a folder or a project, the calls that were made in the project (see --within); how many were made elsewhere is \
+told. Which record that is, `audit read \
 --help` tells.
 
 With --add, the calls that are missing are recorded, with the times of the transcript and the attribute `source` = `transcript`. \
@@ -52,7 +54,7 @@ pub(crate) struct ReconcileArgs {
     /// Record the calls that are missing
     #[arg(long)]
     pub(crate) add: bool,
-    /// Only calls that were made in this folder or below it [default: the project, if the record is that of a folder or of a
+    /// Only calls that were made in this folder, which has to exist, or below it [default: the project, if the record is that of a folder or of a
     /// project, and no transcript is given]
     #[arg(long, value_name = "FOLDER", help_heading = "Filters")]
     pub(crate) within: Option<PathBuf>,

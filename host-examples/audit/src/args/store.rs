@@ -1,9 +1,11 @@
 //! The options of the store, which all subcommands accept.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use audit_format::names;
 use audit_host::{Backend, Options};
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum, value_parser};
@@ -105,14 +107,21 @@ fn records(cwd: &Path) -> Vec<(&'static str, PathBuf)> {
     records
 }
 
+/// Whether a folder has a daily file, or a spool.
+fn has_events(folder: &Path) -> bool {
+    let is_of_events = |name: &str| names::day_of(name).is_some() || names::spool_of(name).is_some();
+    let mut entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    entries.any(|entry| entry.file_name().to_str().is_some_and(is_of_events))
+}
+
 /// The options of a command that reads.
-pub(crate) struct Reading {
+pub(crate) struct ReadFrom {
     pub(crate) options: Options,
     /// The project, where the record is that of a folder or of a project.
     pub(crate) project: Option<PathBuf>,
 }
 
-impl From<Options> for Reading {
+impl From<Options> for ReadFrom {
     fn from(options: Options) -> Self {
         Self { options, project: None }
     }
@@ -141,7 +150,7 @@ impl StoreArgs {
 
     /// The options for a command that reads. Where nothing says which record is meant, it is the nearest one that there is;
     /// and a message names the others.
-    pub(crate) fn reading(self) -> Result<Reading, Failure> {
+    pub(crate) fn reading(self) -> Result<ReadFrom, Failure> {
         let (is_placed, scope) = (self.is_placed(), self.scope);
         let backend = self.backend();
         let options = self.options()?;
@@ -152,10 +161,13 @@ impl StoreArgs {
         let project = Some(place::project(&cwd).to_owned());
         if is_placed {
             let project = project.filter(|_| scope == Some(Scope::Project));
-            return Ok(Reading { options, project });
+            return Ok(ReadFrom { options, project });
         }
-        let mut there = records(&cwd).into_iter().filter(|(_, folder)| folder.is_dir());
-        let Some((whose, folder)) = there.next() else { return Ok(Reading { options, project }) };
+        let mut there: Vec<_> = records(&cwd).into_iter().filter(|(_, folder)| folder.is_dir()).collect();
+        // A folder that was only made hides no record.
+        there.sort_by_key(|(_, folder)| !has_events(folder));
+        let mut there = there.into_iter();
+        let Some((whose, folder)) = there.next() else { return Ok(ReadFrom { options, project }) };
         let is_here = folder == cwd.join(place::PROJECT_FOLDER);
         let shown = if is_here { Path::new(".").join(place::PROJECT_FOLDER) } else { folder.clone() };
         let others: Vec<String> = there
@@ -169,7 +181,7 @@ impl StoreArgs {
             warn([what].into_iter().chain(others).collect::<Vec<_>>().join("; "));
         }
         let project = project.filter(|_| whose != "the user");
-        Ok(Reading { options: if is_here { options } else { options.dir(folder) }, project })
+        Ok(ReadFrom { options: if is_here { options } else { options.dir(folder) }, project })
     }
 
     /// Whether an option or a variable says where the record is.

@@ -2,12 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
+use audit_format::query::{Filter, PageRequest, Query};
 use audit_format::show::quoted;
 use audit_format::time::{Timestamp, parse_bound};
 use clap::Args;
 use clap::builder::TypedValueParser;
 
 use super::fields::text;
+use crate::message::Failure;
 
 const ACCEPTED: &str = "accepted is RFC 3339 such as 2026-11-23T06:30:00Z, a date such as 2026-11-23, `today`, `yesterday`, \
     `now`, or how long ago: a whole number and s, m, h, d or w, such as 90s, 15m, 2h, 7d or 2w";
@@ -31,6 +33,24 @@ impl Period {
     pub(crate) fn from(&self) -> Option<&str> {
         self.from.as_deref().or(self.since.as_deref())
     }
+
+    /// The first and the last instant.
+    pub(crate) fn span(&self) -> Result<(Timestamp, Timestamp), Failure> {
+        let filter =
+            Filter { from_ts: self.from().map(str::to_owned), to_ts: self.to.clone(), ..Filter::default() };
+        let query = Query::new(filter, &PageRequest::default()).map_err(|invalid| {
+            let option = if invalid.field == "to_ts" { "--to" } else { "--from" };
+            Failure::because(option, invalid.reason)
+        })?;
+        let (from, to) = query.span();
+        if from > to {
+            return Err(Failure::because(
+                "--to",
+                format_args!("{to} is before --from, {from}: the time ends before it begins"),
+            ));
+        }
+        Ok((from, to))
+    }
 }
 
 /// A time, as RFC 3339 or a date.
@@ -46,15 +66,20 @@ fn absolute(text: &str, now: SystemTime) -> Result<String, String> {
         "today" => Ok(day(0)),
         "yesterday" => Ok(day(-1)),
         _ if parse_bound(text).is_ok() => Ok(text.to_owned()),
-        _ => match ago(text).and_then(|ago| now.checked_sub(ago)) {
-            Some(at) => Ok(Timestamp::from(at).to_string()),
+        _ => match ago(text) {
             None => Err(format!("{} is no time; {ACCEPTED}", quoted(text))),
+            Some(ago) => match ago.and_then(|ago| now.checked_sub(ago)) {
+                Some(at) if Timestamp::from(at) > Timestamp::MIN => Ok(Timestamp::from(at).to_string()),
+                _ => {
+                    Err(format!("{} is too long ago; the earliest time is {}", quoted(text), Timestamp::MIN))
+                }
+            },
         },
     }
 }
 
-/// How long ago `2h` is.
-fn ago(text: &str) -> Option<Duration> {
+/// How long ago `2h` is. `Some(None)`: longer than can be told.
+fn ago(text: &str) -> Option<Option<Duration>> {
     let unit = text.chars().next_back()?;
     let seconds = match unit {
         's' => 1,
@@ -66,8 +91,11 @@ fn ago(text: &str) -> Option<Duration> {
     };
     let digits = text.strip_suffix(unit)?;
     // `parse` would take a sign.
-    let number: u64 = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())??;
-    Some(Duration::from_secs(number.checked_mul(seconds)?))
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number = digits.parse::<u64>().ok();
+    Some(number.and_then(|number| number.checked_mul(seconds)).map(Duration::from_secs))
 }
 
 #[cfg(test)]
@@ -103,22 +131,33 @@ mod tests {
 
     #[test]
     fn any_other_text_is_refused_with_what_is_accepted() {
-        for text in [
-            "",
-            "h",
-            "2",
-            "+2h",
-            "-2h",
-            "2 h",
-            "2.5h",
-            "2y",
-            "tomorrow",
-            "2026-13-01",
-            "99999999999999999999s",
-        ] {
+        for text in ["", "h", "2", "+2h", "-2h", "2 h", "2.5h", "2y", "tomorrow", "2026-13-01"] {
             let error = at_now(text).unwrap_err();
             assert!(error.contains("is no time") && error.contains("90s, 15m, 2h, 7d or 2w"), "{error}");
         }
+    }
+
+    #[test]
+    fn what_is_too_long_ago_is_of_an_accepted_form() {
+        for text in ["99999999999999w", "99999999999999999999s", "9999999999h"] {
+            let error = at_now(text).unwrap_err();
+            assert!(
+                error.contains("too long ago; the earliest time is ") && !error.contains("no time"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_time_that_ends_before_it_begins_is_refused() {
+        let period = |from: &str, to: &str| {
+            Period { from: Some(from.into()), since: None, to: Some(to.into()) }
+                .span()
+                .map_err(Failure::into_text)
+        };
+        let error = period("2026-11-23", "2026-11-22").unwrap_err();
+        assert!(error.starts_with("--to: ") && error.contains("ends before it begins"), "{error}");
+        assert!(period("2026-11-23", "2026-11-23").is_ok());
     }
 
     proptest! {

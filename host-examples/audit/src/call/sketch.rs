@@ -59,6 +59,8 @@ pub(crate) struct Sketch {
     /// How many items an array has, or members an object, whether the tree keeps them or not.
     pub(crate) len: usize,
     measured: HashMap<String, Measured>,
+    /// Values were left out that the tree should have kept, because there are too many or they are too large.
+    pub(crate) is_cut: bool,
     /// False: the text ended too early, or what came then is no JSON.
     pub(crate) is_whole: bool,
 }
@@ -98,6 +100,7 @@ pub(crate) struct Sketcher {
     open: Vec<Container>,
     root: Option<Value>,
     root_len: usize,
+    is_cut: bool,
     /// How many bytes the tree takes.
     tree: usize,
     measuring: Vec<Measuring>,
@@ -179,6 +182,7 @@ impl Sketcher {
             open: Vec::new(),
             root: None,
             root_len: 0,
+            is_cut: false,
             tree: 0,
             measuring: Vec::new(),
             measured: HashMap::new(),
@@ -217,7 +221,7 @@ impl Sketcher {
             self.end_container();
         }
         let value = self.root.filter(Value::is_object).ok_or(NotJson)?;
-        Ok(Sketch { value, len: self.root_len, measured: self.measured, is_whole })
+        Ok(Sketch { value, len: self.root_len, measured: self.measured, is_cut: self.is_cut, is_whole })
     }
 
     /// The sketch of all pieces.
@@ -226,7 +230,8 @@ impl Sketcher {
         self.byte(b' ');
         match (self.state, self.root) {
             (State::After, Some(value)) if self.open.is_empty() => {
-                Ok(Sketch { value, len: self.root_len, measured: self.measured, is_whole: true })
+                let (len, measured, is_cut) = (self.root_len, self.measured, self.is_cut);
+                Ok(Sketch { value, len, measured, is_cut, is_whole: true })
             }
             _ => Err(NotJson),
         }
@@ -328,7 +333,7 @@ impl Sketcher {
     }
 
     /// Whether the tree keeps the value that comes.
-    fn has_room(&self) -> bool {
+    fn has_room(&mut self) -> bool {
         let Some(parent) = self.open.last() else { return true };
         if !parent.is_kept {
             return false;
@@ -336,16 +341,25 @@ impl Sketcher {
         let has_place = parent.value.as_object().map_or(parent.count, Map::len) < MAX_ITEMS;
         let has_room = has_place && self.tree < MAX_TREE;
         if self.kept.is_empty() {
+            self.is_cut |= !has_room;
             return has_room;
         }
         let leads = |path: &&Path| self.open.iter().zip(**path).all(|(open, key)| open.is_at(key));
-        let mut listed = self.kept.iter().filter(leads).peekable();
-        if listed.peek().is_none() {
+        let listed: Vec<&Path> = self.kept.iter().filter(leads).collect();
+        if listed.is_empty() {
             return false;
         }
         // Of those that are listed there are few, unless they are items of an array.
-        let is_one = |path: &Path| path.len() >= self.open.len() && !path.contains(&"*");
-        has_room || (has_place && self.is_at_top()) || listed.any(is_one)
+        let is_listed = |path: &Path| path.len() >= self.open.len();
+        let is_one = |path: &&Path| is_listed(path) && !path.contains(&"*");
+        // What is below them has half of the room, so that it takes none of theirs.
+        let has_room = has_room && (self.tree < MAX_TREE / 2 || listed.iter().any(|path| is_listed(path)));
+        if has_room || (has_place && self.is_at_top()) || listed.iter().copied().any(|path| is_one(&path)) {
+            return true;
+        }
+        // What is below them is not listed.
+        self.is_cut |= listed.into_iter().any(is_listed);
+        false
     }
 
     /// Whether the value that comes is a member at the top, or at the top of an item, where those to keep are few.
@@ -672,6 +686,24 @@ mod tests {
         assert!(first["tools"].to_string().len() < 2 * MAX_TREE);
         assert_eq!((&second["id"], found.len), (&8.into(), 3));
         assert!(second["result"].to_string().len() < 100);
+    }
+
+    #[test]
+    fn what_is_left_out_of_what_is_listed_is_told() {
+        const KEPT: &[Path] = &[&["id"], &["parts", "*", "id"], &["parts", "*", "content"]];
+        let is_cut = |json: &str| {
+            let mut sketcher = Sketcher::new(WANTED, &Hasher::default()).keeping(KEPT);
+            sketcher.push(json.as_bytes());
+            sketcher.finish().unwrap().is_cut
+        };
+        let parts = |count: usize, part: &str| format!(r#"{{"parts":[{}0],"id":1}}"#, part.repeat(count));
+        assert!(!is_cut(&parts(1000, r#"{"id":1,"x":["not","listed"]},"#)));
+        assert!(is_cut(&parts(1025, r#"{"id":1},"#)));
+        let long = "x".repeat(5000);
+        assert!(!is_cut(&parts(1000, &format!(r#"{{"id":1,"input":"{long}"}},"#))));
+        assert!(is_cut(&parts(1000, &format!(r#"{{"content":"{long}","id":1}},"#))));
+        // What is below them takes no room of theirs, and is not listed itself.
+        assert!(!is_cut(&parts(1, &format!(r#"{{"content":[{}0]}},"#, format!("\"{long}\",").repeat(1000)))));
     }
 
     #[test]

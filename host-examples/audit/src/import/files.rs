@@ -8,6 +8,8 @@ use audit_format::names;
 use audit_format::time::Day;
 use uuid::Uuid;
 
+use crate::message::warn;
+
 /// The kind of a file. Daily files come first, ordered by their day. Spools come next, ordered by their
 /// chain, a UUIDv7 that begins with its time, and by their number, so that the lines of a chain come in the
 /// order of their `seq`.
@@ -38,8 +40,13 @@ pub(super) fn of_folder(folder: &Path) -> io::Result<Vec<Source>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if let Some(kind) = entry.file_name().to_str().and_then(FileKind::of) {
-            found.push((kind, entry.path()));
+        let Some(kind) = entry.file_name().to_str().and_then(FileKind::of) else { continue };
+        // A pipe would make wait. A file that cannot be looked at is named where it is opened.
+        match fs::metadata(entry.path()) {
+            Ok(file) if !file.is_file() => {
+                warn(format_args!("{} is passed over: it is no file", entry.path().display()))
+            }
+            _ => found.push((kind, entry.path())),
         }
     }
     found.sort();
@@ -71,6 +78,7 @@ mod tests {
         for name in expected.iter().rev().chain(&others) {
             fs::write(folder.path().join(name), "").unwrap();
         }
+        fs::create_dir(folder.path().join("tool_audit_2026-01-02.jsonl")).unwrap();
         let found = of_folder(folder.path()).unwrap();
         let names: Vec<_> = found.iter().map(|source| source.path.file_name().unwrap()).collect();
         assert_eq!(names, expected);

@@ -63,7 +63,7 @@ impl Export {
         names: &Names,
         hasher: &Hasher,
     ) -> Result<Self, Refusal> {
-        let mut reading = Reading { names, hasher, export: Self::default() };
+        let mut reading = Reader { names, hasher, export: Self::default() };
         read(signal, encoding, body, &mut reading)?;
         Ok(reading.export)
     }
@@ -77,13 +77,13 @@ impl Export {
     }
 }
 
-struct Reading<'e> {
+struct Reader<'e> {
     names: &'e Names,
     hasher: &'e Hasher,
     export: Export,
 }
 
-impl Sink for Reading<'_> {
+impl Sink for Reader<'_> {
     type Error = Refusal;
 
     fn span(&mut self, resource: &Attributes<'_>, span: Span<'_>) -> Result<(), Refusal> {

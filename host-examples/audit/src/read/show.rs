@@ -79,7 +79,7 @@ impl Show for Csv {
 }
 
 /// The value of a field as text. Empty if there is no value.
-pub(super) fn cell(value: Value<'_>) -> Cow<'_, str> {
+fn cell(value: Value<'_>) -> Cow<'_, str> {
     match value {
         Value::Text(text) => escaped(text),
         Value::Number(number) => number.to_string().into(),

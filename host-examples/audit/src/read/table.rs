@@ -6,10 +6,10 @@ use std::ops::Not as _;
 
 use audit_format::attributes::Attribute;
 use audit_format::event::{Event, Field, Kind, Value};
-use audit_format::show::escaped;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use super::show::cell;
+use super::short::{bytes, millis};
+use super::visible::visible;
 
 /// The width in characters if the output is not a terminal.
 const DEFAULT_WIDTH: usize = 120;
@@ -94,7 +94,7 @@ impl Clock {
             Self::NoYear => ts.get(5..19),
             Self::Today => ts.get(11..19),
         };
-        escaped(&part.unwrap_or(ts).replacen('T', " ", 1)).into_owned()
+        visible(&part.unwrap_or(ts).replacen('T', " ", 1)).into_owned()
     }
 }
 
@@ -157,7 +157,7 @@ impl Table {
         }
         let day = events.first().and_then(|event| event.ts.get(..10)).unwrap_or_default();
         let is_one_day = events.iter().all(|event| event.ts.get(..10) == Some(day));
-        let rows: Vec<Vec<String>> = events.iter().map(texts).collect();
+        let rows: Vec<Vec<String>> = events.iter().map(|event| texts(event, self.width.is_none())).collect();
         if !self.goes_on {
             self.widest = [0; COLUMNS.len()];
         }
@@ -170,7 +170,7 @@ impl Table {
         let layout = self.lay_out(short);
         if !self.goes_on || self.layout.as_ref() != Some(&layout) {
             let title = |column: usize| match (COLUMNS[column].shows, layout.clock) {
-                (Shows::Field(Field::Ts), Clock::Today) => escaped(day).into_owned(),
+                (Shows::Field(Field::Ts), Clock::Today) => visible(day).into_owned(),
                 _ => COLUMNS[column].title.to_owned(),
             };
             layout.edge("┌┬┐", "─", out);
@@ -279,14 +279,17 @@ fn shortened(text: String, width: usize) -> String {
     kept + "…"
 }
 
-/// What each column shows of an event.
-fn texts(event: &Event<'_>) -> Vec<String> {
+/// What each column shows of an event. Where there is no room, long numbers are shorter.
+fn texts(event: &Event<'_>, is_wide: bool) -> Vec<String> {
     let text = |column: &Column| match column.shows {
         Shows::Field(Field::Ts) => Clock::Millis.shown(&event.ts),
         Shows::Field(field) => match event.get(field) {
             // 0 of an event that tells no duration and no size.
             Value::Absent => String::new(),
-            value => cell(value).into_owned(),
+            Value::Text(text) => visible(text).into_owned(),
+            Value::Number(number) if is_wide => number.to_string(),
+            Value::Number(number) if field == Field::DurationMs => millis(number),
+            Value::Number(number) => bytes(number),
         },
         Shows::Attributes => pairs(&event.attributes),
     };
@@ -295,7 +298,7 @@ fn texts(event: &Event<'_>) -> Vec<String> {
 
 /// Attributes as the table shows them.
 fn pairs(attributes: &[Attribute<'_>]) -> String {
-    let pair = |Attribute { key, value }: &Attribute<'_>| format!("{key}={}", escaped(value));
+    let pair = |Attribute { key, value }: &Attribute<'_>| format!("{}={}", visible(key), visible(value));
     attributes.iter().map(pair).collect::<Vec<_>>().join(" ")
 }
 

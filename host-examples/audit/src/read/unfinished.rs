@@ -1,10 +1,10 @@
-//! Calls that have begun and have no end: events with the status `started`, where no event of another status has the same
-//! session and the same request.
+//! Calls that have begun and have no end: events with the status `started`, for which there is no event of another status with
+//! the same session and the same request.
 //!
-//! One pass goes through the record from the first possible beginning on, in the order of the times. Memory holds the calls that
+//! A request may be used again: each end is that of one beginning, the latest before it that is open. One pass goes through the record from the first possible beginning on, in the order of the times. Memory holds the calls that
 //! are open at that point, and the ends of the last minute.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 
 use audit_format::event::{Event, Field};
@@ -73,13 +73,21 @@ type Key = u64;
 #[derive(Default)]
 struct Open {
     hasher: RandomState,
-    /// By the number of the event, which has their order.
-    lines: BTreeMap<u64, String>,
+    /// By the number of the event, which has their order. None: it is not wanted, but may have an end.
+    lines: BTreeMap<u64, Option<String>>,
+    /// Those with a key, the latest last.
     numbers: HashMap<Key, Vec<u64>>,
     next: u64,
-    /// The ends of the last minute, the oldest first.
-    ends: VecDeque<(Timestamp, Key)>,
-    ended: HashSet<Key>,
+    early: Early,
+}
+
+/// The ends of the last minute that no beginning had yet.
+#[derive(Default)]
+struct Early {
+    /// The oldest first, by their numbers.
+    ends: BTreeMap<u64, (Timestamp, Key)>,
+    numbers: HashMap<Key, VecDeque<u64>>,
+    next: u64,
 }
 
 impl Open {
@@ -94,41 +102,69 @@ impl Open {
             }
             return;
         }
-        self.forget_ends_before(at);
-        let has_ended = key.is_some_and(|key| self.ended.contains(&key));
-        if has_ended || !is_wanted(event, at) {
+        self.early.forget_before(at);
+        if key.is_some_and(|key| self.early.take(key)) {
             return;
         }
-        self.lines.insert(self.next, line.to_owned());
-        if let Some(key) = key {
-            self.numbers.entry(key).or_default().push(self.next);
+        let line = is_wanted(event, at).then(|| line.to_owned());
+        match key {
+            Some(key) => self.numbers.entry(key).or_default().push(self.next),
+            // It can have no end.
+            None if line.is_none() => return,
+            None => {}
         }
+        self.lines.insert(self.next, line);
         self.next += 1;
     }
 
+    /// An end closes the latest beginning that is open, and no other one.
     fn end(&mut self, at: Timestamp, key: Key) {
-        for number in self.numbers.remove(&key).unwrap_or_default() {
+        self.early.forget_before(at);
+        let Some(of_key) = self.numbers.get_mut(&key) else { return self.early.add(at, key) };
+        if let Some(number) = of_key.pop() {
             self.lines.remove(&number);
         }
-        self.forget_ends_before(at);
-        if self.ended.insert(key) {
-            self.ends.push_back((at, key));
-        }
-    }
-
-    fn forget_ends_before(&mut self, at: Timestamp) {
-        while let Some((ended, key)) = self.ends.front() {
-            let is_late = ended.micros() < at.micros().saturating_sub(EARLY);
-            if !is_late && self.ends.len() < MOST_EARLY {
-                return;
-            }
-            self.ended.remove(key);
-            self.ends.pop_front();
+        if of_key.is_empty() {
+            self.numbers.remove(&key);
         }
     }
 
     fn into_lines(self) -> Vec<String> {
-        self.lines.into_values().collect()
+        self.lines.into_values().flatten().collect()
+    }
+}
+
+impl Early {
+    fn add(&mut self, at: Timestamp, key: Key) {
+        self.ends.insert(self.next, (at, key));
+        self.numbers.entry(key).or_default().push_back(self.next);
+        self.next += 1;
+    }
+
+    /// Whether there was an end with this key. It is that of one beginning.
+    fn take(&mut self, key: Key) -> bool {
+        let number = self.numbers.get_mut(&key).and_then(VecDeque::pop_front);
+        if let Some(number) = number {
+            self.ends.remove(&number);
+            self.forget_empty(key);
+        }
+        number.is_some()
+    }
+
+    fn forget_before(&mut self, at: Timestamp) {
+        while let Some((_, (ended, key))) = self.ends.first_key_value() {
+            let is_late = ended.micros() < at.micros().saturating_sub(EARLY);
+            if !is_late && self.ends.len() < MOST_EARLY {
+                return;
+            }
+            self.take(*key);
+        }
+    }
+
+    fn forget_empty(&mut self, key: Key) {
+        if self.numbers.get(&key).is_some_and(VecDeque::is_empty) {
+            self.numbers.remove(&key);
+        }
     }
 }
 
@@ -163,6 +199,36 @@ mod tests {
     #[test]
     fn a_beginning_without_a_request_can_have_no_end() {
         assert_eq!(open(&[(0, "started", String::new()), (1, "ok", String::new())]), [""]);
+    }
+
+    #[test]
+    fn each_end_is_that_of_one_beginning() {
+        let event = |second, status: &'static str| (second, status, "r".to_owned());
+        let (begins, ends) = (|second| event(second, "started"), |second| event(second, "ok"));
+        assert_eq!(open(&[begins(0), ends(1), begins(2)]), ["r"]);
+        assert_eq!(open(&[begins(0), ends(1), begins(2), ends(3)]), [""; 0]);
+        assert_eq!(open(&[begins(0), begins(1), ends(2)]), ["r"]);
+        // The second end is dated early.
+        assert_eq!(open(&[begins(0), ends(1), ends(2), begins(3)]), [""; 0]);
+        assert_eq!(open(&[begins(0), ends(1), ends(2), begins(3), begins(4)]), ["r"]);
+        let mut open = Open::default();
+        for (second, status, tool) in [
+            (0, "started", "unwanted"),
+            (1, "ok", ""),
+            (2, "started", "wanted"),
+            (3, "started", "unwanted"),
+            (4, "ok", ""),
+        ] {
+            let event = Event {
+                ts: format!("2026-11-23T06:00:0{second}Z").into(),
+                status: status.into(),
+                tool: tool.into(),
+                req_id: "r".into(),
+                ..Event::default()
+            };
+            open.take(&event, tool, |event, _| event.tool == "wanted");
+        }
+        assert_eq!(open.into_lines(), ["wanted"]);
     }
 
     proptest! {

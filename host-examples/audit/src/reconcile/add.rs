@@ -1,16 +1,14 @@
 //! Records the calls that are missing from the record.
 
 use std::fs::File;
-use std::time::SystemTime;
 
 use audit_format::event;
-use audit_format::line::{fitted, put_event};
+use audit_format::line::{fitted, known_by, put_event};
 use audit_host::{Active, Database, Event, Instance, Options};
 use sha2::{Digest as _, Sha256};
 use uuid::Builder;
 
 use super::agents::Agent;
-use crate::call::Call;
 use crate::message::Failure;
 
 /// How many calls are recorded at once.
@@ -56,9 +54,10 @@ impl Adding {
         Ok(Self { to, agent, waiting: Vec::new(), ids: Vec::new() })
     }
 
-    pub(super) fn add(&mut self, call: Call) -> Result<(), Failure> {
+    /// Adds the event of a call.
+    pub(super) fn add(&mut self, call: event::Event<'static>) -> Result<(), Failure> {
         self.ids.push(identifier(self.agent, &call));
-        self.waiting.push(call.into_event(SystemTime::now()));
+        self.waiting.push(call);
         if self.waiting.len() >= BATCH { self.send() } else { Ok(()) }
     }
 
@@ -99,10 +98,16 @@ impl Adding {
 }
 
 /// What a call is known by in a database, however often it is added: a UUID of version 8.
-fn identifier(agent: Agent, call: &Call) -> uuid::Uuid {
-    let hash = Sha256::digest([agent.product(), &call.session, &call.id].join("\n"));
+fn identifier(agent: Agent, call: &event::Event<'_>) -> uuid::Uuid {
+    let session = call.graph_run_id.as_deref().unwrap_or_default();
+    let texts = [session, &call.req_id, &call.tool, &call.action, &call.input_hash].map(known_by);
+    let mut hash = Sha256::new_with_prefix(agent.product());
+    for text in texts {
+        hash.update(b"\n");
+        hash.update(text.as_bytes());
+    }
     let mut bytes = [0; 16];
-    bytes.iter_mut().zip(hash).for_each(|(byte, hashed)| *byte = hashed);
+    bytes.iter_mut().zip(hash.finalize()).for_each(|(byte, hashed)| *byte = hashed);
     Builder::from_custom_bytes(bytes).into_uuid()
 }
 

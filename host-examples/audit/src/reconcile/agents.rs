@@ -3,6 +3,7 @@
 //! Of each agent the place and the form are documented or known from its source. OpenCode and Goose keep their sessions in
 //! SQLite databases, and Cline keeps them inside of editors: those are not read.
 
+use std::collections::HashSet;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -114,8 +115,10 @@ enum Form {
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) paths: Vec<PathBuf>,
-    /// How many are in a form that is not read.
+    /// How many are in a form that is not read, or no regular file.
     pub(super) not_read: u64,
+    /// The folders that were searched, without symbolic links: a link may lead to one of them.
+    searched: HashSet<PathBuf>,
 }
 
 impl Found {
@@ -125,18 +128,22 @@ impl Found {
     }
 
     fn search(&mut self, agent: Agent, folder: &Path, depth: usize) -> std::io::Result<()> {
+        if !self.searched.insert(fs::canonicalize(folder)?) {
+            return Ok(());
+        }
         let mut entries: Vec<_> = fs::read_dir(folder)?.filter_map(Result::ok).collect();
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
             let path = entry.path();
-            match entry.file_type() {
-                // What cannot be read any more is gone; a link may lead anywhere.
+            match fs::metadata(&path) {
+                // What cannot be read any more is gone.
                 Ok(kind) if kind.is_dir() && depth > 0 => drop(self.search(agent, &path, depth - 1)),
                 Ok(kind) if kind.is_file() => match agent.form(&path) {
                     Form::Transcript => self.paths.push(path),
                     Form::NotRead => self.not_read += 1,
                     Form::Other => {}
                 },
+                Ok(kind) if !kind.is_dir() && !matches!(agent.form(&path), Form::Other) => self.not_read += 1,
                 _ => {}
             }
         }

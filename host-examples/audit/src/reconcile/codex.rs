@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::transcript::{Calls, End, Transcript, Unread, first_text, text, time};
 use crate::call::input::Input;
-use crate::call::sketch::{Sketch, Want, Wanted};
+use crate::call::sketch::{Path, Sketch, Want, Wanted};
 use crate::call::{Call, Outcome};
 use crate::hook::tool_and_action;
 
@@ -16,6 +16,27 @@ const WANTED: &[Wanted] = &[
     (&["payload", "input"], Want::Input),
     (&["payload", "action"], Want::Input),
     (&["payload", "output"], Want::Size),
+];
+
+const KEPT: &[Path] = &[
+    &["type"],
+    &["timestamp"],
+    &["payload", "type"],
+    &["payload", "id"],
+    &["payload", "call_id"],
+    &["payload", "name"],
+    &["payload", "cli_version"],
+    &["payload", "cwd"],
+    &["payload", "model"],
+    &["payload", "turn_id"],
+    &["payload", "status"],
+    &["payload", "exit_code"],
+    &["payload", "success"],
+    &["payload", "duration", "secs"],
+    &["payload", "duration", "nanos"],
+    &["payload", "result", "Ok", "isError"],
+    &["payload", "result", "Ok", "is_error"],
+    &["payload", "output"],
 ];
 
 #[derive(Default)]
@@ -30,6 +51,10 @@ pub(super) struct Codex {
 impl Transcript for Codex {
     fn wanted(&self) -> &'static [Wanted] {
         WANTED
+    }
+
+    fn kept(&self) -> &'static [Path] {
+        KEPT
     }
 
     fn take(&mut self, line: &Sketch, calls: &mut Calls) -> Result<(), Unread> {
@@ -139,7 +164,8 @@ impl Codex {
             }
             _ => return,
         };
-        calls.told(id, outcome, payload.get("duration").and_then(duration));
+        let duration = payload.get("duration").and_then(duration);
+        calls.told(id, time(line, "/timestamp"), outcome, duration);
     }
 }
 
@@ -156,16 +182,11 @@ fn end(line: &Sketch) -> End {
     End { at: time(line, "/timestamp"), outcome: outcome(first_text(output)), out_size: size, error_type: "" }
 }
 
-/// What the text of an output says about the outcome. Only some tools tell it.
+/// What the text of an output says about the outcome. Only some tools tell it. The exit code of a command comes first: what
+/// the command has printed says nothing.
 fn outcome(output: &str) -> Outcome {
     let text = output.trim();
-    if text.ends_with("rejected by user") || text.starts_with("This action was rejected") {
-        return Outcome::Denied;
-    }
-    if text.starts_with("aborted by user") || text.ends_with("\naborted by user") {
-        return Outcome::Cancelled;
-    }
-    let head = text.lines().take(6);
+    let head = text.lines().take_while(|line| *line != "Output:").take(MAX_HEAD);
     let exit_code = head.filter_map(|line| {
         let code =
             line.strip_prefix("Exit code: ").or_else(|| line.strip_prefix("Process exited with code "))?;
@@ -175,7 +196,32 @@ fn outcome(output: &str) -> Outcome {
     match exit_code.chain(of_json()).next() {
         Some(0) => Outcome::Ok,
         Some(_) => Outcome::Error,
+        None if DENIALS.contains(&text) || text.starts_with(RISK) => Outcome::Denied,
+        None if is_aborted(text) => Outcome::Cancelled,
         None => Outcome::Unknown,
+    }
+}
+
+/// How many lines may be before those of the command.
+const MAX_HEAD: usize = 6;
+
+/// What Codex itself says of calls that were not allowed.
+const DENIALS: [&str; 3] = ["rejected by user", "exec command rejected by user", "patch rejected by user"];
+
+/// The reason follows.
+const RISK: &str = "This action was rejected due to unacceptable risk.";
+
+/// Whether the text is what Codex says of a call that was broken off: when that was, or how long it took.
+fn is_aborted(text: &str) -> bool {
+    let is_seconds = |text: &str| text.strip_suffix('s').is_some_and(|number| number.parse::<f64>().is_ok());
+    let is_time = |line: &str| {
+        line.strip_prefix("Wall time: ").and_then(|time| time.strip_suffix(" seconds")).is_some()
+    };
+    match text.split_once('\n') {
+        None => {
+            text == "aborted by user" || text.strip_prefix("aborted by user after ").is_some_and(is_seconds)
+        }
+        Some((first, rest)) => is_time(first) && rest == "aborted by user",
     }
 }
 
@@ -194,6 +240,12 @@ mod tests {
             ("This action was rejected due to unacceptable risk.", Outcome::Denied),
             ("aborted by user after 5.0s", Outcome::Cancelled),
             ("Wall time: 3.0 seconds\naborted by user", Outcome::Cancelled),
+            ("Exit code: 1\nOutput:\nthe plan was rejected by user", Outcome::Error),
+            ("Exit code: 0\nOutput:\nx\naborted by user", Outcome::Ok),
+            ("Output:\nExit code: 0", Outcome::Unknown),
+            ("I read a page: the proposal was\nrejected by user", Outcome::Unknown),
+            ("aborted by user after all", Outcome::Unknown),
+            ("This action was rejected", Outcome::Unknown),
             ("Plan updated", Outcome::Unknown),
             ("", Outcome::Unknown),
         ] {

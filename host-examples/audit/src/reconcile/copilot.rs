@@ -1,16 +1,34 @@
 //! The event logs of GitHub Copilot CLI. Source: "Streaming events" of GitHub's documentation of the Copilot SDK, whose persisted
 //! events are the lines of `events.jsonl`.
 
-use std::path::Path;
+use std::path::Path as FilePath;
 
 use serde_json::Value;
 
 use super::transcript::{Calls, End, Transcript, Unread, time};
-use crate::call::sketch::{Sketch, Want, Wanted};
+use crate::call::sketch::{Path, Sketch, Want, Wanted};
 use crate::call::{Call, Outcome};
 use crate::hook::tool_and_action;
 
 const WANTED: &[Wanted] = &[(&["data", "arguments"], Want::Input), (&["data", "result"], Want::Size)];
+
+const KEPT: &[Path] = &[
+    &["type"],
+    &["timestamp"],
+    &["data", "sessionId"],
+    &["data", "copilotVersion"],
+    &["data", "context", "cwd"],
+    &["data", "selectedModel"],
+    &["data", "newModel"],
+    &["data", "model"],
+    &["data", "turnId"],
+    &["data", "toolCallId"],
+    &["data", "toolName"],
+    &["data", "mcpServerName"],
+    &["data", "mcpToolName"],
+    &["data", "success"],
+    &["data", "error", "code"],
+];
 
 pub(super) struct Copilot {
     session: String,
@@ -20,9 +38,9 @@ pub(super) struct Copilot {
 }
 
 impl Copilot {
-    pub(super) fn new(path: &Path) -> Self {
+    pub(super) fn new(path: &FilePath) -> Self {
         // The folder has the name of the session.
-        let folder = path.parent().and_then(Path::file_name);
+        let folder = path.parent().and_then(FilePath::file_name);
         let session = folder.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         Self { session, version: String::new(), cwd: String::new(), model: String::new() }
     }
@@ -58,6 +76,10 @@ impl Copilot {
 impl Transcript for Copilot {
     fn wanted(&self) -> &'static [Wanted] {
         WANTED
+    }
+
+    fn kept(&self) -> &'static [Path] {
+        KEPT
     }
 
     fn take(&mut self, line: &Sketch, calls: &mut Calls) -> Result<(), Unread> {

@@ -2,18 +2,32 @@
 //! packages/core/src/services/chatRecordingService.ts of google-gemini/gemini-cli.
 
 use std::fs;
-use std::path::Path;
+use std::path::Path as FilePath;
 
 use audit_format::time::Timestamp;
 use serde_json::Value;
 
 use super::transcript::{Calls, End, Transcript, Unread, text, time};
-use crate::call::sketch::{Sketch, Want, Wanted};
+use crate::call::sketch::{Path, Sketch, Want, Wanted};
 use crate::call::{Call, Outcome};
 use crate::hook::tool_and_action;
 
 const WANTED: &[Wanted] =
     &[(&["toolCalls", "*", "args"], Want::Input), (&["toolCalls", "*", "result"], Want::Size)];
+
+const KEPT: &[Path] = &[
+    &["sessionId"],
+    &["$set", "sessionId"],
+    &["$rewindTo"],
+    &["type"],
+    &["timestamp"],
+    &["model"],
+    &["toolCalls", "*", "id"],
+    &["toolCalls", "*", "name"],
+    &["toolCalls", "*", "status"],
+    &["toolCalls", "*", "timestamp"],
+    &["toolCalls", "*", "agentId"],
+];
 
 /// The file of a project's folder that has the path of the project.
 const PROJECT_ROOT: &str = ".project_root";
@@ -27,10 +41,10 @@ pub(super) struct Gemini {
 }
 
 impl Gemini {
-    pub(super) fn new(path: &Path) -> Self {
+    pub(super) fn new(path: &FilePath) -> Self {
         let chats = path.ancestors().find(|folder| folder.file_name().is_some_and(|name| name == "chats"));
-        let root = chats.and_then(Path::parent).map(|project| project.join(PROJECT_ROOT));
-        let is_short = |path: &Path| fs::metadata(path).is_ok_and(|file| file.len() <= MAX_PATH as u64);
+        let root = chats.and_then(FilePath::parent).map(|project| project.join(PROJECT_ROOT));
+        let is_short = |path: &FilePath| fs::metadata(path).is_ok_and(|file| file.len() <= MAX_PATH as u64);
         let root = root.filter(|path| is_short(path)).and_then(|path| fs::read_to_string(path).ok());
         Self { session: String::new(), cwd: root.unwrap_or_default().trim().to_owned() }
     }
@@ -59,6 +73,10 @@ impl Gemini {
 impl Transcript for Gemini {
     fn wanted(&self) -> &'static [Wanted] {
         WANTED
+    }
+
+    fn kept(&self) -> &'static [Path] {
+        KEPT
     }
 
     fn take(&mut self, line: &Sketch, calls: &mut Calls) -> Result<(), Unread> {

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use memchr::memchr;
 
 use crate::call::input::Hasher;
-use crate::call::sketch::{Sketch, Sketcher, Wanted};
+use crate::call::sketch::{Path, Sketch, Sketcher, Wanted};
 
 /// How many bytes are read at once.
 const PIECE: usize = 64 * 1024;
@@ -20,6 +20,7 @@ pub(super) enum Line {
 pub(super) struct Lines<R> {
     input: R,
     wanted: &'static [Wanted],
+    kept: &'static [Path],
     hasher: Hasher,
     piece: Vec<u8>,
     /// What of the piece is still to be looked at.
@@ -30,13 +31,22 @@ pub(super) struct Lines<R> {
 }
 
 impl<R: Read> Lines<R> {
-    pub(super) fn new(input: R, wanted: &'static [Wanted], hasher: &Hasher) -> Self {
-        Self { input, wanted, hasher: hasher.clone(), piece: vec![0; PIECE], from: 0, to: 0, read: 0 }
+    /// Reads lines, of which some values are measured, and only some are kept.
+    pub(super) fn new(
+        input: R,
+        (wanted, kept): (&'static [Wanted], &'static [Path]),
+        hasher: &Hasher,
+    ) -> Self {
+        Self { input, wanted, kept, hasher: hasher.clone(), piece: vec![0; PIECE], from: 0, to: 0, read: 0 }
+    }
+
+    fn sketcher(&self) -> Sketcher {
+        Sketcher::new(self.wanted, &self.hasher).keeping(self.kept)
     }
 
     /// The next line that is not empty. `None` at the end.
     pub(super) fn next(&mut self) -> io::Result<Option<Line>> {
-        let mut sketcher = Sketcher::new(self.wanted, &self.hasher);
+        let mut sketcher = self.sketcher();
         let mut is_empty = true;
         loop {
             if self.from == self.to {
@@ -58,7 +68,7 @@ impl<R: Read> Lines<R> {
                     let line = sketcher.finish();
                     return Ok(Some(line.map_or(Line::NotJson, |sketch| Line::Json(Box::new(sketch)))));
                 }
-                sketcher = Sketcher::new(self.wanted, &self.hasher);
+                sketcher = self.sketcher();
             }
         }
     }
@@ -84,7 +94,7 @@ mod tests {
 
     /// Each line: its number, or why it is none.
     fn lines(text: &[u8]) -> Vec<String> {
-        let mut lines = Lines::new(text, &[], &Hasher::default());
+        let mut lines = Lines::new(text, (&[], &[]), &Hasher::default());
         let mut found = Vec::new();
         while let Some(line) = lines.next().unwrap() {
             found.push(match line {

@@ -7,6 +7,7 @@ mod codex;
 mod copilot;
 mod gemini;
 mod lines;
+mod names;
 mod period;
 mod record;
 mod report;
@@ -19,6 +20,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
+use audit_format::event::Event;
+use audit_format::line::fitted;
 use audit_format::time::Timestamp;
 use audit_host::Instance;
 use indicatif::ProgressBar;
@@ -31,9 +34,9 @@ use self::period::Within;
 use self::record::{Record, Standing};
 use self::report::{Counts, Report};
 use self::transcript::{Calls, Told, Unread};
-use crate::args::{Reading, ReconcileArgs};
+use crate::args::{ReadFrom, ReconcileArgs};
 use crate::call::input::Hasher;
-use crate::call::{Call, Outcome, place};
+use crate::call::{Outcome, place};
 use crate::input;
 use crate::message::{Failure, TROUBLE, count, warn};
 use crate::read::{named, open_quietly};
@@ -44,15 +47,15 @@ const HOOK_TIME: Duration = Duration::from_secs(60);
 /// So long after the last line of a transcript, a call without a result no longer runs.
 const CALL_TIME: Duration = Duration::from_secs(24 * 3600);
 
-pub(super) fn run(args: &ReconcileArgs, reading: Reading) -> Result<ExitCode, Failure> {
-    let options = reading.options.no_call_limit();
+pub(super) fn run(args: &ReconcileArgs, from: ReadFrom) -> Result<ExitCode, Failure> {
+    let options = from.options.no_call_limit();
     let hasher = args.hash.hasher()?;
     let folder = match &args.within {
-        Some(folder) => Some(std::path::absolute(folder)?),
-        None if args.transcripts.is_empty() => reading.project,
+        Some(folder) => Some(period::named(folder)?),
+        None if args.transcripts.is_empty() => from.project,
         None => None,
     };
-    let within = Within::new(&args.period, folder)?;
+    let within = Within::new(&args.period, folder.as_deref())?;
     let found = transcripts(args, &within)?;
     // Others must not add meanwhile what is not found here.
     let adding = args.add.then(|| Adding::open(args.agent, &options)).transpose()?;
@@ -69,7 +72,8 @@ pub(super) fn run(args: &ReconcileArgs, reading: Reading) -> Result<ExitCode, Fa
         record,
         adding,
         report: Report::new(args.json),
-        workspaces: HashMap::new(),
+        folders: HashMap::new(),
+        user: place::user(),
         counts: Counts { not_read: found.not_read, ..Counts::default() },
     };
     reconciling.run(&found.paths, instance.as_mut(), args.transcripts.is_empty())
@@ -133,9 +137,18 @@ struct Reconciling {
     record: Record,
     adding: Option<Adding>,
     report: Report,
-    /// The workspace of each folder in which agents have worked.
-    workspaces: HashMap<String, String>,
+    /// The folders in which agents have worked.
+    folders: HashMap<String, Folder>,
+    user: String,
     counts: Counts,
+}
+
+/// A folder in which an agent has worked.
+#[derive(Clone)]
+struct Folder {
+    workspace: String,
+    /// Whether calls that were made in it count.
+    is_within: bool,
 }
 
 impl Reconciling {
@@ -181,13 +194,14 @@ impl Reconciling {
 
     /// Reads a transcript. What goes wrong with it is no trouble for the others; what goes wrong with the record is.
     fn transcript(&mut self, path: &Path, bar: &ProgressBar) -> Result<io::Result<()>, Failure> {
-        let file = match File::open(path) {
+        let file = match open(path) {
             Ok(file) => file,
             Err(error) => return Ok(Err(error)),
         };
+        let modified = file.metadata().and_then(|file| file.modified()).map(Timestamp::from).ok();
         self.counts.transcripts += 1;
         let mut transcript = self.agent.transcript(path);
-        let mut lines = Lines::new(file, transcript.wanted(), &self.hasher);
+        let mut lines = Lines::new(file, (transcript.wanted(), transcript.kept()), &self.hasher);
         let mut calls = Calls::default();
         let mut shown = 0;
         loop {
@@ -199,7 +213,10 @@ impl Reconciling {
             shown = lines.read;
             let taken = match line {
                 None => break,
-                Some(Line::Json(line)) => transcript.take(&line, &mut calls),
+                Some(Line::Json(line)) => {
+                    let taken = transcript.take(&line, &mut calls);
+                    if line.is_cut { Err(Unread::Cut) } else { taken }
+                }
                 Some(Line::NotJson) => Err(Unread::NotJson),
                 // Its agent writes it, or will never finish it.
                 Some(Line::Torn) => Ok(()),
@@ -211,32 +228,39 @@ impl Reconciling {
                 self.call(told, path)?;
             }
         }
-        let is_old = modified(path).is_some_and(|at| self.is_older(Timestamp::from(at), CALL_TIME));
+        let is_written = modified.is_none_or(|at| self.is_about_now(at, CALL_TIME));
         for told in calls.rest() {
-            self.call(Told { is_open: !is_old, ..told }, path)?;
+            let is_open = told.is_open && is_written;
+            self.call(Told { is_open, ..told }, path)?;
         }
         Ok(Ok(()))
     }
 
-    fn is_older(&self, at: Timestamp, than: Duration) -> bool {
-        Timestamp::from(self.now - than) > at
+    /// Whether a time is no longer ago than this, and no further ahead: a clock may be wrong.
+    fn is_about_now(&self, at: Timestamp, distance: Duration) -> bool {
+        (Timestamp::from(self.now - distance)..=Timestamp::from(self.now + distance)).contains(&at)
     }
 
     /// Looks up a call, and records it if it is missing.
     fn call(&mut self, told: Told, path: &Path) -> Result<(), Failure> {
-        let is_meant =
-            self.within.has_folder(&told.cwd) && told.call.began.is_none_or(|at| self.within.has(at));
-        let standing = self.record.find(self.agent, &told.call);
-        if !is_meant {
+        let folder = self.folder(&told.cwd);
+        let is_in_period = told.call.began.is_none_or(|at| self.within.has(at));
+        let at = told.ended.or(told.call.began);
+        let may_come = told.is_open || at.is_some_and(|at| self.is_about_now(at, HOOK_TIME));
+        let event = self.event(told, &folder);
+        let standing = self.record.find(self.agent, &event);
+        if !is_in_period {
             return Ok(());
         }
         if standing == Standing::Repeated {
             self.counts.repeated += 1;
             return Ok(());
         }
-        let at = told.ended.or(told.call.began);
-        let may_come = told.is_open || at.is_some_and(|at| !self.is_older(at, HOOK_TIME));
-        let session = self.report.session(&told.call.session);
+        if !folder.is_within {
+            self.counts.elsewhere += 1;
+            return Ok(());
+        }
+        let session = self.report.session(event.graph_run_id.as_deref().unwrap_or_default());
         for counts in [session, &mut self.counts.calls] {
             counts.calls += 1;
             match standing {
@@ -249,26 +273,37 @@ impl Reconciling {
         if standing == Standing::Recorded || may_come {
             return Ok(());
         }
-        let call = self.completed(told);
         match &mut self.adding {
-            Some(adding) => adding.add(call),
-            None => {
-                self.report.missing(call.into_event(self.now), path)?;
-                Ok(())
-            }
+            Some(adding) => adding.add(event),
+            None => Ok(self.report.missing(event, path)?),
         }
     }
 
-    /// The call with what its transcript does not tell.
-    fn completed(&mut self, Told { mut call, cwd, .. }: Told) -> Call {
-        if !cwd.is_empty() {
-            let workspace = |cwd: &String| place::workspace(Path::new(cwd));
-            call.workspace = self.workspaces.entry(cwd).or_insert_with_key(workspace).clone();
+    fn folder(&mut self, cwd: &str) -> Folder {
+        if let Some(folder) = self.folders.get(cwd) {
+            return folder.clone();
         }
-        call.user = place::user();
+        let workspace = if cwd.is_empty() { String::new() } else { place::workspace(Path::new(cwd)) };
+        let folder = Folder { workspace, is_within: self.within.has_folder(cwd) };
+        self.folders.insert(cwd.to_owned(), folder.clone());
+        folder
+    }
+
+    /// The event that a store keeps of a call, with what its transcript does not tell.
+    fn event(&self, Told { mut call, .. }: Told, folder: &Folder) -> Event<'static> {
+        call.workspace.clone_from(&folder.workspace);
+        call.user.clone_from(&self.user);
         if call.outcome == Outcome::Denied {
             call.attributes.push(("decision", "deny".to_owned()));
         }
-        call
+        fitted(call.into_event(self.now)).0
     }
+}
+
+/// Opens a transcript. A pipe would make wait.
+fn open(path: &Path) -> io::Result<File> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+    }
+    File::open(path)
 }

@@ -1,8 +1,9 @@
 //! Which calls are looked at: those of a time, and of a folder.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use audit_format::query::{Filter, PageRequest, Query};
+use audit_format::query::Filter;
 use audit_format::time::Timestamp;
 
 use crate::args::Period;
@@ -16,19 +17,14 @@ const SLACK: i64 = 24 * 3_600_000_000;
 pub(super) struct Within {
     from: Timestamp,
     to: Timestamp,
+    /// Without symbolic links.
     folder: Option<PathBuf>,
 }
 
 impl Within {
-    pub(super) fn new(period: &Period, folder: Option<PathBuf>) -> Result<Self, Failure> {
-        let filter = Filter {
-            from_ts: period.from().map(str::to_owned),
-            to_ts: period.to.clone(),
-            ..Filter::default()
-        };
-        let query = Query::new(filter, &PageRequest::default());
-        let query = query.map_err(|invalid| Failure::because(invalid.field, invalid.reason))?;
-        Ok(Self { from: query.from, to: query.to, folder })
+    pub(super) fn new(period: &Period, folder: Option<&Path>) -> Result<Self, Failure> {
+        let (from, to) = period.span()?;
+        Ok(Self { from, to, folder: folder.map(resolved) })
     }
 
     pub(super) fn from(&self) -> Timestamp {
@@ -41,7 +37,11 @@ impl Within {
 
     /// Whether a call that was made in this folder counts. One without a folder does.
     pub(super) fn has_folder(&self, cwd: &str) -> bool {
-        cwd.is_empty() || self.folder.as_ref().is_none_or(|folder| Path::new(cwd).starts_with(folder))
+        let Some(folder) = &self.folder else { return true };
+        let cwd = Path::new(cwd);
+        cwd.as_os_str().is_empty()
+            || cwd.starts_with(folder)
+            || (cwd.is_absolute() && resolved(cwd).starts_with(folder))
     }
 
     /// The filter of all events that may be of these calls.
@@ -53,5 +53,28 @@ impl Within {
             to_ts: (self.to != Timestamp::MAX).then(|| moved(self.to, SLACK)),
             ..Filter::default()
         }
+    }
+}
+
+/// The folder that an option names.
+pub(super) fn named(folder: &Path) -> Result<PathBuf, Failure> {
+    let what = || format!("--within {}", folder.display());
+    let found = fs::canonicalize(folder).map_err(|error| {
+        Failure::because(what(), format_args!("{error}; accepted is a folder that exists"))
+    })?;
+    match found.is_dir() {
+        true => Ok(found),
+        false => Err(Failure::because(what(), "it is no folder")),
+    }
+}
+
+/// The path without symbolic links, as far as it still exists.
+fn resolved(path: &Path) -> PathBuf {
+    let there = path.ancestors().find_map(|start| Some((fs::canonicalize(start).ok()?, start)));
+    match there.map(|(real, start)| (real, path.strip_prefix(start))) {
+        // What was joined with nothing would end in a slash.
+        Some((real, Ok(rest))) if rest.as_os_str().is_empty() => real,
+        Some((real, Ok(rest))) => real.join(rest),
+        _ => path.to_owned(),
     }
 }

@@ -5,13 +5,13 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use audit_format::event::Event;
-use audit_format::show::escaped;
 use audit_host::Event as HostEvent;
 use serde::Serialize;
 
 use super::transcript::Unread;
 use crate::message::count;
 use crate::read::table::Table;
+use crate::read::visible::visible;
 
 /// How many calls a table shows, and how many of those in the record alone are shown at all.
 pub(super) const MOST_SHOWN: usize = 100;
@@ -36,6 +36,8 @@ pub(super) struct Counts {
     pub(super) calls: OfCalls,
     /// Calls that another transcript has told before.
     pub(super) repeated: u64,
+    /// Calls that were made outside of the folder that is asked for.
+    pub(super) elsewhere: u64,
     pub(super) unread: BTreeMap<Unread, u64>,
     /// Transcripts.
     pub(super) unreadable: u64,
@@ -70,6 +72,7 @@ enum Line<'a> {
         #[serde(flatten)]
         counts: OfCalls,
         repeated: u64,
+        elsewhere: u64,
         lines_passed_over: BTreeMap<&'static str, u64>,
         transcripts_unreadable: u64,
         transcripts_not_read: u64,
@@ -124,6 +127,7 @@ impl Report {
             transcripts: counts.transcripts,
             counts: counts.calls,
             repeated: counts.repeated,
+            elsewhere: counts.elsewhere,
             lines_passed_over: counts.unread.iter().map(|(why, lines)| (why.about(), *lines)).collect(),
             transcripts_unreadable: counts.unreadable,
             transcripts_not_read: counts.not_read,
@@ -134,7 +138,7 @@ impl Report {
         let mut out = String::new();
         for (session, counts) in &self.sessions {
             let session = if session.is_empty() { "without a name" } else { session };
-            out += &format!("session {}: {}\n", escaped(session), counts.text());
+            out += &format!("session {}: {}\n", visible(session), counts.text());
         }
         for (what, events, all) in [
             ("missing from the record", &self.missing, counts.calls.missing),
@@ -181,12 +185,16 @@ impl Counts {
         if self.repeated > 0 {
             out += &format!("{} told more than once\n", count(self.repeated, "call"));
         }
+        if self.elsewhere > 0 {
+            let calls = count(self.elsewhere, "call");
+            out += &format!("{calls} made in other folders, and not compared (see --within)\n");
+        }
         for (why, lines) in &self.unread {
             out += &format!("{} passed over: {}\n", count(*lines, "line"), why.about());
         }
         if self.not_read > 0 {
             let what = count(self.not_read, "transcript");
-            out += &format!("{what} passed over: compressed, or in an older form\n");
+            out += &format!("{what} passed over: compressed, in an older form, or no regular file\n");
         }
         out
     }

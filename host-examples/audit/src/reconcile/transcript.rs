@@ -6,7 +6,7 @@ use std::time::Duration;
 use audit_format::time::Timestamp;
 use serde_json::Value;
 
-use crate::call::sketch::{Sketch, Wanted};
+use crate::call::sketch::{Path, Sketch, Wanted};
 use crate::call::{Call, Outcome};
 
 /// How many calls of a transcript may be open at once. Of more, the oldest count as without an end.
@@ -14,8 +14,11 @@ const MOST_OPEN: usize = 10_000;
 
 /// Reads the lines of a transcript.
 pub(super) trait Transcript {
-    /// What it needs of a line.
+    /// What is measured of a line.
     fn wanted(&self) -> &'static [Wanted];
+
+    /// What is read of a line. All else may be large, and leaves it alone.
+    fn kept(&self) -> &'static [Path];
 
     /// Takes a line.
     fn take(&mut self, line: &Sketch, calls: &mut Calls) -> Result<(), Unread>;
@@ -29,6 +32,8 @@ pub(super) enum Unread {
     UnknownKind,
     /// A call, or the result of one, without an identifier.
     NoId,
+    /// There is more in it than is kept of a line. What was kept is taken.
+    Cut,
 }
 
 impl Unread {
@@ -37,6 +42,7 @@ impl Unread {
             Self::NotJson => "no JSON",
             Self::UnknownKind => "of a kind that is not known",
             Self::NoId => "a call without an identifier",
+            Self::Cut => "too large, so that calls in it may be left out",
         }
     }
 }
@@ -53,6 +59,26 @@ pub(super) struct Told {
     pub(super) is_open: bool,
 }
 
+impl Told {
+    /// No result came. What another line told of its end is kept.
+    fn give_up(&mut self) {
+        match self.call.outcome {
+            Outcome::Unknown => self.call.outcome = Outcome::Lost,
+            _ => {
+                self.tell_duration();
+                self.is_open = false;
+            }
+        }
+    }
+
+    fn tell_duration(&mut self) {
+        if let (None, Some(began), Some(ended)) = (self.call.duration, self.call.began, self.ended) {
+            let micros = ended.micros().saturating_sub(began.micros());
+            self.call.duration = Some(Duration::from_micros(u64::try_from(micros).unwrap_or_default()));
+        }
+    }
+}
+
 /// How a call ended.
 #[derive(Debug, Default)]
 pub(super) struct End {
@@ -66,35 +92,60 @@ pub(super) struct End {
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     open: BTreeMap<u64, Told>,
-    numbers: HashMap<String, u64>,
+    /// Those that are open with an identifier, the latest last: some providers count in each answer anew.
+    numbers: HashMap<String, Vec<u64>>,
     next: u64,
     done: Vec<Told>,
 }
 
 impl Calls {
-    /// A call began. What a transcript repeats is passed over.
+    /// A call began. What a transcript repeats, with the same arguments, is passed over.
     pub(super) fn began(&mut self, call: Call, cwd: &str) {
-        if self.numbers.contains_key(&call.id) {
+        let of_id = self.numbers.entry(call.id.clone()).or_default();
+        let is_same = |other: &Call| {
+            (&other.session, &other.tool, &other.action, &other.input)
+                == (&call.session, &call.tool, &call.action, &call.input)
+        };
+        if of_id.iter().filter_map(|number| self.open.get(number)).any(|told| is_same(&told.call)) {
             return;
         }
-        self.numbers.insert(call.id.clone(), self.next);
+        of_id.push(self.next);
         self.open.insert(self.next, Told { call, cwd: cwd.to_owned(), ended: None, is_open: true });
         self.next += 1;
         if self.open.len() > MOST_OPEN
-            && let Some((_, mut told)) = self.open.pop_first()
+            && let Some((number, mut told)) = self.open.pop_first()
         {
-            self.numbers.remove(&told.call.id);
+            self.forget(&told.call.id, number);
+            told.give_up();
             told.is_open = false;
-            told.call.outcome = Outcome::Lost;
             self.done.push(told);
         }
     }
 
+    fn forget(&mut self, id: &str, number: u64) {
+        if let Some(of_id) = self.numbers.get_mut(id) {
+            of_id.retain(|other| *other != number);
+            if of_id.is_empty() {
+                self.numbers.remove(id);
+            }
+        }
+    }
+
+    /// The latest call with this identifier that is open.
+    fn latest(&self, id: &str) -> Option<u64> {
+        self.numbers.get(id)?.last().copied()
+    }
+
     /// The result of a call. That of one that never began is passed over.
     pub(super) fn ended(&mut self, id: &str, end: End) {
-        let Some(mut told) = self.numbers.remove(id).and_then(|number| self.open.remove(&number)) else {
-            return;
-        };
+        if let Some(number) = self.latest(id) {
+            self.end(number, end);
+        }
+    }
+
+    fn end(&mut self, number: u64, end: End) {
+        let Some(mut told) = self.open.remove(&number) else { return };
+        self.forget(&told.call.id, number);
         let call = &mut told.call;
         // What another line said before is more exact.
         if call.outcome == Outcome::Unknown {
@@ -102,28 +153,32 @@ impl Calls {
         }
         call.out_size = end.out_size;
         call.attributes.push(("error_type", end.error_type.to_owned()));
-        if let (None, Some(began), Some(ended)) = (call.duration, call.began, end.at) {
-            let micros = ended.micros().saturating_sub(began.micros());
-            call.duration = Some(Duration::from_micros(u64::try_from(micros).unwrap_or_default()));
-        }
-        told.ended = end.at;
+        told.ended = end.at.or(told.ended);
+        told.tell_duration();
         told.is_open = false;
         self.done.push(told);
     }
 
-    /// What a line beside the result says of a call that is open.
-    pub(super) fn told(&mut self, id: &str, outcome: Outcome, duration: Option<Duration>) {
-        if let Some(told) = self.numbers.get(id).and_then(|number| self.open.get_mut(number)) {
+    /// What a line beside the result says of how a call ended.
+    pub(super) fn told(
+        &mut self,
+        id: &str,
+        at: Option<Timestamp>,
+        outcome: Outcome,
+        duration: Option<Duration>,
+    ) {
+        if let Some(told) = self.latest(id).and_then(|number| self.open.get_mut(&number)) {
             told.call.outcome = outcome;
             told.call.duration = duration.or(told.call.duration);
+            told.ended = at;
         }
     }
 
     /// All calls that are open were broken off.
     pub(super) fn interrupted(&mut self, at: Option<Timestamp>) {
-        let ids: Vec<String> = self.open.values().map(|told| told.call.id.clone()).collect();
-        for id in ids {
-            self.ended(&id, End { at, outcome: Outcome::Cancelled, ..End::default() });
+        let open: Vec<u64> = self.open.keys().copied().collect();
+        for number in open {
+            self.end(number, End { at, outcome: Outcome::Cancelled, ..End::default() });
         }
     }
 
@@ -135,7 +190,7 @@ impl Calls {
     /// The calls that are open at the end of the transcript.
     pub(super) fn rest(self) -> impl Iterator<Item = Told> {
         self.open.into_values().map(|mut told| {
-            told.call.outcome = Outcome::Lost;
+            told.give_up();
             told
         })
     }
@@ -181,6 +236,23 @@ mod tests {
         calls.ended("a", End { outcome: Outcome::Error, ..End::default() });
         assert_eq!(calls.done().iter().map(|told| told.call.outcome).collect::<Vec<_>>(), [Outcome::Ok]);
         assert_eq!(calls.rest().count(), 0);
+    }
+
+    #[test]
+    fn an_identifier_that_is_used_again_with_other_arguments_is_another_call() {
+        let of = |tool: &str| Call { tool: tool.into(), ..call("call_0") };
+        let mut calls = Calls::default();
+        for (tool, outcome) in [("ls", Outcome::Ok), ("rm", Outcome::Error)] {
+            calls.began(of(tool), "");
+            calls.ended("call_0", End { outcome, ..End::default() });
+        }
+        calls.began(of("lost"), "");
+        calls.began(of("last"), "");
+        calls.ended("call_0", End { outcome: Outcome::Denied, ..End::default() });
+        let done: Vec<_> = calls.done().into_iter().map(|told| (told.call.tool, told.call.outcome)).collect();
+        let expected = [("ls", Outcome::Ok), ("rm", Outcome::Error), ("last", Outcome::Denied)];
+        assert_eq!(done, expected.map(|(tool, outcome)| (tool.to_owned(), outcome)));
+        assert_eq!(calls.rest().map(|told| told.call.tool).collect::<Vec<_>>(), ["lost"]);
     }
 
     #[test]

@@ -25,12 +25,16 @@ pub(super) struct Record {
     /// RFC 3339 in UTC.
     first: Option<String>,
     last: Option<String>,
+    /// What has the name of a daily file and cannot be read as one, and why.
+    #[serde(skip)]
+    pub(super) passed_over: Vec<String>,
 }
 
 impl From<TableSize> for Record {
     fn from(size: TableSize) -> Self {
         let (first, last) = size.span.unzip();
-        Self { events: size.rows, is_estimate: size.is_estimate, days: None, bytes: size.bytes, first, last }
+        let (is_estimate, passed_over) = (size.is_estimate, Vec::new());
+        Self { events: size.rows, is_estimate, days: None, bytes: size.bytes, first, last, passed_over }
     }
 }
 
@@ -65,11 +69,18 @@ pub(super) fn of_folder(folder: &Path) -> io::Result<Record> {
         .collect();
     files.sort_unstable();
     let (mut events, mut bytes) = (0, 0);
-    for (_, path) in &files {
-        let (lines, len) = lines(path)?;
-        events += lines;
-        bytes += len;
-    }
+    let mut passed_over = Vec::new();
+    files.retain(|(_, path)| match lines(path) {
+        Ok((lines, len)) => {
+            events += lines;
+            bytes += len;
+            true
+        }
+        Err(error) => {
+            passed_over.push(format!("{} is passed over: {error}", path.display()));
+            false
+        }
+    });
     let last = files.iter().rev().find_map(|(_, path)| last(path).ok()?);
     let days = Some(files.len() as u64);
     Ok(Record {
@@ -79,11 +90,16 @@ pub(super) fn of_folder(folder: &Path) -> io::Result<Record> {
         bytes,
         first: None,
         last: last.map(|at| at.to_string()),
+        passed_over,
     })
 }
 
 /// How many lines a file has, and how many bytes.
 fn lines(path: &Path) -> io::Result<(u64, u64)> {
+    // A pipe would make wait.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+    }
     let mut file = File::open(path)?;
     let mut piece = vec![0; 1 << 20];
     let (mut lines, mut bytes) = (0, 0);

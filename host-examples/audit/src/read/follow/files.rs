@@ -53,8 +53,9 @@ impl Files {
         let length = |entry: io::Result<fs::DirEntry>| {
             let entry = entry.ok()?;
             let day = names::day_of(entry.file_name().to_str()?)?;
-            // That of the file that a link leads to.
-            Some((day, fs::metadata(entry.path()).ok()?.len()))
+            // That of the file that a link leads to. A pipe would make wait.
+            let file = fs::metadata(entry.path()).ok().filter(fs::Metadata::is_file)?;
+            Some((day, file.len()))
         };
         let mut found: Vec<_> = entries.filter_map(length).collect();
         found.sort_unstable();
@@ -201,6 +202,17 @@ mod tests {
         // Another file in its place.
         fs::write(&path, line("c")).unwrap();
         assert_eq!(tools(&files.arrived(&all())), ["c"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_holds_nothing_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("tool_audit_2026-11-22.jsonl");
+        assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
+        let mut files = Files::open(folder.path()).unwrap();
+        fs::write(folder.path().join("tool_audit_2026-11-23.jsonl"), line("a")).unwrap();
+        assert_eq!(tools(&files.arrived(&all())), ["a"]);
     }
 
     #[test]

@@ -86,6 +86,36 @@ fn a_table_has_no_characters_that_control_the_terminal() {
 }
 
 #[test]
+fn a_table_shows_what_is_not_seen_and_few_marks() {
+    let hidden = "a\u{200b}\u{200d}\u{feff}\u{ad}\u{3164}\u{e0041}";
+    let marks = "e".to_owned() + &"\u{301}".repeat(300);
+    let event = Event {
+        ts: hidden.into(),
+        tool: hidden.into(),
+        action: marks.into(),
+        graph_run_id: Some(hidden.into()),
+        attributes: vec![Attribute::new("k", hidden)],
+        ..Event::default()
+    };
+    let (table, _) = shown(None, &[event]);
+    assert!(table.contains(r"a\u200b\u200d\ufeff\u00ad\u3164\ue0041"), "{table}");
+    assert!(!table.chars().any(|char| hidden[1..].contains(char)), "{table}");
+    assert!(table.matches('\u{301}').count() <= 4, "{table}");
+}
+
+#[test]
+fn a_long_duration_takes_no_column_of_others() {
+    let mut event = of_agent("mcp__github__create_pull_request", "call", "2026-11-23T06:30:00.123456Z");
+    event.duration_ms = 123_456_789;
+    event.in_size = 999_999_999;
+    let (table, left_out) = shown(Some(80), std::slice::from_ref(&event));
+    assert!(table.contains(" 34h ") && table.contains("agent"), "{table}");
+    assert_eq!(left_out, ["in", "out", "workspace", "user", "request", "attributes"]);
+    let (table, _) = shown(None, &[event]);
+    assert!(table.contains("123456789") && table.contains("999999999"), "{table}");
+}
+
+#[test]
 fn rows_that_come_later_have_no_title_of_their_own() {
     let mut table = Table::of_width(Some(80)).going_on();
     let mut out = String::new();

@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::time::SystemTime;
 
 use audit_format::attributes::Attribute;
 use audit_format::line::{Parsed, Stamp};
@@ -7,6 +8,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::args::Period;
+use crate::call::Call;
 use crate::call::input::Input;
 
 fn always() -> Within {
@@ -41,6 +43,10 @@ fn record(agent: Agent, events: Vec<Event<'static>>) -> Record {
     record
 }
 
+fn find(record: &mut Record, agent: Agent, call: &Call) -> Standing {
+    record.find(agent, &call.clone().into_event(SystemTime::UNIX_EPOCH))
+}
+
 fn only_recorded(record: &Record) -> u64 {
     record.only_recorded().values().sum()
 }
@@ -49,17 +55,17 @@ fn only_recorded(record: &Record) -> u64 {
 fn two_sessions_may_use_one_short_identifier() {
     let recorded = event(Agent::Claude, &call(1, 1, 0), "ok");
     let mut record = record(Agent::Claude, vec![recorded]);
-    assert_eq!(record.find(Agent::Claude, &call(2, 1, 0)), Standing::Missing);
-    assert_eq!(record.find(Agent::Claude, &call(1, 1, 0)), Standing::Recorded);
-    assert_eq!(record.find(Agent::Claude, &call(1, 1, 0)), Standing::Repeated);
+    assert_eq!(find(&mut record, Agent::Claude, &call(2, 1, 0)), Standing::Missing);
+    assert_eq!(find(&mut record, Agent::Claude, &call(1, 1, 0)), Standing::Recorded);
+    assert_eq!(find(&mut record, Agent::Claude, &call(1, 1, 0)), Standing::Repeated);
 }
 
 #[test]
 fn a_copy_of_a_session_has_the_calls_of_the_first() {
     let long = |session: u8| Call { id: "toolu_01AAAAAAAAAAAAAAAAAAAAAA".into(), ..call(session, 0, 0) };
     let mut record = record(Agent::Claude, vec![event(Agent::Claude, &long(1), "ok")]);
-    assert_eq!(record.find(Agent::Claude, &long(2)), Standing::Recorded);
-    assert_eq!(record.find(Agent::Claude, &long(1)), Standing::Repeated);
+    assert_eq!(find(&mut record, Agent::Claude, &long(2)), Standing::Recorded);
+    assert_eq!(find(&mut record, Agent::Claude, &long(1)), Standing::Repeated);
     assert_eq!(only_recorded(&record), 0);
 }
 
@@ -91,7 +97,7 @@ proptest! {
         let mut record = record(agent, events);
         let found: HashSet<(u8, u8)> = told
             .iter()
-            .filter(|(session, id)| record.find(agent, &call(*session, *id, 0)) == Standing::Recorded)
+            .filter(|(session, id)| find(&mut record, agent, &call(*session, *id, 0)) == Standing::Recorded)
             .copied()
             .collect();
         prop_assert_eq!(&found, &told.intersection(&recorded).copied().collect());
@@ -110,7 +116,7 @@ proptest! {
         let count = |of: &[(u8, u8)], which: (u8, u8)| of.iter().filter(|call| **call == which).count();
         let mut found = Vec::new();
         for ((session, arguments), id) in told.iter().zip(0..) {
-            if record.find(agent, &call(*session, id, *arguments)) == Standing::Recorded {
+            if find(&mut record, agent, &call(*session, id, *arguments)) == Standing::Recorded {
                 found.push((*session, *arguments));
             }
         }

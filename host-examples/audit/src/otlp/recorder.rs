@@ -170,12 +170,12 @@ impl Recorder {
             for (index, Due { id, key, .. }) in batch.into_iter().enumerate() {
                 match &failed {
                     Some(why) if index >= stored => {
-                        key.into_iter().for_each(|key| self.recent.release(key));
+                        key.into_iter().for_each(|key| self.recent.release_told(key));
                         let tickets = self.collator.failed(id);
                         self.refuse(tickets, why);
                     }
                     _ => {
-                        key.into_iter().for_each(|key| self.recent.recorded(key, micros()));
+                        key.into_iter().for_each(|key| self.recent.recorded_told(key, micros()));
                         self.counts.recorded.fetch_add(1, Ordering::Relaxed);
                         self.settle(id, ready);
                     }
@@ -191,7 +191,7 @@ impl Recorder {
         for (id, sightings) in self.collator.due(Instant::now()) {
             // Two calls of one export may have the same identifier.
             let key = Sighting::key(&sightings).filter(|key| claimed.insert(*key));
-            if key.is_some_and(|key| self.recent.claim(key, micros()) == Claim::Recorded) {
+            if key.is_some_and(|key| self.recent.claim_told(key, micros()) == Claim::Recorded) {
                 self.counts.known.fetch_add(sightings.len() as u64, Ordering::Relaxed);
                 self.settle(id, ready);
             } else {

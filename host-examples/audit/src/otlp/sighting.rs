@@ -127,14 +127,19 @@ impl Sighting {
     }
 
     /// What the call is found by for others that record the calls of an agent, such as its hooks: they know the session and the
-    /// identifier that its log records have. None: nobody else sees it.
+    /// identifier that its log records have. An identifier can be used again: what the log record tells makes it another call.
+    /// None: nobody else sees it.
     pub(super) fn key(sightings: &[Self]) -> Option<Key> {
         let known = |sighting: &&Self| {
             let texts = &sighting.texts;
             !sighting.is_span() && !texts.conversation.is_empty() && !texts.call_id.is_empty()
         };
-        let texts = &sightings.iter().find(known)?.texts;
-        Some(Key::of_call(&texts.conversation, &texts.call_id, false))
+        let log = sightings.iter().filter(known).min_by_key(|sighting| sighting.vantage)?;
+        let Self { texts, time, duration, input, .. } = log;
+        let (time, duration) = (time.to_string(), duration.unwrap_or_default().as_nanos().to_string());
+        let hash = input.as_ref().map_or("", |input| &input.hash);
+        let key = Key::of_call(&texts.conversation, &texts.call_id, false);
+        Some(key.with_contents(&[&texts.tool, &time, &duration, hash]))
     }
 
     /// The call of these sightings, which are of the same one. None: there is none.

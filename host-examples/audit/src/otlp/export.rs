@@ -1,13 +1,13 @@
 //! What is kept of an export: the calls that it tells of, and, of all other spans, what they tell of the calls below them.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher as _, Hash, RandomState};
 
-use super::attributes::Attributes;
+use super::attributes::{Attributes, Key};
 use super::lineage::{Context, MAX_SPANS, Passed};
 use super::read::{Encoding, Record, Signal, Sink, Span, SpanId, TraceId, Undecodable, read};
 use super::recognise::{self, Told};
-use super::sighting::{Sighting, Vantage};
+use super::sighting::{Sighting, Texts, Vantage};
 use crate::call::input::Hasher;
 
 /// The most calls of one export: far more than any exporter sends at once.
@@ -63,7 +63,7 @@ impl Export {
         names: &Names,
         hasher: &Hasher,
     ) -> Result<Self, Refusal> {
-        let mut reading = Reading { names, hasher, export: Self::default() };
+        let mut reading = Reading { names, hasher, export: Self::default(), records: HashMap::new() };
         read(signal, encoding, body, &mut reading)?;
         Ok(reading.export)
     }
@@ -81,6 +81,8 @@ struct Reading<'e> {
     names: &'e Names,
     hasher: &'e Hasher,
     export: Export,
+    /// How often each log record without an identifier of its call came.
+    records: HashMap<u64, u32>,
 }
 
 impl Sink for Reading<'_> {
@@ -100,6 +102,7 @@ impl Sink for Reading<'_> {
         export.spans.push_back(Passed {
             name,
             parent: span.parent.map(|parent| self.names.of_span(trace, parent)),
+            is_agent: sighting.is_none() && recognise::is_agent(&span.attributes),
             context: Context::of(&recognise::context(&span.attributes)),
         });
         match sighting {
@@ -112,15 +115,24 @@ impl Sink for Reading<'_> {
     }
 
     fn record(&mut self, resource: &Attributes<'_>, record: Record<'_>) -> Result<(), Refusal> {
-        let export = &mut self.export;
-        let named = |sighting: Sighting| {
-            let Sighting { time, trace, span, duration, outcome, .. } = sighting;
+        let mut named = |sighting: Sighting| {
+            let Sighting { time, trace, span, duration, outcome, ref input, out_size, .. } = sighting;
             let is_decision = sighting.vantage == Vantage::Decision;
-            let texts = (&sighting.texts.conversation, &sighting.texts.call_id, &sighting.texts.tool);
-            let sequence = record.attributes.text(super::attributes::Key::Sequence);
-            let all = (is_decision, time, trace, span, duration, outcome.name(), texts, sequence);
-            Sighting { own: self.names.of(("record", all)), ..sighting }
+            let Texts { conversation, call_id, tool, turn, .. } = &sighting.texts;
+            let sequence = record.attributes.text(Key::Sequence);
+            let input = input.as_ref().map(|input| (&input.hash, input.size));
+            let of_record = (is_decision, time, trace, span, sequence);
+            let of_call = (conversation, call_id, tool, turn, duration, outcome.name(), input, out_size);
+            let mut own = self.names.of(("record", of_record, of_call));
+            if call_id.is_empty() {
+                // Nothing tells equal calls apart but that there are several.
+                let count = self.records.entry(own).or_default();
+                *count += 1;
+                own = self.names.of(("record", own, *count));
+            }
+            Sighting { own, ..sighting }
         };
+        let export = &mut self.export;
         match recognise::record(resource, &record, self.hasher)? {
             Told::Call(sighting) => export.add(named(*sighting)),
             Told::Allowed(sighting) => {

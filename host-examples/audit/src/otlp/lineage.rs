@@ -42,6 +42,8 @@ impl Context {
 pub(super) struct Passed {
     pub(super) name: u64,
     pub(super) parent: Option<u64>,
+    /// It is the work of an agent. A call below it is one that this agent makes.
+    pub(super) is_agent: bool,
     pub(super) context: Option<Box<Context>>,
 }
 
@@ -57,8 +59,23 @@ pub(super) struct Lineage {
 pub(super) struct Ancestors {
     /// From the parent on upwards.
     pub(super) names: Vec<u64>,
+    /// How many of them are below the nearest span of an agent: only these can be the same call.
+    pub(super) within: usize,
     /// The last of them was not exported yet.
     pub(super) end_is_unknown: bool,
+}
+
+impl Ancestors {
+    /// The ancestor that was not exported yet, if it can be of the same call.
+    pub(super) fn unknown(&self) -> Option<u64> {
+        let is_within = self.within == self.names.len();
+        self.names.last().copied().filter(|_| self.end_is_unknown && is_within)
+    }
+
+    /// Those that can be of the same call.
+    pub(super) fn within(&self) -> &[u64] {
+        self.names.get(..self.within).unwrap_or_default()
+    }
 }
 
 impl Lineage {
@@ -82,8 +99,12 @@ impl Lineage {
         while let Some(name) = next
             && ancestors.names.len() < MAX_ANCESTORS
         {
-            ancestors.names.push(name);
             let span = self.spans.get(&name);
+            let is_agent = span.is_some_and(|span| span.is_agent);
+            if ancestors.within == ancestors.names.len() && !is_agent {
+                ancestors.within += 1;
+            }
+            ancestors.names.push(name);
             ancestors.end_is_unknown = span.is_none();
             next = span.and_then(|span| span.parent);
         }
@@ -112,7 +133,7 @@ mod tests {
 
     fn span(name: u64, parent: Option<u64>, agent_id: &str, agent_name: &str) -> Passed {
         let texts = Texts { agent_id: agent_id.into(), agent_name: agent_name.into(), ..Texts::default() };
-        Passed { name, parent, context: Context::of(&texts) }
+        Passed { name, parent, is_agent: false, context: Context::of(&texts) }
     }
 
     #[test]
@@ -122,7 +143,7 @@ mod tests {
         lineage.add(span(2, Some(1), "", "inner"));
         lineage.add(span(3, Some(2), "", ""));
         let ancestors = lineage.ancestors(Some(3));
-        assert_eq!(ancestors, Ancestors { names: vec![3, 2, 1], end_is_unknown: false });
+        assert_eq!(ancestors, Ancestors { names: vec![3, 2, 1], within: 3, end_is_unknown: false });
         let mut texts = Texts::default();
         lineage.complete(&ancestors, &mut texts);
         assert_eq!((texts.agent_id.as_str(), texts.agent_name.as_str()), ("", "inner"));
@@ -132,10 +153,23 @@ mod tests {
     fn an_ancestor_that_comes_later_is_unknown_and_a_circle_ends() {
         let mut lineage = Lineage::default();
         lineage.add(span(2, Some(1), "", ""));
-        assert_eq!(lineage.ancestors(Some(2)), Ancestors { names: vec![2, 1], end_is_unknown: true });
+        assert_eq!(
+            lineage.ancestors(Some(2)),
+            Ancestors { names: vec![2, 1], within: 2, end_is_unknown: true }
+        );
         assert_eq!(lineage.ancestors(None), Ancestors::default());
         lineage.add(span(1, Some(2), "", ""));
         assert_eq!(lineage.ancestors(Some(2)).names.len(), MAX_ANCESTORS);
+    }
+
+    #[test]
+    fn what_is_above_an_agent_is_another_call() {
+        let mut lineage = Lineage::default();
+        lineage.add(span(3, Some(2), "", ""));
+        lineage.add(Passed { is_agent: true, ..span(2, Some(1), "", "inner") });
+        let ancestors = lineage.ancestors(Some(3));
+        assert_eq!((ancestors.names.as_slice(), ancestors.within()), (&[3, 2, 1][..], &[3][..]));
+        assert_eq!((ancestors.end_is_unknown, ancestors.unknown()), (true, None));
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod reply;
 mod request;
 mod serve;
 mod sighting;
+mod traits;
 
 use std::future::Future;
 use std::io;

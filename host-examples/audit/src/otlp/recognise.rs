@@ -114,6 +114,13 @@ fn tool_of_name(name: &str) -> &str {
     starts.iter().find_map(|start| name.strip_prefix(start)).unwrap_or(name)
 }
 
+/// Whether the span is the work of an agent.
+pub(super) fn is_agent(attributes: &Attributes<'_>) -> bool {
+    attributes.is(Key::Operation, "invoke_agent")
+        || attributes.is(Key::InferenceKind, "AGENT")
+        || attributes.is(Key::TraceloopKind, "agent")
+}
+
 /// What a span that is no call tells of those below it.
 pub(super) fn context(attributes: &Attributes<'_>) -> Texts {
     Texts {

@@ -3,15 +3,14 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-
 use super::read::{Nested, Undecodable};
+use super::says_error::says_error;
 use crate::call::input::{Hasher, Input, MAX_CANONICAL};
 
 /// The most bytes of a text that are kept; the store cuts it further.
 const MAX_TEXT: usize = 4096;
 
-/// The longest result that is looked into for what MCP calls `isError`, in bytes.
+/// The longest JSON object that is taken apart for one of its members, in bytes.
 const MAX_LOOKED_INTO: usize = 1 << 20;
 
 macro_rules! keys {
@@ -166,6 +165,11 @@ impl<'a> Attributes<'a> {
         keys.iter().map(|key| self.text(*key)).find(|text| !text.is_empty()).unwrap_or_default()
     }
 
+    /// Whether there is a value that is an array, an object or bytes.
+    pub(super) fn is_nested(&self, key: Key) -> bool {
+        matches!(self.get(key), Some(Raw::Nested(_)))
+    }
+
     /// Whether the value is this text, in whatever case.
     pub(super) fn is(&self, key: Key, text: &str) -> bool {
         matches!(self.get(key), Some(Raw::Text(value)) if value.eq_ignore_ascii_case(text))
@@ -215,7 +219,7 @@ impl<'a> Attributes<'a> {
     }
 
     /// The first of these values that is there, as the result of a call.
-    pub(super) fn outcome_of(&self, keys: &[Key]) -> Result<Option<Output>, Undecodable> {
+    pub(super) fn result(&self, keys: &[Key]) -> Result<Option<Output>, Undecodable> {
         let Some(value) = keys.iter().find_map(|key| self.get(*key)) else { return Ok(None) };
         Ok(Some(match value {
             Raw::Text(text) => Output::of(text.as_bytes()),
@@ -226,7 +230,7 @@ impl<'a> Attributes<'a> {
         }))
     }
 
-    /// The members that are texts of a small JSON object in a text.
+    /// The text that a JSON object in a text has as this member; empty if there is none, or if the object is large.
     pub(super) fn member(&self, key: Key, name: &str) -> String {
         let Some(Raw::Text(text)) = self.get(key) else { return String::new() };
         if text.len() > MAX_LOOKED_INTO {
@@ -257,16 +261,7 @@ pub(super) struct Output {
 
 impl Output {
     fn of(result: &[u8]) -> Self {
-        #[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct Result {
-            #[serde(rename = "isError")]
-            is_error: bool,
-        }
-        let is_object = result.len() <= MAX_LOOKED_INTO && result.trim_ascii_start().starts_with(b"{");
-        let looked_into: Result =
-            if is_object { serde_json::from_slice(result).unwrap_or_default() } else { Result::default() };
-        Self { size: result.len() as u64, is_error: looked_into.is_error }
+        Self { size: result.len() as u64, is_error: says_error(result) }
     }
 }
 
@@ -295,10 +290,12 @@ mod tests {
     #[test]
     fn a_result_of_mcp_that_says_so_failed() {
         let output =
-            |text| attributes(&[(Key::CallResult, text)]).outcome_of(&[Key::CallResult]).unwrap().unwrap();
+            |text| attributes(&[(Key::CallResult, text)]).result(&[Key::CallResult]).unwrap().unwrap();
         assert!(output(r#"{"content":[],"isError":true}"#).is_error);
         assert!(!output(r#"{"content":[],"isError":false}"#).is_error);
         assert!(!output(r#"{"isError":"true"}"#).is_error);
+        let large = format!(r#"{{"content":"{}","isError":true}}"#, "x".repeat(2 << 20));
+        assert!(output(large.leak()).is_error);
         assert_eq!(output("isError ä"), Output { size: 10, is_error: false });
     }
 

@@ -14,6 +14,7 @@ mod recognise;
 mod recorder;
 mod reply;
 mod request;
+mod says_error;
 mod serve;
 mod sighting;
 mod traits;

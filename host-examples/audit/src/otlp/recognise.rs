@@ -25,14 +25,16 @@ const CONVERSATIONS: &[Key] = &[
 
 const USERS: &[Key] = &[Key::UserEmail, Key::UserId, Key::EndUser, Key::TraceloopUser, Key::CodexAccount];
 
+/// Whether the method of MCP is the one that calls a tool.
+fn is_tools_call(attributes: &Attributes<'_>) -> bool {
+    attributes.is(Key::McpMethod, TOOLS_CALL)
+}
+
 /// From where the span saw a call. None: it is of something else.
 fn vantage(span: &Span<'_>) -> Option<Vantage> {
     let attributes = &span.attributes;
     let executes = attributes.is(Key::Operation, "execute_tool");
-    if attributes.has(Key::McpMethod) {
-        if !attributes.is(Key::McpMethod, TOOLS_CALL) {
-            return None;
-        }
+    if is_tools_call(attributes) {
         return Some(match span.kind {
             Kind::Server => Vantage::McpServer,
             Kind::Client => Vantage::McpClient,
@@ -64,21 +66,23 @@ pub(super) fn span(
 ) -> Result<Option<Sighting>, Undecodable> {
     let Some(vantage) = vantage(span) else { return Ok(None) };
     let attributes = &span.attributes;
-    let result = attributes.outcome_of(RESULTS)?;
+    let result = attributes.result(RESULTS)?;
     let mut texts = texts(resource, attributes);
     texts.tool =
         attributes.first(&[Key::ToolName, Key::InferenceTool, Key::TraceloopName, Key::LangSmithName]);
     if texts.tool.is_empty() {
         texts.tool = tool_of_name(&span.name).to_owned();
     }
-    texts.method = attributes.text(Key::McpMethod);
+    if is_tools_call(attributes) {
+        texts.method = TOOLS_CALL.into();
+    }
     texts.call_id = attributes.first(&[Key::CallId, Key::GeminiCallId, Key::InferenceId]);
     texts.request_id = attributes.text(Key::RequestId);
     texts.mcp_session = attributes.text(Key::McpSession);
     texts.server = attributes.first(&[Key::McpServer, Key::ServerAddress]);
     let rpc = attributes.text(Key::RpcStatus);
-    if texts.error_type.is_empty() && rpc.starts_with('-') {
-        // The code of an error of JSON-RPC.
+    // A code is that of an error, unless it says that there was none.
+    if texts.error_type.is_empty() && !["", "0", "OK"].contains(&rpc.trim()) {
         texts.error_type = rpc;
     }
     let failed = result.is_some_and(|result| result.is_error);
@@ -136,6 +140,10 @@ pub(super) fn context(attributes: &Attributes<'_>) -> Texts {
 fn texts(resource: &Attributes<'_>, attributes: &Attributes<'_>) -> Texts {
     let mut texts = context(attributes);
     texts.error_type = attributes.first(&[Key::ErrorType, Key::LogErrorType]);
+    if texts.error_type.is_empty() && attributes.is_nested(Key::ErrorType) {
+        // The conventions' own value for an error that has no name.
+        texts.error_type = "_OTHER".into();
+    }
     texts.model = attributes.first(&[Key::Model, Key::CodexModel]);
     texts.version = attributes.text(Key::AppVersion);
     texts.mode = attributes.text(Key::PermissionMode);
@@ -269,8 +277,8 @@ fn outcome(event: Event, attributes: &Attributes<'_>, texts: &Texts) -> Outcome 
         Event::ClaudeDecision | Event::CodexDecision if is_denial => Outcome::Denied,
         Event::ClaudeDecision | Event::CodexDecision => Outcome::Unknown,
         _ => match attributes.truth(Key::Success) {
-            Some(true) => Outcome::Ok,
             _ if is_denial => Outcome::Denied,
+            Some(true) => Outcome::Ok,
             _ if attributes.is(Key::Status, "cancelled") => Outcome::Cancelled,
             Some(false) => outcome_of_error(&texts.error_type),
             None if !texts.error_type.is_empty() => outcome_of_error(&texts.error_type),

@@ -28,7 +28,7 @@ impl Sink for Seen {
     }
 
     fn record(&mut self, resource: &Attributes<'_>, record: Record<'_>) -> Result<(), Undecodable> {
-        let output = record.attributes.outcome_of(&[Key::LogOutput])?;
+        let output = record.attributes.result(&[Key::LogOutput])?;
         let success = record.attributes.truth(Key::Success);
         let service = resource.text(Key::ServiceName);
         let Record { time, observed, trace, span, event_name, body, .. } = record;

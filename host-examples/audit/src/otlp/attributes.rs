@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::read::{Nested, Undecodable};
+use super::read::Nested;
 use super::says_error::says_error;
 use crate::call::input::{Hasher, Input, MAX_CANONICAL};
 
@@ -205,29 +205,27 @@ impl<'a> Attributes<'a> {
     }
 
     /// The first of these values that is there, as the arguments of a call. An empty text tells nothing.
-    pub(super) fn arguments(&self, keys: &[Key], hasher: &Hasher) -> Result<Option<Input>, Undecodable> {
-        let Some(value) = keys.iter().find_map(|key| self.get(*key)) else { return Ok(None) };
-        Ok(match value {
-            Raw::Text(text) if text.is_empty() => None,
-            Raw::Text(text) if text.len() > MAX_CANONICAL => Some(hasher.input(text.as_bytes())),
-            Raw::Text(text) => Some(hasher.input(&serde_json::to_vec(text).unwrap_or_default())),
-            Raw::Bool(value) => Some(hasher.input(value.to_string().as_bytes())),
-            Raw::Integer(value) => Some(hasher.input(value.to_string().as_bytes())),
-            Raw::Real(value) => Some(hasher.input(value.to_string().as_bytes())),
-            Raw::Nested(nested) => Some(hasher.input(&nested.json()?)),
+    pub(super) fn arguments(&self, keys: &[Key], hasher: &Hasher) -> Option<Input> {
+        Some(match keys.iter().find_map(|key| self.get(*key))? {
+            Raw::Text(text) if text.is_empty() => return None,
+            Raw::Text(text) if text.len() > MAX_CANONICAL => hasher.input(text.as_bytes()),
+            Raw::Text(text) => hasher.input(&serde_json::to_vec(text).unwrap_or_default()),
+            Raw::Bool(value) => hasher.input(value.to_string().as_bytes()),
+            Raw::Integer(value) => hasher.input(value.to_string().as_bytes()),
+            Raw::Real(value) => hasher.input(value.to_string().as_bytes()),
+            Raw::Nested(nested) => hasher.input(&nested.json()),
         })
     }
 
     /// The first of these values that is there, as the result of a call.
-    pub(super) fn result(&self, keys: &[Key]) -> Result<Option<Output>, Undecodable> {
-        let Some(value) = keys.iter().find_map(|key| self.get(*key)) else { return Ok(None) };
-        Ok(Some(match value {
+    pub(super) fn result(&self, keys: &[Key]) -> Option<Output> {
+        Some(match keys.iter().find_map(|key| self.get(*key))? {
             Raw::Text(text) => Output::of(text.as_bytes()),
             Raw::Bool(value) => Output::of(value.to_string().as_bytes()),
             Raw::Integer(value) => Output::of(value.to_string().as_bytes()),
             Raw::Real(value) => Output::of(value.to_string().as_bytes()),
-            Raw::Nested(nested) => Output::of(&nested.json()?),
-        }))
+            Raw::Nested(nested) => Output::of(&nested.json()),
+        })
     }
 
     /// The text that a JSON object in a text has as this member; empty if there is none, or if the object is large.
@@ -280,17 +278,16 @@ mod tests {
         let hasher = Hasher::default();
         let text = attributes(&[(Key::Arguments, r#"{ "b": 1, "a": "x" }"#)]);
         let expected = hasher.input(br#"{"a":"x","b":1}"#);
-        assert_eq!(text.arguments(&[Key::LogArguments, Key::Arguments], &hasher).unwrap(), Some(expected));
-        assert_eq!(attributes(&[(Key::Arguments, "")]).arguments(&[Key::Arguments], &hasher).unwrap(), None);
+        assert_eq!(text.arguments(&[Key::LogArguments, Key::Arguments], &hasher), Some(expected));
+        assert_eq!(attributes(&[(Key::Arguments, "")]).arguments(&[Key::Arguments], &hasher), None);
         let plain = attributes(&[(Key::Arguments, "*** Begin Patch")]);
         let expected = hasher.input(br#""*** Begin Patch""#);
-        assert_eq!(plain.arguments(&[Key::Arguments], &hasher).unwrap(), Some(expected));
+        assert_eq!(plain.arguments(&[Key::Arguments], &hasher), Some(expected));
     }
 
     #[test]
     fn a_result_of_mcp_that_says_so_failed() {
-        let output =
-            |text| attributes(&[(Key::CallResult, text)]).result(&[Key::CallResult]).unwrap().unwrap();
+        let output = |text| attributes(&[(Key::CallResult, text)]).result(&[Key::CallResult]).unwrap();
         assert!(output(r#"{"content":[],"isError":true}"#).is_error);
         assert!(!output(r#"{"content":[],"isError":false}"#).is_error);
         assert!(!output(r#"{"isError":"true"}"#).is_error);

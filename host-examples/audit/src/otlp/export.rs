@@ -89,7 +89,7 @@ impl Sink for Reading<'_> {
     type Error = Refusal;
 
     fn span(&mut self, resource: &Attributes<'_>, span: Span<'_>) -> Result<(), Refusal> {
-        let sighting = recognise::span(resource, &span, self.hasher)?;
+        let sighting = recognise::span(resource, &span, self.hasher);
         let export = &mut self.export;
         let (Some(trace), Some(id)) = (span.trace, span.id) else {
             *(if sighting.is_some() { &mut export.rejected } else { &mut export.forgotten }) += 1;
@@ -133,7 +133,7 @@ impl Sink for Reading<'_> {
             Sighting { own, ..sighting }
         };
         let export = &mut self.export;
-        match recognise::record(resource, &record, self.hasher)? {
+        match recognise::record(resource, &record, self.hasher) {
             Told::Call(sighting) => export.add(named(*sighting)),
             Told::Allowed(sighting) => {
                 if export.allowed.len() < MAX_CALLS {

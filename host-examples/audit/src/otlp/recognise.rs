@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::attributes::{Attributes, Key};
-use super::read::{Kind, Record, Span, Status, Undecodable};
+use super::read::{Kind, Record, Span, Status};
 use super::sighting::{Sighting, Texts, Vantage, outcome_of_error};
 use crate::call::Outcome;
 use crate::call::input::{Hasher, Input};
@@ -59,14 +59,10 @@ fn vantage(span: &Span<'_>) -> Option<Vantage> {
 }
 
 /// What the span tells of a call. None: it is of something else.
-pub(super) fn span(
-    resource: &Attributes<'_>,
-    span: &Span<'_>,
-    hasher: &Hasher,
-) -> Result<Option<Sighting>, Undecodable> {
-    let Some(vantage) = vantage(span) else { return Ok(None) };
+pub(super) fn span(resource: &Attributes<'_>, span: &Span<'_>, hasher: &Hasher) -> Option<Sighting> {
+    let vantage = vantage(span)?;
     let attributes = &span.attributes;
-    let result = attributes.result(RESULTS)?;
+    let result = attributes.result(RESULTS);
     let mut texts = texts(resource, attributes);
     texts.tool =
         attributes.first(&[Key::ToolName, Key::InferenceTool, Key::TraceloopName, Key::LangSmithName]);
@@ -98,18 +94,18 @@ pub(super) fn span(
         Status::Unset => Outcome::Ok,
     };
     let duration = (span.start > 0).then(|| span.end.checked_sub(span.start)).flatten();
-    Ok(Some(Sighting {
+    Some(Sighting {
         trace: span.trace,
         span: span.id,
         parent: span.parent,
         time: span.start,
         duration: duration.map(Duration::from_nanos),
         outcome,
-        input: attributes.arguments(ARGUMENTS, hasher)?,
+        input: attributes.arguments(ARGUMENTS, hasher),
         out_size: result.map(|result| result.size),
         texts,
         ..Sighting::new(vantage)
-    }))
+    })
 }
 
 /// The tool in the name of a span, such as `execute_tool search` or `tools/call search`.
@@ -201,12 +197,8 @@ pub(super) enum Told {
 }
 
 /// What the log record tells of a call.
-pub(super) fn record(
-    resource: &Attributes<'_>,
-    record: &Record<'_>,
-    hasher: &Hasher,
-) -> Result<Told, Undecodable> {
-    let Some(event) = event(resource, record) else { return Ok(Told::Nothing) };
+pub(super) fn record(resource: &Attributes<'_>, record: &Record<'_>, hasher: &Hasher) -> Told {
+    let Some(event) = event(resource, record) else { return Told::Nothing };
     let attributes = &record.attributes;
     let is_decision = matches!(event, Event::ClaudeDecision | Event::CodexDecision);
     let mut sighting = Sighting {
@@ -227,27 +219,23 @@ pub(super) fn record(
     texts.decision = attributes.first(&[Key::Decision, Key::DecisionType]);
     texts.decision_source = attributes.first(&[Key::DecisionSource, Key::Source]);
     match event {
-        Event::ClaudeResult => claude_result(attributes, hasher, &mut sighting)?,
+        Event::ClaudeResult => claude_result(attributes, hasher, &mut sighting),
         Event::CodexResult => {
-            sighting.input = attributes.arguments(&[Key::LogArguments], hasher)?;
+            sighting.input = attributes.arguments(&[Key::LogArguments], hasher);
             sighting.out_size = attributes.text_size(Key::LogOutput);
         }
         Event::GeminiCall => {
-            sighting.input = attributes.arguments(&[Key::FunctionArgs], hasher)?;
+            sighting.input = attributes.arguments(&[Key::FunctionArgs], hasher);
             sighting.out_size = attributes.number(Key::ContentLength).map(|size| size as u64);
         }
         Event::ClaudeDecision | Event::CodexDecision => {}
     }
     sighting.outcome = outcome(event, attributes, &sighting.texts);
     let is_allowed = is_decision && sighting.outcome != Outcome::Denied;
-    Ok(if is_allowed { Told::Allowed(sighting.into()) } else { Told::Call(sighting.into()) })
+    if is_allowed { Told::Allowed(sighting.into()) } else { Told::Call(sighting.into()) }
 }
 
-fn claude_result(
-    attributes: &Attributes<'_>,
-    hasher: &Hasher,
-    sighting: &mut Sighting,
-) -> Result<(), Undecodable> {
+fn claude_result(attributes: &Attributes<'_>, hasher: &Hasher, sighting: &mut Sighting) {
     let texts = &mut sighting.texts;
     let server = attributes.member(Key::ToolParameters, "mcp_server_name");
     if !server.is_empty() {
@@ -263,10 +251,9 @@ fn claude_result(
     let size = attributes.number(Key::InputSize).map(|size| size as u64);
     // The export cuts long arguments, and a hash of a part would be no hash of the arguments.
     let is_whole = size.is_some() && attributes.text_size(Key::ToolInput) == size;
-    let whole = if is_whole { attributes.arguments(&[Key::ToolInput], hasher)? } else { None };
+    let whole = if is_whole { attributes.arguments(&[Key::ToolInput], hasher) } else { None };
     sighting.input = whole.or_else(|| size.map(|size| Input { size, ..Input::default() }));
     sighting.out_size = attributes.number(Key::ResultSize).map(|size| size as u64);
-    Ok(())
 }
 
 fn outcome(event: Event, attributes: &Attributes<'_>, texts: &Texts) -> Outcome {

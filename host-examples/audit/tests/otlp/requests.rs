@@ -86,6 +86,25 @@ fn what_cannot_be_read_is_refused_in_the_type_of_the_request() {
 }
 
 #[test]
+fn one_bad_value_costs_no_other_span_its_record() {
+    let workspace = Workspace::new();
+    let otlp = Otlp::start(&workspace, &[]);
+    let mut bad = tool_span(2, "bad");
+    // The exporter for JavaScript writes a large number so.
+    let attribute = json!({ "key": "gen_ai.tool.call.arguments", "value": { "intValue": 1e21 } });
+    bad["attributes"].as_array_mut().unwrap().push(attribute);
+    bad["startTimeUnixNano"] = json!(-5);
+    bad["name"] = json!(5);
+    post_spans(otlp.port, &json!([tool_span(1, "good"), bad])).assert(200);
+    assert_eq!(workspace.tools(), ["good", "bad"]);
+    assert_eq!(workspace.events()[1]["in_size"], "1e+21".len());
+    assert_refused(&post(otlp.port, "/v1/traces", JSON, b" "), 400, JSON, "the body is empty");
+    assert_refused(&post(otlp.port, "/v1/logs", JSON, b""), 400, JSON, "\"resourceLogs\"");
+    let inner = br#"{"resourceSpans":[{"scopeSpans":[{"spans":{}}]}]}"#;
+    assert_refused(&post(otlp.port, "/v1/traces", JSON, inner), 400, JSON, "\"spans\": accepted is an array");
+}
+
+#[test]
 fn a_web_page_cannot_post() {
     let workspace = Workspace::new();
     let otlp = Otlp::start(&workspace, &[]);

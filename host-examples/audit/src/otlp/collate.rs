@@ -2,6 +2,7 @@
 //! bounded memory of the calls that were recorded, also after that.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::export::{Export, Names};
@@ -69,7 +70,7 @@ pub(super) struct Collator {
     /// The recorded ones, oldest first.
     recorded: VecDeque<GroupId>,
     /// Decisions and their sources, by the link of their call.
-    allowed: HashMap<u64, (String, String)>,
+    allowed: HashMap<u64, (Arc<str>, Arc<str>)>,
     allowed_order: VecDeque<u64>,
     next: GroupId,
 }

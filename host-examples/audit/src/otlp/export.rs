@@ -7,11 +7,22 @@ use super::attributes::{Attributes, Key};
 use super::lineage::{Context, MAX_SPANS, Passed};
 use super::read::{Encoding, Record, Signal, Sink, Span, SpanId, TraceId, Undecodable, read};
 use super::recognise::{self, Told};
-use super::sighting::{Sighting, Texts, Vantage};
+use super::sighting::{Shared, Sighting, Texts, Vantage};
 use crate::call::input::Hasher;
 
 /// The most calls of one export: far more than any exporter sends at once.
 pub(super) const MAX_CALLS: usize = 32_768;
+
+/// What a call takes in memory until it is recorded, about, without its texts, in bytes.
+const ROOM_OF_CALL: usize = 2 * size_of::<Sighting>() + 512;
+
+/// No span or log record of a call is shorter, in bytes.
+const SHORTEST_CALL: usize = 64;
+
+/// How many bytes the calls of a body of this length take in memory at most, about.
+pub(super) fn most_room(body: usize) -> usize {
+    body.saturating_add((body / SHORTEST_CALL).min(MAX_CALLS) * ROOM_OF_CALL)
+}
 
 /// Why an export is refused.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,6 +63,8 @@ pub(super) struct Export {
     pub(super) forgotten: u64,
     /// How many spans of calls have no valid identifiers.
     pub(super) rejected: u64,
+    /// How many bytes its calls take in memory, about.
+    pub(super) room: usize,
 }
 
 impl Export {
@@ -63,9 +76,17 @@ impl Export {
         names: &Names,
         hasher: &Hasher,
     ) -> Result<Self, Refusal> {
-        let mut reading = Reading { names, hasher, export: Self::default(), records: HashMap::new() };
+        let mut reading = Reading {
+            names,
+            hasher,
+            export: Self::default(),
+            texts: Shared::default(),
+            records: HashMap::new(),
+        };
         read(signal, encoding, body, &mut reading)?;
-        Ok(reading.export)
+        let Reading { mut export, texts, .. } = reading;
+        export.room = export.calls.len() * ROOM_OF_CALL + texts.len;
+        Ok(export)
     }
 
     fn add(&mut self, call: Sighting) -> Result<(), Refusal> {
@@ -81,6 +102,7 @@ struct Reading<'e> {
     names: &'e Names,
     hasher: &'e Hasher,
     export: Export,
+    texts: Shared,
     /// How often each log record without an identifier of its call came.
     records: HashMap<u64, u32>,
 }
@@ -96,6 +118,8 @@ impl Sink for Reading<'_> {
             return Ok(());
         };
         let name = self.names.of_span(trace, id);
+        let mut context = recognise::context(&span.attributes);
+        context.share(&mut self.texts);
         if export.spans.len() == MAX_SPANS {
             export.spans.pop_front();
         }
@@ -103,10 +127,13 @@ impl Sink for Reading<'_> {
             name,
             parent: span.parent.map(|parent| self.names.of_span(trace, parent)),
             is_agent: sighting.is_none() && recognise::is_agent(&span.attributes),
-            context: Context::of(&recognise::context(&span.attributes)),
+            context: Context::of(&context),
         });
         match sighting {
-            Some(sighting) => export.add(Sighting { own: self.names.of(("own", name)), ..sighting }),
+            Some(mut sighting) => {
+                sighting.texts.share(&mut self.texts);
+                export.add(Sighting { own: self.names.of(("own", name)), ..sighting })
+            }
             None => {
                 export.forgotten += 1;
                 Ok(())
@@ -115,7 +142,8 @@ impl Sink for Reading<'_> {
     }
 
     fn record(&mut self, resource: &Attributes<'_>, record: Record<'_>) -> Result<(), Refusal> {
-        let mut named = |sighting: Sighting| {
+        let mut named = |mut sighting: Sighting| {
+            sighting.texts.share(&mut self.texts);
             let Sighting { time, trace, span, duration, outcome, ref input, out_size, .. } = sighting;
             let is_decision = sighting.vantage == Vantage::Decision;
             let Texts { conversation, call_id, tool, turn, .. } = &sighting.texts;
@@ -135,8 +163,9 @@ impl Sink for Reading<'_> {
         let export = &mut self.export;
         match recognise::record(resource, &record, self.hasher) {
             Told::Call(sighting) => export.add(named(*sighting)),
-            Told::Allowed(sighting) => {
+            Told::Allowed(mut sighting) => {
                 if export.allowed.len() < MAX_CALLS {
+                    sighting.texts.share(&mut self.texts);
                     export.allowed.push(*sighting);
                 }
                 Ok(())

@@ -2,6 +2,7 @@
 //! conversation often stand on an ancestor only, and one call can be a span within another one.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use super::sighting::Texts;
 
@@ -17,16 +18,19 @@ const MAX_TEXT: usize = 256;
 /// What a span tells of the calls below it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Context {
-    conversation: Box<str>,
-    agent_id: Box<str>,
-    agent_name: Box<str>,
-    user: Box<str>,
+    conversation: Arc<str>,
+    agent_id: Arc<str>,
+    agent_name: Arc<str>,
+    user: Arc<str>,
 }
 
 impl Context {
     /// None: it tells nothing.
     pub(super) fn of(texts: &Texts) -> Option<Box<Self>> {
-        let cut = |text: &str| text[..text.floor_char_boundary(MAX_TEXT)].into();
+        let cut = |text: &Arc<str>| match text.floor_char_boundary(MAX_TEXT) {
+            len if len < text.len() => text[..len].into(),
+            _ => Arc::clone(text),
+        };
         let context = Self {
             conversation: cut(&texts.conversation),
             agent_id: cut(&texts.agent_id),
@@ -115,12 +119,12 @@ impl Lineage {
     pub(super) fn complete(&self, ancestors: &Ancestors, texts: &mut Texts) {
         for context in ancestors.names.iter().filter_map(|name| self.spans.get(name)?.context.as_deref()) {
             let with_agent = texts.agent_id.is_empty() && texts.agent_name.is_empty();
-            let agent = |text: &str| if with_agent { text.to_owned() } else { String::new() };
+            let agent = |text: &Arc<str>| if with_agent { Arc::clone(text) } else { Arc::default() };
             texts.complete(Texts {
-                conversation: context.conversation.to_string(),
+                conversation: Arc::clone(&context.conversation),
                 agent_id: agent(&context.agent_id),
                 agent_name: agent(&context.agent_name),
-                user: context.user.to_string(),
+                user: Arc::clone(&context.user),
                 ..Texts::default()
             });
         }
@@ -146,7 +150,7 @@ mod tests {
         assert_eq!(ancestors, Ancestors { names: vec![3, 2, 1], within: 3, end_is_unknown: false });
         let mut texts = Texts::default();
         lineage.complete(&ancestors, &mut texts);
-        assert_eq!((texts.agent_id.as_str(), texts.agent_name.as_str()), ("", "inner"));
+        assert_eq!((&*texts.agent_id, &*texts.agent_name), ("", "inner"));
     }
 
     #[test]

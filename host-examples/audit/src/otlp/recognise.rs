@@ -65,21 +65,21 @@ pub(super) fn span(resource: &Attributes<'_>, span: &Span<'_>, hasher: &Hasher) 
     let result = attributes.result(RESULTS);
     let mut texts = texts(resource, attributes);
     texts.tool =
-        attributes.first(&[Key::ToolName, Key::InferenceTool, Key::TraceloopName, Key::LangSmithName]);
+        attributes.first(&[Key::ToolName, Key::InferenceTool, Key::TraceloopName, Key::LangSmithName]).into();
     if texts.tool.is_empty() {
-        texts.tool = tool_of_name(&span.name).to_owned();
+        texts.tool = tool_of_name(&span.name).into();
     }
     if is_tools_call(attributes) {
         texts.method = TOOLS_CALL.into();
     }
-    texts.call_id = attributes.first(&[Key::CallId, Key::GeminiCallId, Key::InferenceId]);
-    texts.request_id = attributes.text(Key::RequestId);
-    texts.mcp_session = attributes.text(Key::McpSession);
-    texts.server = attributes.first(&[Key::McpServer, Key::ServerAddress]);
+    texts.call_id = attributes.first(&[Key::CallId, Key::GeminiCallId, Key::InferenceId]).into();
+    texts.request_id = attributes.text(Key::RequestId).into();
+    texts.mcp_session = attributes.text(Key::McpSession).into();
+    texts.server = attributes.first(&[Key::McpServer, Key::ServerAddress]).into();
     let rpc = attributes.text(Key::RpcStatus);
     // A code is that of an error, unless it says that there was none.
     if texts.error_type.is_empty() && !["", "0", "OK"].contains(&rpc.trim()) {
-        texts.error_type = rpc;
+        texts.error_type = rpc.into();
     }
     let failed = result.is_some_and(|result| result.is_error);
     if texts.error_type.is_empty() && failed {
@@ -124,10 +124,10 @@ pub(super) fn is_agent(attributes: &Attributes<'_>) -> bool {
 /// What a span that is no call tells of those below it.
 pub(super) fn context(attributes: &Attributes<'_>) -> Texts {
     Texts {
-        conversation: attributes.first(CONVERSATIONS),
-        agent_id: attributes.text(Key::AgentId),
-        agent_name: attributes.first(&[Key::AgentName, Key::InferenceAgent]),
-        user: attributes.first(USERS),
+        conversation: attributes.first(CONVERSATIONS).into(),
+        agent_id: attributes.text(Key::AgentId).into(),
+        agent_name: attributes.first(&[Key::AgentName, Key::InferenceAgent]).into(),
+        user: attributes.first(USERS).into(),
         ..Texts::default()
     }
 }
@@ -135,19 +135,19 @@ pub(super) fn context(attributes: &Attributes<'_>) -> Texts {
 /// What all sources tell under the same names.
 fn texts(resource: &Attributes<'_>, attributes: &Attributes<'_>) -> Texts {
     let mut texts = context(attributes);
-    texts.error_type = attributes.first(&[Key::ErrorType, Key::LogErrorType]);
+    texts.error_type = attributes.first(&[Key::ErrorType, Key::LogErrorType]).into();
     if texts.error_type.is_empty() && attributes.is_nested(Key::ErrorType) {
         // The conventions' own value for an error that has no name.
         texts.error_type = "_OTHER".into();
     }
-    texts.model = attributes.first(&[Key::Model, Key::CodexModel]);
-    texts.version = attributes.text(Key::AppVersion);
-    texts.mode = attributes.text(Key::PermissionMode);
-    texts.workspace = workspace(attributes);
+    texts.model = attributes.first(&[Key::Model, Key::CodexModel]).into();
+    texts.version = attributes.text(Key::AppVersion).into();
+    texts.mode = attributes.text(Key::PermissionMode).into();
+    texts.workspace = workspace(attributes).into();
     texts.complete(Texts {
-        service: resource.text(Key::ServiceName),
-        version: resource.first(&[Key::ServiceVersion, Key::AppVersion]),
-        workspace: workspace(resource),
+        service: resource.text(Key::ServiceName).into(),
+        version: resource.first(&[Key::ServiceVersion, Key::AppVersion]).into(),
+        workspace: workspace(resource).into(),
         ..context(resource)
     });
     texts
@@ -212,12 +212,12 @@ pub(super) fn record(resource: &Attributes<'_>, record: &Record<'_>, hasher: &Ha
         ..Sighting::new(if is_decision { Vantage::Decision } else { Vantage::Log })
     };
     let texts = &mut sighting.texts;
-    texts.tool = attributes.first(&[Key::LogTool, Key::FunctionName]);
-    texts.call_id = attributes.first(&[Key::ToolUseId, Key::LogCallId]);
-    texts.turn = attributes.first(&[Key::ClaudePrompt, Key::GeminiPrompt]);
-    texts.server = attributes.first(&[Key::LogServer, Key::McpServerName]);
-    texts.decision = attributes.first(&[Key::Decision, Key::DecisionType]);
-    texts.decision_source = attributes.first(&[Key::DecisionSource, Key::Source]);
+    texts.tool = attributes.first(&[Key::LogTool, Key::FunctionName]).into();
+    texts.call_id = attributes.first(&[Key::ToolUseId, Key::LogCallId]).into();
+    texts.turn = attributes.first(&[Key::ClaudePrompt, Key::GeminiPrompt]).into();
+    texts.server = attributes.first(&[Key::LogServer, Key::McpServerName]).into();
+    texts.decision = attributes.first(&[Key::Decision, Key::DecisionType]).into();
+    texts.decision_source = attributes.first(&[Key::DecisionSource, Key::Source]).into();
     match event {
         Event::ClaudeResult => claude_result(attributes, hasher, &mut sighting),
         Event::CodexResult => {
@@ -239,13 +239,13 @@ fn claude_result(attributes: &Attributes<'_>, hasher: &Hasher, sighting: &mut Si
     let texts = &mut sighting.texts;
     let server = attributes.member(Key::ToolParameters, "mcp_server_name");
     if !server.is_empty() {
-        texts.server = server;
+        texts.server = server.into();
     }
     // The tools of servers that a user has set up all have this name, unless their details are exported.
-    if texts.tool == "mcp_tool" {
+    if &*texts.tool == "mcp_tool" {
         let tool = attributes.member(Key::ToolParameters, "mcp_tool_name");
         if !tool.is_empty() {
-            texts.tool = tool;
+            texts.tool = tool.into();
         }
     }
     let size = attributes.number(Key::InputSize).map(|size| size as u64);

@@ -58,6 +58,7 @@ pub(super) fn run(args: OtlpArgs, store: StoreArgs) -> Result<ExitCode, Failure>
         .block_on(TcpListener::bind(args.listen))
         .map_err(|error| Failure::because(format!("--listen: cannot listen on {}", args.listen), error))?;
     let address = listener.local_addr()?;
+    collector.as_ref().map_or(Ok(()), |collector| collector.refuse_itself(address))?;
     let end = runtime.block_on(async { signal() })?;
     let keeps_nothing = store.keeps_nothing();
     let options = store.options()?.no_call_limit();

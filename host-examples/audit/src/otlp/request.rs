@@ -78,6 +78,9 @@ impl Receiver {
         has_come: impl Fn(),
     ) -> Result<Reply, Refused> {
         refuse_browsers(request.headers())?;
+        if let Some(collector) = &self.collector {
+            collector.refuse_loop(request.headers())?;
+        }
         let target = target(request.method(), request.uri().path());
         // Without a collector, a body that cannot be read anyway need not come first.
         let readable = target.clone().and_then(|target| {

@@ -46,8 +46,8 @@ fn an_identifier_that_is_used_again_in_a_later_export_is_another_call() {
     let workspace = Workspace::new();
     let otlp = Otlp::start(&workspace, &[]);
     let (first, second) = (codex(0, "call_1", r#"{"c":"ls"}"#), codex(60, "call_1", r#"{"c":"rm"}"#));
-    post_records(otlp.port, &[first.clone()]).assert(200);
-    post_records(otlp.port, &[second.clone()]).assert(200);
+    post_records(otlp.port, std::slice::from_ref(&first)).assert(200);
+    post_records(otlp.port, std::slice::from_ref(&second)).assert(200);
     assert_eq!(workspace.events().len(), 2);
     // What is sent again is of no other call, after the program was started again too.
     post_records(otlp.port, &[second.clone(), first.clone()]).assert(200);

@@ -128,13 +128,14 @@ fn the_server_does_not_outlive_a_proxy_that_is_killed() {
 fn signals_reach_the_server_and_what_was_open_is_recorded() {
     let workspace = Workspace::new();
     for (signal, number) in [(Signal::TERM, 15), (Signal::INT, 2), (Signal::USR1, 10)] {
-        let script = format!("trap 'exit 40' {number}; while :; do sleep 0.05; done");
+        let script = format!("trap 'exit 40' {number}; echo > ready; while :; do sleep 0.05; done");
         let mut client = start(&workspace, &[], &script);
         client.call(1, "t", json!({}));
-        pid_of_server(&workspace);
+        let ready = workspace.path().join("ready");
+        wait_until("the server expects the signal", || ready.exists());
         kill_process(Pid::from_raw(client.id() as i32).unwrap(), signal).unwrap();
         assert_eq!(client.end().0.code(), Some(40), "{signal:?}");
-        std::fs::remove_file(workspace.path().join("pid")).unwrap();
+        std::fs::remove_file(ready).unwrap();
     }
     assert_eq!(short(&workspace.events()), ["t lost server_ended"; 3]);
 }

@@ -56,7 +56,7 @@ fn run(Cli { store, command }: Cli) -> Result<ExitCode, Failure> {
         Command::Hook(args) => hook::run(&args, store),
         #[cfg(unix)]
         Command::Mcp(args) => mcp::run(*args, store),
-        Command::Otlp(args) => otlp::run(*args, store.options()?.no_call_limit()),
+        Command::Otlp(args) => otlp::run(*args, store),
         #[cfg(unix)]
         Command::Exec(args) => Ok(exec::run(&args, store.options()?)),
         Command::Write(args) => write::run(&args, &store.options()?.no_call_limit()),

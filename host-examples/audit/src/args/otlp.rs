@@ -7,6 +7,13 @@ use clap::{Args, value_parser};
 use super::calls::HashArgs;
 use super::fields::text;
 
+/// An address to listen on. A name is none: it can stand for several.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "accepted is an IP address with a port, such as 127.0.0.1:4318 for this machine alone, or [::1]:4318".to_owned()
+    })
+}
+
 const HELP: &str = "\
 Examples:
   audit otlp
@@ -37,7 +44,7 @@ Exit status: 0 when it is told to end; 2 if the options are invalid, it cannot l
 #[command(after_help = HELP)]
 pub(crate) struct OtlpArgs {
     /// Where to listen; port 0 chooses a free one, which the first line on stderr names
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4318")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4318", value_parser = address)]
     pub(crate) listen: SocketAddr,
     /// Pass each request on to this collector, whose own path is appended: http(s)://HOST:PORT
     #[arg(long, value_name = "URL")]

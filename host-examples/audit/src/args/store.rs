@@ -143,6 +143,11 @@ impl StoreArgs {
         self.backend.or_else(|| Backend::named(&env::var("AUDIT_BACKEND").ok()?))
     }
 
+    /// Whether the backend forgets all events when the process ends.
+    pub(crate) fn keeps_nothing(&self) -> bool {
+        matches!(self.backend(), Some(Backend::Memory | Backend::Null))
+    }
+
     /// Whether an option says where the record is.
     pub(crate) fn has_place(&self) -> bool {
         self.dir.is_some() || self.scope.is_some()

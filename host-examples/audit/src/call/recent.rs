@@ -11,7 +11,10 @@ use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use audit_host::Options;
 use sha2::{Digest as _, Sha256};
+
+use super::place;
 
 /// The name of the file.
 const NAME: &str = "recent_calls";
@@ -75,6 +78,11 @@ impl Key {
         self.name == other.name && agree
     }
 
+    /// The call, whatever its contents are.
+    fn without_contents(self) -> Self {
+        Self { contents: 0, ..self }
+    }
+
     fn place(self) -> u64 {
         let bucket = u64::from(u16::from_le_bytes(first(&self.name))) % BUCKETS;
         bucket * (BUCKET * SLOT) as u64
@@ -102,6 +110,20 @@ enum State {
     Recorded = 1,
     Recording = 2,
     Began = 3,
+    /// A log record told of a call, which is recorded. The contents are those of the log record.
+    Told = 4,
+}
+
+impl State {
+    /// What is needed less makes room first.
+    fn need(self) -> u8 {
+        match self {
+            Self::Free => 0,
+            Self::Recorded | Self::Told => 1,
+            Self::Recording => 2,
+            Self::Began => 3,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -126,8 +148,13 @@ impl Slot {
                 State::Recording => {
                     age < RECORDING && self.process != process::id() && is_running(self.process)
                 }
-                State::Began | State::Free => false,
+                State::Began | State::Free | State::Told => false,
             }
+    }
+
+    /// Whether a log record of this call was told, and not long ago.
+    fn is_told(&self, key: Key, now: u64) -> bool {
+        self.state == State::Told && self.key.name == key.name && now.abs_diff(self.micros) < OLD
     }
 }
 
@@ -142,7 +169,32 @@ pub(crate) enum Claim {
 /// The file.
 pub(crate) struct Recent(Option<File>);
 
+/// What a look at the file says of a call that a log record tells of.
+enum Seen {
+    New,
+    Recorded,
+    /// Another process is about to record a call with this identifier.
+    Awaited,
+}
+
 impl Recent {
+    /// Remembers nothing.
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    /// The file beside the record of a store with these options. Where a database has the record, it is in the user's folder.
+    /// What keeps no events claims none.
+    pub(crate) fn beside(options: &Options, keeps_nothing: bool) -> Self {
+        let folder =
+            || options.folder().or_else(place::user_folder).filter(|folder| !folder.as_os_str().is_empty());
+        if keeps_nothing {
+            Self::none()
+        } else {
+            folder().map_or_else(Self::none, |folder| Self::open(&folder))
+        }
+    }
+
     /// The file in this folder. Without access to it, nothing is remembered.
     pub(crate) fn open(folder: &Path) -> Self {
         let open = || {
@@ -189,6 +241,54 @@ impl Recent {
                 _ => return Claim::Mine,
             }
         }
+    }
+
+    /// Claims a call that a log record tells of, unless that record, or a hook's event of the call, is recorded. The contents
+    /// of the key are those of the log record. Hooks name tools and arguments in their own way, so that theirs cannot be
+    /// compared with it: each of a hook's events with the identifier stands for one log record.
+    pub(crate) fn claim_told(&mut self, key: Key, now: u64) -> Claim {
+        let end = Instant::now() + RECORDING_WAIT;
+        let call = key.without_contents();
+        loop {
+            let seen = self.change(key, |bucket| {
+                let seen = look(bucket, key, now);
+                match seen {
+                    Seen::New => put(bucket, Slot::new(call, now, State::Recording), now),
+                    Seen::Recorded
+                        if !bucket.iter().any(|slot| slot.is_told(key, now) && slot.key == key) =>
+                    {
+                        put(bucket, Slot::new(key, now, State::Told), now);
+                    }
+                    Seen::Recorded | Seen::Awaited => {}
+                }
+                seen
+            });
+            match seen {
+                Some(Seen::Recorded) => return Claim::Recorded,
+                Some(Seen::Awaited) if Instant::now() < end => thread::sleep(Duration::from_millis(5)),
+                _ => return Claim::Mine,
+            }
+        }
+    }
+
+    /// Notes that a call is recorded that a log record told of.
+    pub(crate) fn recorded_told(&mut self, key: Key, now: u64) {
+        let call = key.without_contents();
+        self.change(key, |bucket| {
+            free(bucket, call);
+            // For hooks, one is as good as several.
+            bucket
+                .iter_mut()
+                .filter(|slot| slot.key == call && slot.state == State::Recorded)
+                .for_each(|slot| slot.state = State::Free);
+            put(bucket, Slot::new(call, now, State::Recorded), now);
+            put(bucket, Slot::new(key, now, State::Told), now);
+        });
+    }
+
+    /// Notes that this process has not recorded a call that a log record told of.
+    pub(crate) fn release_told(&mut self, key: Key) {
+        self.release(key.without_contents());
     }
 
     /// Notes that a call is recorded.
@@ -259,9 +359,26 @@ pub(crate) fn open_regular(options: &OpenOptions, path: &Path) -> io::Result<Fil
     Ok(file)
 }
 
+/// What the slots say of a call that a log record tells of.
+fn look(bucket: &[Slot; BUCKET], key: Key, now: u64) -> Seen {
+    let told = || bucket.iter().filter(|slot| slot.is_told(key, now));
+    if told().any(|slot| slot.key == key) {
+        return Seen::Recorded;
+    }
+    let claimed = || bucket.iter().filter(|slot| slot.is_claimed(key.without_contents(), now));
+    let of_hooks = claimed().filter(|slot| slot.state == State::Recorded && slot.key.contents != 0).count();
+    if of_hooks > told().count() {
+        Seen::Recorded
+    } else if claimed().any(|slot| slot.state == State::Recording) {
+        Seen::Awaited
+    } else {
+        Seen::New
+    }
+}
+
 /// Frees what was claimed to be recorded.
 fn free(bucket: &mut [Slot; BUCKET], key: Key) {
-    let claimed = |slot: &&mut Slot| slot.key.is_same(key) && slot.state == State::Recording;
+    let claimed = |slot: &&mut Slot| slot.key == key && slot.state == State::Recording;
     bucket.iter_mut().filter(claimed).for_each(|slot| slot.state = State::Free);
 }
 
@@ -269,7 +386,7 @@ fn free(bucket: &mut [Slot; BUCKET], key: Key) {
 fn put(bucket: &mut [Slot; BUCKET], slot: Slot, now: u64) {
     let need = |other: &&mut Slot| {
         let is_old = now.abs_diff(other.micros) >= OLD;
-        (if is_old { State::Free } else { other.state } as u8, other.micros)
+        (if is_old { State::Free } else { other.state }.need(), other.micros)
     };
     if let Some(place) = bucket.iter_mut().min_by_key(need) {
         *place = slot;
@@ -288,6 +405,7 @@ fn read(file: &mut File, place: u64) -> io::Result<[Slot; BUCKET]> {
             1 => State::Recorded,
             2 => State::Recording,
             3 => State::Began,
+            4 => State::Told,
             _ => State::Free,
         };
         Slot {
@@ -389,6 +507,33 @@ mod tests {
             "who does not know the contents cannot tell them apart"
         );
         assert_eq!(recent.claim(other, 1000), Claim::Mine);
+    }
+
+    #[test]
+    fn each_event_of_a_hook_stands_for_one_log_record_with_its_identifier() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut recent = Recent::open(folder.path());
+        let hook = |command| key(1).with_contents(&["Bash", "call", command]);
+        let log = |time| key(1).with_contents(&["shell", time]);
+        recent.recorded(hook("ls"), 1000);
+        assert_eq!(recent.claim_told(log("1"), 1001), Claim::Recorded);
+        assert_eq!(recent.claim_told(log("1"), 1002), Claim::Recorded, "it is sent again");
+        assert_eq!(recent.claim_told(log("2"), 1003), Claim::Mine);
+        recent.recorded_told(log("2"), 1003);
+        assert_eq!(recent.claim(hook("rm"), 1004), Claim::Recorded, "the log record was first");
+        assert_eq!(Recent::open(folder.path()).claim_told(log("2"), 1005), Claim::Recorded);
+        assert_eq!(recent.claim_told(log("3"), 1006), Claim::Mine);
+        recent.release_told(log("3"));
+        assert_eq!(recent.claim_told(log("3"), 1007), Claim::Mine);
+    }
+
+    #[test]
+    fn where_nothing_is_remembered_every_call_is_new() {
+        let mut recent = Recent::none();
+        recent.begin(key(1), 1000);
+        recent.recorded(key(1), 1000);
+        assert_eq!((recent.end(key(1), 1001), recent.claim(key(1), 1001)), (None, Claim::Mine));
+        assert_eq!(recent.claim_told(key(1), 1001), Claim::Mine);
     }
 
     #[cfg(unix)]

@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 use std::{env, fmt};
 
 use audit_format::time::Timestamp;
-use audit_host::{Backend, Component, Error, Options};
+use audit_host::{Component, Error, Options};
 use clap::CommandFactory as _;
 use clap::error::ContextKind;
 
@@ -152,7 +152,7 @@ impl<'a> Hook<'a> {
         let now = SystemTime::now();
         let scope = args.scope().or(store.scope).or((!store.is_placed()).then_some(Scope::Project));
         // What is wrong with an option or a key must not keep a call out of the record.
-        let keeps_nothing = matches!(store.backend(), Some(Backend::Memory | Backend::Null));
+        let keeps_nothing = store.keeps_nothing();
         let options = store.clone().options().unwrap_or_else(|failure| {
             log::note(failure.into_text());
             store.without_database().options().unwrap_or_else(|_| Options::from_env().backend("jsonl"))
@@ -190,8 +190,8 @@ impl<'a> Hook<'a> {
         if let Some(scope) = self.scope {
             self.options = self.options.dir(scope.folder(&project(&cwd))?);
         }
-        let folder = self.options.folder().or_else(place::user_folder).unwrap_or_default();
-        let calls = Calls { now: self.now, recent: Recent::open(&folder), agent, cwd };
+        let recent = Recent::beside(&self.options, self.keeps_nothing);
+        let calls = Calls { now: self.now, recent, agent, cwd };
         match agent.told(&sketch) {
             Told::Began(call) => self.record_begin(calls, call),
             Told::Ended(mut call) => {

@@ -3,15 +3,14 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-
-use super::read::{Nested, Undecodable};
+use super::read::Nested;
+use super::says_error::says_error;
 use crate::call::input::{Hasher, Input, MAX_CANONICAL};
 
 /// The most bytes of a text that are kept; the store cuts it further.
 const MAX_TEXT: usize = 4096;
 
-/// The longest result that is looked into for what MCP calls `isError`, in bytes.
+/// The longest JSON object that is taken apart for one of its members, in bytes.
 const MAX_LOOKED_INTO: usize = 1 << 20;
 
 macro_rules! keys {
@@ -166,6 +165,11 @@ impl<'a> Attributes<'a> {
         keys.iter().map(|key| self.text(*key)).find(|text| !text.is_empty()).unwrap_or_default()
     }
 
+    /// Whether there is a value that is an array, an object or bytes.
+    pub(super) fn is_nested(&self, key: Key) -> bool {
+        matches!(self.get(key), Some(Raw::Nested(_)))
+    }
+
     /// Whether the value is this text, in whatever case.
     pub(super) fn is(&self, key: Key, text: &str) -> bool {
         matches!(self.get(key), Some(Raw::Text(value)) if value.eq_ignore_ascii_case(text))
@@ -201,32 +205,30 @@ impl<'a> Attributes<'a> {
     }
 
     /// The first of these values that is there, as the arguments of a call. An empty text tells nothing.
-    pub(super) fn arguments(&self, keys: &[Key], hasher: &Hasher) -> Result<Option<Input>, Undecodable> {
-        let Some(value) = keys.iter().find_map(|key| self.get(*key)) else { return Ok(None) };
-        Ok(match value {
-            Raw::Text(text) if text.is_empty() => None,
-            Raw::Text(text) if text.len() > MAX_CANONICAL => Some(hasher.input(text.as_bytes())),
-            Raw::Text(text) => Some(hasher.input(&serde_json::to_vec(text).unwrap_or_default())),
-            Raw::Bool(value) => Some(hasher.input(value.to_string().as_bytes())),
-            Raw::Integer(value) => Some(hasher.input(value.to_string().as_bytes())),
-            Raw::Real(value) => Some(hasher.input(value.to_string().as_bytes())),
-            Raw::Nested(nested) => Some(hasher.input(&nested.json()?)),
+    pub(super) fn arguments(&self, keys: &[Key], hasher: &Hasher) -> Option<Input> {
+        Some(match keys.iter().find_map(|key| self.get(*key))? {
+            Raw::Text(text) if text.is_empty() => return None,
+            Raw::Text(text) if text.len() > MAX_CANONICAL => hasher.input(text.as_bytes()),
+            Raw::Text(text) => hasher.input(&serde_json::to_vec(text).unwrap_or_default()),
+            Raw::Bool(value) => hasher.input(value.to_string().as_bytes()),
+            Raw::Integer(value) => hasher.input(value.to_string().as_bytes()),
+            Raw::Real(value) => hasher.input(value.to_string().as_bytes()),
+            Raw::Nested(nested) => hasher.input(&nested.json()),
         })
     }
 
     /// The first of these values that is there, as the result of a call.
-    pub(super) fn outcome_of(&self, keys: &[Key]) -> Result<Option<Output>, Undecodable> {
-        let Some(value) = keys.iter().find_map(|key| self.get(*key)) else { return Ok(None) };
-        Ok(Some(match value {
+    pub(super) fn result(&self, keys: &[Key]) -> Option<Output> {
+        Some(match keys.iter().find_map(|key| self.get(*key))? {
             Raw::Text(text) => Output::of(text.as_bytes()),
             Raw::Bool(value) => Output::of(value.to_string().as_bytes()),
             Raw::Integer(value) => Output::of(value.to_string().as_bytes()),
             Raw::Real(value) => Output::of(value.to_string().as_bytes()),
-            Raw::Nested(nested) => Output::of(&nested.json()?),
-        }))
+            Raw::Nested(nested) => Output::of(&nested.json()),
+        })
     }
 
-    /// The members that are texts of a small JSON object in a text.
+    /// The text that a JSON object in a text has as this member; empty if there is none, or if the object is large.
     pub(super) fn member(&self, key: Key, name: &str) -> String {
         let Some(Raw::Text(text)) = self.get(key) else { return String::new() };
         if text.len() > MAX_LOOKED_INTO {
@@ -257,16 +259,7 @@ pub(super) struct Output {
 
 impl Output {
     fn of(result: &[u8]) -> Self {
-        #[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct Result {
-            #[serde(rename = "isError")]
-            is_error: bool,
-        }
-        let is_object = result.len() <= MAX_LOOKED_INTO && result.trim_ascii_start().starts_with(b"{");
-        let looked_into: Result =
-            if is_object { serde_json::from_slice(result).unwrap_or_default() } else { Result::default() };
-        Self { size: result.len() as u64, is_error: looked_into.is_error }
+        Self { size: result.len() as u64, is_error: says_error(result) }
     }
 }
 
@@ -285,20 +278,21 @@ mod tests {
         let hasher = Hasher::default();
         let text = attributes(&[(Key::Arguments, r#"{ "b": 1, "a": "x" }"#)]);
         let expected = hasher.input(br#"{"a":"x","b":1}"#);
-        assert_eq!(text.arguments(&[Key::LogArguments, Key::Arguments], &hasher).unwrap(), Some(expected));
-        assert_eq!(attributes(&[(Key::Arguments, "")]).arguments(&[Key::Arguments], &hasher).unwrap(), None);
+        assert_eq!(text.arguments(&[Key::LogArguments, Key::Arguments], &hasher), Some(expected));
+        assert_eq!(attributes(&[(Key::Arguments, "")]).arguments(&[Key::Arguments], &hasher), None);
         let plain = attributes(&[(Key::Arguments, "*** Begin Patch")]);
         let expected = hasher.input(br#""*** Begin Patch""#);
-        assert_eq!(plain.arguments(&[Key::Arguments], &hasher).unwrap(), Some(expected));
+        assert_eq!(plain.arguments(&[Key::Arguments], &hasher), Some(expected));
     }
 
     #[test]
     fn a_result_of_mcp_that_says_so_failed() {
-        let output =
-            |text| attributes(&[(Key::CallResult, text)]).outcome_of(&[Key::CallResult]).unwrap().unwrap();
+        let output = |text| attributes(&[(Key::CallResult, text)]).result(&[Key::CallResult]).unwrap();
         assert!(output(r#"{"content":[],"isError":true}"#).is_error);
         assert!(!output(r#"{"content":[],"isError":false}"#).is_error);
         assert!(!output(r#"{"isError":"true"}"#).is_error);
+        let large = format!(r#"{{"content":"{}","isError":true}}"#, "x".repeat(2 << 20));
+        assert!(output(large.leak()).is_error);
         assert_eq!(output("isError ä"), Output { size: 10, is_error: false });
     }
 

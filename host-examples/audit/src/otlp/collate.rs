@@ -2,17 +2,22 @@
 //! bounded memory of the calls that were recorded, also after that.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::export::{Export, Names};
-use super::lineage::{Ancestors, Lineage};
+use super::lineage::{Ancestors, Lineage, Passed};
 use super::sighting::{Sighting, Vantage};
+use super::traits::{Traits, differ};
 
 /// How many recorded calls are remembered. What is seen of one of them later is no new event.
 const MAX_RECORDED: usize = 65_536;
 
 /// How many decisions are remembered until their call ends.
 const MAX_ALLOWED: usize = 4096;
+
+/// By how many links a call can be found, if a long chain of spans above it comes bit by bit.
+const MAX_LINKS: usize = 128;
 
 /// A request that waits until its calls are recorded.
 pub(super) type Ticket = u64;
@@ -26,8 +31,7 @@ struct Group {
     links: Vec<u64>,
     /// From where the call was seen, and by which span or log record.
     seen: Vec<(Vantage, u64)>,
-    tool: Box<str>,
-    call_id: Box<str>,
+    traits: Traits,
     /// The ancestor that was not exported yet, which may be of the same call.
     above: Option<u64>,
     state: State,
@@ -66,14 +70,15 @@ pub(super) struct Collator {
     /// The recorded ones, oldest first.
     recorded: VecDeque<GroupId>,
     /// Decisions and their sources, by the link of their call.
-    allowed: HashMap<u64, (String, String)>,
+    allowed: HashMap<u64, (Arc<str>, Arc<str>)>,
     allowed_order: VecDeque<u64>,
     next: GroupId,
 }
 
 /// What a sighting can be found by.
 struct Links {
-    /// Identifiers of the call.
+    traits: Traits,
+    /// Identifiers of the call. The first ones are of a call with these arguments alone.
     ids: Vec<u64>,
     /// The span that was the call.
     span: Option<u64>,
@@ -102,9 +107,9 @@ impl Collator {
     /// Takes what an export told. Its request has this ticket.
     pub(super) fn take(&mut self, export: Export, ticket: Ticket, now: Instant) -> Taken {
         for span in export.spans {
-            let (name, parent) = (span.name, span.parent);
+            let Passed { name, parent, is_agent, .. } = span;
             self.lineage.add(span);
-            self.look_higher(name, parent);
+            self.look_higher(name, parent, is_agent);
         }
         for sighting in export.allowed {
             self.allow(&sighting);
@@ -188,21 +193,15 @@ impl Collator {
         let links = self.complete(&mut sighting);
         let id = match self.find(&sighting, &links) {
             Some(id) => id,
-            None => self.begin(&sighting, now),
+            None => self.begin(now),
         };
         let wait = links.above.is_some() && sighting.vantage.is_mcp() && sighting.texts.call_id.is_empty();
         self.link(id, sighting.own, &links);
         let group = self.groups.get_mut(&id)?;
+        group.traits.add(links.traits);
         let is_new = !group.seen.iter().any(|(_, own)| *own == sighting.own);
         if is_new {
             group.seen.push((sighting.vantage, sighting.own));
-        }
-        for (kept, text) in
-            [(&mut group.tool, &sighting.texts.tool), (&mut group.call_id, &sighting.texts.call_id)]
-        {
-            if kept.is_empty() {
-                *kept = text.as_str().into();
-            }
         }
         let State::Waiting { sightings, tickets, .. } = &mut group.state else { return None };
         if tickets.last() != Some(&ticket) {
@@ -231,7 +230,8 @@ impl Collator {
         let span = span.map(|(trace, span)| self.names.of_span(trace, span));
         let ancestors = self.ancestors(sighting);
         self.lineage.complete(&ancestors, &mut sighting.texts);
-        let above = ancestors.names.last().copied().filter(|_| ancestors.end_is_unknown);
+        let above = ancestors.unknown();
+        let traits = Traits::of(sighting, &self.names);
         let texts = &sighting.texts;
         let mut ids = Vec::new();
         if !texts.call_id.is_empty() {
@@ -245,6 +245,10 @@ impl Collator {
         if !texts.mcp_session.is_empty() && !texts.request_id.is_empty() {
             ids.push(self.names.of(("request", &texts.mcp_session, &texts.request_id)));
         }
+        if let Some(input) = traits.input {
+            let exact = ids.iter().map(|id| self.names.of(("with arguments", *id, input)));
+            ids = exact.chain(ids.iter().copied()).collect();
+        }
         if sighting.vantage == Vantage::Log
             && let Some((decision, source)) = ids.iter().find_map(|id| self.allowed.get(id))
         {
@@ -256,7 +260,7 @@ impl Collator {
                 }
             }
         }
-        Links { ids, span, ancestors: ancestors.names, above }
+        Links { traits, ids, span, ancestors: ancestors.within().to_vec(), above }
     }
 
     /// The group of the sighting's call.
@@ -264,22 +268,18 @@ impl Collator {
         let found = |link: &u64| self.links.get(link).copied();
         let group = |id: &GroupId| self.groups.get(id);
         let again = found(&sighting.own).filter(|id| group(id).is_some());
-        // An identifier is enough. A span above may be of another call, such as that of an agent that is a tool.
-        let by_id = || {
-            links
-                .ids
-                .iter()
-                .filter_map(found)
-                .find(|id| group(id).is_some_and(|group| group.may_be(sighting)))
+        let may_be = |id: &GroupId| {
+            group(id).is_some_and(|group| group.may_be(sighting) && group.traits.agree(&links.traits))
         };
+        // Some products use an identifier again.
+        let has_input =
+            |id: &GroupId| group(id).is_some_and(|group| !differ(group.traits.input, links.traits.input));
+        let by_id = || links.ids.iter().filter_map(found).find(|id| may_be(id) && has_input(id));
+        // A span above may be of another call, such as that of an agent that is a tool.
         let by_span = || {
-            let same = |id: &GroupId| {
-                group(id)
-                    .is_some_and(|group| group.may_be(sighting) && agree(&group.tool, &sighting.texts.tool))
-            };
             // What is below came first, and waits for its span; or a span above was the call.
             let below = links.span.map(|span| self.below(span));
-            links.span.iter().chain(&below).chain(&links.ancestors).filter_map(found).find(same)
+            links.span.iter().chain(&below).chain(&links.ancestors).filter_map(found).find(may_be)
         };
         again.or_else(by_id).or_else(by_span)
     }
@@ -289,15 +289,14 @@ impl Collator {
         self.names.of(("below", span))
     }
 
-    fn begin(&mut self, sighting: &Sighting, now: Instant) -> GroupId {
+    fn begin(&mut self, now: Instant) -> GroupId {
         let id = self.next;
         self.next += 1;
         let due = now + self.wait;
         let group = Group {
             links: Vec::new(),
             seen: Vec::new(),
-            tool: sighting.texts.tool.as_str().into(),
-            call_id: sighting.texts.call_id.as_str().into(),
+            traits: Traits::default(),
             above: None,
             state: State::Waiting { sightings: Vec::new(), tickets: Vec::new(), due },
         };
@@ -311,7 +310,8 @@ impl Collator {
         let Some(group) = self.groups.get_mut(&id) else { return };
         let above = links.above.map(|above| self.names.of(("below", above)));
         for link in links.ids.iter().chain(&links.span).chain(&above).chain([&own]) {
-            if self.links.insert(*link, id) != Some(id) {
+            self.links.insert(*link, id);
+            if !group.links.contains(link) {
                 group.links.push(*link);
             }
         }
@@ -319,14 +319,15 @@ impl Collator {
     }
 
     /// A span has come of which a call waited to learn what is above it.
-    fn look_higher(&mut self, name: u64, parent: Option<u64>) {
+    fn look_higher(&mut self, name: u64, parent: Option<u64>, is_agent: bool) {
         let Some(id) = self.links.get(&self.below(name)).copied() else { return };
         let Some(group) = self.groups.get_mut(&id).filter(|group| group.above == Some(name)) else { return };
         let ancestors = self.lineage.ancestors(parent);
-        group.above = ancestors.names.last().copied().filter(|_| ancestors.end_is_unknown);
+        group.above = ancestors.unknown().filter(|_| !is_agent && group.links.len() < MAX_LINKS);
         if let Some(above) = group.above {
             let link = self.names.of(("below", above));
-            if self.links.insert(link, id) != Some(id) {
+            self.links.insert(link, id);
+            if !group.links.contains(&link) {
                 group.links.push(link);
             }
         }
@@ -359,13 +360,9 @@ impl Collator {
 }
 
 impl Group {
-    /// Whether the sighting can be of the same call: nobody sees a call twice from the same place, and a call has one
-    /// identifier.
+    /// Whether the sighting can be of the same call: nobody sees a call twice from the same place.
     fn may_be(&self, sighting: &Sighting) -> bool {
-        let call_id = sighting.texts.call_id.as_str();
-        let is_other = !self.call_id.is_empty() && !call_id.is_empty() && *self.call_id != *call_id;
-        !is_other
-            && !self.seen.iter().any(|(vantage, own)| *vantage == sighting.vantage && *own != sighting.own)
+        !self.seen.iter().any(|(vantage, own)| *vantage == sighting.vantage && *own != sighting.own)
     }
 }
 
@@ -373,17 +370,6 @@ fn tickets(state: State) -> Vec<Ticket> {
     match state {
         State::Waiting { tickets, .. } | State::Writing(tickets) => tickets,
         State::Recorded => Vec::new(),
-    }
-}
-
-/// Whether both are names of one tool: they are equal, or one has the server's name before the other's, such as
-/// `mcp__github__search` and `search`.
-fn agree(one: &str, other: &str) -> bool {
-    let (long, short) = if one.len() >= other.len() { (one, other) } else { (other, one) };
-    match long.strip_suffix(short) {
-        Some("") => true,
-        Some(before) => short.is_empty() || before.ends_with(['_', '.', '/', '-', ':']),
-        None => false,
     }
 }
 

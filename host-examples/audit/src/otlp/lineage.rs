@@ -2,6 +2,7 @@
 //! conversation often stand on an ancestor only, and one call can be a span within another one.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use super::sighting::Texts;
 
@@ -17,16 +18,19 @@ const MAX_TEXT: usize = 256;
 /// What a span tells of the calls below it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Context {
-    conversation: Box<str>,
-    agent_id: Box<str>,
-    agent_name: Box<str>,
-    user: Box<str>,
+    conversation: Arc<str>,
+    agent_id: Arc<str>,
+    agent_name: Arc<str>,
+    user: Arc<str>,
 }
 
 impl Context {
     /// None: it tells nothing.
     pub(super) fn of(texts: &Texts) -> Option<Box<Self>> {
-        let cut = |text: &str| text[..text.floor_char_boundary(MAX_TEXT)].into();
+        let cut = |text: &Arc<str>| match text.floor_char_boundary(MAX_TEXT) {
+            len if len < text.len() => text[..len].into(),
+            _ => Arc::clone(text),
+        };
         let context = Self {
             conversation: cut(&texts.conversation),
             agent_id: cut(&texts.agent_id),
@@ -42,6 +46,8 @@ impl Context {
 pub(super) struct Passed {
     pub(super) name: u64,
     pub(super) parent: Option<u64>,
+    /// It is the work of an agent. A call below it is one that this agent makes.
+    pub(super) is_agent: bool,
     pub(super) context: Option<Box<Context>>,
 }
 
@@ -57,8 +63,23 @@ pub(super) struct Lineage {
 pub(super) struct Ancestors {
     /// From the parent on upwards.
     pub(super) names: Vec<u64>,
+    /// How many of them are below the nearest span of an agent: only these can be the same call.
+    pub(super) within: usize,
     /// The last of them was not exported yet.
     pub(super) end_is_unknown: bool,
+}
+
+impl Ancestors {
+    /// The ancestor that was not exported yet, if it can be of the same call.
+    pub(super) fn unknown(&self) -> Option<u64> {
+        let is_within = self.within == self.names.len();
+        self.names.last().copied().filter(|_| self.end_is_unknown && is_within)
+    }
+
+    /// Those that can be of the same call.
+    pub(super) fn within(&self) -> &[u64] {
+        self.names.get(..self.within).unwrap_or_default()
+    }
 }
 
 impl Lineage {
@@ -82,8 +103,12 @@ impl Lineage {
         while let Some(name) = next
             && ancestors.names.len() < MAX_ANCESTORS
         {
-            ancestors.names.push(name);
             let span = self.spans.get(&name);
+            let is_agent = span.is_some_and(|span| span.is_agent);
+            if ancestors.within == ancestors.names.len() && !is_agent {
+                ancestors.within += 1;
+            }
+            ancestors.names.push(name);
             ancestors.end_is_unknown = span.is_none();
             next = span.and_then(|span| span.parent);
         }
@@ -94,12 +119,12 @@ impl Lineage {
     pub(super) fn complete(&self, ancestors: &Ancestors, texts: &mut Texts) {
         for context in ancestors.names.iter().filter_map(|name| self.spans.get(name)?.context.as_deref()) {
             let with_agent = texts.agent_id.is_empty() && texts.agent_name.is_empty();
-            let agent = |text: &str| if with_agent { text.to_owned() } else { String::new() };
+            let agent = |text: &Arc<str>| if with_agent { Arc::clone(text) } else { Arc::default() };
             texts.complete(Texts {
-                conversation: context.conversation.to_string(),
+                conversation: Arc::clone(&context.conversation),
                 agent_id: agent(&context.agent_id),
                 agent_name: agent(&context.agent_name),
-                user: context.user.to_string(),
+                user: Arc::clone(&context.user),
                 ..Texts::default()
             });
         }
@@ -112,7 +137,7 @@ mod tests {
 
     fn span(name: u64, parent: Option<u64>, agent_id: &str, agent_name: &str) -> Passed {
         let texts = Texts { agent_id: agent_id.into(), agent_name: agent_name.into(), ..Texts::default() };
-        Passed { name, parent, context: Context::of(&texts) }
+        Passed { name, parent, is_agent: false, context: Context::of(&texts) }
     }
 
     #[test]
@@ -122,20 +147,33 @@ mod tests {
         lineage.add(span(2, Some(1), "", "inner"));
         lineage.add(span(3, Some(2), "", ""));
         let ancestors = lineage.ancestors(Some(3));
-        assert_eq!(ancestors, Ancestors { names: vec![3, 2, 1], end_is_unknown: false });
+        assert_eq!(ancestors, Ancestors { names: vec![3, 2, 1], within: 3, end_is_unknown: false });
         let mut texts = Texts::default();
         lineage.complete(&ancestors, &mut texts);
-        assert_eq!((texts.agent_id.as_str(), texts.agent_name.as_str()), ("", "inner"));
+        assert_eq!((&*texts.agent_id, &*texts.agent_name), ("", "inner"));
     }
 
     #[test]
     fn an_ancestor_that_comes_later_is_unknown_and_a_circle_ends() {
         let mut lineage = Lineage::default();
         lineage.add(span(2, Some(1), "", ""));
-        assert_eq!(lineage.ancestors(Some(2)), Ancestors { names: vec![2, 1], end_is_unknown: true });
+        assert_eq!(
+            lineage.ancestors(Some(2)),
+            Ancestors { names: vec![2, 1], within: 2, end_is_unknown: true }
+        );
         assert_eq!(lineage.ancestors(None), Ancestors::default());
         lineage.add(span(1, Some(2), "", ""));
         assert_eq!(lineage.ancestors(Some(2)).names.len(), MAX_ANCESTORS);
+    }
+
+    #[test]
+    fn what_is_above_an_agent_is_another_call() {
+        let mut lineage = Lineage::default();
+        lineage.add(span(3, Some(2), "", ""));
+        lineage.add(Passed { is_agent: true, ..span(2, Some(1), "", "inner") });
+        let ancestors = lineage.ancestors(Some(3));
+        assert_eq!((ancestors.names.as_slice(), ancestors.within()), (&[3, 2, 1][..], &[3][..]));
+        assert_eq!((ancestors.end_is_unknown, ancestors.unknown()), (true, None));
     }
 
     #[test]

@@ -14,8 +14,10 @@ mod recognise;
 mod recorder;
 mod reply;
 mod request;
+mod says_error;
 mod serve;
 mod sighting;
+mod traits;
 
 use std::future::Future;
 use std::io;
@@ -25,7 +27,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use audit_host::{AuditStore, Options, Status};
+use audit_host::{AuditStore, Status};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -34,8 +36,7 @@ use self::forward::Collector;
 use self::recorder::{Counts, Message, Recorder};
 use self::request::Receiver;
 use self::sighting::Defaults;
-use crate::args::OtlpArgs;
-use crate::call::place;
+use crate::args::{OtlpArgs, StoreArgs};
 use crate::call::recent::Recent;
 use crate::message::{Failure, TROUBLE, count, warn};
 
@@ -45,7 +46,7 @@ const QUEUE: usize = 64;
 /// How many threads read and decompress at a time.
 const READERS: usize = 4;
 
-pub(super) fn run(args: OtlpArgs, options: Options) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: OtlpArgs, store: StoreArgs) -> Result<ExitCode, Failure> {
     let hasher = args.hash.hasher()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -57,10 +58,12 @@ pub(super) fn run(args: OtlpArgs, options: Options) -> Result<ExitCode, Failure>
         .block_on(TcpListener::bind(args.listen))
         .map_err(|error| Failure::because(format!("--listen: cannot listen on {}", args.listen), error))?;
     let address = listener.local_addr()?;
+    collector.as_ref().map_or(Ok(()), |collector| collector.refuse_itself(address))?;
     let end = runtime.block_on(async { signal() })?;
-    let folder = options.folder().or_else(place::user_folder);
-    let store = AuditStore::open(options)?;
-    let recent = Recent::open(&folder.unwrap_or_default());
+    let keeps_nothing = store.keeps_nothing();
+    let options = store.options()?.no_call_limit();
+    let store = AuditStore::open(options.clone())?;
+    let recent = Recent::beside(&options, keeps_nothing);
     let counts = Arc::new(Counts::default());
     let names = Names::default();
     let (recorder, messages) = mpsc::channel(QUEUE);

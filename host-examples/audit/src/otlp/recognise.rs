@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::attributes::{Attributes, Key};
-use super::read::{Kind, Record, Span, Status, Undecodable};
+use super::read::{Kind, Record, Span, Status};
 use super::sighting::{Sighting, Texts, Vantage, outcome_of_error};
 use crate::call::Outcome;
 use crate::call::input::{Hasher, Input};
@@ -25,14 +25,16 @@ const CONVERSATIONS: &[Key] = &[
 
 const USERS: &[Key] = &[Key::UserEmail, Key::UserId, Key::EndUser, Key::TraceloopUser, Key::CodexAccount];
 
+/// Whether the method of MCP is the one that calls a tool.
+fn is_tools_call(attributes: &Attributes<'_>) -> bool {
+    attributes.is(Key::McpMethod, TOOLS_CALL)
+}
+
 /// From where the span saw a call. None: it is of something else.
 fn vantage(span: &Span<'_>) -> Option<Vantage> {
     let attributes = &span.attributes;
     let executes = attributes.is(Key::Operation, "execute_tool");
-    if attributes.has(Key::McpMethod) {
-        if !attributes.is(Key::McpMethod, TOOLS_CALL) {
-            return None;
-        }
+    if is_tools_call(attributes) {
         return Some(match span.kind {
             Kind::Server => Vantage::McpServer,
             Kind::Client => Vantage::McpClient,
@@ -57,29 +59,27 @@ fn vantage(span: &Span<'_>) -> Option<Vantage> {
 }
 
 /// What the span tells of a call. None: it is of something else.
-pub(super) fn span(
-    resource: &Attributes<'_>,
-    span: &Span<'_>,
-    hasher: &Hasher,
-) -> Result<Option<Sighting>, Undecodable> {
-    let Some(vantage) = vantage(span) else { return Ok(None) };
+pub(super) fn span(resource: &Attributes<'_>, span: &Span<'_>, hasher: &Hasher) -> Option<Sighting> {
+    let vantage = vantage(span)?;
     let attributes = &span.attributes;
-    let result = attributes.outcome_of(RESULTS)?;
+    let result = attributes.result(RESULTS);
     let mut texts = texts(resource, attributes);
     texts.tool =
-        attributes.first(&[Key::ToolName, Key::InferenceTool, Key::TraceloopName, Key::LangSmithName]);
+        attributes.first(&[Key::ToolName, Key::InferenceTool, Key::TraceloopName, Key::LangSmithName]).into();
     if texts.tool.is_empty() {
-        texts.tool = tool_of_name(&span.name).to_owned();
+        texts.tool = tool_of_name(&span.name).into();
     }
-    texts.method = attributes.text(Key::McpMethod);
-    texts.call_id = attributes.first(&[Key::CallId, Key::GeminiCallId, Key::InferenceId]);
-    texts.request_id = attributes.text(Key::RequestId);
-    texts.mcp_session = attributes.text(Key::McpSession);
-    texts.server = attributes.first(&[Key::McpServer, Key::ServerAddress]);
+    if is_tools_call(attributes) {
+        texts.method = TOOLS_CALL.into();
+    }
+    texts.call_id = attributes.first(&[Key::CallId, Key::GeminiCallId, Key::InferenceId]).into();
+    texts.request_id = attributes.text(Key::RequestId).into();
+    texts.mcp_session = attributes.text(Key::McpSession).into();
+    texts.server = attributes.first(&[Key::McpServer, Key::ServerAddress]).into();
     let rpc = attributes.text(Key::RpcStatus);
-    if texts.error_type.is_empty() && rpc.starts_with('-') {
-        // The code of an error of JSON-RPC.
-        texts.error_type = rpc;
+    // A code is that of an error, unless it says that there was none.
+    if texts.error_type.is_empty() && !["", "0", "OK"].contains(&rpc.trim()) {
+        texts.error_type = rpc.into();
     }
     let failed = result.is_some_and(|result| result.is_error);
     if texts.error_type.is_empty() && failed {
@@ -94,18 +94,18 @@ pub(super) fn span(
         Status::Unset => Outcome::Ok,
     };
     let duration = (span.start > 0).then(|| span.end.checked_sub(span.start)).flatten();
-    Ok(Some(Sighting {
+    Some(Sighting {
         trace: span.trace,
         span: span.id,
         parent: span.parent,
         time: span.start,
         duration: duration.map(Duration::from_nanos),
         outcome,
-        input: attributes.arguments(ARGUMENTS, hasher)?,
+        input: attributes.arguments(ARGUMENTS, hasher),
         out_size: result.map(|result| result.size),
         texts,
         ..Sighting::new(vantage)
-    }))
+    })
 }
 
 /// The tool in the name of a span, such as `execute_tool search` or `tools/call search`.
@@ -114,13 +114,20 @@ fn tool_of_name(name: &str) -> &str {
     starts.iter().find_map(|start| name.strip_prefix(start)).unwrap_or(name)
 }
 
+/// Whether the span is the work of an agent.
+pub(super) fn is_agent(attributes: &Attributes<'_>) -> bool {
+    attributes.is(Key::Operation, "invoke_agent")
+        || attributes.is(Key::InferenceKind, "AGENT")
+        || attributes.is(Key::TraceloopKind, "agent")
+}
+
 /// What a span that is no call tells of those below it.
 pub(super) fn context(attributes: &Attributes<'_>) -> Texts {
     Texts {
-        conversation: attributes.first(CONVERSATIONS),
-        agent_id: attributes.text(Key::AgentId),
-        agent_name: attributes.first(&[Key::AgentName, Key::InferenceAgent]),
-        user: attributes.first(USERS),
+        conversation: attributes.first(CONVERSATIONS).into(),
+        agent_id: attributes.text(Key::AgentId).into(),
+        agent_name: attributes.first(&[Key::AgentName, Key::InferenceAgent]).into(),
+        user: attributes.first(USERS).into(),
         ..Texts::default()
     }
 }
@@ -128,15 +135,19 @@ pub(super) fn context(attributes: &Attributes<'_>) -> Texts {
 /// What all sources tell under the same names.
 fn texts(resource: &Attributes<'_>, attributes: &Attributes<'_>) -> Texts {
     let mut texts = context(attributes);
-    texts.error_type = attributes.first(&[Key::ErrorType, Key::LogErrorType]);
-    texts.model = attributes.first(&[Key::Model, Key::CodexModel]);
-    texts.version = attributes.text(Key::AppVersion);
-    texts.mode = attributes.text(Key::PermissionMode);
-    texts.workspace = workspace(attributes);
+    texts.error_type = attributes.first(&[Key::ErrorType, Key::LogErrorType]).into();
+    if texts.error_type.is_empty() && attributes.is_nested(Key::ErrorType) {
+        // The conventions' own value for an error that has no name.
+        texts.error_type = "_OTHER".into();
+    }
+    texts.model = attributes.first(&[Key::Model, Key::CodexModel]).into();
+    texts.version = attributes.text(Key::AppVersion).into();
+    texts.mode = attributes.text(Key::PermissionMode).into();
+    texts.workspace = workspace(attributes).into();
     texts.complete(Texts {
-        service: resource.text(Key::ServiceName),
-        version: resource.first(&[Key::ServiceVersion, Key::AppVersion]),
-        workspace: workspace(resource),
+        service: resource.text(Key::ServiceName).into(),
+        version: resource.first(&[Key::ServiceVersion, Key::AppVersion]).into(),
+        workspace: workspace(resource).into(),
         ..context(resource)
     });
     texts
@@ -186,12 +197,8 @@ pub(super) enum Told {
 }
 
 /// What the log record tells of a call.
-pub(super) fn record(
-    resource: &Attributes<'_>,
-    record: &Record<'_>,
-    hasher: &Hasher,
-) -> Result<Told, Undecodable> {
-    let Some(event) = event(resource, record) else { return Ok(Told::Nothing) };
+pub(super) fn record(resource: &Attributes<'_>, record: &Record<'_>, hasher: &Hasher) -> Told {
+    let Some(event) = event(resource, record) else { return Told::Nothing };
     let attributes = &record.attributes;
     let is_decision = matches!(event, Event::ClaudeDecision | Event::CodexDecision);
     let mut sighting = Sighting {
@@ -205,53 +212,48 @@ pub(super) fn record(
         ..Sighting::new(if is_decision { Vantage::Decision } else { Vantage::Log })
     };
     let texts = &mut sighting.texts;
-    texts.tool = attributes.first(&[Key::LogTool, Key::FunctionName]);
-    texts.call_id = attributes.first(&[Key::ToolUseId, Key::LogCallId]);
-    texts.turn = attributes.first(&[Key::ClaudePrompt, Key::GeminiPrompt]);
-    texts.server = attributes.first(&[Key::LogServer, Key::McpServerName]);
-    texts.decision = attributes.first(&[Key::Decision, Key::DecisionType]);
-    texts.decision_source = attributes.first(&[Key::DecisionSource, Key::Source]);
+    texts.tool = attributes.first(&[Key::LogTool, Key::FunctionName]).into();
+    texts.call_id = attributes.first(&[Key::ToolUseId, Key::LogCallId]).into();
+    texts.turn = attributes.first(&[Key::ClaudePrompt, Key::GeminiPrompt]).into();
+    texts.server = attributes.first(&[Key::LogServer, Key::McpServerName]).into();
+    texts.decision = attributes.first(&[Key::Decision, Key::DecisionType]).into();
+    texts.decision_source = attributes.first(&[Key::DecisionSource, Key::Source]).into();
     match event {
-        Event::ClaudeResult => claude_result(attributes, hasher, &mut sighting)?,
+        Event::ClaudeResult => claude_result(attributes, hasher, &mut sighting),
         Event::CodexResult => {
-            sighting.input = attributes.arguments(&[Key::LogArguments], hasher)?;
+            sighting.input = attributes.arguments(&[Key::LogArguments], hasher);
             sighting.out_size = attributes.text_size(Key::LogOutput);
         }
         Event::GeminiCall => {
-            sighting.input = attributes.arguments(&[Key::FunctionArgs], hasher)?;
+            sighting.input = attributes.arguments(&[Key::FunctionArgs], hasher);
             sighting.out_size = attributes.number(Key::ContentLength).map(|size| size as u64);
         }
         Event::ClaudeDecision | Event::CodexDecision => {}
     }
     sighting.outcome = outcome(event, attributes, &sighting.texts);
     let is_allowed = is_decision && sighting.outcome != Outcome::Denied;
-    Ok(if is_allowed { Told::Allowed(sighting.into()) } else { Told::Call(sighting.into()) })
+    if is_allowed { Told::Allowed(sighting.into()) } else { Told::Call(sighting.into()) }
 }
 
-fn claude_result(
-    attributes: &Attributes<'_>,
-    hasher: &Hasher,
-    sighting: &mut Sighting,
-) -> Result<(), Undecodable> {
+fn claude_result(attributes: &Attributes<'_>, hasher: &Hasher, sighting: &mut Sighting) {
     let texts = &mut sighting.texts;
     let server = attributes.member(Key::ToolParameters, "mcp_server_name");
     if !server.is_empty() {
-        texts.server = server;
+        texts.server = server.into();
     }
     // The tools of servers that a user has set up all have this name, unless their details are exported.
-    if texts.tool == "mcp_tool" {
+    if &*texts.tool == "mcp_tool" {
         let tool = attributes.member(Key::ToolParameters, "mcp_tool_name");
         if !tool.is_empty() {
-            texts.tool = tool;
+            texts.tool = tool.into();
         }
     }
     let size = attributes.number(Key::InputSize).map(|size| size as u64);
     // The export cuts long arguments, and a hash of a part would be no hash of the arguments.
     let is_whole = size.is_some() && attributes.text_size(Key::ToolInput) == size;
-    let whole = if is_whole { attributes.arguments(&[Key::ToolInput], hasher)? } else { None };
+    let whole = if is_whole { attributes.arguments(&[Key::ToolInput], hasher) } else { None };
     sighting.input = whole.or_else(|| size.map(|size| Input { size, ..Input::default() }));
     sighting.out_size = attributes.number(Key::ResultSize).map(|size| size as u64);
-    Ok(())
 }
 
 fn outcome(event: Event, attributes: &Attributes<'_>, texts: &Texts) -> Outcome {
@@ -262,8 +264,8 @@ fn outcome(event: Event, attributes: &Attributes<'_>, texts: &Texts) -> Outcome 
         Event::ClaudeDecision | Event::CodexDecision if is_denial => Outcome::Denied,
         Event::ClaudeDecision | Event::CodexDecision => Outcome::Unknown,
         _ => match attributes.truth(Key::Success) {
-            Some(true) => Outcome::Ok,
             _ if is_denial => Outcome::Denied,
+            Some(true) => Outcome::Ok,
             _ if attributes.is(Key::Status, "cancelled") => Outcome::Cancelled,
             Some(false) => outcome_of_error(&texts.error_type),
             None if !texts.error_type.is_empty() => outcome_of_error(&texts.error_type),

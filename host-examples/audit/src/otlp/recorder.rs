@@ -19,6 +19,9 @@ use crate::message::warn;
 /// How many events a batch has at most.
 const BATCH: usize = 1000;
 
+/// After so many bytes of texts, a batch has no more events: in an event, no text is shared.
+const BATCH_BYTES: usize = 1 << 20;
+
 /// How many requests are taken at once. What they bring is written together.
 const REQUESTS: usize = 256;
 
@@ -41,7 +44,7 @@ pub(super) struct Job {
     /// Whoever waits for the answer.
     pub(super) answer: oneshot::Sender<Result<(), NotRecorded>>,
     /// The room that its calls take until they are recorded.
-    pub(super) room: Option<OwnedSemaphorePermit>,
+    pub(super) room: OwnedSemaphorePermit,
 }
 
 /// What became of all that was received.
@@ -60,13 +63,12 @@ pub(super) struct Counts {
 struct Due {
     id: GroupId,
     key: Option<Key>,
-    event: Event,
 }
 
 struct Waiter {
     left: usize,
     answer: oneshot::Sender<Result<(), NotRecorded>>,
-    _room: Option<OwnedSemaphorePermit>,
+    _room: OwnedSemaphorePermit,
 }
 
 pub(super) struct Recorder {
@@ -153,62 +155,75 @@ impl Recorder {
 
     /// Writes the calls that are due. The tickets of those that have no more to wait for are added to `ready`.
     fn write_due(&mut self, ready: &mut Vec<Ticket>) {
-        let mut due = self.claim_due(ready).into_iter();
-        let mut failed: Option<NotRecorded> = None;
+        let mut due = self.collator.due(Instant::now()).into_iter();
+        let mut claimed = HashSet::new();
         loop {
-            let batch: Vec<Due> = due.by_ref().take(BATCH).collect();
+            let (batch, events) = self.claim(&mut due, &mut claimed, ready);
             if batch.is_empty() {
                 return;
             }
-            let stored = match &failed {
-                Some(_) => 0,
-                None => self.write(&batch).unwrap_or_else(|(stored, why)| {
-                    failed = Some(why);
-                    stored
-                }),
+            let (stored, failed) = match self.write(events) {
+                Ok(stored) => (stored, None),
+                Err((stored, why)) => (stored, Some(why)),
             };
-            for (index, Due { id, key, .. }) in batch.into_iter().enumerate() {
+            for (index, Due { id, key }) in batch.into_iter().enumerate() {
                 match &failed {
                     Some(why) if index >= stored => {
-                        key.into_iter().for_each(|key| self.recent.release(key));
-                        let tickets = self.collator.failed(id);
-                        self.refuse(tickets, why);
+                        key.into_iter().for_each(|key| self.recent.release_told(key));
+                        self.refuse_call(id, why);
                     }
                     _ => {
-                        key.into_iter().for_each(|key| self.recent.recorded(key, micros()));
+                        key.into_iter().for_each(|key| self.recent.recorded_told(key, micros()));
                         self.counts.recorded.fetch_add(1, Ordering::Relaxed);
                         self.settle(id, ready);
                     }
                 }
             }
+            if let Some(why) = failed {
+                due.by_ref().for_each(|(id, _)| self.refuse_call(id, &why));
+            }
         }
     }
 
-    /// The calls that are due, without those that another program has recorded.
-    fn claim_due(&mut self, ready: &mut Vec<Ticket>) -> Vec<Due> {
-        let mut claimed = HashSet::new();
-        let mut mine = Vec::new();
-        for (id, sightings) in self.collator.due(Instant::now()) {
+    fn refuse_call(&mut self, id: GroupId, why: &NotRecorded) {
+        let tickets = self.collator.failed(id);
+        self.refuse(tickets, why);
+    }
+
+    /// A batch of the calls that are due, without those that another program has recorded.
+    fn claim(
+        &mut self,
+        due: &mut impl Iterator<Item = (GroupId, Vec<Sighting>)>,
+        claimed: &mut HashSet<Key>,
+        ready: &mut Vec<Ticket>,
+    ) -> (Vec<Due>, Vec<Event>) {
+        let (mut mine, mut events, mut bytes) = (Vec::new(), Vec::new(), 0);
+        while mine.len() < BATCH
+            && bytes < BATCH_BYTES
+            && let Some((id, sightings)) = due.next()
+        {
             // Two calls of one export may have the same identifier.
             let key = Sighting::key(&sightings).filter(|key| claimed.insert(*key));
-            if key.is_some_and(|key| self.recent.claim(key, micros()) == Claim::Recorded) {
+            if key.is_some_and(|key| self.recent.claim_told(key, micros()) == Claim::Recorded) {
                 self.counts.known.fetch_add(sightings.len() as u64, Ordering::Relaxed);
                 self.settle(id, ready);
             } else {
+                bytes += sightings.iter().map(|sighting| sighting.texts.len()).sum::<usize>();
                 let call = Sighting::call(sightings, &self.defaults).unwrap_or_default();
-                mine.push(Due { id, key, event: call.into_event(SystemTime::now()).into() });
+                mine.push(Due { id, key });
+                events.push(call.into_event(SystemTime::now()).into());
             }
         }
-        mine
+        (mine, events)
     }
 
     /// Writes the calls, and returns how many. An error also says how many of the first were written all the same.
-    fn write(&mut self, calls: &[Due]) -> Result<usize, (usize, NotRecorded)> {
-        let events: Vec<Event> = calls.iter().map(|due| due.event.clone()).collect();
+    fn write(&mut self, events: Vec<Event>) -> Result<usize, (usize, NotRecorded)> {
+        let all = events.len();
         match self.store.write_batch(events) {
-            Ok(_) => Ok(calls.len()),
+            Ok(_) => Ok(all),
             Err(Error::Incomplete(batch)) => {
-                let stored = usize::try_from(batch.stored).unwrap_or(calls.len()).min(calls.len());
+                let stored = usize::try_from(batch.stored).unwrap_or(all).min(all);
                 Err((stored, NotRecorded(batch.reason)))
             }
             Err(error) => Err((0, NotRecorded(error.to_string()))),

@@ -11,15 +11,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::body::{self, Compression, Leave};
-use super::export::{Export, MAX_CALLS, Names, Refusal};
+use super::export::{Export, MAX_CALLS, Names, Refusal, most_room};
 use super::forward::{Collector, Passing};
 use super::read::{Encoding, Signal};
 use super::recorder::{Counts, Job, Message};
 use super::reply::{Refused, Reply, taken};
 use crate::call::input::Hasher;
 
-/// How many calls wait in memory until they are recorded.
-const MAX_WAITING: usize = 2 * MAX_CALLS;
+/// How many bytes the calls of all requests may take until they are recorded.
+const MAX_WAITING: usize = 256 << 20;
+
+/// The unit in which this room is given, in bytes.
+const UNIT: usize = 1024;
 
 /// How long a request waits until its calls are recorded.
 const MAX_TIME: Duration = Duration::from_secs(30);
@@ -51,7 +54,7 @@ impl Receiver {
         recorder: mpsc::Sender<Message>,
         collector: Option<Collector>,
     ) -> Self {
-        let room = Arc::new(Semaphore::new(MAX_WAITING));
+        let room = Arc::new(Semaphore::new(MAX_WAITING / UNIT));
         Self { names, hasher, counts, recorder, collector, leave: Leave::default(), room }
     }
 
@@ -75,6 +78,9 @@ impl Receiver {
         has_come: impl Fn(),
     ) -> Result<Reply, Refused> {
         refuse_browsers(request.headers())?;
+        if let Some(collector) = &self.collector {
+            collector.refuse_loop(request.headers())?;
+        }
         let target = target(request.method(), request.uri().path());
         // Without a collector, a body that cannot be read anyway need not come first.
         let readable = target.clone().and_then(|target| {
@@ -123,13 +129,18 @@ impl Receiver {
             )
         };
         let (names, hasher) = (self.names.clone(), self.hasher.clone());
+        // Before they are there.
+        let mut room = timeout(MAX_TIME, self.room(most_room(body.len())))
+            .await
+            .map_err(|_| busy("too much waits to be recorded"))??;
         let read = move || Export::read(signal, encoding, &body, &names, &hasher).map_err(refused);
         let export = body::on_thread(read).await?;
+        // What it does not need is for others.
+        drop(room.split(room.num_permits().saturating_sub(units(export.room))));
         let rejected = export.rejected;
         self.counts.forgotten.fetch_add(export.forgotten, Ordering::Relaxed);
         self.counts.rejected.fetch_add(rejected, Ordering::Relaxed);
         let recording = async {
-            let room = self.room(export.calls.len()).await?;
             let (answer, answered) = oneshot::channel();
             let ended = |_| busy("the program ends");
             self.recorder
@@ -142,20 +153,21 @@ impl Receiver {
         Ok(taken(Some(signal), encoding, rejected))
     }
 
-    /// Room for so many calls.
-    async fn room(&self, calls: usize) -> Result<Option<OwnedSemaphorePermit>, Refused> {
-        let calls = u32::try_from(calls).unwrap_or(u32::MAX);
-        if calls == 0 {
-            return Ok(None);
-        }
+    /// Room of so many bytes for calls.
+    async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refused> {
+        let units = u32::try_from(units(bytes).min(MAX_WAITING / UNIT)).unwrap_or(u32::MAX);
         let ended = |_| {
             Refused::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "not all is recorded, send it again: the program ends",
             )
         };
-        Arc::clone(&self.room).acquire_many_owned(calls).await.map(Some).map_err(ended)
+        Arc::clone(&self.room).acquire_many_owned(units).await.map_err(ended)
     }
+}
+
+fn units(bytes: usize) -> usize {
+    bytes.div_ceil(UNIT)
 }
 
 fn refused(refusal: Refusal) -> Refused {

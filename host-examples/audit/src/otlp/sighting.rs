@@ -1,5 +1,7 @@
 //! A sighting: what one span or log record tells of a call. Several of them can be of the same call, and become one event.
 
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use audit_format::time::Timestamp;
@@ -51,12 +53,35 @@ pub(super) struct Sighting {
     pub(super) texts: Texts,
 }
 
+/// Texts of which each is in memory once: what a resource tells is told of each of its calls.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    texts: HashSet<Arc<str>>,
+    /// The bytes of all of them.
+    pub(super) len: usize,
+}
+
+impl Shared {
+    fn share(&mut self, text: &mut Arc<str>) {
+        if text.is_empty() {
+            return;
+        }
+        match self.texts.get(&**text) {
+            Some(shared) => *text = Arc::clone(shared),
+            None => {
+                self.len += text.len();
+                self.texts.insert(Arc::clone(text));
+            }
+        }
+    }
+}
+
 macro_rules! texts {
     ($($(#[$about:meta])* $name:ident,)*) => {
         /// The texts of a sighting.
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub(super) struct Texts {
-            $($(#[$about])* pub(super) $name: String,)*
+            $($(#[$about])* pub(super) $name: Arc<str>,)*
         }
 
         impl Texts {
@@ -65,6 +90,16 @@ macro_rules! texts {
                 $(if self.$name.is_empty() {
                     self.$name = other.$name;
                 })*
+            }
+
+            /// Lets equal texts be the same one in memory.
+            pub(super) fn share(&mut self, shared: &mut Shared) {
+                $(shared.share(&mut self.$name);)*
+            }
+
+            /// How many bytes they have.
+            pub(super) fn len(&self) -> usize {
+                0 $(+ self.$name.len())*
             }
         }
     };
@@ -127,14 +162,19 @@ impl Sighting {
     }
 
     /// What the call is found by for others that record the calls of an agent, such as its hooks: they know the session and the
-    /// identifier that its log records have. None: nobody else sees it.
+    /// identifier that its log records have. An identifier can be used again: what the log record tells makes it another call.
+    /// None: nobody else sees it.
     pub(super) fn key(sightings: &[Self]) -> Option<Key> {
         let known = |sighting: &&Self| {
             let texts = &sighting.texts;
             !sighting.is_span() && !texts.conversation.is_empty() && !texts.call_id.is_empty()
         };
-        let texts = &sightings.iter().find(known)?.texts;
-        Some(Key::of_call(&texts.conversation, &texts.call_id, false))
+        let log = sightings.iter().filter(known).min_by_key(|sighting| sighting.vantage)?;
+        let Self { texts, time, duration, input, .. } = log;
+        let (time, duration) = (time.to_string(), duration.unwrap_or_default().as_nanos().to_string());
+        let hash = input.as_ref().map_or("", |input| &input.hash);
+        let key = Key::of_call(&texts.conversation, &texts.call_id, false);
+        Some(key.with_contents(&[&texts.tool, &time, &duration, hash]))
     }
 
     /// The call of these sightings, which are of the same one. None: there is none.
@@ -178,24 +218,24 @@ impl Sighting {
             session: first([&texts.conversation, &texts.mcp_session, &trace]),
             id: first([&texts.call_id, &span, &texts.request_id]),
             agent,
-            node: texts.agent_name,
+            node: texts.agent_name.to_string(),
             turn: first([&texts.turn, &parent]),
             workspace: first([&texts.workspace, &defaults.workspace]),
             user: first([&texts.user, &defaults.user]),
-            tool: texts.tool,
-            action: if texts.method.is_empty() { "call".into() } else { texts.method },
+            tool: texts.tool.to_string(),
+            action: if texts.method.is_empty() { "call".into() } else { texts.method.to_string() },
             outcome: self.outcome,
             input: self.input,
             out_size: self.out_size.unwrap_or_default(),
             attributes: vec![
                 ("source", "otlp".into()),
-                ("source_version", texts.version),
-                ("mode", texts.mode),
-                ("decision", texts.decision),
-                ("decision_source", texts.decision_source),
-                ("error_type", texts.error_type),
-                ("model", texts.model),
-                ("server", texts.server),
+                ("source_version", texts.version.to_string()),
+                ("mode", texts.mode.to_string()),
+                ("decision", texts.decision.to_string()),
+                ("decision_source", texts.decision_source.to_string()),
+                ("error_type", texts.error_type.to_string()),
+                ("model", texts.model.to_string()),
+                ("server", texts.server.to_string()),
                 ("trace_id", trace),
                 ("span_id", span),
             ],
@@ -235,8 +275,8 @@ pub(super) fn outcome_of_error(error_type: &str) -> Outcome {
     }
 }
 
-fn first<const N: usize>(texts: [&String; N]) -> String {
-    texts.into_iter().find(|text| !text.is_empty()).cloned().unwrap_or_default()
+fn first<const N: usize>(texts: [&str; N]) -> String {
+    texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default().to_owned()
 }
 
 fn at(nanos: u64) -> Timestamp {

@@ -10,7 +10,7 @@ use audit_testbed::PATIENCE;
 use serde_json::json;
 
 use crate::client::{JSON, PROTOBUF, export, post, post_spans, send, tool_span};
-use crate::common::Workspace;
+use crate::common::{Workspace, run};
 use crate::receiver::Otlp;
 
 /// A collector that gives these answers, one after the other, and then the last one again.
@@ -115,7 +115,9 @@ fn a_request_is_passed_on_as_it_came_and_the_answer_back() {
     ];
     let mut expected: Vec<&str> = expected.to_vec();
     expected.sort_unstable();
-    assert_eq!(got.headers, expected);
+    let (of_receiver, of_client): (Vec<_>, Vec<_>) =
+        got.headers.into_iter().partition(|line| line.starts_with("audit-forwarded-by: "));
+    assert_eq!((of_client.iter().map(String::as_str).collect(), of_receiver.len()), (expected, 1));
     assert_eq!(workspace.events().len(), 1);
     // What is of no concern to the record too.
     post(otlp.port, "/v1/metrics", PROTOBUF, b"metrics").assert(200);
@@ -190,4 +192,51 @@ mod slow {
         assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
         assert_eq!(workspace.events().len(), 1);
     }
+}
+
+#[test]
+fn it_does_not_forward_to_itself() {
+    let workspace = Workspace::new();
+    // A port that is free, most probably.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for host in ["127.0.0.1", "localhost", "0.0.0.0"] {
+        let (listen, url) = (format!("127.0.0.1:{port}"), format!("http://{host}:{port}"));
+        let output = run(workspace.audit(["otlp", "--listen", &listen, "--forward", &url]));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains("--forward") && stderr.contains("accepted is"), "{stderr}");
+    }
+}
+
+#[test]
+fn a_circle_of_receivers_ends_after_one_round() {
+    let workspace = Workspace::new();
+    // What comes to this port goes to the receiver, as through a proxy.
+    let door = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", door.local_addr().unwrap());
+    let otlp = Otlp::start(&workspace, &["--forward", &url]);
+    let port = otlp.port;
+    thread::spawn(move || {
+        for stream in door.incoming() {
+            let (mut from, mut to) = (stream.unwrap(), TcpStream::connect(("127.0.0.1", port)).unwrap());
+            let (mut back_from, mut back_to) = (to.try_clone().unwrap(), from.try_clone().unwrap());
+            thread::spawn(move || std::io::copy(&mut from, &mut to));
+            thread::spawn(move || std::io::copy(&mut back_from, &mut back_to));
+        }
+    });
+    let began = Instant::now();
+    let refused = post_spans(port, &json!([tool_span(1, "t")]));
+    refused.assert(508);
+    assert!(refused.json()["message"].as_str().unwrap().contains("--forward"), "{refused:?}");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(workspace.tools(), ["t"]);
+}
+
+#[test]
+fn an_address_to_listen_on_that_is_none_is_told_what_is_accepted() {
+    let workspace = Workspace::new();
+    let output = run(workspace.audit(["otlp", "--listen", "localhost:4318"]));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("--listen") && stderr.contains("127.0.0.1:4318"), "{stderr}");
 }

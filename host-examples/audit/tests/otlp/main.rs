@@ -7,6 +7,7 @@ mod common;
 mod client;
 mod faults;
 mod forward;
+mod identity;
 mod merge;
 mod peers;
 mod receiver;

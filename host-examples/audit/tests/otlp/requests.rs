@@ -12,7 +12,7 @@ use prost::Message as _;
 use serde_json::json;
 
 use crate::client::{
-    Answer, JSON, PROTOBUF, answer, connect, export, head, post, post_spans, protobuf, send, tool_span,
+    Answer, JSON, PROTOBUF, answer, connect, export, head, post, post_spans, protobuf, send, text, tool_span,
 };
 use crate::common::Workspace;
 use crate::receiver::Otlp;
@@ -83,6 +83,25 @@ fn what_cannot_be_read_is_refused_in_the_type_of_the_request() {
     assert!(get.headers.contains("allow: post"), "{get:?}");
     assert_eq!(otlp.end().code, Some(0));
     assert_eq!(workspace.events(), Vec::<serde_json::Value>::new());
+}
+
+#[test]
+fn one_bad_value_costs_no_other_span_its_record() {
+    let workspace = Workspace::new();
+    let otlp = Otlp::start(&workspace, &[]);
+    let mut bad = tool_span(2, "bad");
+    // The exporter for JavaScript writes a large number so.
+    let attribute = json!({ "key": "gen_ai.tool.call.arguments", "value": { "intValue": 1e21 } });
+    bad["attributes"].as_array_mut().unwrap().push(attribute);
+    bad["startTimeUnixNano"] = json!(-5);
+    bad["name"] = json!(5);
+    post_spans(otlp.port, &json!([tool_span(1, "good"), bad])).assert(200);
+    assert_eq!(workspace.tools(), ["good", "bad"]);
+    assert_eq!(workspace.events()[1]["in_size"], "1e+21".len());
+    assert_refused(&post(otlp.port, "/v1/traces", JSON, b" "), 400, JSON, "the body is empty");
+    assert_refused(&post(otlp.port, "/v1/logs", JSON, b""), 400, JSON, "\"resourceLogs\"");
+    let inner = br#"{"resourceSpans":[{"scopeSpans":[{"spans":{}}]}]}"#;
+    assert_refused(&post(otlp.port, "/v1/traces", JSON, inner), 400, JSON, "\"spans\": accepted is an array");
 }
 
 #[test]
@@ -250,6 +269,47 @@ fn bombs_take_no_more_memory_than_a_body_may_and_others_are_answered_meanwhile()
     let more = otlp.peak_memory() - before;
     assert!(more < 2 * 64 * MIB + 64 * MIB, "{} MiB", more / MIB);
     assert_eq!(workspace.events().len(), 11);
+}
+
+/// An export of so many calls whose resource has seven texts of four KiB.
+fn of_large_resource(trace: usize, calls: usize) -> Vec<u8> {
+    let keys =
+        ["workspace.id", "user.id", "session.id", "gen_ai.agent.id", "gen_ai.agent.name", "service.name"];
+    let large = "é".repeat(2048);
+    let resource: Vec<_> = keys.into_iter().chain(["service.version"]).map(|key| text(key, &large)).collect();
+    let span = |number| {
+        let attributes = [text("gen_ai.operation.name", "execute_tool")];
+        json!({ "traceId": format!("{trace:032x}"), "spanId": format!("{number:016x}"), "attributes": attributes })
+    };
+    let spans: Vec<_> = (1..=calls).map(span).collect();
+    let of_resource = json!({ "resource": { "attributes": resource }, "scopeSpans": [{ "spans": spans }] });
+    json!({ "resourceSpans": [of_resource] }).to_string().into_bytes()
+}
+
+#[test]
+fn what_a_resource_tells_takes_no_memory_for_each_of_its_calls() {
+    let workspace = Workspace::new();
+    let otlp = Otlp::start(&workspace, &[]);
+    let port = otlp.port;
+    post_spans(port, &json!([tool_span(1, "before")])).assert(200);
+    let before = otlp.peak_memory();
+    let body = gzip(&of_large_resource(1, 32_768));
+    assert!(body.len() < MIB, "{}", body.len());
+    send(port, "POST", "/v1/traces", &[("Content-Type", JSON), ("Content-Encoding", "gzip")], &body)
+        .assert(200);
+    let more = otlp.peak_memory() - before;
+    assert!(more < 160 * MIB, "{} MiB", more / MIB);
+    // And none of these needs leave.
+    let bodies: Vec<_> = (2..14).map(|trace| of_large_resource(trace, 1200)).collect();
+    assert!(bodies.iter().all(|body| body.len() < 256 << 10), "{}", bodies[0].len());
+    thread::scope(|scope| {
+        for body in &bodies {
+            scope.spawn(move || post(port, "/v1/traces", JSON, body).assert(200));
+        }
+    });
+    let more = otlp.peak_memory() - before;
+    assert!(more < 256 * MIB, "{} MiB", more / MIB);
+    assert!(otlp.end().lines.last().unwrap().contains("47169 events recorded"));
 }
 
 #[test]

@@ -40,8 +40,12 @@ impl Site {
 
     /// An export of these calls, and of other spans with their parents.
     fn take(&mut self, calls: Vec<Sighting>, others: &[(u8, u8)]) -> Taken {
-        let passed =
-            |number: u8, parent: Option<u64>| Passed { name: self.name(number), parent, context: None };
+        let passed = |number: u8, parent: Option<u64>| Passed {
+            name: self.name(number),
+            parent,
+            is_agent: false,
+            context: None,
+        };
         let mut spans: VecDeque<Passed> = others
             .iter()
             .map(|(number, parent)| passed(*number, (*parent > 0).then(|| self.name(*parent))))
@@ -49,7 +53,7 @@ impl Site {
         for call in calls.iter().filter(|call| call.is_span()) {
             let of = |id: Option<SpanId>| id.map(|id| self.names.of_span(TRACE, id));
             let name = of(call.span).unwrap();
-            spans.push_back(Passed { name, parent: of(call.parent), context: None });
+            spans.push_back(Passed { name, parent: of(call.parent), is_agent: false, context: None });
         }
         self.tickets += 1;
         self.collator.take(Export { calls, spans, ..Export::default() }, self.tickets, self.now)
@@ -218,13 +222,20 @@ fn memory_is_bounded() {
 }
 
 #[test]
-fn names_of_a_tool_agree_with_and_without_that_of_its_server() {
-    for (one, other) in
-        [("search", "search"), ("mcp__web__search", "search"), ("search", "web.search"), ("", "search")]
-    {
-        assert!(agree(one, other), "{one} {other}");
+fn what_comes_again_and_again_takes_no_more_memory() {
+    let mut site = Site::new();
+    let [one, other] =
+        [1, 2].map(|number| identified(site.span(Vantage::Execute, number, 0, "t"), "a", "call_0"));
+    for _ in 0..100 {
+        site.take(vec![one.clone(), other.clone()], &[]);
+        site.record();
     }
-    for (one, other) in [("search", "research"), ("search", "fetch"), ("web", "web.search")] {
-        assert!(!agree(one, other), "{one} {other}");
+    assert_eq!(site.collator.groups.len(), 2);
+    assert!(site.collator.groups.values().all(|group| group.links.len() < 6), "{:?}", site.collator.groups);
+    // A chain that grows upwards has an end too.
+    site.take(vec![site.span(Vantage::McpClient, 255, 254, "t")], &[]);
+    for number in (1..255).rev() {
+        site.take(Vec::new(), &[(number, number - 1)]);
     }
+    assert!(site.collator.groups.values().all(|group| group.links.len() <= MAX_LINKS + 4));
 }

@@ -7,7 +7,7 @@ use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer as _};
 use serde_json::value::RawValue;
 
-use super::lenient::{Case, Real, Signed, Text, Whole};
+use super::lenient::{Case, Scalar, Text, Whole};
 use super::{Kind, Nested, Record, Signal, Sink, Span, Status, Undecodable, id};
 use crate::otlp::attributes::{Attributes, Key, Raw, kept};
 
@@ -26,7 +26,7 @@ struct Export<'a> {
 #[derive(Deserialize)]
 struct OfResource<'a> {
     #[serde(borrow, default)]
-    resource: Option<Resource<'a>>,
+    resource: Part<'a>,
     #[serde(borrow, default, rename = "scopeSpans", alias = "scope_spans")]
     spans: Part<'a>,
     #[serde(borrow, default, rename = "scopeLogs", alias = "scope_logs")]
@@ -51,13 +51,13 @@ struct OfScope<'a> {
 #[serde(rename_all = "camelCase")]
 struct SpanParts<'a> {
     #[serde(borrow, default, alias = "trace_id")]
-    trace_id: Option<Text<'a>>,
+    trace_id: Text<'a>,
     #[serde(borrow, default, alias = "span_id")]
-    span_id: Option<Text<'a>>,
+    span_id: Text<'a>,
     #[serde(borrow, default, alias = "parent_span_id")]
-    parent_span_id: Option<Text<'a>>,
+    parent_span_id: Text<'a>,
     #[serde(borrow, default)]
-    name: Option<Text<'a>>,
+    name: Text<'a>,
     #[serde(default)]
     kind: Case,
     #[serde(default, alias = "start_time_unix_nano")]
@@ -68,8 +68,8 @@ struct SpanParts<'a> {
     attributes: Part<'a>,
     #[serde(borrow, default)]
     events: Part<'a>,
-    #[serde(default)]
-    status: Option<StatusParts>,
+    #[serde(borrow, default)]
+    status: Part<'a>,
 }
 
 #[derive(Deserialize)]
@@ -81,7 +81,7 @@ struct StatusParts {
 #[derive(Deserialize)]
 struct EventParts<'a> {
     #[serde(borrow, default)]
-    name: Option<Text<'a>>,
+    name: Text<'a>,
 }
 
 #[derive(Deserialize)]
@@ -92,11 +92,11 @@ struct RecordParts<'a> {
     #[serde(default, alias = "observed_time_unix_nano")]
     observed_time_unix_nano: Whole,
     #[serde(borrow, default, alias = "trace_id")]
-    trace_id: Option<Text<'a>>,
+    trace_id: Text<'a>,
     #[serde(borrow, default, alias = "span_id")]
-    span_id: Option<Text<'a>>,
+    span_id: Text<'a>,
     #[serde(borrow, default, alias = "event_name")]
-    event_name: Option<Text<'a>>,
+    event_name: Text<'a>,
     #[serde(borrow, default)]
     body: Part<'a>,
     #[serde(borrow, default)]
@@ -106,7 +106,7 @@ struct RecordParts<'a> {
 #[derive(Deserialize)]
 struct Pair<'a> {
     #[serde(borrow, default)]
-    key: Option<Text<'a>>,
+    key: Text<'a>,
     #[serde(borrow, default)]
     value: Part<'a>,
 }
@@ -115,91 +115,141 @@ struct Pair<'a> {
 #[serde(rename_all = "camelCase")]
 struct AnyValue<'a> {
     #[serde(borrow, default, alias = "string_value")]
-    string_value: Option<Text<'a>>,
-    #[serde(default, alias = "bool_value")]
-    bool_value: Option<bool>,
-    #[serde(default, alias = "int_value")]
-    int_value: Option<Signed>,
-    #[serde(default, alias = "double_value")]
-    double_value: Option<Real>,
+    string_value: Part<'a>,
+    #[serde(borrow, default, alias = "bool_value")]
+    bool_value: Part<'a>,
+    #[serde(borrow, default, alias = "int_value")]
+    int_value: Part<'a>,
+    #[serde(borrow, default, alias = "double_value")]
+    double_value: Part<'a>,
     #[serde(borrow, default, alias = "array_value")]
     array_value: Part<'a>,
     #[serde(borrow, default, alias = "kvlist_value")]
     kvlist_value: Part<'a>,
     #[serde(borrow, default, alias = "bytes_value")]
-    bytes_value: Option<Text<'a>>,
+    bytes_value: Part<'a>,
 }
 
+/// What stands before the name of the field that cannot be read.
+const NONE_OF_OTLP: &str = "the JSON is none of OTLP";
+
 pub(super) fn export<S: Sink>(signal: Signal, body: &[u8], sink: &mut S) -> Result<(), S::Error> {
-    let text = std::str::from_utf8(body).map_err(Undecodable::because)?;
-    let export: Export<'_> = parse(text)?;
+    let (resources, scopes, items) = match signal {
+        Signal::Traces => ("resourceSpans", "scopeSpans", "spans"),
+        Signal::Logs => ("resourceLogs", "scopeLogs", "logRecords"),
+    };
+    if body.trim_ascii().is_empty() {
+        return Err(Undecodable(format!(
+            "the body is empty; accepted is a JSON object with the field \"{resources}\""
+        ))
+        .into());
+    }
+    let text =
+        std::str::from_utf8(body).map_err(|error| Undecodable(format!("the JSON is no UTF-8: {error}")))?;
+    let export: Export<'_> = parse(text, "the body")?;
     let parts = match signal {
         Signal::Traces => export.spans,
         Signal::Logs => export.logs,
     };
-    each(parts, |part| {
-        let part: OfResource<'_> = parse(part)?;
+    each(parts, resources, |part| {
+        let part: OfResource<'_> = parse(part, resources)?;
         let mut resource = Attributes::default();
-        attributes(part.resource.and_then(|resource| resource.attributes), &mut resource)?;
-        let scopes = match signal {
+        if let Some(Resource { attributes: pairs }) = parse_loosely(part.resource) {
+            attributes(pairs, &mut resource);
+        }
+        let of_scopes = match signal {
             Signal::Traces => part.spans,
             Signal::Logs => part.logs,
         };
-        each(scopes, |scope| {
-            let scope: OfScope<'_> = parse(scope)?;
+        each(of_scopes, scopes, |scope| {
+            let scope: OfScope<'_> = parse(scope, scopes)?;
             match signal {
-                Signal::Traces => each(scope.spans, |item| sink.span(&resource, span(item)?)),
-                Signal::Logs => each(scope.records, |item| sink.record(&resource, record(item)?)),
+                Signal::Traces => {
+                    each(scope.spans, items, |item| sink.span(&resource, span(parse(item, items)?)))
+                }
+                Signal::Logs => {
+                    each(scope.records, items, |item| sink.record(&resource, record(parse(item, items)?)))
+                }
             }
         })
     })
 }
 
-/// Parses an object. Serde takes an array for one too.
-fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Undecodable> {
+/// Parses the object of the body, or one in the array of this name. Serde takes an array for one too.
+fn parse<'a, T: Deserialize<'a>>(text: &'a str, name: &str) -> Result<T, Undecodable> {
+    let is_body = name == "the body";
     if !text.trim_ascii_start().starts_with('{') {
-        return Err(Undecodable::because(
-            "the JSON is none of OTLP: an object is accepted in the place of another value",
-        ));
+        let place = if is_body { name.to_owned() } else { format!("an item of \"{name}\"") };
+        return Err(Undecodable(format!("{NONE_OF_OTLP}: {place}: accepted is an object")));
     }
-    serde_json::from_str(text).map_err(|error| Undecodable(format!("the JSON is none of OTLP: {error}")))
+    serde_json::from_str(text).map_err(|error| {
+        let why = error.to_string();
+        // Within an item, the line and the column are not those of the body.
+        let inner = why.rsplit_once(" at line ").map_or(why.as_str(), |(why, _)| why);
+        Undecodable(if is_body {
+            format!("{NONE_OF_OTLP}: {why}")
+        } else {
+            format!("{NONE_OF_OTLP}: an item of \"{name}\": {inner}")
+        })
+    })
+}
+
+/// An object, if it is one.
+fn parse_loosely<'a, T: Deserialize<'a>>(part: Part<'a>) -> Option<T> {
+    let text = part.map(RawValue::get).filter(|text| text.starts_with('{'))?;
+    serde_json::from_str(text).ok()
 }
 
 /// Calls this for each item of an array.
-fn each<'a, E: From<Undecodable>>(array: Part<'a>, f: impl FnMut(&'a str) -> Result<(), E>) -> Result<(), E> {
-    struct Items<'e, F, E>(F, &'e mut Option<E>);
+fn each<'a, E: From<Undecodable>>(
+    array: Part<'a>,
+    name: &str,
+    f: impl FnMut(&'a str) -> Result<(), E>,
+) -> Result<(), E> {
+    let Some(array) = array.map(RawValue::get) else { return Ok(()) };
+    if !array.starts_with('[') {
+        return Err(Undecodable(format!("{NONE_OF_OTLP}: \"{name}\": accepted is an array")).into());
+    }
+    let mut refused = None;
+    let mut parser = serde_json::Deserializer::from_str(array);
+    parser.deserialize_seq(Items(f, &mut refused)).map_err(|error| {
+        refused.unwrap_or_else(|| Undecodable(format!("{NONE_OF_OTLP}: \"{name}\": {error}")).into())
+    })
+}
 
-    impl<'de, F: FnMut(&'de str) -> Result<(), E>, E> Visitor<'de> for Items<'_, F, E> {
-        type Value = ();
+/// Calls this for each item of an array, if it is one.
+fn each_loosely<'a>(array: Part<'a>, mut f: impl FnMut(Part<'a>)) {
+    let Some(array) = array.map(RawValue::get).filter(|array| array.starts_with('[')) else { return };
+    let mut refused: Option<Undecodable> = None;
+    let f = |item| {
+        f(serde_json::from_str(item).ok());
+        Ok(())
+    };
+    // It was parsed before.
+    let _ = serde_json::Deserializer::from_str(array).deserialize_seq(Items(f, &mut refused));
+}
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an array")
-        }
+struct Items<'e, F, E>(F, &'e mut Option<E>);
 
-        fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
-            while let Some(item) = items.next_element::<&RawValue>()? {
-                if let Err(error) = self.0(item.get()) {
-                    *self.1 = Some(error);
-                    return Err(A::Error::custom("it was refused"));
-                }
-            }
-            Ok(())
-        }
+impl<'de, F: FnMut(&'de str) -> Result<(), E>, E> Visitor<'de> for Items<'_, F, E> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
     }
 
-    let Some(array) = array else { return Ok(()) };
-    let mut refused = None;
-    let mut parser = serde_json::Deserializer::from_str(array.get());
-    match parser.deserialize_seq(Items(f, &mut refused)) {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            Err(refused.unwrap_or_else(|| Undecodable(format!("the JSON is none of OTLP: {error}")).into()))
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
+        while let Some(item) = items.next_element::<&RawValue>()? {
+            if let Err(error) = self.0(item.get()) {
+                *self.1 = Some(error);
+                return Err(A::Error::custom("it was refused"));
+            }
         }
+        Ok(())
     }
 }
 
-fn span(text: &str) -> Result<Span<'_>, Undecodable> {
-    let parts: SpanParts<'_> = parse(text)?;
+fn span(parts: SpanParts<'_>) -> Span<'_> {
     let mut span = Span {
         trace: hex(parts.trace_id.as_deref()),
         id: hex(parts.span_id.as_deref()),
@@ -212,7 +262,7 @@ fn span(text: &str) -> Result<Span<'_>, Undecodable> {
         },
         start: parts.start_time_unix_nano.0,
         end: parts.end_time_unix_nano.0,
-        status: match parts.status {
+        status: match parse_loosely(parts.status) {
             Some(StatusParts { code: Case(1) }) => Status::Ok,
             Some(StatusParts { code: Case(2) }) => Status::Error,
             _ => Status::Unset,
@@ -220,18 +270,16 @@ fn span(text: &str) -> Result<Span<'_>, Undecodable> {
         has_exception: false,
         attributes: Attributes::default(),
     };
-    attributes(parts.attributes, &mut span.attributes)?;
-    each(parts.events, |event| -> Result<(), Undecodable> {
-        let event: EventParts<'_> = parse(event)?;
-        span.has_exception |= event.name.as_deref() == Some("exception");
-        Ok(())
-    })?;
-    Ok(span)
+    attributes(parts.attributes, &mut span.attributes);
+    each_loosely(parts.events, |event| {
+        let event: Option<EventParts<'_>> = parse_loosely(event);
+        span.has_exception |= event.is_some_and(|event| event.name.as_deref() == Some("exception"));
+    });
+    span
 }
 
-fn record(text: &str) -> Result<Record<'_>, Undecodable> {
-    let parts: RecordParts<'_> = parse(text)?;
-    let body = match parts.body.map(|body| value_of(body.get())).transpose()?.flatten() {
+fn record(parts: RecordParts<'_>) -> Record<'_> {
+    let body = match parts.body.and_then(value_of) {
         Some(Raw::Text(text)) => kept(&text).to_owned(),
         _ => String::new(),
     };
@@ -244,37 +292,44 @@ fn record(text: &str) -> Result<Record<'_>, Undecodable> {
         body,
         attributes: Attributes::default(),
     };
-    attributes(parts.attributes, &mut record.attributes)?;
-    Ok(record)
+    attributes(parts.attributes, &mut record.attributes);
+    record
 }
 
-fn attributes<'a>(pairs: Part<'a>, attributes: &mut Attributes<'a>) -> Result<(), Undecodable> {
-    each(pairs, |pair| {
-        let pair: Pair<'a> = parse(pair)?;
-        if let Some(key) = pair.key.as_deref().and_then(Key::named)
-            && let Some(value) = pair.value.map(|value| value_of(value.get())).transpose()?.flatten()
+fn attributes<'a>(pairs: Part<'a>, attributes: &mut Attributes<'a>) {
+    each_loosely(pairs, |pair| {
+        if let Some(Pair { key, value }) = parse_loosely(pair)
+            && let Some(key) = key.as_deref().and_then(Key::named)
+            && let Some(value) = value.and_then(value_of)
         {
             attributes.put(key, value);
         }
-        Ok(())
-    })
+    });
 }
 
-/// An `AnyValue`. None: it has no value.
-fn value_of(text: &str) -> Result<Option<Raw<'_>>, Undecodable> {
-    let any: AnyValue<'_> = parse(text)?;
-    Ok(if let Some(text) = any.string_value {
-        Some(Raw::Text(text.0))
+/// An `AnyValue`. None: it has no value. What is no value of its type stays as it came, and counts as none where arguments and
+/// results are not concerned.
+fn value_of(part: &RawValue) -> Option<Raw<'_>> {
+    let any: AnyValue<'_> = parse_loosely(Some(part))?;
+    let as_it_came = Raw::Nested(Nested::Json(part.get()));
+    Some(if let Some(text) = any.string_value {
+        match Scalar::of(text) {
+            Scalar::Text(text) => Raw::Text(text),
+            _ => as_it_came,
+        }
     } else if let Some(value) = any.bool_value {
-        Some(Raw::Bool(value))
-    } else if let Some(Signed(value)) = any.int_value {
-        Some(Raw::Integer(value))
-    } else if let Some(Real(value)) = any.double_value {
-        Some(Raw::Real(value))
+        match Scalar::of(value) {
+            Scalar::Bool(value) => Raw::Bool(value),
+            _ => as_it_came,
+        }
+    } else if let Some(number) = any.int_value.map(Scalar::of) {
+        number.signed().map_or(as_it_came, Raw::Integer)
+    } else if let Some(number) = any.double_value.map(Scalar::of) {
+        number.real().map_or(as_it_came, Raw::Real)
     } else if any.array_value.is_some() || any.kvlist_value.is_some() || any.bytes_value.is_some() {
-        Some(Raw::Nested(Nested::Json(text)))
+        as_it_came
     } else {
-        None
+        return None;
     })
 }
 

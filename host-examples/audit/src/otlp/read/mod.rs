@@ -120,8 +120,8 @@ pub(super) enum Nested<'a> {
 }
 
 impl Nested<'_> {
-    /// As plain JSON text. What is nested too deeply stays as it came.
-    pub(super) fn json(self) -> Result<Vec<u8>, Undecodable> {
+    /// As plain JSON text. What is no value, or is nested too deeply, stays as it came.
+    pub(super) fn json(self) -> Vec<u8> {
         match self {
             Self::Protobuf(bytes) => protobuf::plain_json(bytes),
             Self::Json(text) => plain::plain_json(text),

@@ -4,19 +4,18 @@ use std::fmt;
 
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
-use super::lenient::{Real, Signed, Text};
-use super::{Undecodable, close, number, quote};
+use super::lenient::{Name, Scalar, Text};
+use super::{close, number, quote};
 
-/// An `AnyValue` as plain JSON. Where it is nested too deeply for that, the text as it came.
-pub(super) fn plain_json(text: &str) -> Result<Vec<u8>, Undecodable> {
+/// An `AnyValue` as plain JSON. Where it is none, or is nested too deeply, the text as it came.
+pub(super) fn plain_json(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let mut parser = serde_json::Deserializer::from_str(text);
     match Part::Value.into(&mut out).deserialize(&mut parser) {
-        Ok(()) => Ok(out),
-        // The text was parsed before, so that no other error of syntax is left.
-        Err(error) if error.is_syntax() => Ok(text.into()),
-        Err(error) => Err(Undecodable(format!("the JSON is none of OTLP: {error}"))),
+        Ok(()) => out,
+        Err(_) => text.into(),
     }
 }
 
@@ -121,28 +120,12 @@ impl<'de> Visitor<'de> for Put<'_> {
 
 fn value<'de, A: MapAccess<'de>>(mut members: A, out: &mut Vec<u8>) -> Result<(), A::Error> {
     let start = out.len();
-    while let Some(key) = members.next_key::<Text<'de>>()? {
+    while let Some(key) = members.next_key::<Name<'de>>()? {
         let before = out.len();
         match &*key {
-            "stringValue" | "string_value" | "bytesValue" | "bytes_value" => {
-                if let Some(text) = members.next_value::<Option<Text<'de>>>()? {
-                    quote(&text, out);
-                }
-            }
-            "boolValue" | "bool_value" => {
-                if let Some(value) = members.next_value::<Option<bool>>()? {
-                    out.extend_from_slice(if value { b"true" } else { b"false" });
-                }
-            }
-            "intValue" | "int_value" => {
-                if let Some(Signed(value)) = members.next_value()? {
-                    out.extend_from_slice(value.to_string().as_bytes());
-                }
-            }
-            "doubleValue" | "double_value" => {
-                if let Some(Real(value)) = members.next_value()? {
-                    number(value, out);
-                }
+            "stringValue" | "string_value" | "bytesValue" | "bytes_value" | "boolValue" | "bool_value"
+            | "intValue" | "int_value" | "doubleValue" | "double_value" => {
+                scalar(&key, members.next_value()?, out);
             }
             "arrayValue" | "array_value" => members.next_value_seed(Part::List(Item::Value).into(out))?,
             "kvlistValue" | "kvlist_value" => members.next_value_seed(Part::List(Item::Pair).into(out))?,
@@ -161,9 +144,22 @@ fn value<'de, A: MapAccess<'de>>(mut members: A, out: &mut Vec<u8>) -> Result<()
     Ok(())
 }
 
+/// Appends a value of the type that the key names. One that is none of it stays as it came.
+fn scalar(key: &str, raw: &RawValue, out: &mut Vec<u8>) {
+    let scalar = Scalar::of(raw);
+    let is = |start: &str| key.starts_with(start);
+    match (&scalar, scalar.signed(), scalar.real()) {
+        (Scalar::Null, ..) => {}
+        (Scalar::Text(text), ..) if is("string") || is("bytes") => quote(text, out),
+        (_, Some(value), _) if is("int") => out.extend_from_slice(value.to_string().as_bytes()),
+        (_, _, Some(value)) if is("double") => number(value, out),
+        _ => out.extend_from_slice(raw.get().as_bytes()),
+    }
+}
+
 fn list<'de, A: MapAccess<'de>>(mut members: A, item: Item, out: &mut Vec<u8>) -> Result<(), A::Error> {
     let start = out.len();
-    while let Some(key) = members.next_key::<Text<'de>>()? {
+    while let Some(key) = members.next_key::<Name<'de>>()? {
         if &*key == "values" {
             out.truncate(start);
             members.next_value_seed(Part::Items(item).into(out))?;
@@ -180,9 +176,9 @@ fn list<'de, A: MapAccess<'de>>(mut members: A, item: Item, out: &mut Vec<u8>) -
 fn pair<'de, A: MapAccess<'de>>(mut members: A, out: &mut Vec<u8>) -> Result<(), A::Error> {
     let start = out.len();
     let mut name = None;
-    while let Some(key) = members.next_key::<Text<'de>>()? {
+    while let Some(key) = members.next_key::<Name<'de>>()? {
         match &*key {
-            "key" => name = members.next_value::<Option<Text<'de>>>()?,
+            "key" => name = members.next_value::<Text<'de>>()?.0,
             "value" => {
                 out.truncate(start);
                 members.next_value_seed(Part::Value.into(out))?;

@@ -19,35 +19,8 @@ enum Wire<'a> {
     Fixed32,
 }
 
-impl<'a> Wire<'a> {
-    fn bytes(self) -> Result<&'a [u8], Undecodable> {
-        match self {
-            Self::Bytes(bytes) => Ok(bytes),
-            _ => Err(wrong_type()),
-        }
-    }
-
-    fn text(self) -> Result<Cow<'a, str>, Undecodable> {
-        self.bytes().map(String::from_utf8_lossy)
-    }
-
-    fn varint(self) -> Result<u64, Undecodable> {
-        match self {
-            Self::Varint(value) => Ok(value),
-            _ => Err(wrong_type()),
-        }
-    }
-
-    fn fixed64(self) -> Result<u64, Undecodable> {
-        match self {
-            Self::Fixed64(value) => Ok(value),
-            _ => Err(wrong_type()),
-        }
-    }
-}
-
-fn wrong_type() -> Undecodable {
-    Undecodable::because("a field of the Protobuf message has the wrong type")
+fn wrong_type(tag: u32) -> Undecodable {
+    Undecodable(format!("the field {tag} of the Protobuf message has the wrong type; accepted is a message"))
 }
 
 fn cut() -> Undecodable {
@@ -98,8 +71,10 @@ impl<'a> Message<'a> {
         mut f: impl FnMut(&'a [u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         while let Some((found, wire)) = self.next()? {
-            if found == tag {
-                f(wire.bytes()?)?;
+            match wire {
+                Wire::Bytes(bytes) if found == tag => f(bytes)?,
+                _ if found == tag => return Err(wrong_type(tag).into()),
+                _ => {}
             }
         }
         Ok(())
@@ -111,7 +86,12 @@ pub(super) fn export<S: Sink>(signal: Signal, body: &[u8], sink: &mut S) -> Resu
     Message(body).each(1, |part| {
         let mut resource = Attributes::default();
         // The resource may stand behind what belongs to it.
-        Message(part).each(1, |message| Message(message).each(1, |pair| attribute(pair, &mut resource)))?;
+        Message(part).each(1, |message| {
+            Message(message).each(1, |pair| -> Result<(), Undecodable> {
+                attribute(pair, &mut resource);
+                Ok(())
+            })
+        })?;
         Message(part).each(2, |scope| {
             Message(scope).each(2, |item| match signal {
                 Signal::Traces => sink.span(&resource, span(item)?),
@@ -124,45 +104,46 @@ pub(super) fn export<S: Sink>(signal: Signal, body: &[u8], sink: &mut S) -> Resu
 fn span(message: &[u8]) -> Result<Span<'_>, Undecodable> {
     let mut span = Span::default();
     let mut fields = Message(message);
-    while let Some((tag, wire)) = fields.next()? {
-        match tag {
-            1 => span.trace = id(wire.bytes()?),
-            2 => span.id = id(wire.bytes()?),
-            4 => span.parent = id(wire.bytes()?),
-            5 => span.name = kept(&wire.text()?).to_owned(),
-            6 => {
-                span.kind = match wire.varint()? {
+    while let Some(field) = fields.next()? {
+        // A value of another type is absent, as an unknown field is.
+        match field {
+            (1, Wire::Bytes(bytes)) => span.trace = id(bytes),
+            (2, Wire::Bytes(bytes)) => span.id = id(bytes),
+            (4, Wire::Bytes(bytes)) => span.parent = id(bytes),
+            (5, Wire::Bytes(bytes)) => span.name = kept(&String::from_utf8_lossy(bytes)).to_owned(),
+            (6, Wire::Varint(kind)) => {
+                span.kind = match kind {
                     2 => Kind::Server,
                     3 => Kind::Client,
                     _ => Kind::Other,
                 }
             }
-            7 => span.start = wire.fixed64()?,
-            8 => span.end = wire.fixed64()?,
-            9 => attribute(wire.bytes()?, &mut span.attributes)?,
-            11 => span.has_exception |= is_exception(wire.bytes()?)?,
-            15 => span.status = status(wire.bytes()?)?,
+            (7, Wire::Fixed64(time)) => span.start = time,
+            (8, Wire::Fixed64(time)) => span.end = time,
+            (9, Wire::Bytes(pair)) => attribute(pair, &mut span.attributes),
+            (11, Wire::Bytes(event)) => span.has_exception |= is_exception(event),
+            (15, Wire::Bytes(message)) => span.status = status(message).unwrap_or_default(),
             _ => {}
         }
     }
     Ok(span)
 }
 
-fn is_exception(event: &[u8]) -> Result<bool, Undecodable> {
+fn is_exception(event: &[u8]) -> bool {
     let mut is_one = false;
-    Message(event).each(2, |name| -> Result<(), Undecodable> {
+    let read = Message(event).each(2, |name| -> Result<(), Undecodable> {
         is_one = name == b"exception";
         Ok(())
-    })?;
-    Ok(is_one)
+    });
+    read.is_ok() && is_one
 }
 
 fn status(message: &[u8]) -> Result<Status, Undecodable> {
     let mut status = Status::Unset;
     let mut fields = Message(message);
-    while let Some((tag, wire)) = fields.next()? {
-        if tag == 3 {
-            status = match wire.varint()? {
+    while let Some(field) = fields.next()? {
+        if let (3, Wire::Varint(code)) = field {
+            status = match code {
                 1 => Status::Ok,
                 2 => Status::Error,
                 _ => Status::Unset,
@@ -175,43 +156,42 @@ fn status(message: &[u8]) -> Result<Status, Undecodable> {
 fn record(message: &[u8]) -> Result<Record<'_>, Undecodable> {
     let mut record = Record::default();
     let mut fields = Message(message);
-    while let Some((tag, wire)) = fields.next()? {
-        match tag {
-            1 => record.time = wire.fixed64()?,
-            5 => {
-                if let Some(Raw::Text(text)) = value(wire.bytes()?)? {
+    while let Some(field) = fields.next()? {
+        match field {
+            (1, Wire::Fixed64(time)) => record.time = time,
+            (5, Wire::Bytes(body)) => {
+                if let Ok(Some(Raw::Text(text))) = value(body) {
                     record.body = kept(&text).to_owned();
                 }
             }
-            6 => attribute(wire.bytes()?, &mut record.attributes)?,
-            9 => record.trace = id(wire.bytes()?),
-            10 => record.span = id(wire.bytes()?),
-            11 => record.observed = wire.fixed64()?,
-            12 => record.event_name = kept(&wire.text()?).to_owned(),
+            (6, Wire::Bytes(pair)) => attribute(pair, &mut record.attributes),
+            (9, Wire::Bytes(bytes)) => record.trace = id(bytes),
+            (10, Wire::Bytes(bytes)) => record.span = id(bytes),
+            (11, Wire::Fixed64(time)) => record.observed = time,
+            (12, Wire::Bytes(bytes)) => {
+                record.event_name = kept(&String::from_utf8_lossy(bytes)).to_owned();
+            }
             _ => {}
         }
     }
     Ok(record)
 }
 
-/// Puts an attribute to the others, if it is known.
-fn attribute<'a>(pair: &'a [u8], attributes: &mut Attributes<'a>) -> Result<(), Undecodable> {
-    let (name, bytes) = key_and_value(pair)?;
-    if let Some(key) = Key::named(&name)
-        && let Some(value) = value(bytes)?
-    {
-        attributes.put(key, value);
-    }
-    Ok(())
+/// Puts an attribute to the others, if it is known. A value that cannot be read stays as it came.
+fn attribute<'a>(pair: &'a [u8], attributes: &mut Attributes<'a>) {
+    let Ok((name, bytes)) = key_and_value(pair) else { return };
+    let Some(key) = Key::named(&name) else { return };
+    let value = value(bytes).unwrap_or(Some(Raw::Nested(Nested::Protobuf(bytes))));
+    value.into_iter().for_each(|value| attributes.put(key, value));
 }
 
 fn key_and_value(pair: &[u8]) -> Result<(Cow<'_, str>, &[u8]), Undecodable> {
     let (mut key, mut value) = (Cow::default(), &[][..]);
     let mut fields = Message(pair);
-    while let Some((tag, wire)) = fields.next()? {
-        match tag {
-            1 => key = wire.text()?,
-            2 => value = wire.bytes()?,
+    while let Some(field) = fields.next()? {
+        match field {
+            (1, Wire::Bytes(bytes)) => key = String::from_utf8_lossy(bytes),
+            (2, Wire::Bytes(bytes)) => value = bytes,
             _ => {}
         }
     }
@@ -222,82 +202,70 @@ fn key_and_value(pair: &[u8]) -> Result<(Cow<'_, str>, &[u8]), Undecodable> {
 fn value(message: &[u8]) -> Result<Option<Raw<'_>>, Undecodable> {
     let mut found = None;
     let mut fields = Message(message);
-    while let Some((tag, wire)) = fields.next()? {
+    while let Some(field) = fields.next()? {
         // Of a `oneof`, the last one counts.
-        found = match tag {
-            1 => Some(Raw::Text(wire.text()?)),
-            2 => Some(Raw::Bool(wire.varint()? != 0)),
-            3 => Some(Raw::Integer(wire.varint()?.cast_signed())),
-            4 => Some(Raw::Real(f64::from_bits(wire.fixed64()?))),
-            5..=7 => Some(Raw::Nested(Nested::Protobuf(message))),
+        found = match field {
+            (1, Wire::Bytes(text)) => Some(Raw::Text(String::from_utf8_lossy(text))),
+            (2, Wire::Varint(value)) => Some(Raw::Bool(value != 0)),
+            (3, Wire::Varint(value)) => Some(Raw::Integer(value.cast_signed())),
+            (4, Wire::Fixed64(bits)) => Some(Raw::Real(f64::from_bits(bits))),
+            (5..=7, Wire::Bytes(_)) => Some(Raw::Nested(Nested::Protobuf(message))),
             _ => found,
         };
     }
     Ok(found)
 }
 
-/// An `AnyValue` as plain JSON. Where it is nested too deeply for that, the message as it came.
-pub(super) fn plain_json(message: &[u8]) -> Result<Vec<u8>, Undecodable> {
+/// An `AnyValue` as plain JSON. Where it cannot be read, or is nested too deeply, the message as it came.
+pub(super) fn plain_json(message: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     match put_json(message, MAX_DEPTH, &mut out) {
-        Ok(()) => Ok(out),
-        Err(NoJson::TooDeep) => Ok(message.into()),
-        Err(NoJson::Undecodable(undecodable)) => Err(undecodable),
+        Ok(()) => out,
+        Err(_) => message.into(),
     }
 }
 
-enum NoJson {
-    TooDeep,
-    Undecodable(Undecodable),
-}
-
-impl From<Undecodable> for NoJson {
-    fn from(undecodable: Undecodable) -> Self {
-        Self::Undecodable(undecodable)
-    }
-}
-
-fn put_json(message: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), NoJson> {
-    let deeper = depth.checked_sub(1).ok_or(NoJson::TooDeep)?;
+fn put_json(message: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), Undecodable> {
+    let deeper = depth.checked_sub(1).ok_or_else(|| Undecodable::because("it is nested too deeply"))?;
     let mut last = None;
     let mut fields = Message(message);
-    while let Some((tag, wire)) = fields.next()? {
-        if (1..=7).contains(&tag) {
-            last = Some((tag, wire));
+    while let Some(field) = fields.next()? {
+        if matches!(field, (1 | 5..=7, Wire::Bytes(_)) | (2 | 3, Wire::Varint(_)) | (4, Wire::Fixed64(_))) {
+            last = Some(field);
         }
     }
-    let Some((tag, wire)) = last else {
-        out.extend_from_slice(b"null");
-        return Ok(());
-    };
-    match tag {
-        1 => quote(&wire.text()?, out),
-        2 => out.extend_from_slice(if wire.varint()? != 0 { b"true" } else { b"false" }),
-        3 => out.extend_from_slice(wire.varint()?.cast_signed().to_string().as_bytes()),
-        4 => number(f64::from_bits(wire.fixed64()?), out),
-        5 => {
+    match last {
+        None => out.extend_from_slice(b"null"),
+        Some((1, Wire::Bytes(text))) => quote(&String::from_utf8_lossy(text), out),
+        Some((2, Wire::Varint(value))) => out.extend_from_slice(if value != 0 { b"true" } else { b"false" }),
+        Some((_, Wire::Varint(value))) => out.extend_from_slice(value.cast_signed().to_string().as_bytes()),
+        Some((_, Wire::Fixed64(bits))) => number(f64::from_bits(bits), out),
+        Some((5, Wire::Bytes(items))) => {
             out.push(b'[');
-            Message(wire.bytes()?).each(1, |item| {
+            Message(items).each(1, |item| {
                 put_json(item, deeper, out)?;
                 out.push(b',');
-                Ok::<_, NoJson>(())
+                Ok::<_, Undecodable>(())
             })?;
             close(b']', out);
         }
-        6 => {
+        Some((6, Wire::Bytes(pairs))) => {
             out.push(b'{');
-            Message(wire.bytes()?).each(1, |pair| {
+            Message(pairs).each(1, |pair| {
                 let (key, value) = key_and_value(pair)?;
                 quote(&key, out);
                 out.push(b':');
                 put_json(value, deeper, out)?;
                 out.push(b',');
-                Ok::<_, NoJson>(())
+                Ok::<_, Undecodable>(())
             })?;
             close(b'}', out);
         }
         // Bytes. Only their size and hash matter, so that any text that stands for them will do.
-        _ => quote(&wire.bytes()?.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), out),
+        Some((_, Wire::Bytes(bytes))) => {
+            quote(&bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), out);
+        }
+        Some((_, Wire::Fixed32)) => {}
     }
     Ok(())
 }

@@ -196,11 +196,15 @@ impl Collator {
             None => self.begin(now),
         };
         let wait = links.above.is_some() && sighting.vantage.is_mcp() && sighting.texts.call_id.is_empty();
-        self.link(id, sighting.own, &links);
-        let group = self.groups.get_mut(&id)?;
-        group.traits.add(links.traits);
-        let is_new = !group.seen.iter().any(|(_, own)| *own == sighting.own);
+        let is_known = |group: &Group| group.seen.iter().any(|(_, own)| *own == sighting.own);
+        let is_new = !self.groups.get(&id).is_some_and(is_known);
+        // What comes again adds nothing, whatever it tells then.
         if is_new {
+            self.link(id, sighting.own, &links);
+        }
+        let group = self.groups.get_mut(&id)?;
+        if is_new {
+            group.traits.add(links.traits);
             group.seen.push((sighting.vantage, sighting.own));
         }
         let State::Waiting { sightings, tickets, .. } = &mut group.state else { return None };

@@ -53,6 +53,11 @@ impl Traits {
         self.input = self.input.or(other.input);
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.tools.len()
+    }
+
     /// Whether both can be of one call: nothing that both of them tell is another. Arguments may be written in two ways.
     pub(super) fn agree(&self, other: &Self) -> bool {
         let is_one_tool = || self.tools.iter().any(|one| other.tools.iter().any(|other| one.agrees(other)));

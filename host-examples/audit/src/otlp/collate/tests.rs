@@ -232,6 +232,15 @@ fn what_comes_again_and_again_takes_no_more_memory() {
     }
     assert_eq!(site.collator.groups.len(), 2);
     assert!(site.collator.groups.values().all(|group| group.links.len() < 6), "{:?}", site.collator.groups);
+    // Whatever it tells of itself then.
+    for number in 0..100 {
+        let mut again = identified(one.clone(), "a", &format!("call_{number}"));
+        again.texts.tool = format!("t{number}").into();
+        site.take(vec![again], &[]);
+    }
+    assert_eq!(site.collator.groups.len(), 2);
+    let is_small = |group: &Group| group.links.len() < 6 && group.traits.len() < 2;
+    assert!(site.collator.groups.values().all(is_small), "{:?}", site.collator.groups);
     // A chain that grows upwards has an end too.
     site.take(vec![site.span(Vantage::McpClient, 255, 254, "t")], &[]);
     for number in (1..255).rev() {

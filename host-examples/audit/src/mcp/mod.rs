@@ -5,11 +5,13 @@
 //! events to the store. With `--fail-closed` alone, a request of the client is looked at before it goes on.
 
 mod http;
+mod lines;
 mod message;
 mod observer;
 mod recorder;
 mod sse;
 mod stdio;
+mod strict;
 mod tools;
 mod tracker;
 mod watch;

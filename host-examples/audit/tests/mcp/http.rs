@@ -372,7 +372,7 @@ fn fail_closed_lets_no_call_reach_the_server_that_is_not_on_record() {
     assert_eq!(reply.json()["error"]["code"], -31000);
     let encoded = Exchange::post(proxy.port, &["Content-Encoding: gzip"], &call(1, "t")).reply();
     assert_eq!(encoded.status, 415);
-    assert_eq!(Exchange::post(proxy.port, &[], &json!("no message")).reply().status, 202);
+    assert_eq!(Exchange::post(proxy.port, &[], &json!("no message")).reply().status, 403);
     std::fs::remove_file(workspace.path().join("ops")).unwrap();
     assert_eq!(Exchange::post(proxy.port, &[], &call(2, "t")).reply().status, 200);
     proxy.stop();

@@ -176,7 +176,7 @@ impl Proxy {
             observer.settle();
             let mut sketcher = watch.sketcher();
             sketcher.push(&message);
-            watch.admit(place, sketcher.finish(), None, now)
+            watch.admit(place, sketcher.finish(), Some(&message), None, now)
         });
         match admitted.await {
             Ok(Ok(())) => Ok(Body::from(held)),

@@ -12,6 +12,7 @@ use rustix::io::{Errno, read};
 use super::server::Life;
 use crate::call::sketch::Sketcher;
 use crate::child::streams::{BUFFER, Destination, duplicate, wait_for, write_all};
+use crate::mcp::lines::may_hide_a_message;
 use crate::mcp::observer::{Observer, Stream};
 use crate::mcp::tracker::Moment;
 use crate::mcp::watch::Watch;
@@ -148,8 +149,14 @@ impl Gate {
         }
         // What the message goes on with, or answers, stands in what passed before.
         client.observer.settle();
-        let problem = is_too_long.then(|| format!("it has more than {MAX_HELD} bytes"));
-        match self.watch.admit(client.stream.place, sketch, problem.as_deref(), began) {
+        let problem = if is_too_long {
+            Some(format!("it has more than {MAX_HELD} bytes"))
+        } else {
+            may_hide_a_message(&held)
+                .then(|| "a server may find another message within it, where a line may end".to_owned())
+        };
+        let whole = (!is_too_long).then_some(&held[..]);
+        match self.watch.admit(client.stream.place, sketch, whole, problem.as_deref(), began) {
             Ok(()) => write_all(&client.to, &held),
             Err(answer) => {
                 if !answer.is_empty() {
@@ -173,11 +180,24 @@ struct OutState {
     is_within_line: bool,
     /// Answers that wait for its end.
     waiting: Vec<u8>,
+    /// No more comes of the server's output.
+    is_over: bool,
 }
 
 impl Out {
     fn lock(&self) -> MutexGuard<'_, OutState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the answers that wait, on lines of their own.
+    fn write_waiting(&self, state: &mut OutState) -> io::Result<()> {
+        let answers = std::mem::take(&mut state.waiting);
+        if answers.is_empty() {
+            return Ok(());
+        }
+        let is_torn = std::mem::take(&mut state.is_within_line);
+        let line_end: &[u8] = if is_torn { b"\n" } else { b"" };
+        write_all(&self.fd, &[line_end, &answers].concat()).map(drop)
     }
 }
 
@@ -186,13 +206,10 @@ pub(super) struct Injector(Arc<Out>);
 
 impl Injector {
     fn inject(&self, answer: &[u8]) -> io::Result<()> {
-        let line = [answer, b"\n"].concat();
         let mut state = self.0.lock();
-        if state.is_within_line {
-            state.waiting.extend_from_slice(&line);
-            return Ok(());
-        }
-        write_all(&self.0.fd, &line).map(drop)
+        state.waiting.extend_from_slice(answer);
+        state.waiting.push(b'\n');
+        if state.is_within_line && !state.is_over { Ok(()) } else { self.0.write_waiting(&mut state) }
     }
 }
 
@@ -244,6 +261,11 @@ impl Destination for ToClient {
 
 impl Drop for ToClient {
     fn drop(&mut self) {
+        {
+            let mut state = self.out.lock();
+            state.is_over = true;
+            let _ = self.out.write_waiting(&mut state);
+        }
         self.observer.end(self.stream);
     }
 }

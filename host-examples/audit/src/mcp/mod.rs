@@ -31,13 +31,14 @@ use self::watch::Watch;
 use crate::args::{McpArgs, StoreArgs};
 use crate::call::input::Hasher;
 use crate::call::place;
-use crate::message::Failure;
+use crate::message::{Failure, write_in_background};
 use crate::record;
 
 pub(super) fn run(args: McpArgs, store: StoreArgs) -> Result<ExitCode, Failure> {
     if let Some(file) = args.wrap.file() {
         return wrap::run(file, &args.wrap, store.has_place());
     }
+    write_in_background();
     let session = Session::new(&args, store.options()?)?;
     match (args.http.http, &args.http.to) {
         (Some(listen), Some(to)) => http::run(&args.http, listen, to, session),

@@ -13,7 +13,7 @@ use crate::call::input::{Hasher, Input};
 use crate::call::sketch::{NotJson, Sketch, Sketcher};
 use crate::call::{Call, Outcome};
 use crate::mask::masked;
-use crate::message::warn;
+use crate::message::{shortened, warn};
 
 /// The JSON-RPC code of a request that was refused, because it could not be recorded. It is none of those that JSON-RPC
 /// or MCP reserve.
@@ -21,6 +21,9 @@ const NOT_RECORDED: i32 = -31_000;
 
 /// The JSON-RPC code of what is no JSON.
 const PARSE_ERROR: i32 = -32_700;
+
+/// How much of a name that a peer has chosen a warning shows, in bytes.
+const MAX_TOLD: usize = 200;
 
 pub(super) struct Watch {
     tracker: Mutex<Tracker>,
@@ -97,7 +100,8 @@ impl Watch {
         for change in changes {
             let what =
                 if change.before.is_empty() { "is new" } else { "has changed since it was last listed" };
-            warn(format_args!("the tool {} of {server} {what}", change.tool));
+            let (tool, server) = (shortened(&change.tool, MAX_TOLD), server.to_string());
+            warn(format_args!("the tool {tool} of {} {what}", shortened(&server, MAX_TOLD)));
             self.recorder.record(Call {
                 tool: change.tool,
                 action: "tools/list".into(),

@@ -1,7 +1,7 @@
 //! `audit mcp`: stands between an MCP client and its server, passes everything on, and records the calls of tools.
 //!
-//! The bytes never wait for the record. An observer in its own thread reads copies of them: [`observer`] takes texts out of the
-//! streams, [`message`] understands them, [`tracker`] pairs requests with what became of them, and [`recorder`] hands the
+//! The bytes do not wait for the record, but for two seconds at most if they come faster than they are read: an observer in its own
+//! thread reads copies of them. [`observer`] takes texts out of the streams, [`message`] understands them, [`tracker`] pairs requests with what became of them, and [`recorder`] hands the
 //! events to the store. With `--fail-closed` alone, a request of the client is looked at before it goes on.
 
 mod http;

@@ -186,7 +186,7 @@ fn a_server_that_reads_nothing_does_not_outlive_its_client() {
     let began = Instant::now();
     for options in ["", "--fail-closed"] {
         let script = format!(
-            "head -c 300000 /dev/zero | \"$AUDIT\" mcp {options} --grace 0.5 -- sleep 100 > /dev/null"
+            "head -c 150000 /dev/zero | \"$AUDIT\" mcp {options} --grace 0.5 -- sleep 100 > /dev/null"
         );
         run(workspace.shell(&script));
     }

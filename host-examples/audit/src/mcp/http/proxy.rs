@@ -244,6 +244,9 @@ impl Proxy {
             _ => None,
         };
         let channel = exchange.place.channel;
+        if !may_begin_session && !status.is_client_error() && !status.is_server_error() {
+            self.observer.work(move |tracker, _| tracker.accept_session(channel));
+        }
         let begun = parts.headers.get(&SESSION).and_then(|id| id.to_str().ok()).map(str::to_owned);
         if let Some(id) = begun.filter(|_| may_begin_session) {
             self.observer.work(move |tracker, _| tracker.begin_session(channel, &id));

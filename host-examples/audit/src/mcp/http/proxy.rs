@@ -304,7 +304,8 @@ impl Form {
             return Self::Encoded;
         }
         let kinds = headers.get_all(header::CONTENT_TYPE);
-        let kinds = kinds.iter().map(|kind| String::from_utf8_lossy(kind.as_bytes()).to_ascii_lowercase());
+        let mut kinds =
+            kinds.iter().map(|kind| String::from_utf8_lossy(kind.as_bytes()).to_ascii_lowercase());
         let is_known = |charset: &str| matches!(charset, "utf-8" | "utf8" | "us-ascii" | "ascii");
         let is_other = |kind: String| {
             let charset = |part: &str| {
@@ -314,7 +315,7 @@ impl Form {
             };
             kind.split("charset").skip(1).any(|part| !is_known(&charset(part)))
         };
-        if kinds.map(is_other).any(|is_other| is_other) { Self::OtherCharset } else { Self::Utf8 }
+        if kinds.any(is_other) { Self::OtherCharset } else { Self::Utf8 }
     }
 
     /// Why it cannot be recorded before it goes on.

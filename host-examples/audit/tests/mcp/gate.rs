@@ -86,6 +86,8 @@ fn an_answer_that_waits_for_the_end_of_a_line_is_written_when_the_output_ends_wi
     command.current_dir(workspace.path());
     let mut client = Client::start(command);
     audit_testbed::wait_until("half a line is said", || workspace.path().join("said").exists());
+    // It passes the proxy meanwhile.
+    std::thread::sleep(std::time::Duration::from_millis(500));
     client.send_line("no JSON");
     client.send(&json!({"jsonrpc": "2.0", "method": "go"}));
     std::thread::sleep(std::time::Duration::from_millis(500));

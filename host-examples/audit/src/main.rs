@@ -45,10 +45,12 @@ fn main() -> ExitCode {
     };
     #[cfg(unix)]
     survive_the_file_size_limit();
-    run(cli).unwrap_or_else(|failure| {
+    let code = run(cli).unwrap_or_else(|failure| {
         failure.tell();
         ExitCode::from(TROUBLE)
-    })
+    });
+    message::finish();
+    code
 }
 
 fn run(Cli { store, command }: Cli) -> Result<ExitCode, Failure> {

@@ -30,8 +30,9 @@ line on stderr.
 With --http, clients connect to this program instead, and it passes on what they send to the server at --to. Only clients \
 of this machine are served, unless --http names another address of it.
 
-Nothing of this breaks or delays a call: what cannot be recorded is a warning on stderr. With --fail-closed, it is the \
-other way round: a call that cannot be recorded before it begins is answered with an error, and never reaches the server.
+Nothing of this breaks a call: what cannot be recorded is a warning on stderr. Nor does it delay one, but for two seconds at most \
+where messages come faster than they can be observed. With --fail-closed, it is the \
+other way round: a call that cannot be recorded before it begins is answered with an error, and never reaches the server, nor does a message that a server may understand in another way.
 
 Exit status: that of the server, as with `audit exec`; with --http, 0 after Ctrl-C or SIGTERM; 2 if the options are invalid, \
 or a configuration cannot be changed.";

@@ -1,7 +1,7 @@
 //! JSON of any size, in pieces, as a small tree: long texts are cut, and of what is very large the rest is left out. Some values
 //! are measured whole while they pass.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Number, Value};
 
@@ -58,7 +58,7 @@ pub(crate) struct Sketch {
     pub(crate) value: Value,
     /// How many items an array has, or members an object, whether the tree keeps them or not.
     pub(crate) len: usize,
-    measured: HashMap<String, Measured>,
+    measured: BTreeMap<String, Measured>,
     /// Values were left out that the tree should have kept, because there are too many or they are too large.
     pub(crate) is_cut: bool,
     /// False: the text ended too early, or what came then is no JSON.
@@ -104,7 +104,7 @@ pub(crate) struct Sketcher {
     /// How many bytes the tree takes.
     tree: usize,
     measuring: Vec<Measuring>,
-    measured: HashMap<String, Measured>,
+    measured: BTreeMap<String, Measured>,
 }
 
 enum State {
@@ -185,7 +185,7 @@ impl Sketcher {
             is_cut: false,
             tree: 0,
             measuring: Vec::new(),
-            measured: HashMap::new(),
+            measured: BTreeMap::new(),
         }
     }
 
@@ -210,6 +210,11 @@ impl Sketcher {
             self.byte(first);
             piece = &piece[1..];
         }
+    }
+
+    /// Whether the text may end here, and be JSON. Not known of a number before its end.
+    pub(crate) fn is_complete(&self) -> bool {
+        matches!(self.state, State::After) && self.open.is_empty()
     }
 
     /// The sketch of what there is of an object, if it is not complete, or if something follows it.
@@ -251,8 +256,10 @@ impl Sketcher {
             let is_number = scalar.first().is_some_and(|byte| matches!(byte, b'-' | b'0'..=b'9'));
             match serde_json::from_slice::<Value>(&scalar) {
                 Ok(value) => self.end_value(value, None),
-                // A number that no double holds, or a very long one.
-                Err(_) if is_number => self.end_value(Value::Bool(true), None),
+                // A number that no double holds, or a very long one, or what Python writes for one that is none.
+                Err(_) if is_number || matches!(&*scalar, b"NaN" | b"Infinity") => {
+                    self.end_value(Value::Bool(true), None)
+                }
                 Err(_) => self.state = State::Broken,
             }
         }
@@ -320,7 +327,7 @@ impl Sketcher {
             }
             b'{' => self.open(Value::Object(Map::new()), State::Key { or_end: true }),
             b'[' => self.open(Value::Array(Vec::new()), State::Value { or_end: true }),
-            b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => self.state = State::Scalar(vec![byte]),
+            b'-' | b'0'..=b'9' | b't' | b'f' | b'n' | b'N' | b'I' => self.state = State::Scalar(vec![byte]),
             _ => self.state = State::Broken,
         }
     }
@@ -418,11 +425,10 @@ impl Sketcher {
         };
         parent.count += 1;
         let key = std::mem::take(&mut parent.key);
-        if !is_kept {
-            return;
-        }
         match &mut parent.value {
-            Value::Array(items) => items.push(value),
+            // Of a key that comes again, the last counts.
+            Value::Object(members) if !is_kept => drop(members.remove(&key)),
+            Value::Array(items) if is_kept => items.push(value),
             Value::Object(members) => {
                 self.tree += key.len();
                 members.insert(key, value);
@@ -433,20 +439,30 @@ impl Sketcher {
 
     /// Begins to measure the value that comes, if it is wanted.
     fn begin_measuring(&mut self) {
-        let matches = |(path, _): &&Wanted| {
-            path.len() == self.open.len() && self.open.iter().zip(*path).all(|(open, key)| open.is_at(key))
+        let leads = |(path, _): &&Wanted| {
+            path.len() >= self.open.len() && self.open.iter().zip(*path).all(|(open, key)| open.is_at(key))
         };
-        let Some((_, want)) = self.wanted.iter().find(matches) else { return };
-        if self.is_left_out() {
+        let mut leading = self.wanted.iter().filter(leads).peekable();
+        if leading.peek().is_none() {
+            return;
+        }
+        let want = leading.find(|(path, _)| path.len() == self.open.len()).map(|(_, want)| *want);
+        let is_member = self.open.last().is_some_and(|parent| parent.value.is_object());
+        if !is_member && want.is_none() {
             return;
         }
         let step = |container: &Container| match container.value {
             Value::Array(_) => format!("/{}", container.count),
             _ => format!("/{}", container.key),
         };
+        let pointer: String = self.open.iter().map(step).collect();
+        if is_member {
+            self.forget(&pointer);
+        }
+        let Some(want) = want.filter(|_| !self.is_left_out()) else { return };
         self.measuring.push(Measuring {
             depth: self.open.len(),
-            pointer: self.open.iter().map(step).collect(),
+            pointer,
             size: 0,
             input: match want {
                 Want::Input => Some(Incoming::new(&self.hasher)),
@@ -454,6 +470,17 @@ impl Sketcher {
                 Want::Size => None,
             },
         });
+    }
+
+    /// Forgets what was measured at and below a member whose key comes again.
+    fn forget(&mut self, pointer: &str) {
+        self.measured.remove(pointer);
+        let (first, end) = (format!("{pointer}/"), format!("{pointer}0"));
+        let below: Vec<String> =
+            self.measured.range(first..end).map(|(pointer, _)| pointer.clone()).collect();
+        for pointer in below {
+            self.measured.remove(&pointer);
+        }
     }
 
     /// Hands bytes to what is being measured. White space between values does not count.
@@ -780,6 +807,39 @@ mod tests {
         for json in
             ["", "{", "[1", "{]", "[}", "1 2", "{\"a\" 1}", "tru", "]", "{1:2}", "\"a", "[1,]", "{\"a\":1,}"]
         {
+            assert_eq!(sketch_in(json.as_bytes(), 1).err(), Some(NotJson), "{json}");
+        }
+    }
+
+    #[test]
+    fn of_a_key_that_comes_again_the_last_counts() {
+        const WANTED: &[Wanted] =
+            &[(&["params", "arguments"], Want::Input), (&["*", "params", "arguments"], Want::Input)];
+        let sketch = |json: &str| {
+            let mut sketcher = Sketcher::new(WANTED, &Hasher::default());
+            sketcher.push(json.as_bytes());
+            sketcher.finish().unwrap()
+        };
+        let twice = r#"{"params":{"name":"a","arguments":{"a":1}},"params":{"name":"b"}}"#;
+        let found = sketch(twice);
+        assert_eq!((found.text("/params/name"), found.measured("/params/arguments")), ("b", None));
+        let found = sketch(&format!(r#"[{{"params":{{"arguments":1}}}},{twice}]"#));
+        assert!(
+            found.measured("/0/params/arguments").is_some()
+                && found.measured("/1/params/arguments").is_none()
+        );
+        let found = sketch(r#"{"params":{"arguments":1,"arguments":null}}"#);
+        assert_eq!(found.measured("/params/arguments"), None);
+        let many: String = (0..MAX_ITEMS).map(|n| format!(r#""{n}":0,"#)).collect();
+        assert_eq!(sketch(&format!(r#"{{"a":1,{many}"a":2}}"#)).value.get("a"), None);
+    }
+
+    #[test]
+    fn what_python_writes_for_numbers_that_are_none_is_a_value() {
+        let found = sketch(r#"{"input":{"a":NaN,"b":[-Infinity,Infinity]},"output":NaN}"#);
+        assert!(found.measured("/input").unwrap().input.as_ref().unwrap().is_raw);
+        assert_eq!(found.measured("/output").unwrap().size, 3);
+        for json in ["nan", "Nan", "Inf", "[Infinit]", "N", "+Infinity"] {
             assert_eq!(sketch_in(json.as_bytes(), 1).err(), Some(NotJson), "{json}");
         }
     }

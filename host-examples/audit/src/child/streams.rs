@@ -17,6 +17,9 @@ use rustix::io::{Errno, ioctl_fionread, read, write};
 /// How many bytes are copied at once: the size of a pipe on Linux.
 pub(crate) const BUFFER: usize = 64 * 1024;
 
+/// What says that the other side of a stream is gone: of a pipe that is written an error, of a socket or a terminal this.
+pub(crate) const GONE: PollFlags = PollFlags::ERR.union(PollFlags::HUP);
+
 /// For how long, after the command has ended, output of processes that it left behind is copied.
 const GRACE: Duration = Duration::from_millis(100);
 
@@ -108,7 +111,7 @@ fn copy_output(
             }
             wait_for(&mut fds, left)?;
             let revents = |index: usize| fds.get(index).map_or(PollFlags::empty(), PollFd::revents);
-            (!revents(0).is_empty(), revents(1).intersects(PollFlags::ERR), !revents(2).is_empty())
+            (!revents(0).is_empty(), revents(1).intersects(GONE), !revents(2).is_empty())
         };
         if gone {
             // Nobody reads the output any more. Closing the pipe tells the command, as if this program were
@@ -166,6 +169,17 @@ pub(crate) fn wait_for(fds: &mut [PollFd<'_>], at_most: Option<Duration>) -> io:
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether the other side of a stream has closed it, although there may be more to read.
+pub(crate) fn is_hung_up(fd: impl AsFd) -> bool {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let asked = PollFlags::RDHUP;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let asked = PollFlags::empty();
+    let mut fds = [PollFd::new(&fd, asked)];
+    let polled = wait_for(&mut fds, Some(Duration::ZERO));
+    polled.is_ok() && fds[0].revents().intersects(GONE | asked)
 }
 
 /// Repeats a call that a signal has interrupted.

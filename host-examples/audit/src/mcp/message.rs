@@ -274,6 +274,8 @@ impl Part<'_> {
         let (reply, size) = match (self.size("error"), self.size("result")) {
             (Some(size), _) => (Reply::Error(self.fault()), size),
             (None, Some(size)) => (Reply::Result(Box::new(self.answer())), size),
+            // A result that is null is one.
+            (None, None) if self.item.get("result").is_some() => (Reply::Result(Box::new(self.answer())), 0),
             (None, None) => return None,
         };
         Some(Message::Response(Response { id, size, reply }))

@@ -1,15 +1,17 @@
 //! `audit mcp`: stands between an MCP client and its server, passes everything on, and records the calls of tools.
 //!
-//! The bytes never wait for the record. An observer in its own thread reads copies of them: [`observer`] takes texts out of the
-//! streams, [`message`] understands them, [`tracker`] pairs requests with what became of them, and [`recorder`] hands the
+//! The bytes do not wait for the record, but for two seconds at most if they come faster than they are read: an observer in its own
+//! thread reads copies of them. [`observer`] takes texts out of the streams, [`message`] understands them, [`tracker`] pairs requests with what became of them, and [`recorder`] hands the
 //! events to the store. With `--fail-closed` alone, a request of the client is looked at before it goes on.
 
 mod http;
+mod lines;
 mod message;
 mod observer;
 mod recorder;
 mod sse;
 mod stdio;
+mod strict;
 mod tools;
 mod tracker;
 mod watch;
@@ -29,13 +31,14 @@ use self::watch::Watch;
 use crate::args::{McpArgs, StoreArgs};
 use crate::call::input::Hasher;
 use crate::call::place;
-use crate::message::Failure;
+use crate::message::{Failure, write_in_background};
 use crate::record;
 
 pub(super) fn run(args: McpArgs, store: StoreArgs) -> Result<ExitCode, Failure> {
     if let Some(file) = args.wrap.file() {
         return wrap::run(file, &args.wrap, store.has_place());
     }
+    write_in_background();
     let session = Session::new(&args, store.options()?)?;
     match (args.http.http, &args.http.to) {
         (Some(listen), Some(to)) => http::run(&args.http, listen, to, session),

@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::lines::{Ends, Part};
 use super::sse::{Line, Lines};
 use super::tracker::{Moment, Place, Sender, Tracker};
 use super::watch::Watch;
@@ -235,6 +236,9 @@ struct Observing {
 struct Text {
     sketcher: Option<(Sketcher, Moment)>,
     lines: Lines,
+    ends: Ends,
+    /// What came since the line may have ended for the server.
+    part: Option<(Sketcher, Moment)>,
     /// A part of it is missing, so that nothing can be known of the rest.
     is_broken: bool,
 }
@@ -271,8 +275,8 @@ impl Observing {
                     );
                 }
                 self.missed += 1;
-                let text = self.streams.entry(stream.number).or_insert_with(Text::new);
-                (text.is_broken, text.sketcher) = (true, None);
+                let text = self.text(stream);
+                (text.is_broken, text.sketcher, text.part) = (true, None, None);
                 self.watch.tracker().missed(stream.place.channel);
             }
             Item::End(stream, now) => {
@@ -290,37 +294,90 @@ impl Observing {
             Framing::Lines => {
                 let mut rest = bytes;
                 while let Some(end) = memchr::memchr(b'\n', rest) {
-                    self.piece(stream, now, &rest[..end]);
+                    self.of_line(stream, now, &rest[..end]);
                     self.finish(stream, now);
                     rest = &rest[end + 1..];
                 }
-                self.piece(stream, now, rest);
+                self.of_line(stream, now, rest);
             }
             Framing::Events => {
-                let text = self.streams.entry(stream.number).or_insert_with(Text::new);
+                let text = self.text(stream);
                 let mut lines = std::mem::take(&mut text.lines);
                 lines.push(bytes, |line| match line {
                     Line::Data(piece) => self.piece(stream, now, piece),
                     Line::EndOfEvent => self.finish(stream, now),
                 });
-                self.streams.entry(stream.number).or_insert_with(Text::new).lines = lines;
+                self.text(stream).lines = lines;
             }
         }
     }
 
+    fn text(&mut self, stream: Stream) -> &mut Text {
+        self.streams.entry(stream.number).or_insert_with(Text::new)
+    }
+
+    /// Takes a piece of a line. That of a client may end elsewhere for the server than for this program.
+    fn of_line(&mut self, stream: Stream, now: Moment, bytes: &[u8]) {
+        if stream.sender == Sender::Server {
+            return self.piece(stream, now, bytes);
+        }
+        let mut ends = std::mem::take(&mut self.text(stream).ends);
+        ends.push(bytes, |part| self.part(stream, now, part));
+        self.text(stream).ends = ends;
+    }
+
+    fn part(&mut self, stream: Stream, now: Moment, part: Part) {
+        let (bytes, is_end) = match part {
+            Part::Bytes(bytes) => (bytes, false),
+            Part::End(end) => (end, true),
+        };
+        let text = self.text(stream);
+        if text.is_broken {
+            return;
+        }
+        if is_end && text.sketcher.as_ref().is_some_and(|(sketcher, _)| sketcher.is_complete()) {
+            return self.finish(stream, now);
+        }
+        if is_end {
+            // All of the line may be one message all the same.
+            let fresh = self.watch.sketcher();
+            let part = self.text(stream).part.replace((fresh, now));
+            self.finish_part(stream, part);
+        } else if let Some((sketcher, _)) = &mut text.part {
+            sketcher.push(bytes);
+        }
+        self.piece(stream, now, bytes);
+    }
+
+    fn finish_part(&mut self, stream: Stream, part: Option<(Sketcher, Moment)>) {
+        if let Some((sketcher, began)) = part {
+            self.watch.text(stream.place, stream.sender, sketcher.finish(), began);
+        }
+    }
+
     fn piece(&mut self, stream: Stream, now: Moment, bytes: &[u8]) {
-        let text = self.streams.entry(stream.number).or_insert_with(Text::new);
+        let text = self.text(stream);
         // White space between messages is none.
         let is_blank = text.sketcher.is_none() && bytes.trim_ascii().is_empty();
         if text.is_broken || is_blank {
             return;
         }
-        text.sketcher.get_or_insert_with(|| (self.watch.sketcher(), now)).0.push(bytes);
+        if text.sketcher.is_none() {
+            let fresh = self.watch.sketcher();
+            self.text(stream).sketcher = Some((fresh, now));
+        }
+        if let Some((sketcher, _)) = &mut self.text(stream).sketcher {
+            sketcher.push(bytes);
+        }
     }
 
     /// A message is complete.
     fn finish(&mut self, stream: Stream, now: Moment) {
-        let Some(text) = self.streams.get_mut(&stream.number) else { return };
+        let mut ends = std::mem::take(&mut self.text(stream).ends);
+        ends.finish(|part| self.part(stream, now, part));
+        let part = self.text(stream).part.take();
+        self.finish_part(stream, part);
+        let text = self.text(stream);
         text.is_broken = false;
         let Some((sketcher, began)) = text.sketcher.take() else { return };
         // A request begins with its first byte, and an answer is there with its last.
@@ -338,7 +395,7 @@ impl Observing {
 
 impl Text {
     fn new() -> Self {
-        Self { sketcher: None, lines: Lines::default(), is_broken: false }
+        Self { sketcher: None, lines: Lines::default(), ends: Ends::default(), part: None, is_broken: false }
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use signal_hook::consts::SIGINT;
 
 use self::client::{FromClient, ToClient};
-use self::server::{Ending, Life};
+use self::server::{Ending, Life, Streams};
 use super::Session;
 use super::observer::{Framing, Observer, Stream};
 use super::tracker::{Gone, Moment, Place, Sender};
@@ -20,7 +20,7 @@ use crate::child::bound::bound;
 use crate::child::signals::{self, Signals};
 use crate::child::streams::{Copier, duplicate};
 use crate::child::{NotStarted, Over, Process, exit_status};
-use crate::message::warn;
+use crate::message::{finish, warn};
 
 /// Runs the server until its end, and returns its exit status.
 pub(super) fn run(args: &McpArgs, session: Session) -> ExitCode {
@@ -68,21 +68,22 @@ impl Server {
         let copied = ToClient::new(observer.clone(), stream(Sender::Server), Arc::clone(&life)).and_then(
             |to_client| {
                 let from_client = FromClient {
-                    from: duplicate(io::stdin().as_fd())?,
+                    from: Arc::new(duplicate(io::stdin().as_fd())?),
                     to: self.input,
                     observer: observer.clone(),
                     stream: stream(Sender::Client),
                     life: Arc::clone(&life),
                 };
+                let streams = Streams { stdin: Arc::downgrade(&from_client.from), stdout: to_client.out() };
                 let gate = fail_closed.then(|| (Arc::clone(&watch), to_client.injector()));
                 let (wait, ended) = io::pipe()?;
                 let output = Copier::output("stdout", self.output, to_client, wait)?;
                 from_client.start(gate)?;
                 client::close_own()?;
-                Ok((output, ended))
+                Ok((output, ended, streams))
             },
         );
-        let (output, ended) = match copied {
+        let (output, ended, streams) = match copied {
             Ok(copied) => copied,
             Err(error) => {
                 self.process.kill();
@@ -91,6 +92,7 @@ impl Server {
         };
         let ending = Ending {
             life: Arc::clone(&life),
+            streams,
             passing_on: passing_on.clone(),
             observer: observer.clone(),
             grace: args.grace,
@@ -137,6 +139,7 @@ fn end(
         }
     };
     if status.signal() == Some(SIGINT) && was_ctrl_c() {
+        finish();
         signals::end_by_ctrl_c();
     }
     let (_, code) = exit_status(status);

@@ -2,15 +2,18 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use audit_format::time::Timestamp;
+
 use super::message::{Id, Message, Messages, Peer, sketcher};
 use super::recorder::Recorder;
+use super::strict::{self, Checked};
 use super::tools::Definitions;
 use super::tracker::{Found, Moment, Place, Sender, Tracker};
 use crate::call::input::{Hasher, Input};
 use crate::call::sketch::{NotJson, Sketch, Sketcher};
 use crate::call::{Call, Outcome};
 use crate::mask::masked;
-use crate::message::warn;
+use crate::message::{shortened, warn};
 
 /// The JSON-RPC code of a request that was refused, because it could not be recorded. It is none of those that JSON-RPC
 /// or MCP reserve.
@@ -18,6 +21,9 @@ const NOT_RECORDED: i32 = -31_000;
 
 /// The JSON-RPC code of what is no JSON.
 const PARSE_ERROR: i32 = -32_700;
+
+/// How much of a name that a peer has chosen a warning shows, in bytes.
+const MAX_TOLD: usize = 200;
 
 pub(super) struct Watch {
     tracker: Mutex<Tracker>,
@@ -94,7 +100,8 @@ impl Watch {
         for change in changes {
             let what =
                 if change.before.is_empty() { "is new" } else { "has changed since it was last listed" };
-            warn(format_args!("the tool {} of {server} {what}", change.tool));
+            let (tool, server) = (shortened(&change.tool, MAX_TOLD), server.to_string());
+            warn(format_args!("the tool {tool} of {} {what}", shortened(&server, MAX_TOLD)));
             self.recorder.record(Call {
                 tool: change.tool,
                 action: "tools/list".into(),
@@ -112,37 +119,27 @@ impl Watch {
     }
 
     /// Records what a text of the client begins, before it may go on to the server. Else the answer for the client, which
-    /// is empty if it waits for none.
+    /// is empty if it waits for none. `whole` is the text, unless it is too long to be held.
     pub(super) fn admit(
         &self,
         place: Place,
         text: Result<Sketch, NotJson>,
+        whole: Option<&[u8]>,
         problem: Option<&str>,
         now: Moment,
     ) -> Result<(), Vec<u8>> {
-        let Ok(messages) = Messages::of(text) else {
+        let checked = whole.map_or_else(|| Ok(Checked::default()), strict::check);
+        let (Ok(messages), Ok(checked)) = (Messages::of(text), checked) else {
+            self.refused_whole(whole, now);
             warn("a message of the client was not passed on: it is no JSON");
-            return Err(error(None, PARSE_ERROR, "the message is no JSON, and cannot be recorded"));
+            return Err(error("null", PARSE_ERROR, "the message is no JSON, and cannot be recorded"));
         };
-        let requests: Vec<Id> = messages.all.iter().filter_map(request).cloned().collect();
+        let known: Vec<Id> = messages.all.iter().filter_map(request).cloned().collect();
         let is_batch = messages.is_batch;
         let too_long = (messages.left_out > 0).then_some("there are too many messages in the batch");
-        let mut starts = Vec::new();
-        let mut found = {
-            let mut tracker = self.tracker();
-            for message in messages.all {
-                tracker.message(place, Sender::Client, message, now);
-            }
-            tracker.take()
-        };
-        found.retain(|found| match found {
-            Found::Call(call) if call.outcome == Outcome::Started => {
-                starts.push(call.as_ref().clone());
-                false
-            }
-            _ => true,
-        });
-        let recorded = match problem.or(too_long) {
+        let (starts, found) = self.begin(place, messages, now);
+        let is_nameless = starts.is_empty();
+        let recorded = match problem.or(checked.problem.as_deref()).or(too_long) {
             Some(problem) => Err(problem.to_owned()),
             None => self.recorder.record_first(starts).map_err(|failure| failure.into_text()),
         };
@@ -150,14 +147,49 @@ impl Watch {
         let Err(reason) = recorded else { return Ok(()) };
         let reason = format!("the call was not made, because it could not be recorded: {}", masked(&reason));
         warn(&reason);
-        self.track(|tracker| requests.iter().for_each(|id| tracker.refuse(place, id, now)));
-        let answers: Vec<Vec<u8>> =
-            requests.iter().map(|id| error(Some(id), NOT_RECORDED, &reason)).collect();
-        Err(if is_batch && !answers.is_empty() {
-            [b"[", &answers.join(&b","[..])[..], b"]"].concat()
+        self.track(|tracker| known.iter().for_each(|id| tracker.refuse(place, id, now)));
+        if is_nameless {
+            self.refused_whole(whole, now);
+        }
+        let requests = if whole.is_some() {
+            checked.requests
         } else {
-            answers.concat()
-        })
+            known.iter().map(|id| id.json().to_owned()).collect()
+        };
+        Err(answers(&requests, is_batch, &reason))
+    }
+
+    /// Has the tracker take the messages. Returns the calls that begin, and what else was found.
+    fn begin(&self, place: Place, messages: Messages, now: Moment) -> (Vec<Call>, Vec<Found>) {
+        let mut tracker = self.tracker();
+        for message in messages.all {
+            tracker.message(place, Sender::Client, message, now);
+        }
+        let mut starts = Vec::new();
+        let mut found = tracker.take();
+        found.retain(|found| match found {
+            Found::Call(call) if call.outcome == Outcome::Started => {
+                starts.push(call.as_ref().clone());
+                false
+            }
+            _ => true,
+        });
+        (starts, found)
+    }
+
+    /// Records that a text was refused of which nobody can say what it calls.
+    fn refused_whole(&self, whole: Option<&[u8]>, now: Moment) {
+        self.recorder.record(Call {
+            began: Some(Timestamp::from(now.wall)),
+            outcome: Outcome::Denied,
+            input: whole.map(|whole| self.hasher.input(whole)),
+            attributes: vec![
+                ("source", "mcp".into()),
+                ("mode", self.mode.into()),
+                ("error_type", "not_understood".into()),
+            ],
+            ..self.tracker().no_call()
+        });
     }
 }
 
@@ -169,9 +201,14 @@ fn request(message: &Message) -> Option<&Id> {
     }
 }
 
+/// The answers to requests that were refused, by their identifiers as they came.
+fn answers(requests: &[String], is_batch: bool, reason: &str) -> Vec<u8> {
+    let all: Vec<Vec<u8>> = requests.iter().map(|id| error(id, NOT_RECORDED, reason)).collect();
+    if is_batch && !all.is_empty() { [b"[", &all.join(&b","[..])[..], b"]"].concat() } else { all.concat() }
+}
+
 /// The answer to a request that was refused.
-fn error(id: Option<&Id>, code: i32, text: &str) -> Vec<u8> {
-    let id = id.map_or("null", Id::json);
+fn error(id: &str, code: i32, text: &str) -> Vec<u8> {
     let text = serde_json::Value::from(text);
     format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{text}}}}}"#).into_bytes()
 }

@@ -1,5 +1,6 @@
 //! How a server, its client and the proxy end.
 
+use std::io::Write as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -178,4 +179,74 @@ fn a_background_process_of_the_server_does_not_hold_the_end_up() {
     let output = run(workspace.audit(["mcp", "--", "sh", "-c", "sleep 50 2>/dev/null & seq 1 20000"]));
     assert_eq!(text(&output.stdout).lines().count(), 20_000);
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_server_that_reads_nothing_does_not_outlive_its_client() {
+    let workspace = Workspace::new();
+    let began = Instant::now();
+    for options in ["", "--fail-closed"] {
+        let script = format!(
+            "head -c 150000 /dev/zero | \"$AUDIT\" mcp {options} --grace 0.5 -- sleep 100 > /dev/null"
+        );
+        run(workspace.shell(&script));
+    }
+    // It has closed its input, and goes on.
+    let client = start(&workspace, &["--grace", "0.5"], "exec <&-; exec sleep 100");
+    pid_of_server(&workspace);
+    assert_eq!(client.close().0.code(), Some(143));
+    // Nobody reads its output, while the input stays open.
+    let mut command = workspace.audit(["mcp", "--grace", "0.5", "--", "sleep", "100"]);
+    let mut proxy =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let stdin = proxy.stdin.take().unwrap();
+    drop(proxy.stdout.take());
+    assert_eq!(end_of(proxy).status.code(), Some(143));
+    drop(stdin);
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_client_that_never_reads_errors_loses_no_record_and_holds_up_no_end() {
+    let workspace = Workspace::new();
+    let (_reader, mut writer) = std::io::pipe().unwrap();
+    rustix::io::ioctl_fionbio(&writer, true).unwrap();
+    while writer.write(&[b'x'; 1000]).is_ok() || writer.write(b"x").is_ok() {}
+    rustix::io::ioctl_fionbio(&writer, false).unwrap();
+    let mut command = toy_command(&workspace, &[], &[]);
+    let mut proxy = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(writer).spawn().unwrap();
+    drop(command);
+    let mut stdin = proxy.stdin.take().unwrap();
+    for n in 0..300 {
+        writeln!(
+            stdin,
+            r#"[{{"id":{n},"method":"tools/call","params":{{"name":"t"}}}},{{}}{}]"#,
+            ",{}".repeat(1024)
+        )
+        .unwrap();
+    }
+    wait_until("all calls are recorded", || workspace.events().len() == 300);
+    drop(stdin);
+    let began = Instant::now();
+    end_of(proxy);
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_warning_shows_only_the_beginning_of_what_a_server_calls_its_tools() {
+    let workspace = Workspace::new();
+    let name = "n".repeat(4000);
+    let list = |description: &str| {
+        let tools = json!([{"name": name, "description": description}]).to_string();
+        let mut command = toy_command(&workspace, &[], &[]);
+        command.env("TOOLS", tools);
+        let mut client = Client::start(command);
+        client.initialize();
+        client.send(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}));
+        client.message();
+        client.close().1
+    };
+    assert_eq!(list("one"), "");
+    let said = list("two");
+    assert!(said.contains("has changed") && said.len() < 600, "{said}");
 }

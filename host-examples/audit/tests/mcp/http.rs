@@ -372,16 +372,17 @@ fn fail_closed_lets_no_call_reach_the_server_that_is_not_on_record() {
     assert_eq!(reply.json()["error"]["code"], -31000);
     let encoded = Exchange::post(proxy.port, &["Content-Encoding: gzip"], &call(1, "t")).reply();
     assert_eq!(encoded.status, 415);
-    assert_eq!(Exchange::post(proxy.port, &[], &json!("no message")).reply().status, 202);
+    assert_eq!(Exchange::post(proxy.port, &[], &json!("no message")).reply().status, 403);
     std::fs::remove_file(workspace.path().join("ops")).unwrap();
     assert_eq!(Exchange::post(proxy.port, &[], &call(2, "t")).reply().status, 200);
     proxy.stop();
     let seen = seen.lock().unwrap();
-    assert_eq!(seen.len(), 2);
-    assert!(seen[1].0.contains("\"id\":2") && seen[1].1 > 0, "{seen:?}");
+    assert_eq!(seen.len(), 1);
+    assert!(seen[0].0.contains("\"id\":2") && seen[0].1 > 0, "{seen:?}");
     let mut found = short(&workspace.events());
     found.sort();
-    assert_eq!(found, ["t denied not_recorded", "t ok", "t started"]);
+    let expected = ["denied not_understood", "t denied not_recorded", "t ok", "t started"];
+    assert_eq!(found, expected);
 }
 
 #[test]
@@ -407,4 +408,98 @@ fn a_port_that_is_taken_is_told() {
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains(&format!("--http {taken}")), "{output:?}");
     drop(held);
+}
+
+#[test]
+fn a_call_is_seen_whatever_the_method_and_refused_in_another_charset() {
+    let workspace = Workspace::new();
+    let seen = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&seen);
+    let url = server(move |request, stream| {
+        count.fetch_add(1, Ordering::Relaxed);
+        plain(request, stream);
+    });
+    let message = call(1, "t").to_string();
+    let methods = ["POST", "post", "PUT", "PATCH", "DELETE", "GET", "FOO"];
+    let proxy = Proxy::start(&workspace, &url, &[]);
+    for method in methods {
+        let reply = Exchange::send(proxy.port, &format!("{method} /mcp"), &[], message.as_bytes()).reply();
+        assert_eq!(reply.status, 200, "{method}");
+    }
+    let kind = "Content-Type: application/json; charset=\"UTF-7\"";
+    for _ in 0..2 {
+        Exchange::send(proxy.port, "POST /mcp", &[kind], b"+AHs").reply();
+    }
+    let said = proxy.stop();
+    assert_eq!(said.matches("charset").count(), 1, "{said}");
+    assert_eq!(short(&workspace.events()), ["t ok"; 7]);
+    let passed = seen.swap(0, Ordering::Relaxed);
+    assert_eq!(passed, 9);
+    // A name that is there twice is no call that can be recorded.
+    let twice = message.replace("\"name\"", "\"name\":\"a\",\"name\"");
+    let proxy = Proxy::start(&workspace, &url, &["--fail-closed"]);
+    for method in methods {
+        let reply = Exchange::send(proxy.port, &format!("{method} /mcp"), &[], twice.as_bytes()).reply();
+        assert_eq!(reply.json()["error"]["code"], -31000, "{method}");
+    }
+    for charset in ["utf-7", "\"utf-16\"", "latin1; charset=utf-8", "utf-8; charset=utf-7"] {
+        let kind = format!("Content-Type: application/json; charset={charset}");
+        let reply = Exchange::send(proxy.port, "POST /mcp", &[&kind], message.as_bytes()).reply();
+        assert_eq!(reply.status, 415, "{charset}");
+    }
+    assert_eq!(seen.load(Ordering::Relaxed), 0);
+    let kind = "Content-Type: application/json;charset=\"UTF-8\"";
+    assert_eq!(Exchange::send(proxy.port, "POST /mcp", &[kind], message.as_bytes()).reply().status, 200);
+    proxy.stop();
+}
+
+#[test]
+fn a_redirect_to_the_server_leads_to_the_proxy() {
+    let workspace = Workspace::new();
+    let url = server(|request, stream| {
+        let host = &request.headers["host"];
+        let header = match request.what.as_str() {
+            "GET /own" => format!("Location: http://{host}/mcp/?a=b\r\n"),
+            _ => "Location: http://other.example/mcp\r\n".to_owned(),
+        };
+        answer(stream, 307, "text/plain", &header, "");
+    });
+    let proxy = Proxy::start(&workspace, &url, &[]);
+    let location = |path: &str| {
+        let reply = Exchange::send(proxy.port, &format!("GET {path}"), &[], b"").reply();
+        reply.headers["location"].clone()
+    };
+    assert_eq!(
+        (location("/own").as_str(), location("/x").as_str()),
+        ("/mcp/?a=b", "http://other.example/mcp")
+    );
+    proxy.stop();
+}
+
+#[test]
+fn the_query_of_the_server_is_shown_to_nobody_and_headers_that_are_there_twice_are_refused() {
+    let workspace = Workspace::new();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut command = workspace.audit(["mcp", "--http", "127.0.0.1:0"]);
+    command.args(["--to", &format!("http://{nobody}/mcp?key=s3cr3t")]);
+    let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut first = String::new();
+    std::io::BufRead::read_line(&mut stderr, &mut first).unwrap();
+    let port = first.split("127.0.0.1:").nth(1).unwrap().split('/').next().unwrap().parse().unwrap();
+    let reply = Exchange::post(port, &[], &call(1, "t")).reply();
+    let twice =
+        |header: &str, other: &str| Exchange::post(port, &[header, other], &call(1, "t")).reply().status;
+    let statuses = (
+        twice("Host: localhost", "Host: evil.example"),
+        twice("Origin: http://localhost", "Origin: https://evil.example"),
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut stderr, &mut said).unwrap();
+    assert_eq!((reply.status, statuses), (502, (400, 400)));
+    for text in [reply.text(), &first, &said] {
+        assert!(text.contains("/mcp?…") && !text.contains("s3cr3t"), "{text}");
+    }
 }

@@ -7,6 +7,8 @@ mod common;
 mod client;
 mod closed;
 mod ends;
+mod gate;
+mod hidden;
 mod http;
 mod peers;
 mod stdio;

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use axum::http::uri::{Authority, Uri};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 
 use crate::args::HttpArgs;
 
@@ -30,7 +30,16 @@ impl Allowed {
     }
 
     /// Why a request is refused.
-    pub(super) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), String> {
+    pub(super) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), (StatusCode, String)> {
+        for name in [header::HOST, header::ORIGIN] {
+            if headers.get_all(&name).iter().count() > 1 {
+                return Err((StatusCode::BAD_REQUEST, format!("the header {name} is there several times")));
+            }
+        }
+        self.check_each(uri, headers).map_err(|reason| (StatusCode::FORBIDDEN, reason))
+    }
+
+    fn check_each(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), String> {
         let text =
             |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let host =

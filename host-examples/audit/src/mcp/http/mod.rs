@@ -47,8 +47,9 @@ pub(super) fn run(
     let (watch, recorder) = session.watch();
     let (observer, observing) = Observer::start(Arc::clone(&watch))?;
     let allowed = Allowed::new(address, args);
+    let shown = upstream.shown();
     let proxy = Proxy::new(allowed, upstream, Arc::clone(&watch), observer.clone(), fail_closed);
-    warn(format_args!("listening on http://{address}{}, for {to}", to.path()));
+    warn(format_args!("listening on http://{address}{}, for {shown}", to.path()));
     let served = runtime.block_on(serve(listener, proxy));
     // What is still open ends here, and is recorded as such.
     runtime.shutdown_timeout(LAST);

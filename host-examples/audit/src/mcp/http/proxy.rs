@@ -1,10 +1,10 @@
 //! One exchange: a request of a client, passed on, and its answer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Method, StatusCode};
@@ -30,7 +30,7 @@ const UPLOAD: Duration = Duration::from_secs(10);
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// The headers that concern one connection (RFC 9110, section 7.6.1), and those that stood for them before.
-const HOP_BY_HOP: [HeaderName; 8] = [
+const HOP_BY_HOP: [HeaderName; 9] = [
     header::CONNECTION,
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
@@ -39,6 +39,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     header::TRANSFER_ENCODING,
     header::UPGRADE,
     HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
 ];
 
 pub(super) struct Proxy {
@@ -48,6 +49,7 @@ pub(super) struct Proxy {
     observer: Observer,
     fail_closed: bool,
     exchanges: AtomicU64,
+    has_told_charset: AtomicBool,
 }
 
 /// An exchange until its end, which is the client's doing unless something else is said.
@@ -83,32 +85,35 @@ impl Drop for Exchange {
 /// Passes a request on, and its answer back.
 pub(super) async fn pass_on(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
-    if let Err(reason) = proxy.allowed.check(&parts.uri, &parts.headers) {
-        return text(StatusCode::FORBIDDEN, &reason);
+    if let Err((status, reason)) = proxy.allowed.check(&parts.uri, &parts.headers) {
+        return text(status, &reason);
     }
     let Some(uri) = proxy.upstream.uri(&parts.uri) else {
         return text(StatusCode::BAD_REQUEST, "the path is not valid");
     };
     let session = parts.headers.get(&SESSION).and_then(|id| id.to_str().ok()).map(str::to_owned);
     let exchange = proxy.begin(session.as_deref());
-    let is_message = parts.method == Method::POST;
     let ends_session = session.clone().filter(|_| parts.method == Method::DELETE);
-    let is_encoded = is_encoded(&parts.headers);
+    let form = Form::of(&parts.headers);
     let mut upload = None;
-    let body = match (is_message, proxy.fail_closed) {
+    // A server may take a message whatever the method.
+    let body = match (!body.is_end_stream(), proxy.fail_closed) {
         (false, _) => body,
-        (true, true) => match proxy.admit(&exchange, body, is_encoded).await {
+        (true, true) => match proxy.admit(&exchange, body, form).await {
             Ok(body) => body,
             Err(response) => {
                 exchange.end(Closed::ByServer);
                 return *response;
             }
         },
-        (true, false) if is_encoded => {
+        (true, false) if form == Form::Encoded => {
             warn("a request of the client has a content coding, and was passed on without a record");
             body
         }
         (true, false) => {
+            if form == Form::OtherCharset && !proxy.has_told_charset.swap(true, Ordering::Relaxed) {
+                warn("a request of the client has another charset than UTF-8: a call in it may be missing");
+            }
             let tap = Tap::new(&proxy.observer, exchange.stream(Sender::Client, Framing::Whole));
             let observed = Upload::new(body, tap);
             upload = Some(observed.clone());
@@ -141,7 +146,15 @@ impl Proxy {
         observer: Observer,
         fail_closed: bool,
     ) -> Self {
-        Self { allowed, upstream, watch, observer, fail_closed, exchanges: AtomicU64::new(1) }
+        Self {
+            allowed,
+            upstream,
+            watch,
+            observer,
+            fail_closed,
+            exchanges: AtomicU64::new(1),
+            has_told_charset: AtomicBool::new(false),
+        }
     }
 
     fn begin(&self, session: Option<&str>) -> Exchange {
@@ -155,10 +168,9 @@ impl Proxy {
     }
 
     /// Records what a request begins, before it may go on. Else the answer for the client.
-    async fn admit(&self, exchange: &Exchange, body: Body, is_encoded: bool) -> Result<Body, Box<Response>> {
+    async fn admit(&self, exchange: &Exchange, body: Body, form: Form) -> Result<Body, Box<Response>> {
         let refuse = |status, reason: &str| Err(Box::new(text(status, reason)));
-        if is_encoded {
-            let reason = "a request with a content coding cannot be recorded";
+        if let Some(reason) = form.refusal() {
             return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason);
         }
         let Ok(held) = Limited::new(body, MAX_HELD).collect().await else {
@@ -176,7 +188,7 @@ impl Proxy {
             observer.settle();
             let mut sketcher = watch.sketcher();
             sketcher.push(&message);
-            watch.admit(place, sketcher.finish(), None, now)
+            watch.admit(place, sketcher.finish(), Some(&message), None, now)
         });
         match admitted.await {
             Ok(Ok(())) => Ok(Body::from(held)),
@@ -203,6 +215,16 @@ impl Proxy {
         }
     }
 
+    /// A client that is sent to the server's own URL shall stay with this program.
+    fn change_location(&self, headers: &mut HeaderMap) {
+        let Some(location) = headers.get(header::LOCATION).and_then(|location| location.to_str().ok()) else {
+            return;
+        };
+        if let Some(path) = self.upstream.path_of(location).and_then(|path| path.parse().ok()) {
+            headers.insert(header::LOCATION, path);
+        }
+    }
+
     fn answer(
         &self,
         mut exchange: Exchange,
@@ -212,6 +234,7 @@ impl Proxy {
     ) -> Response {
         let (mut parts, body) = answer.into_parts();
         remove_hop_by_hop(&mut parts.headers);
+        self.change_location(&mut parts.headers);
         let status = parts.status;
         exchange.status = match status {
             StatusCode::ACCEPTED => Some(Closed::Accepted),
@@ -221,6 +244,9 @@ impl Proxy {
             _ => None,
         };
         let channel = exchange.place.channel;
+        if !may_begin_session && !status.is_client_error() && !status.is_server_error() {
+            self.observer.work(move |tracker, _| tracker.accept_session(channel));
+        }
         let begun = parts.headers.get(&SESSION).and_then(|id| id.to_str().ok()).map(str::to_owned);
         if let Some(id) = begun.filter(|_| may_begin_session) {
             self.observer.work(move |tracker, _| tracker.begin_session(channel, &id));
@@ -259,6 +285,46 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
         .collect();
     for name in HOP_BY_HOP.iter().chain(&named) {
         headers.remove(name);
+    }
+}
+
+/// How the text of a request is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Utf8,
+    /// With a content coding.
+    Encoded,
+    /// In a charset in which the same bytes may be another text.
+    OtherCharset,
+}
+
+impl Form {
+    fn of(headers: &HeaderMap) -> Self {
+        if is_encoded(headers) {
+            return Self::Encoded;
+        }
+        let kinds = headers.get_all(header::CONTENT_TYPE);
+        let mut kinds =
+            kinds.iter().map(|kind| String::from_utf8_lossy(kind.as_bytes()).to_ascii_lowercase());
+        let is_known = |charset: &str| matches!(charset, "utf-8" | "utf8" | "us-ascii" | "ascii");
+        let is_other = |kind: String| {
+            let charset = |part: &str| {
+                let name = part.trim_start_matches(|c: char| c == '*' || c == '=' || c.is_whitespace());
+                let name = name.split([';', ',']).next().unwrap_or_default();
+                name.trim_matches(|c: char| c == '"' || c == '\'' || c.is_whitespace()).to_owned()
+            };
+            kind.split("charset").skip(1).any(|part| !is_known(&charset(part)))
+        };
+        if kinds.any(is_other) { Self::OtherCharset } else { Self::Utf8 }
+    }
+
+    /// Why it cannot be recorded before it goes on.
+    fn refusal(self) -> Option<&'static str> {
+        match self {
+            Self::Utf8 => None,
+            Self::Encoded => Some("a request with a content coding cannot be recorded"),
+            Self::OtherCharset => Some("a request in another charset than UTF-8 cannot be recorded"),
+        }
     }
 }
 

@@ -63,6 +63,26 @@ impl Upstream {
         self.to.authority().map_or("", |authority| authority.as_str())
     }
 
+    /// Its URL, without the query, in which there may be a secret.
+    pub(super) fn shown(&self) -> String {
+        let query = if self.to.query().is_some() { "?…" } else { "" };
+        let scheme = self.to.scheme_str().unwrap_or_default();
+        format!("{scheme}://{}{}{query}", self.host(), self.to.path())
+    }
+
+    /// The path and the query of a URL, if it is one of this server.
+    pub(super) fn path_of(&self, url: &str) -> Option<String> {
+        let scheme = self.to.scheme_str()?;
+        let whole = if url.starts_with("//") { format!("{scheme}:{url}") } else { url.to_owned() };
+        let uri: Uri = whole.parse().ok()?;
+        let port =
+            |uri: &Uri| uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+        let is_same = uri.scheme_str() == Some(scheme)
+            && uri.host()?.eq_ignore_ascii_case(self.to.host()?)
+            && port(&uri) == port(&self.to);
+        is_same.then(|| uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string))
+    }
+
     /// Passes a request on. The error says in words why there is no answer.
     pub(super) async fn request(&self, request: Request<Body>) -> Result<Response<Body>, String> {
         let answer = match &self.transport {
@@ -70,7 +90,7 @@ impl Upstream {
             Transport::Tls(client) => client.request(request).await,
         };
         answer.map(|answer| answer.map(Body::new)).map_err(|error| {
-            let mut text = format!("{} does not answer", self.to);
+            let mut text = format!("{} does not answer", self.shown());
             let mut source: Option<&dyn Error> = error.source();
             while let Some(error) = source {
                 text = format!("{text}: {error}");
@@ -93,5 +113,23 @@ mod tests {
         assert_eq!(to("/mcp"), "http://h:3001/mcp");
         assert_eq!(to("/.well-known/x?y=z"), "http://h:3001/.well-known/x?y=z");
         assert_eq!(upstream.host(), "h:3001");
+        assert_eq!(upstream.shown(), "http://h:3001/mcp?…");
+    }
+
+    #[test]
+    fn a_url_is_one_of_the_server_if_scheme_host_and_port_are_its() {
+        let upstream = Upstream::new(&Uri::from_static("http://h/mcp")).ok().unwrap();
+        for (url, path) in [
+            ("http://h/mcp/?a=b", Some("/mcp/?a=b")),
+            ("http://H:80", Some("/")),
+            ("//h/x", Some("/x")),
+            ("https://h/mcp/", None),
+            ("http://h:81/mcp/", None),
+            ("http://other/mcp/", None),
+            ("/mcp/", None),
+            ("", None),
+        ] {
+            assert_eq!(upstream.path_of(url).as_deref(), path, "{url}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, PipeWriter};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 
 use rustix::event::{PollFd, PollFlags};
@@ -11,7 +11,8 @@ use rustix::io::{Errno, read};
 
 use super::server::Life;
 use crate::call::sketch::Sketcher;
-use crate::child::streams::{BUFFER, Destination, duplicate, wait_for, write_all};
+use crate::child::streams::{BUFFER, Destination, duplicate, is_hung_up, wait_for, write_all};
+use crate::mcp::lines::may_hide_a_message;
 use crate::mcp::observer::{Observer, Stream};
 use crate::mcp::tracker::Moment;
 use crate::mcp::watch::Watch;
@@ -30,7 +31,7 @@ pub(super) fn close_own() -> io::Result<()> {
 
 /// The client's output, on its way to the server.
 pub(super) struct FromClient {
-    pub(super) from: OwnedFd,
+    pub(super) from: Arc<OwnedFd>,
     pub(super) to: PipeWriter,
     pub(super) observer: Observer,
     pub(super) stream: Stream,
@@ -41,6 +42,7 @@ impl FromClient {
     /// Copies in a thread of its own. With a gate, a message goes on only once it is recorded. Nobody joins the thread: the
     /// program ends while the thread may wait for input.
     pub(super) fn start(self, gate: Option<(Arc<Watch>, Injector)>) -> io::Result<()> {
+        let (from, life) = (Arc::clone(&self.from), Arc::clone(&self.life));
         let run = move || {
             let copied = match gate {
                 None => self.copy(),
@@ -53,6 +55,7 @@ impl FromClient {
             if let Err(error) = copied {
                 warn(format_args!("stdin: {error}"));
             }
+            wait_for_end(from, &life);
         };
         thread::Builder::new().name("stdin".into()).spawn(run).map(drop)
     }
@@ -61,7 +64,8 @@ impl FromClient {
     fn read<'b>(&self, buffer: &'b mut [u8]) -> io::Result<Option<&'b [u8]>> {
         loop {
             // Also returns when the server has closed its input, as if this program were not there.
-            let mut fds = [PollFd::new(&self.from, PollFlags::IN), PollFd::new(&self.to, PollFlags::empty())];
+            let mut fds =
+                [PollFd::new(&*self.from, PollFlags::IN), PollFd::new(&self.to, PollFlags::empty())];
             wait_for(&mut fds, None)?;
             if fds[1].revents().intersects(PollFlags::ERR) {
                 return Ok(None);
@@ -69,7 +73,7 @@ impl FromClient {
             if fds[0].revents().is_empty() {
                 continue;
             }
-            match read(&self.from, &mut *buffer) {
+            match read(&*self.from, &mut *buffer) {
                 Ok(0) => {
                     self.life.client_left();
                     return Ok(None);
@@ -86,6 +90,7 @@ impl FromClient {
         while let Some(piece) = self.read(&mut buffer)? {
             self.observer.bytes(self.stream, piece);
             let is_read = write_all(&self.to, piece)?;
+            self.life.progress();
             self.observer.wake();
             if !is_read {
                 break;
@@ -93,6 +98,19 @@ impl FromClient {
         }
         self.observer.end(self.stream);
         Ok(())
+    }
+}
+
+/// The server has closed its input, or the client has left. A client that sends more sees that nobody reads it.
+fn wait_for_end(from: Arc<OwnedFd>, life: &Life) {
+    loop {
+        let mut fds = [PollFd::new(&*from, PollFlags::IN)];
+        if wait_for(&mut fds, None).is_err() || !fds[0].revents().is_empty() {
+            break;
+        }
+    }
+    if is_hung_up(&*from) || matches!(read(&*from, &mut [0][..]), Ok(0)) {
+        life.client_left();
     }
 }
 
@@ -148,8 +166,17 @@ impl Gate {
         }
         // What the message goes on with, or answers, stands in what passed before.
         client.observer.settle();
-        let problem = is_too_long.then(|| format!("it has more than {MAX_HELD} bytes"));
-        match self.watch.admit(client.stream.place, sketch, problem.as_deref(), began) {
+        let problem = if is_too_long {
+            Some(format!("it has more than {MAX_HELD} bytes"))
+        } else {
+            may_hide_a_message(&held)
+                .then(|| "a server may find another message within it, where a line may end".to_owned())
+        };
+        let whole = (!is_too_long).then_some(&held[..]);
+        client.life.holding(true);
+        let admitted = self.watch.admit(client.stream.place, sketch, whole, problem.as_deref(), began);
+        client.life.holding(false);
+        match admitted {
             Ok(()) => write_all(&client.to, &held),
             Err(answer) => {
                 if !answer.is_empty() {
@@ -162,7 +189,7 @@ impl Gate {
 }
 
 /// Where the server's output goes, with the answers of this program between its lines.
-struct Out {
+pub(super) struct Out {
     fd: OwnedFd,
     state: Mutex<OutState>,
 }
@@ -173,11 +200,28 @@ struct OutState {
     is_within_line: bool,
     /// Answers that wait for its end.
     waiting: Vec<u8>,
+    /// No more comes of the server's output.
+    is_over: bool,
 }
 
 impl Out {
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
     fn lock(&self) -> MutexGuard<'_, OutState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the answers that wait, on lines of their own.
+    fn write_waiting(&self, state: &mut OutState) -> io::Result<()> {
+        let answers = std::mem::take(&mut state.waiting);
+        if answers.is_empty() {
+            return Ok(());
+        }
+        let is_torn = std::mem::take(&mut state.is_within_line);
+        let line_end: &[u8] = if is_torn { b"\n" } else { b"" };
+        write_all(&self.fd, &[line_end, &answers].concat()).map(drop)
     }
 }
 
@@ -186,13 +230,10 @@ pub(super) struct Injector(Arc<Out>);
 
 impl Injector {
     fn inject(&self, answer: &[u8]) -> io::Result<()> {
-        let line = [answer, b"\n"].concat();
         let mut state = self.0.lock();
-        if state.is_within_line {
-            state.waiting.extend_from_slice(&line);
-            return Ok(());
-        }
-        write_all(&self.0.fd, &line).map(drop)
+        state.waiting.extend_from_slice(answer);
+        state.waiting.push(b'\n');
+        if state.is_within_line && !state.is_over { Ok(()) } else { self.0.write_waiting(&mut state) }
     }
 }
 
@@ -208,6 +249,10 @@ impl ToClient {
     pub(super) fn new(observer: Observer, stream: Stream, life: Arc<Life>) -> io::Result<Self> {
         let fd = duplicate(io::stdout().as_fd())?;
         Ok(Self { out: Arc::new(Out { fd, state: Mutex::default() }), observer, stream, life })
+    }
+
+    pub(super) fn out(&self) -> Weak<Out> {
+        Arc::downgrade(&self.out)
     }
 
     pub(super) fn injector(&self) -> Injector {
@@ -236,7 +281,7 @@ impl Destination for ToClient {
         let is_read = is_read && write_all(&self.out.fd, rest)?;
         state.is_within_line = bytes.last().is_some_and(|byte| *byte != b'\n');
         drop(state);
-        self.life.output();
+        self.life.progress();
         self.observer.wake();
         Ok(is_read)
     }
@@ -244,6 +289,14 @@ impl Destination for ToClient {
 
 impl Drop for ToClient {
     fn drop(&mut self) {
+        if is_hung_up(&self.out.fd) {
+            self.life.client_left();
+        }
+        {
+            let mut state = self.out.lock();
+            state.is_over = true;
+            let _ = self.out.write_waiting(&mut state);
+        }
         self.observer.end(self.stream);
     }
 }

@@ -1,13 +1,16 @@
 //! The end of the server, once its client is gone.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use super::client::Out;
 use crate::child::signals::PassingOn;
+use crate::child::streams::is_hung_up;
 use crate::mcp::observer::Observer;
 use crate::mcp::tracker::Gone;
 
@@ -21,7 +24,7 @@ const ANSWERS: Duration = Duration::from_secs(1);
 /// How often is looked whether a signal came.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Whether the client is there, and when the server last said something.
+/// Whether the client is there, and when the server last said or took something.
 #[derive(Debug, Default)]
 pub(super) struct Life {
     state: Mutex<State>,
@@ -31,13 +34,15 @@ pub(super) struct Life {
 #[derive(Debug, Default)]
 struct State {
     left: Option<Instant>,
-    output: Option<Instant>,
+    progress: Option<Instant>,
+    /// A message of the client waits until it is recorded, and the server for it.
+    is_holding: bool,
 }
 
 impl Life {
     /// No more comes from the client.
     pub(super) fn client_left(&self) {
-        self.lock().left = Some(Instant::now());
+        self.lock().left.get_or_insert_with(Instant::now);
         self.changed.notify_all();
     }
 
@@ -45,8 +50,14 @@ impl Life {
         self.lock().left.is_some()
     }
 
-    pub(super) fn output(&self) {
-        self.lock().output = Some(Instant::now());
+    /// The server has said or taken something.
+    pub(super) fn progress(&self) {
+        self.lock().progress = Some(Instant::now());
+    }
+
+    pub(super) fn holding(&self, is_holding: bool) {
+        self.lock().is_holding = is_holding;
+        self.progress();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -58,13 +69,29 @@ impl Life {
         let waited =
             self.changed.wait_timeout_while(self.lock(), time, |state: &mut State| state.left.is_none());
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        state.left.max(state.left.and(state.output))
+        let now = state.is_holding.then(Instant::now);
+        state.left.max(state.left.and(state.progress.max(now)))
+    }
+}
+
+/// The client's streams, whose end is to be seen also while something is written to the server, which may not take it.
+pub(super) struct Streams {
+    pub(super) stdin: Weak<OwnedFd>,
+    pub(super) stdout: Weak<Out>,
+}
+
+impl Streams {
+    fn is_hung_up(&self) -> bool {
+        self.stdin.upgrade().is_some_and(|stdin| is_hung_up(&*stdin))
+            || self.stdout.upgrade().is_some_and(|out| is_hung_up(out.fd()))
     }
 }
 
 /// Ends the server if it does not end by itself.
 pub(super) struct Ending {
     pub(super) life: Arc<Life>,
+    /// The client's ends of the streams, as long as they are copied.
+    pub(super) streams: Streams,
     pub(super) passing_on: PassingOn,
     pub(super) observer: Observer,
     pub(super) grace: Duration,
@@ -81,6 +108,9 @@ impl Ending {
         let mut is_settled = false;
         let mut terminated: Option<Instant> = None;
         loop {
+            if self.streams.is_hung_up() {
+                self.life.client_left();
+            }
             let silent = self.life.silent_since(LOOK);
             if self.passing_on.asked_to_end() {
                 let asked = *asked.get_or_insert_with(Instant::now);

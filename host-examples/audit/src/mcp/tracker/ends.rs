@@ -1,9 +1,10 @@
 //! The ends of calls that no answer tells: refused, cancelled for good, lost with their exchange, their session or a peer.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::pending::{Cancelled, Pending, Settled};
-use super::{Channel, Id, Moment, Place, Sender, Tracker};
+use super::{Channel, ChannelState, Id, Moment, Place, Sender, Tracker, kept};
 use crate::call::Outcome;
 
 /// How long an answer may still come to a call that was cancelled, and to an exchange that a client may resume.
@@ -14,6 +15,9 @@ const FETCH_WAIT: Duration = Duration::from_secs(60);
 
 /// How long a person may take to give the input that a server wants.
 const INPUT_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+/// How many sessions make room at a time.
+const FORGOTTEN_AT_ONCE: usize = 100;
 
 /// Why no more answers come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,8 +101,9 @@ impl Tracker {
     pub(crate) fn end_exchange(&mut self, place: Place, closed: Closed, now: Moment) {
         let is_of = |pending: &Pending| pending.exchange == place.exchange;
         // In a session, the answer may still come in another exchange, which resumes this one.
-        let resumes = self.channels.get(&place.channel).is_some_and(|state| state.is_session)
-            && matches!(closed, Closed::ByServer | Closed::ByClient | Closed::Accepted);
+        let resumes =
+            self.channels.get(&place.channel).is_some_and(|state| state.is_session && state.is_accepted)
+                && matches!(closed, Closed::ByServer | Closed::ByClient | Closed::Accepted);
         if resumes {
             for pending in self.pending.values_mut().flatten().filter(|pending| is_of(pending)) {
                 pending.settled = Some(Settled { at: now.at, outcome: Outcome::Lost, error: closed.error() });
@@ -119,14 +124,12 @@ impl Tracker {
             let error = if outcome == Outcome::Cancelled { "" } else { closed.error() };
             self.end(pending, outcome, error, now);
         }
-        if self.channels.get(&place.channel).is_some_and(|state| !state.is_session) {
-            self.channels.remove(&place.channel);
-        }
+        self.forget_unless_accepted(place.channel);
     }
 
     /// A session over HTTP has ended.
     pub(crate) fn end_session(&mut self, id: &str, now: Moment) {
-        let Some(channel) = self.sessions.remove(id) else { return };
+        let Some(channel) = self.sessions.remove(&*kept(id)) else { return };
         for pending in self.take_pending(|of, _| of == channel) {
             self.end(pending, Outcome::Lost, Gone::Client.error(), now);
         }
@@ -145,16 +148,30 @@ impl Tracker {
         self.finish(pending, Outcome::Denied, "not_recorded", 0, now);
     }
 
-    /// The session that begins the longest ago, and in which nothing waits, makes room for another.
-    pub(super) fn forget_a_session(&mut self) {
-        let waits = |channel: &Channel| self.pending.keys().any(|(of, ..)| of == channel);
-        let mut idle: Vec<_> = self.sessions.iter().filter(|(_, channel)| !waits(channel)).collect();
-        idle.sort_unstable_by_key(|(_, channel)| channel.0);
-        let Some((id, channel)) = idle.first().map(|(id, channel)| ((*id).clone(), **channel)) else {
-            return;
-        };
-        self.sessions.remove(&id);
+    /// An exchange has ended, in what is no session, or in one that the server does not know: anybody may send any identifier.
+    fn forget_unless_accepted(&mut self, channel: Channel) {
+        let is_over = |state: &&ChannelState| !(state.is_session && state.is_accepted);
+        let Some(state) = self.channels.get(&channel).filter(is_over) else { return };
+        if self.sessions.get(&state.session) == Some(&channel) {
+            self.sessions.remove(&state.session);
+        }
         self.channels.remove(&channel);
+    }
+
+    /// The sessions that began the longest ago, and in which nothing waits, make room for others.
+    pub(super) fn forget_sessions(&mut self) {
+        let waiting: HashSet<Channel> = self.pending.keys().map(|(of, ..)| *of).collect();
+        let idle = self.sessions.iter().filter(|(_, channel)| !waiting.contains(channel));
+        let mut idle: Vec<(Channel, String)> = idle.map(|(id, channel)| (*channel, id.clone())).collect();
+        // Several at once, so that not every new session has to look at all.
+        let number = idle.len().min(FORGOTTEN_AT_ONCE);
+        if number < idle.len() {
+            idle.select_nth_unstable_by_key(number, |(channel, _)| channel.0);
+        }
+        for (channel, id) in idle.into_iter().take(number) {
+            self.sessions.remove(&id);
+            self.channels.remove(&channel);
+        }
     }
 
     /// Ends a call without an answer: in the way that is known, else as said.
@@ -174,6 +191,9 @@ impl Tracker {
     fn take_pending(&mut self, is_chosen: impl Fn(Channel, &Pending) -> bool) -> Vec<Pending> {
         let mut taken = Vec::new();
         for ((channel, ..), all) in &mut self.pending {
+            if !all.iter().any(|pending| is_chosen(*channel, pending)) {
+                continue;
+            }
             let (chosen, left): (Vec<_>, Vec<_>) =
                 all.drain(..).partition(|pending| is_chosen(*channel, pending));
             all.extend(left);

@@ -6,10 +6,12 @@ mod pending;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Instant, SystemTime};
 
 use audit_format::time::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 pub(crate) use self::ends::{Closed, Gone};
 use self::pending::{Cancelled, Pending, Purpose};
@@ -73,6 +75,19 @@ pub(crate) struct Place {
     pub(crate) exchange: u64,
 }
 
+/// The longest identifier of a session that is kept, in bytes. Of a longer one, the hash is.
+const MAX_SESSION: usize = 256;
+
+/// What stands for a session.
+fn kept(id: &str) -> Cow<'_, str> {
+    if id.len() <= MAX_SESSION {
+        return id.into();
+    }
+    let hash = Sha256::digest(id.as_bytes());
+    let digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{digits}").into()
+}
+
 /// What messages tell.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
@@ -92,6 +107,8 @@ struct ChannelState {
     session: String,
     /// Outlives the exchange that began it.
     is_session: bool,
+    /// The server has answered something in this session, and not with an error.
+    is_accepted: bool,
     client: String,
 }
 
@@ -147,11 +164,12 @@ impl Tracker {
 
     /// The channel of a session over HTTP.
     pub(crate) fn session(&mut self, id: &str) -> Channel {
+        let id = &*kept(id);
         if let Some(channel) = self.sessions.get(id) {
             return *channel;
         }
         if self.sessions.len() >= MAX_SESSIONS {
-            self.forget_a_session();
+            self.forget_sessions();
         }
         let channel =
             self.add_channel(ChannelState { session: id.to_owned(), is_session: true, ..Default::default() });
@@ -163,8 +181,16 @@ impl Tracker {
     pub(crate) fn begin_session(&mut self, channel: Channel, id: &str) {
         let client = self.channels.get(&channel).map(|state| state.client.clone()).unwrap_or_default();
         let session = self.session(id);
+        self.accept_session(session);
         if let Some(state) = self.channels.get_mut(&session).filter(|_| !client.is_empty()) {
             state.client = client;
+        }
+    }
+
+    /// The server knows the session.
+    pub(crate) fn accept_session(&mut self, channel: Channel) {
+        if let Some(state) = self.channels.get_mut(&channel) {
+            state.is_accepted = true;
         }
     }
 
@@ -300,11 +326,9 @@ impl Tracker {
         if self.waiting < MAX_PENDING {
             return;
         }
-        let key = |(key, all): (&(Channel, Sender, Id), &VecDeque<Pending>)| {
-            all.front().map(|pending| (pending.number, key.clone()))
-        };
-        let oldest = self.pending.iter().filter_map(key).min_by_key(|(number, _)| *number);
-        if let Some(pending) = oldest.and_then(|(_, key)| self.pop(&key)) {
+        let number = |(_, all): &(_, &VecDeque<Pending>)| all.front().map(|pending| pending.number);
+        let oldest = self.pending.iter().min_by_key(number).map(|(key, _)| key.clone());
+        if let Some(pending) = oldest.and_then(|key| self.pop(&key)) {
             self.finish(pending, Outcome::Unknown, "too_many", 0, now);
         }
     }

@@ -430,6 +430,7 @@ fn sessions_and_exchanges_have_identifiers_of_their_own() {
     let mut run = Run::new();
     let call = r#"{"id":1,"method":"tools/call","params":{"name":"t"}}"#;
     let sessions = ["s1", "s2"].map(|id| run.tracker.session(id));
+    sessions.iter().for_each(|session| run.tracker.accept_session(*session));
     let exchanges = [run.tracker.channel(), run.tracker.channel()];
     let places: Vec<Place> = sessions
         .into_iter()
@@ -481,4 +482,42 @@ fn an_exchange_that_ends_without_an_answer_ends_its_calls() {
         let status = if let Closed::Status(status) = closed { status.to_string() } else { String::new() };
         assert_eq!(attribute(&calls[0], "http_status"), status);
     }
+}
+
+#[test]
+fn a_session_is_kept_once_the_server_has_accepted_it_and_a_long_identifier_is_kept_as_its_hash() {
+    let mut tracker = Tracker::new(Settings { mode: "http", ..Settings::default() });
+    let now = Moment::now();
+    for n in 0..100 {
+        let channel = tracker.session(&format!("{n}{}", "s".repeat(300_000)));
+        tracker.end_exchange(Place { channel, exchange: n }, Closed::Status(404), now);
+    }
+    assert_eq!((tracker.sessions.len(), tracker.channels.len()), (0, 0));
+    let id = "s".repeat(300_000);
+    let channel = tracker.session(&id);
+    tracker.accept_session(channel);
+    tracker.end_exchange(Place { channel, exchange: 1 }, Closed::ByServer, now);
+    assert_eq!(tracker.session(&id), channel);
+    assert!(tracker.sessions.keys().all(|id| id.len() < 100));
+    tracker.end_session(&id, now);
+    assert_eq!((tracker.sessions.len(), tracker.channels.len()), (0, 0));
+}
+
+#[test]
+fn very_many_sessions_with_open_calls_hold_nothing_up() {
+    let mut run = Run::new();
+    let mut began = std::time::Instant::now();
+    for n in 0..12_000 {
+        if n == 11_000 {
+            began = std::time::Instant::now();
+        }
+        let channel = run.tracker.session(&n.to_string());
+        run.tracker.accept_session(channel);
+        let call = format!(r#"{{"id":{n},"method":"tools/call","params":{{"name":"t"}}}}"#);
+        run.at(Place { channel, exchange: n }, Sender::Client, &call);
+    }
+    // A thousand requests, without optimization.
+    assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
+    let tracker = &run.tracker;
+    assert!(tracker.sessions.len() <= MAX_SESSIONS + 1 && tracker.waiting <= MAX_PENDING);
 }

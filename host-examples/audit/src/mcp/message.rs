@@ -39,6 +39,7 @@ const WANTED_OF_ALL: &[Wanted] = wanted! {
 const WANTED: &[Wanted] = WANTED_OF_ALL.split_at(2).1;
 
 const KEPT: &[Path] = paths! {
+    "jsonrpc",
     "id",
     "method",
     "params"."name",
@@ -91,6 +92,15 @@ impl Id {
                 _ => Some(Self(number.to_string())),
             },
             other => Some(Self(other.to_string())),
+        }
+    }
+
+    /// The text "1" for the number 1, and the other way round: some servers make one of the other, and clients accept it.
+    pub(super) fn in_other_form(&self) -> Option<Self> {
+        let is_number = |text: &str| text.parse::<i64>().is_ok_and(|number| number.to_string() == text);
+        match self.0.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+            Some(text) => is_number(text).then(|| Self(text.to_owned())),
+            None => is_number(&self.0).then(|| Self(format!("\"{}\"", self.0))),
         }
     }
 
@@ -185,6 +195,8 @@ pub(super) enum Kind {
     InputRequired,
     /// A task was made. Its outcome comes later.
     Task,
+    /// No revision that is known has it.
+    Other,
 }
 
 /// The state of a task.
@@ -239,10 +251,40 @@ impl Messages {
     }
 }
 
-/// Whether a text tells that somebody waited for too long.
+/// The code of a timeout in the SDK for Python: the status of HTTP.
+const REQUEST_TIMEOUT: &str = "408";
+
+/// The codes of JSON-RPC of requests that were not understood, whatever the text says.
+const NOT_UNDERSTOOD: [&str; 4] = ["-32700", "-32600", "-32601", "-32602"];
+
+/// What SDKs and clients say when they have waited for too long, in lower case.
+const TIMEOUTS: [&str; 9] = [
+    "request timed out",
+    "request timeout",
+    "maximum total timeout exceeded",
+    "timed out",
+    "timeout",
+    "operation timed out",
+    "the operation was aborted due to timeout",
+    "deadline exceeded",
+    "context deadline exceeded",
+];
+
+/// How the SDK for Python begins: the rest names the request and the seconds.
+const TIMEOUT_BEGINS: &str = "timed out while waiting for response to ";
+
+/// Whether a text tells that somebody waited for too long: a text that is known, as a whole, because what is about timeouts
+/// need not be one.
 fn tells_of_timeout(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
-    text.contains("timed out") || text.contains("timeout")
+    let mut text = text.trim().trim_end_matches('.');
+    // As in "McpError: MCP error -32001: Request timed out".
+    while let Some((kind, rest)) = text.split_once(": ")
+        && (kind.ends_with("error") || kind.starts_with("mcp error "))
+    {
+        text = rest.trim_start();
+    }
+    TIMEOUTS.contains(&text) || text.starts_with(TIMEOUT_BEGINS)
 }
 
 /// One message of a text.
@@ -256,13 +298,15 @@ impl Part<'_> {
     fn message(&self) -> Option<Message> {
         let id = self.item.get("id").and_then(Id::of);
         let method = self.text(&["method"]);
+        // Clients drop what they are told in another version. What they themselves ask for may happen all the same.
+        let is_valid = self.text(&["jsonrpc"]) == "2.0";
         if !method.is_empty() {
             return Some(match method {
                 "notifications/cancelled" => Message::Notification(Notification::Cancelled {
                     id: self.at(&["params", "requestId"]).and_then(Id::of),
                     is_timeout: tells_of_timeout(self.text(&["params", "reason"])),
                 }),
-                "notifications/tasks" | "notifications/tasks/status" => {
+                "notifications/tasks" | "notifications/tasks/status" if is_valid => {
                     Message::Notification(Notification::Task(self.task("params", &["params"])))
                 }
                 _ if id.is_none() && method.starts_with("notifications/") => {
@@ -273,12 +317,12 @@ impl Part<'_> {
         }
         let (reply, size) = match (self.size("error"), self.size("result")) {
             (Some(size), _) => (Reply::Error(self.fault()), size),
-            (None, Some(size)) => (Reply::Result(Box::new(self.answer())), size),
-            // A result that is null is one.
-            (None, None) if self.item.get("result").is_some() => (Reply::Result(Box::new(self.answer())), 0),
-            (None, None) => return None,
+            (None, Some(size)) if self.at(&["result"]).is_some_and(Value::is_object) => {
+                (Reply::Result(Box::new(self.answer())), size)
+            }
+            (None, _) => return None,
         };
-        Some(Message::Response(Response { id, size, reply }))
+        is_valid.then_some(Message::Response(Response { id, size, reply }))
     }
 
     fn request(&self, id: Option<Id>, method: &str) -> Request {
@@ -305,23 +349,27 @@ impl Part<'_> {
 
     fn fault(&self) -> Fault {
         let code = self.at(&["error", "code"]).map(Value::to_string).unwrap_or_default();
-        Fault { code, is_timeout: tells_of_timeout(self.text(&["error", "message"])) }
+        let is_timeout = code == REQUEST_TIMEOUT
+            || !NOT_UNDERSTOOD.contains(&code.as_str()) && tells_of_timeout(self.text(&["error", "message"]));
+        Fault { code, is_timeout }
     }
 
     fn answer(&self) -> Answer {
         // Before 2026-07-28, a task stands in a field of its own, and the type of the result is not named.
         let old_task = self.at(&["result", "task", "taskId"]).is_some();
-        let kind = match self.text(&["result", "resultType"]) {
-            "input_required" => Kind::InputRequired,
-            "task" => Kind::Task,
-            "" if old_task => Kind::Task,
-            _ => Kind::Complete,
+        let kind = match self.at(&["result", "resultType"]).map(Value::as_str) {
+            None if old_task => Kind::Task,
+            None | Some(Some("complete")) => Kind::Complete,
+            Some(Some("input_required")) => Kind::InputRequired,
+            Some(Some("task")) => Kind::Task,
+            Some(_) => Kind::Other,
         };
         let task = if old_task {
             Some(self.task("result", &["result", "task"]))
         } else {
             self.at(&["result", "taskId"]).map(|_| self.task("result", &["result"]))
         };
+        let task = task.filter(|task| !task.id.is_empty());
         let named = self.peer(&["result", "serverInfo"]);
         let server = if named.name.is_empty() {
             self.peer(&["result", "_meta", "io.modelcontextprotocol/serverInfo"])
@@ -330,7 +378,7 @@ impl Part<'_> {
         };
         Answer {
             kind,
-            is_error: self.at(&["result", "isError"]) == Some(&Value::Bool(true)),
+            is_error: self.is_error(&["result"]),
             server,
             state: self.digest("result/requestState"),
             task,
@@ -353,13 +401,19 @@ impl Part<'_> {
     fn task(&self, part: &str, path: &[&str]) -> Task {
         let at = |key: &[&'static str]| self.at(&[path, key].concat());
         let text = |key| at(&[key]).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let is_error = at(&["result", "isError"]) == Some(&Value::Bool(true));
+        let is_error = self.is_error(&[path, &["result"]].concat());
         Task {
             id: text("taskId"),
             status: text("status"),
             result: self.size(&format!("{part}/result")).map(|size| (size, is_error)),
             error: at(&["error", "code"]).map(Value::to_string),
         }
+    }
+
+    /// Whether the result at this path is that of a tool that failed. A client reads 1 and "true" as true, or refuses a
+    /// result with what is no truth value.
+    fn is_error(&self, path: &[&str]) -> bool {
+        self.at(&[path, &["isError"]].concat()).is_some_and(|value| value != &Value::Bool(false))
     }
 
     fn peer(&self, path: &[&str]) -> Peer {

@@ -280,7 +280,10 @@ impl Observing {
                 self.watch.tracker().missed(stream.place.channel);
             }
             Item::End(stream, now) => {
-                self.finish(stream, now);
+                // Clients drop an event without its empty line, and a line of the server without its end.
+                if stream.framing == Framing::Whole || stream.sender == Sender::Client {
+                    self.finish(stream, now);
+                }
                 self.streams.remove(&stream.number);
             }
             Item::Abandoned(stream) => drop(self.streams.remove(&stream.number)),
@@ -305,7 +308,8 @@ impl Observing {
                 let mut lines = std::mem::take(&mut text.lines);
                 lines.push(bytes, |line| match line {
                     Line::Data(piece) => self.piece(stream, now, piece),
-                    Line::EndOfEvent => self.finish(stream, now),
+                    Line::EndOfEvent { is_message: true } => self.finish(stream, now),
+                    Line::EndOfEvent { is_message: false } => self.discard(stream),
                 });
                 self.text(stream).lines = lines;
             }
@@ -368,6 +372,13 @@ impl Observing {
         }
         if let Some((sketcher, _)) = &mut self.text(stream).sketcher {
             sketcher.push(bytes);
+        }
+    }
+
+    /// What came is no message.
+    fn discard(&mut self, stream: Stream) {
+        if let Some(text) = self.streams.get_mut(&stream.number) {
+            (text.is_broken, text.sketcher) = (false, None);
         }
     }
 
@@ -434,15 +445,15 @@ mod tests {
         for _ in 0..2 * MAX_WAITING / piece.len() {
             says(Sender::Server, &piece);
         }
-        says(Sender::Server, "\n{\"id\":1,\"result\":{}}\n");
+        says(Sender::Server, "\n{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n");
         let held_up = began.elapsed();
         assert!((PATIENCE..PATIENCE + Duration::from_secs(2)).contains(&held_up), "{held_up:?}");
         drop(held);
         observer.settle();
         // The rest of a line in which something is missing is not taken for one.
-        says(Sender::Server, "{\"id\":1,\"result\":{}}\n");
+        says(Sender::Server, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n");
         says(Sender::Client, &call(2));
-        says(Sender::Server, "{\"id\":2,\"result\":{}}\n");
+        says(Sender::Server, "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{}}\n");
         observer.close();
         observing.join().unwrap();
         watch.track(|tracker| tracker.end_all(Gone::Server, Moment::now()));

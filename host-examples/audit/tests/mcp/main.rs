@@ -12,6 +12,7 @@ mod hidden;
 mod http;
 mod peers;
 mod stdio;
+mod strict;
 mod tls;
 mod tools;
 mod web;

@@ -238,12 +238,13 @@ impl Proxy {
         let status = parts.status;
         exchange.status = match status {
             StatusCode::ACCEPTED => Some(Closed::Accepted),
-            _ if status.is_client_error() || status.is_server_error() => {
-                Some(Closed::Status(status.as_u16()))
-            }
-            _ => None,
+            _ if status.is_success() => None,
+            _ => Some(Closed::Status(status.as_u16())),
         };
-        let channel = exchange.place.channel;
+        let (place, channel) = (exchange.place, exchange.place.channel);
+        if let Some(closed) = exchange.status {
+            self.observer.work(move |tracker, _| tracker.answer_begins(place, closed));
+        }
         if !may_begin_session && !status.is_client_error() && !status.is_server_error() {
             self.observer.work(move |tracker, _| tracker.accept_session(channel));
         }

@@ -1,7 +1,7 @@
 //! What answers tell of calls: their ends, input that is wanted, and tasks.
 
 use super::pending::{Cancelled, Pending, Purpose, Settled};
-use super::{Found, Moment, Place, Sender, Tracker};
+use super::{Closed, Found, Id, Moment, Place, Sender, Tracker};
 use crate::call::Outcome;
 use crate::mcp::message::{Answer, Fault, Kind, Reply, Request, Response, Task};
 
@@ -11,17 +11,23 @@ const MAX_KEPT: usize = 1000;
 /// The code of "Invalid params", which also says that there is no such task.
 const NO_SUCH_TASK: &str = "-32602";
 
+/// The `error_type` of a task of which nothing more is known.
+const TASK_FAILED: &str = "task_failed";
+
 impl Tracker {
     pub(super) fn response(&mut self, place: Place, sender: Sender, response: Response, now: Moment) {
         let asked_by = if sender == Sender::Server { Sender::Client } else { Sender::Server };
         let Response { id, size, reply } = response;
+        if sender == Sender::Server && !self.is_heard(place, &reply) {
+            return;
+        }
         if let (Sender::Server, Reply::Result(answer)) = (sender, &reply)
             && !answer.server.name.is_empty()
         {
             self.server.clone_from(&answer.server);
         }
         let pending = match id {
-            Some(id) => self.pop(&(place.channel, asked_by, id)),
+            Some(id) => self.asked(place, asked_by, id),
             None => self.only_one_of(place, asked_by),
         };
         let Some(pending) = pending else { return };
@@ -29,6 +35,26 @@ impl Tracker {
             Reply::Error(fault) => self.failed(pending, &fault, size, now),
             Reply::Result(answer) => self.answered(pending, *answer, size, now),
         }
+    }
+
+    /// Whether the client hears what stands in this answer over HTTP: not a result in one without success, and nothing in one
+    /// that has the status 202.
+    fn is_heard(&self, place: Place, reply: &Reply) -> bool {
+        match self.unsuccessful.get(&place.exchange) {
+            None => true,
+            Some(Closed::Accepted) => false,
+            Some(_) => matches!(reply, Reply::Error(_)),
+        }
+    }
+
+    /// The request with this identifier, or with its other form, if there is none.
+    fn asked(&mut self, place: Place, asked_by: Sender, id: Id) -> Option<Pending> {
+        let key = (place.channel, asked_by, id);
+        if self.pending.contains_key(&key) {
+            return self.pop(&key, place.exchange);
+        }
+        let id = key.2.in_other_form()?;
+        self.pop(&(place.channel, asked_by, id), place.exchange)
     }
 
     /// An error without an identifier tells of the request of its exchange, if there is one alone.
@@ -40,7 +66,7 @@ impl Tracker {
             .filter(|(key, all)| key.1 == asked_by && all.front().is_some_and(is_of))
             .map(|(key, _)| key.clone());
         let key = keys.next().filter(|_| keys.next().is_none())?;
-        self.pop(&key)
+        self.pop(&key, place.exchange)
     }
 
     fn failed(&mut self, pending: Pending, fault: &Fault, size: u64, now: Moment) {
@@ -86,7 +112,12 @@ impl Tracker {
             }
             (Purpose::TaskResult(id), _) => {
                 if let Some(task) = self.tasks.remove(id) {
-                    self.end_of_call(task, answer.is_error, size, now);
+                    let has_failed = |settled: &Settled| settled.outcome == Outcome::Error;
+                    if !answer.is_error && task.settled.as_ref().is_some_and(has_failed) {
+                        self.finish(task, Outcome::Error, TASK_FAILED, size, now);
+                    } else {
+                        self.end_of_call(task, answer.kind, answer.is_error, size, now);
+                    }
                 }
             }
             (Purpose::Call, Some(task)) if answer.kind == Kind::Task => {
@@ -109,11 +140,18 @@ impl Tracker {
             _ => {}
         }
         // A result that comes in spite of a cancellation tells that it came too late.
-        self.end_of_call(pending, answer.is_error, size, now);
+        self.end_of_call(pending, answer.kind, answer.is_error, size, now);
     }
 
-    fn end_of_call(&mut self, pending: Pending, is_error: bool, size: u64, now: Moment) {
-        let (outcome, error) = if is_error { (Outcome::Error, "tool_error") } else { (Outcome::Ok, "") };
+    fn end_of_call(&mut self, pending: Pending, kind: Kind, is_error: bool, size: u64, now: Moment) {
+        let (outcome, error) = match kind {
+            _ if is_error => (Outcome::Error, "tool_error"),
+            Kind::Complete => (Outcome::Ok, ""),
+            Kind::InputRequired => (Outcome::Unknown, "input_required"),
+            // One that nobody can ask for.
+            Kind::Task => (Outcome::Unknown, "task"),
+            Kind::Other => (Outcome::Unknown, "result_type"),
+        };
         self.finish(pending, outcome, error, size, now);
     }
 
@@ -156,14 +194,19 @@ impl Tracker {
         if !is_final {
             // Before 2026-07-28, another answer has the result, for which the client need not ask.
             let (outcome, error) =
-                if task.status == "failed" { (Outcome::Error, "task_failed") } else { (Outcome::Ok, "") };
+                if task.status == "failed" { (Outcome::Error, TASK_FAILED) } else { (Outcome::Ok, "") };
             known.settled.get_or_insert(Settled { at: now.at, outcome, error });
             return;
         }
         let Some(pending) = self.tasks.remove(&task.id) else { return };
+        let (has_failed, is_cancelled) = (task.status == "failed", task.status == "cancelled");
         match (task.error, task.result) {
             (Some(code), _) => self.finish(pending, Outcome::Error, &code, 0, now),
-            (None, Some((size, is_error))) => self.end_of_call(pending, is_error, size, now),
+            (None, _) if is_cancelled => self.finish(pending, Outcome::Cancelled, "", 0, now),
+            (None, Some((size, false))) if has_failed => {
+                self.finish(pending, Outcome::Error, TASK_FAILED, size, now);
+            }
+            (None, Some((size, is_error))) => self.end_of_call(pending, Kind::Complete, is_error, size, now),
             (None, None) => self.finish(pending, Outcome::Cancelled, "", 0, now),
         }
     }

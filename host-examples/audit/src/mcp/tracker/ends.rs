@@ -35,7 +35,7 @@ pub(crate) enum Closed {
     ByClient,
     /// The connection broke, or never was.
     Broken,
-    /// The server answered with an HTTP error of this status.
+    /// The server answered with this status, which is no success.
     Status(u16),
     /// The server has taken the request, and answers elsewhere (the status 202).
     Accepted,
@@ -97,8 +97,14 @@ impl Tracker {
         }
     }
 
+    /// The answer of an exchange over HTTP begins with a status by which it will end so.
+    pub(crate) fn answer_begins(&mut self, place: Place, closed: Closed) {
+        self.unsuccessful.insert(place.exchange, closed);
+    }
+
     /// An exchange over HTTP has ended.
     pub(crate) fn end_exchange(&mut self, place: Place, closed: Closed, now: Moment) {
+        self.unsuccessful.remove(&place.exchange);
         let is_of = |pending: &Pending| pending.exchange == place.exchange;
         // In a session, the answer may still come in another exchange, which resumes this one.
         let resumes =

@@ -127,6 +127,8 @@ pub(crate) struct Tracker {
     inputs: Vec<Pending>,
     /// Calls that became tasks.
     tasks: HashMap<String, Pending>,
+    /// The exchanges whose answer has begun with a status that makes clients ignore a result.
+    unsuccessful: HashMap<u64, Closed>,
     /// How many channels there were, and how many requests.
     channel_count: u64,
     request_count: u64,
@@ -145,6 +147,7 @@ impl Tracker {
             waiting: 0,
             inputs: Vec::new(),
             tasks: HashMap::new(),
+            unsuccessful: HashMap::new(),
             channel_count: 0,
             request_count: 0,
             found: Vec::new(),
@@ -328,15 +331,19 @@ impl Tracker {
         }
         let number = |(_, all): &(_, &VecDeque<Pending>)| all.front().map(|pending| pending.number);
         let oldest = self.pending.iter().min_by_key(number).map(|(key, _)| key.clone());
-        if let Some(pending) = oldest.and_then(|key| self.pop(&key)) {
+        if let Some(pending) = oldest.and_then(|key| self.pop(&key, 0)) {
             self.finish(pending, Outcome::Unknown, "too_many", 0, now);
         }
     }
 
-    /// The request that was the first to have this identifier of those that wait.
-    fn pop(&mut self, key: &(Channel, Sender, Id)) -> Option<Pending> {
+    /// The request with this identifier that waits in this exchange; else in one that has ended, and which another resumes; else
+    /// the first.
+    fn pop(&mut self, key: &(Channel, Sender, Id), exchange: u64) -> Option<Pending> {
         let all = self.pending.get_mut(key)?;
-        let pending = all.pop_front();
+        let is_of = |pending: &Pending| exchange != 0 && pending.exchange == exchange;
+        let has_ended = |pending: &Pending| exchange != 0 && pending.settled.is_some();
+        let at = all.iter().position(is_of).or_else(|| all.iter().position(has_ended)).unwrap_or(0);
+        let pending = all.remove(at);
         if all.is_empty() {
             self.pending.remove(key);
         }

@@ -1,5 +1,7 @@
 //! Histories of messages, and the calls that they tell of.
 
+mod strict;
+
 use std::time::Duration;
 
 use super::*;
@@ -29,7 +31,17 @@ impl Run {
         self.at(self.place, sender, json);
     }
 
+    /// Messages are written without the version of JSON-RPC.
     fn at(&mut self, place: Place, sender: Sender, json: &str) {
+        let version = r#"{"jsonrpc":"2.0","#;
+        let json = match json.strip_prefix('{') {
+            Some(rest) => format!("{version}{rest}"),
+            None => json.replace(r#"{"id""#, &format!(r#"{version}"id""#)),
+        };
+        self.exactly(place, sender, &json);
+    }
+
+    fn exactly(&mut self, place: Place, sender: Sender, json: &str) {
         let mut sketcher = sketcher(&Hasher::default(), self.tracker.settings.all);
         sketcher.push(json.as_bytes());
         for message in Messages::of(sketcher.finish()).unwrap().all {

@@ -33,6 +33,7 @@ const WANTED_OF_ALL: &[Wanted] = wanted! {
     "result"."requestState" => Want::Digest,
     "result"."result" => Want::Size,
     "result"."tools"."*" => Want::Digest,
+    "result"."tools"."*"."name" => Want::Digest,
     "error" => Want::Size,
 };
 
@@ -64,6 +65,7 @@ const KEPT: &[Path] = paths! {
     "result"."result"."isError",
     "result"."error"."code",
     "result"."nextCursor",
+    "params"."cursor",
     "result"."tools"."*"."name",
     "result"."serverInfo"."name",
     "result"."serverInfo"."version",
@@ -72,6 +74,13 @@ const KEPT: &[Path] = paths! {
     "error"."code",
     "error"."message",
 };
+
+/// The longest name of a tool, in bytes, as it is: longer ones are told by their first characters and their hash, so that what is
+/// remembered of a server is bounded. The specification allows 128 characters.
+const MAX_NAME: u64 = 128;
+
+/// So many characters of a longer one.
+const LONG_NAME: usize = 32;
 
 /// What makes sketches of messages.
 pub(super) fn sketcher(hasher: &Hasher, all: bool) -> Sketcher {
@@ -141,6 +150,8 @@ pub(super) struct Request {
     /// The hash of what the server wants to have back then.
     pub(super) state: String,
     pub(super) task: String,
+    /// Where the page begins that it asks for. Empty: at the beginning.
+    pub(super) cursor: String,
     /// The trace and the span that it belongs to (W3C Trace Context).
     pub(super) trace: Option<(String, String)>,
 }
@@ -184,8 +195,23 @@ pub(super) struct Answer {
     pub(super) task: Option<Task>,
     /// Tools by their names, with the hashes of their definitions.
     pub(super) tools: Vec<(String, String)>,
-    /// Another page follows.
-    pub(super) has_next: bool,
+    /// Where the next page begins, if another one follows.
+    pub(super) next: Option<String>,
+    /// Not all of it was looked at, because it is too long.
+    pub(super) is_cut: bool,
+}
+
+/// A page of the tools of a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Page {
+    /// Where it begins. Empty: it is the first.
+    pub(crate) cursor: String,
+    /// Their names, with the hashes of their definitions.
+    pub(crate) tools: Vec<(String, String)>,
+    /// Where the next one begins, if another one follows.
+    pub(crate) next: Option<String>,
+    /// There are more tools than those, because they are too many.
+    pub(crate) is_cut: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -343,6 +369,7 @@ impl Part<'_> {
             answers_input: self.size("params/inputResponses").is_some(),
             state: self.digest("params/requestState"),
             task: self.text(&["params", "taskId"]).to_owned(),
+            cursor: self.text(&["params", "cursor"]).to_owned(),
             trace: trace(meta("traceparent")),
         }
     }
@@ -383,7 +410,8 @@ impl Part<'_> {
             state: self.digest("result/requestState"),
             task,
             tools: self.tools(),
-            has_next: self.at(&["result", "nextCursor"]).is_some_and(|cursor| !cursor.is_null()),
+            next: self.at(&["result", "nextCursor"]).filter(|cursor| !cursor.is_null()).map(plain),
+            is_cut: self.sketch.is_cut,
         }
     }
 
@@ -392,7 +420,14 @@ impl Part<'_> {
         let tool = |(n, tool): (usize, &Value)| {
             let hash = self.digest(&format!("result/tools/{n}"));
             let name = tool.get("name")?.as_str()?;
-            (!hash.is_empty()).then(|| (name.to_owned(), hash))
+            let measured = self.measured(&format!("result/tools/{n}/name"))?;
+            let name = if measured.size > MAX_NAME {
+                let begin: String = name.chars().take(LONG_NAME).collect();
+                format!("{begin}… sha256:{}", measured.input.as_ref()?.hash)
+            } else {
+                name.to_owned()
+            };
+            (!hash.is_empty()).then_some((name, hash))
         };
         tools.into_iter().flatten().enumerate().filter_map(tool).collect()
     }
@@ -441,6 +476,11 @@ impl Part<'_> {
         let input = self.measured(path).and_then(|measured| measured.input.as_ref());
         input.map(|input| input.hash.clone()).unwrap_or_default()
     }
+}
+
+/// A text as it is, and another value as JSON.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// The trace and the span of a `traceparent`: `00-TRACE-SPAN-FLAGS`.

@@ -18,6 +18,8 @@ mod watch;
 mod wrap;
 
 use std::env;
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -52,6 +54,8 @@ struct Session {
     options: Options,
     hasher: Hasher,
     fail_closed: bool,
+    /// What the server's tools are remembered by.
+    identity: String,
     /// The component, if the options had to be checked by it.
     loaded: Option<Result<Component, Error>>,
 }
@@ -74,7 +78,8 @@ impl Session {
             user: args.user.clone().unwrap_or_else(place::user),
             server: default_server(args),
         };
-        Ok(Self { settings, options, hasher, fail_closed, loaded })
+        let identity = identity(args);
+        Ok(Self { settings, options, hasher, fail_closed, identity, loaded })
     }
 
     /// Opens the store, and begins to watch.
@@ -82,8 +87,9 @@ impl Session {
         let folder = self.options.folder().or_else(place::user_folder);
         let recorder = Recorder::open(self.options, self.loaded);
         let how = (self.settings.mode, self.settings.all);
+        let definitions =
+            folder.map(|folder| Definitions::new(folder, &self.settings.server, &self.identity));
         let tracker = Tracker::new(self.settings);
-        let definitions = folder.map(Definitions::new);
         (Arc::new(Watch::new(tracker, recorder.clone(), definitions, self.hasher, how)), recorder)
     }
 }
@@ -92,8 +98,25 @@ impl Session {
 fn default_server(args: &McpArgs) -> String {
     let host = args.http.to.as_ref().and_then(|uri| uri.host()).map(str::to_owned);
     let name = || {
-        let name = std::path::Path::new(args.command.first()?).file_name()?;
+        let name = Path::new(args.command.first()?).file_name()?;
         Some(name.to_string_lossy().into_owned())
     };
     host.or_else(name).unwrap_or_default()
+}
+
+/// What tells a server from others, whatever it says of itself: its command, with the paths of files as they are from
+/// everywhere, or its URL without what may be secret.
+fn identity(args: &McpArgs) -> String {
+    if let Some(to) = &args.http.to {
+        let port = to.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+        let (scheme, host) = (to.scheme_str().unwrap_or_default(), to.host().unwrap_or_default());
+        return format!("{scheme}://{host}{port}{}", to.path());
+    }
+    let word = |word: &OsString| {
+        let path = Path::new(word);
+        let is_file = path.is_relative() && path.is_file();
+        let path = if is_file { std::path::absolute(path).ok() } else { None };
+        path.as_deref().unwrap_or(Path::new(word)).to_string_lossy().into_owned()
+    };
+    serde_json::Value::from_iter(args.command.iter().map(word)).to_string()
 }

@@ -255,8 +255,10 @@ impl Observing {
             if ticked.elapsed() >= TICK {
                 ticked = Instant::now();
                 self.watch.track(|tracker| tracker.tick(Moment::now()));
+                self.watch.remember();
             }
         }
+        self.watch.remember();
         if self.missed > 1 {
             warn(format_args!("{} could not be observed in all", count(self.missed, "part")));
         }

@@ -4,10 +4,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use audit_format::time::Timestamp;
 
-use super::message::{Id, Message, Messages, Peer, sketcher};
+use super::message::{Id, Message, Messages, Page, Peer, sketcher};
 use super::recorder::Recorder;
 use super::strict::{self, Checked};
-use super::tools::Definitions;
+use super::tools::{Compared, Definitions};
 use super::tracker::{Found, Moment, Place, Sender, Tracker};
 use crate::call::input::{Hasher, Input};
 use crate::call::sketch::{NotJson, Sketch, Sketcher};
@@ -70,6 +70,9 @@ impl Watch {
             for message in messages.all {
                 tracker.message(place, sender, message, now);
             }
+            if messages.left_out > 0 {
+                tracker.missed(place.channel);
+            }
         });
         true
     }
@@ -87,35 +90,70 @@ impl Watch {
     fn found(&self, found: Found) {
         match found {
             Found::Call(call) => self.recorder.record(*call),
-            Found::Tools { server, tools, has_next } => self.listed(&server, &tools, has_next),
+            Found::Server(server) => self.introduced(&server),
+            Found::Tools { server, page } => self.listed(&server, &page),
         }
     }
 
-    fn listed(&self, server: &Peer, tools: &[(String, String)], has_next: bool) {
+    /// Writes what is known of the server's tools, if that is due.
+    pub(super) fn remember(&self) {
+        if let Some(Err(error)) = self.definitions.as_ref().map(Definitions::flush) {
+            warn(format_args!("what is known of the server's tools cannot be kept: {error}"));
+        }
+    }
+
+    fn introduced(&self, server: &Peer) {
+        let Some(before) = self.definitions.as_ref().and_then(|known| known.introduced(&server.name)) else {
+            return;
+        };
+        warn(format_args!("the server calls itself {}, and called itself {before} before", server.name));
+        self.changed(
+            server,
+            "initialize",
+            server.name.clone(),
+            Input::default(),
+            ("previous_server", before),
+        );
+    }
+
+    fn listed(&self, server: &Peer, page: &Page) {
         let Some(definitions) = &self.definitions else { return };
-        let (changes, remembered) = definitions.listed(&server.name, tools, has_next);
-        if let Err(error) = remembered {
-            warn(format_args!("the tools of {server} cannot be compared with those of before: {error}"));
+        let Compared { changes, problems } = definitions.listed(page);
+        for problem in problems {
+            warn(format_args!("the tools of {server}: {problem}"));
         }
         for change in changes {
             let what =
                 if change.before.is_empty() { "is new" } else { "has changed since it was last listed" };
-            let (tool, server) = (shortened(&change.tool, MAX_TOLD), server.to_string());
-            warn(format_args!("the tool {tool} of {} {what}", shortened(&server, MAX_TOLD)));
-            self.recorder.record(Call {
-                tool: change.tool,
-                action: "tools/list".into(),
-                outcome: Outcome::Changed,
-                input: Some(Input { size: 0, hash: change.hash, is_raw: false }),
-                attributes: vec![
-                    ("source", "mcp".into()),
-                    ("mode", self.mode.into()),
-                    ("server", server.to_string()),
-                    ("previous_hash", change.before),
-                ],
-                ..self.tracker().no_call()
-            });
+            let (name, of) = (shortened(&change.tool, MAX_TOLD), server.to_string());
+            warn(format_args!("the tool {name} of {} {what}", shortened(&of, MAX_TOLD)));
+            let hash = Input { hash: change.hash, ..Input::default() };
+            self.changed(server, "tools/list", change.tool, hash, ("previous_hash", change.before));
         }
+    }
+
+    /// Records that a server is not what it was.
+    fn changed(
+        &self,
+        server: &Peer,
+        action: &str,
+        tool: String,
+        hash: Input,
+        before: (&'static str, String),
+    ) {
+        self.recorder.record(Call {
+            tool,
+            action: action.into(),
+            outcome: Outcome::Changed,
+            input: (!hash.hash.is_empty()).then_some(hash),
+            attributes: vec![
+                ("source", "mcp".into()),
+                ("mode", self.mode.into()),
+                ("server", server.to_string()),
+                before,
+            ],
+            ..self.tracker().no_call()
+        });
     }
 
     /// Records what a text of the client begins, before it may go on to the server. Else the answer for the client, which

@@ -3,7 +3,7 @@
 use super::pending::{Cancelled, Pending, Purpose, Settled};
 use super::{Closed, Found, Id, Moment, Place, Sender, Tracker};
 use crate::call::Outcome;
-use crate::mcp::message::{Answer, Fault, Kind, Reply, Request, Response, Task};
+use crate::mcp::message::{Answer, Fault, Kind, Page, Reply, Request, Response, Task};
 
 /// The most calls that wait for input, and the most tasks. Beyond, the oldest is recorded as `unknown`.
 const MAX_KEPT: usize = 1000;
@@ -24,6 +24,10 @@ impl Tracker {
         if let (Sender::Server, Reply::Result(answer)) = (sender, &reply)
             && !answer.server.name.is_empty()
         {
+            if !self.is_introduced || self.server.name != answer.server.name {
+                self.is_introduced = true;
+                self.found.push(Found::Server(answer.server.clone()));
+            }
             self.server.clone_from(&answer.server);
         }
         let pending = match id {
@@ -98,10 +102,14 @@ impl Tracker {
 
     fn answered(&mut self, mut pending: Pending, mut answer: Answer, size: u64, now: Moment) {
         match (&pending.purpose, answer.task.take()) {
-            (Purpose::ListTools, _) => self.found.push(Found::Tools {
+            (Purpose::ListTools(cursor), _) => self.found.push(Found::Tools {
                 server: self.server.clone(),
-                tools: std::mem::take(&mut answer.tools),
-                has_next: answer.has_next,
+                page: Page {
+                    cursor: cursor.clone(),
+                    tools: std::mem::take(&mut answer.tools),
+                    next: answer.next.take(),
+                    is_cut: answer.is_cut,
+                },
             }),
             (Purpose::TaskState(_) | Purpose::TaskCancel(_), Some(task)) => self.task_is(task, now),
             (Purpose::TaskCancel(id), None) => {

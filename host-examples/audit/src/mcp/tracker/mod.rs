@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 pub(crate) use self::ends::{Closed, Gone};
 use self::pending::{Cancelled, Pending, Purpose};
-use super::message::{Id, Message, Notification, Peer, Request};
+use super::message::{Id, Message, Notification, Page, Peer, Request};
 use crate::call::{Call, Outcome};
 
 /// The most requests that wait for their answers. Beyond, the oldest is recorded as `unknown`.
@@ -92,13 +92,12 @@ fn kept(id: &str) -> Cow<'_, str> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     Call(Box<Call>),
+    /// The server says who it is, for the first time or anew.
+    Server(Peer),
     /// A server describes its tools.
     Tools {
         server: Peer,
-        /// Their names, with the hashes of their definitions.
-        tools: Vec<(String, String)>,
-        /// Another page follows.
-        has_next: bool,
+        page: Page,
     },
 }
 
@@ -116,6 +115,8 @@ struct ChannelState {
 pub(crate) struct Tracker {
     settings: Settings,
     server: Peer,
+    /// The server has said itself who it is.
+    is_introduced: bool,
     /// The client that began without a session; empty if several did.
     lone_client: Option<String>,
     channels: HashMap<Channel, ChannelState>,
@@ -140,6 +141,7 @@ impl Tracker {
         Self {
             server: Peer { name: settings.server.clone(), version: String::new() },
             settings,
+            is_introduced: false,
             lone_client: None,
             channels: HashMap::new(),
             sessions: HashMap::new(),

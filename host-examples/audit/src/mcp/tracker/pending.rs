@@ -13,7 +13,8 @@ pub(super) enum Purpose {
     Call,
     /// The answer tells who the server is.
     Introduction,
-    ListTools,
+    /// It asks for the tools from this cursor on.
+    ListTools(String),
     /// It asks for the state of this task.
     TaskState(String),
     /// It asks for the result of this task (2025-11-25).
@@ -29,7 +30,7 @@ impl Purpose {
         match request.method.as_str() {
             "tools/call" => Self::Call,
             "initialize" | "server/discover" => Self::Introduction,
-            "tools/list" => Self::ListTools,
+            "tools/list" => Self::ListTools(request.cursor.clone()),
             "tasks/get" => Self::TaskState(task()),
             "tasks/result" => Self::TaskResult(task()),
             "tasks/cancel" => Self::TaskCancel(task()),

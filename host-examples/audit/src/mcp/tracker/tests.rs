@@ -75,7 +75,7 @@ impl Run {
     fn calls(&mut self) -> Vec<Call> {
         let call = |found| match found {
             Found::Call(call) => Some(*call),
-            Found::Tools { .. } => None,
+            Found::Tools { .. } | Found::Server(_) => None,
         };
         self.tracker.take().into_iter().filter_map(call).collect()
     }
@@ -409,7 +409,12 @@ fn a_listing_tells_of_each_tool_by_the_hash_of_its_definition() {
         ("a".to_owned(), hash(br#"{"name":"a","x":1}"#)),
         ("b".to_owned(), hash(br#"{"name":"b","x":{}}"#)),
     ];
-    assert_eq!(run.tracker.take(), [Found::Tools { server: Peer::default(), tools, has_next: true }]);
+    let page = Page { tools, next: Some("2".into()), ..Page::default() };
+    assert_eq!(run.tracker.take(), [Found::Tools { server: Peer::default(), page }]);
+    run.client(r#"{"id":1,"method":"tools/list","params":{"cursor":"2"}}"#);
+    run.server(r#"{"id":1,"result":{"tools":[]}}"#);
+    let page = Page { cursor: "2".into(), ..Page::default() };
+    assert_eq!(run.tracker.take(), [Found::Tools { server: Peer::default(), page }]);
 }
 
 #[test]
@@ -419,7 +424,9 @@ fn a_server_with_very_many_tools_hides_none_of_its_answer() {
     run.client(r#"{"id":1,"method":"tools/list"}"#);
     run.server(&format!(r#"{{"result":{{"tools":[{tools}0]}},"id":1}}"#));
     let found = run.tracker.take();
-    assert!(matches!(&found[..], [Found::Tools { tools, .. }] if tools.len() > 200), "{}", found.len());
+    let [Found::Tools { page, .. }] = &found[..] else { panic!("{}", found.len()) };
+    assert_eq!((page.tools.len(), page.is_cut), (1024, true));
+    assert!(page.tools.iter().all(|(name, _)| name.len() <= 150));
     run.call("2");
     run.server(&format!(r#"{{"result":{{"tools":[{tools}0],"content":[]}},"id":2}}"#));
     assert_eq!(run.found(), ["t ok"]);

@@ -184,3 +184,35 @@ fn only_a_text_that_means_it_tells_of_a_timeout() {
         assert_eq!(run.found(), [expected], "{reason}");
     }
 }
+
+/// So long that a tree has no room for all of them.
+fn many(message: &str) -> String {
+    let long = "m".repeat(4000);
+    (0..270).map(|n| message.replace("LONG", &long).replace('#', &(n + 100).to_string()) + ",").collect()
+}
+
+#[test]
+fn long_messages_in_a_batch_hide_nothing_of_those_that_follow() {
+    let mut run = Run::new();
+    let errors = many(r#"{"id":#,"error":{"code":-32603,"message":"LONG"}}"#);
+    run.call("1");
+    run.server(&format!(r#"[{errors}{{"id":1,"result":{{"content":[],"isError":true}}}}]"#));
+    assert_eq!(run.found(), ["t error tool_error"]);
+    let notes = many(r#"{"method":"notifications/LONG","params":{"reason":"LONG"}}"#);
+    run.client(&format!(r#"[{notes}{{"id":2,"method":"tools/call","params":{{"name":"tool"}}}}]"#));
+    run.server(r#"{"id":2,"result":{}}"#);
+    assert_eq!(run.found(), ["tool ok"]);
+}
+
+#[test]
+fn tools_with_long_names_are_all_compared() {
+    let mut run = Run::new();
+    run.client(r#"{"id":1,"method":"tools/list"}"#);
+    let tools = many(r#"{"name":"LONG#"}"#).repeat(3);
+    run.server(&format!(r#"{{"id":1,"result":{{"tools":[{tools}{{"name":"last"}}]}}}}"#));
+    let found = run.tracker.take();
+    let [Found::Tools { page, .. }] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((page.tools.len(), page.is_cut), (811, false));
+    let names: std::collections::HashSet<_> = page.tools.iter().map(|(name, _)| name).collect();
+    assert_eq!((names.len(), page.tools[810].0.as_str()), (271, "last"));
+}

@@ -1,13 +1,14 @@
 //! Configuration files of other programs: they are changed in place, with everything else in them as it was, shown as a diff,
 //! and kept beside the file as they were.
 
+use std::collections::HashSet;
 use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use audit_format::show::escaped;
 use jsonc_parser::ParseOptions;
-use jsonc_parser::cst::CstRootNode;
+use jsonc_parser::cst::{CstNode, CstRootNode};
 use serde_json::Value;
 use similar::TextDiff;
 
@@ -87,7 +88,28 @@ pub(crate) fn json(text: Option<&str>) -> Result<CstRootNode, String> {
     if !value.is_object() {
         return Err("it is no JSON object".to_owned());
     }
-    CstRootNode::parse(text, &ParseOptions::default()).map_err(|error| error.to_string())
+    let root = CstRootNode::parse(text, &ParseOptions::default()).map_err(|error| error.to_string())?;
+    match root.value().and_then(|value| key_that_is_twice(&value)) {
+        Some(key) => {
+            Err(format!("the key \"{key}\" is twice in one object, and programs differ in which counts"))
+        }
+        None => Ok(root),
+    }
+}
+
+/// A key that an object within this value has twice.
+fn key_that_is_twice(value: &CstNode) -> Option<String> {
+    if let Some(array) = value.as_array() {
+        return array.elements().iter().find_map(key_that_is_twice);
+    }
+    let mut seen = HashSet::new();
+    value.as_object()?.properties().into_iter().find_map(|member| {
+        let key = member.decoded_name()?;
+        if !seen.insert(key.clone()) {
+            return Some(key);
+        }
+        key_that_is_twice(&member.value()?)
+    })
 }
 
 /// A JSON text that is only read; comments are allowed.

@@ -22,6 +22,10 @@ impl Part {
     /// The words that say the same.
     pub(crate) fn into_words(self) -> Vec<String> {
         match self {
+            // By itself, it would be another option.
+            Self::Option { name, value: Some(value) } if value.starts_with('-') => {
+                vec![format!("{name}={value}")]
+            }
             Self::Option { name, value } => [name].into_iter().chain(value).collect(),
             Self::Other(word) => vec![word],
         }
@@ -66,6 +70,38 @@ fn options_with_values() -> Vec<String> {
     let options = program.get_arguments().chain(of_subcommands);
     let with_values = options.filter(|option| option.get_action().takes_values());
     with_values.filter_map(|option| Some(format!("--{}", option.get_long()?))).collect()
+}
+
+/// Where in the words of a command line behind this program's name the arguments of this subcommand begin that are no options.
+/// None: it is another subcommand.
+pub(crate) fn arguments_of(subcommand: &str, words: &[String]) -> Option<usize> {
+    let with_values = options_with_values();
+    let no_option = |words: &[String]| {
+        let mut at = 0;
+        while let Some(word) = words.get(at) {
+            if word == "--" {
+                return at + 1;
+            }
+            if !word.starts_with('-') {
+                return at;
+            }
+            at += if with_values.contains(word) { 2 } else { 1 };
+        }
+        words.len()
+    };
+    let at = no_option(words);
+    let behind = words.get(at).is_some_and(|word| word == subcommand).then_some(at + 1)?;
+    Some(behind + no_option(words.get(behind..)?))
+}
+
+/// A word as a shell reads it.
+pub(crate) fn quoted(word: &str) -> String {
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || "-_./=:,+@%\\".contains(char);
+    match !word.is_empty() && word.chars().all(is_plain) && (cfg!(windows) || !word.contains('\\')) {
+        true => word.to_owned(),
+        false if cfg!(windows) => format!("\"{word}\""),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
 }
 
 fn is_path(option: &str) -> bool {
@@ -143,5 +179,40 @@ mod tests {
             option("--dir", Some("/a")),
         ];
         assert_eq!(parts, expected);
+    }
+
+    #[test]
+    fn a_value_that_looks_like_an_option_stays_a_value() {
+        for line in ["--agent=--foo", "--agent=-", "--agent foo", "--agent=--", "--starts"] {
+            let parts = |line: Vec<String>| parts(line.into_iter(), &options_with_values());
+            let given = parts(line.split(' ').map(String::from).collect());
+            let words: Vec<String> = parts(line.split(' ').map(String::from).collect())
+                .into_iter()
+                .flat_map(Part::into_words)
+                .collect();
+            assert_eq!(parts(words), given);
+            let written = given.into_iter().flat_map(Part::into_words).collect::<Vec<_>>().join(" ");
+            assert_eq!(written, line);
+        }
+    }
+
+    #[test]
+    fn a_subcommand_is_told_from_the_value_of_an_option() {
+        let arguments = |line: &str| {
+            let words: Vec<String> = line.split(' ').map(String::from).collect();
+            arguments_of("mcp", &words).map(|at| words[at..].join(" "))
+        };
+        for (line, expected) in [
+            ("mcp -- srv -x", Some("srv -x")),
+            ("mcp srv mcp", Some("srv mcp")),
+            ("--dir mcp mcp --agent=--a --workspace mcp --starts -- srv --", Some("srv --")),
+            ("mcp --", Some("")),
+            ("mcp", Some("")),
+            ("exec --workspace mcp -- srv", None),
+            ("exec -- mcp", None),
+            ("--dir mcp", None),
+        ] {
+            assert_eq!(arguments(line).as_deref(), expected, "{line}");
+        }
     }
 }

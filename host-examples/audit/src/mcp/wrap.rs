@@ -10,12 +10,16 @@ use serde_json::Value;
 
 use crate::args::WrapArgs;
 use crate::config::{ConfigFile, json};
+use crate::mask::masked;
 use crate::message::{Failure, warn};
 use crate::own;
 
 /// Where clients have their servers: Claude, Cursor, Gemini and others; VS Code; its settings; and Claude Code for one project.
 const PLACES: [&[&str]; 4] =
     [&["mcpServers"], &["servers"], &["mcp", "servers"], &["projects", "*", "mcpServers"]];
+
+/// Where a server over HTTP has its URL: most clients, Windsurf, and Gemini.
+const URLS: [&str; 3] = ["url", "serverUrl", "httpUrl"];
 
 /// Options that say what is to be done now, with a value or without.
 const OF_WRAP: [&str; 2] = ["--wrap", "--unwrap"];
@@ -32,8 +36,9 @@ pub(super) fn run(path: &Path, args: &WrapArgs, is_placed: bool) -> Result<ExitC
     for Remote { name, url } in &changed.remote {
         let what = if is_wrap { "is left as it is" } else { "was never changed" };
         warn(format_args!(
-            "the server {name} {what}, because it has a URL: run `audit mcp --http 8080 --to {url}`, and give the client \
-             http://127.0.0.1:8080/ with the same path"
+            "the server {name} {what}, because it has a URL: run `audit mcp --http 8080 --to {}`, and give the client \
+             http://127.0.0.1:8080/ with the same path",
+            own::quoted(&shown(url))
         ));
     }
     if changed.servers == 0 && changed.remote.is_empty() {
@@ -106,7 +111,7 @@ fn change(text: &str, own: Option<&[String]>) -> Result<Changed, String> {
             let value = server.get(key)?.value()?.to_serde_value()?;
             value.as_str().map(str::to_owned)
         };
-        match (text_of("command"), text_of("url").or_else(|| text_of("serverUrl"))) {
+        match (text_of("command"), URLS.iter().find_map(|key| text_of(key))) {
             (Some(command), _) => {
                 changed.servers += 1;
                 let args = args(&server).map_err(|why| format!("the server {name}: {why}"))?;
@@ -142,19 +147,25 @@ fn servers(root: &CstRootNode) -> Vec<(String, CstObject)> {
 
 /// The arguments of a server; none if it has no list of them.
 fn args(server: &CstObject) -> Result<Option<Vec<String>>, String> {
-    let Some(value) = server.get("args").and_then(|args| args.value()?.to_serde_value()) else {
-        return Ok(None);
-    };
+    let value = server.get("args").and_then(|args| args.value()?.to_serde_value());
+    let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(None) };
     let texts = |items: &Vec<Value>| items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
     value.as_array().and_then(texts).map(Some).ok_or_else(|| "`args` is no list of texts".to_owned())
 }
 
-/// How many of the arguments are this program's, up to and with `--`; none if the command is another one.
+/// How many of the arguments are this program's, up to the server's command; none if the command is another one.
 fn own_args(command: &str, args: &[String]) -> Option<usize> {
-    let is_own = Path::new(command).file_stem().is_some_and(|name| name == "audit");
-    let end = args.iter().position(|word| word == "--")?;
-    let is_mcp = args.get(..end)?.iter().any(|word| word == "mcp");
-    (is_own && is_mcp && args.len() > end + 1).then_some(end + 1)
+    let begin = own::arguments_of("mcp", args).filter(|_| own::is_this(Path::new(command)))?;
+    (args.len() > begin).then_some(begin)
+}
+
+/// A URL without what may be secret in it.
+fn shown(url: &str) -> String {
+    let masked = masked(url);
+    match masked.find(['?', '#']) {
+        Some(end) => format!("{}?…", &masked[..end]),
+        None => masked,
+    }
 }
 
 /// Sets the words in front of a server's command. What is there already stays untouched.
@@ -187,7 +198,8 @@ fn is_same(one: &str, other: &str) -> bool {
     fn plain(value: &mut Value) {
         match value {
             Value::Object(members) => {
-                if members.get("args").is_some_and(|args| args == &Value::Array(Vec::new())) {
+                let is_none = |args: &Value| args.is_null() || args == &Value::Array(Vec::new());
+                if members.get("args").is_some_and(is_none) {
                     members.remove("args");
                 }
                 members.values_mut().for_each(plain);
@@ -269,11 +281,45 @@ mod tests {
         for (command, args) in [
             ("audit", "[\"exec\", \"--\", \"s\"]"),
             ("my-audit", "[\"mcp\", \"--\", \"s\"]"),
+            ("audit", "[\"exec\", \"--workspace\", \"mcp\", \"--\", \"s\"]"),
             ("audit", "[\"mcp\", \"--\"]"),
         ] {
             let text = format!(r#"{{"servers": {{"x": {{"command": "{command}", "args": {args}}}}}}}"#);
             assert_eq!(change(&text, None).unwrap().text, text);
         }
+    }
+
+    #[test]
+    fn no_arguments_are_an_empty_list_of_them() {
+        let text = r#"{"servers": {"x": {"command": "s", "args": null}, "y": {"httpUrl": "https://h/mcp"}}}"#;
+        let wrapped = change(text, Some(&own())).unwrap();
+        assert_eq!((wrapped.servers, wrapped.remote.len()), (1, 1));
+        let expected = serde_json::json!(["mcp", "--scope", "user", "--", "s"]);
+        assert_eq!(value(&wrapped.text)["servers"]["x"]["args"], expected);
+        assert!(is_same(&change(&wrapped.text, None).unwrap().text, text));
+    }
+
+    #[test]
+    fn a_command_of_this_program_is_wrapped_no_second_time_however_it_is_written() {
+        let this = std::env::current_exe().unwrap();
+        for args in [r#"["mcp", "s"]"#, r#"["mcp", "--starts", "s"]"#, r#"["--dir", "/d", "mcp", "--", "s"]"#]
+        {
+            let text = format!(r#"{{"servers": {{"x": {{"command": {this:?}, "args": {args}}}}}}}"#);
+            let wrapped = change(&text, Some(&own())).unwrap().text;
+            assert_eq!(
+                value(&wrapped)["servers"]["x"]["args"],
+                serde_json::json!(["mcp", "--scope", "user", "--", "s"])
+            );
+            let plain = serde_json::json!({"servers": {"x": {"command": "s"}}});
+            assert_eq!(value(&change(&text, None).unwrap().text), plain);
+        }
+    }
+
+    #[test]
+    fn a_url_is_shown_without_secrets() {
+        assert_eq!(shown("https://u:p@h/mcp?api_key=SECRET#x"), "https://…@h/mcp?…");
+        assert_eq!(own::quoted(&shown("https://h/mcp?api_key=SECRET")), "'https://h/mcp?…'");
+        assert_eq!(own::quoted(&shown("https://h/m c;p")), "'https://h/m c;p'");
     }
 
     #[test]

@@ -84,6 +84,12 @@ fn a_configuration_that_cannot_be_changed_is_left_as_it_is() {
     for (name, contents, why) in [
         ("comments.json", "{ // mine\n \"mcpServers\": {} }", "comments"),
         ("other.json", "{\"a\": 1}", "no MCP servers"),
+        (
+            "twice.json",
+            r#"{"mcpServers": {"a": {"command": "s"}}, "mcpServers": {}}"#,
+            "\"mcpServers\" is twice",
+        ),
+        ("within.json", r#"{"mcpServers": {"a": {"command": "s", "command": "t"}}}"#, "\"command\" is twice"),
         ("list.json", r#"{"mcpServers": {"x": {"command": "s", "args": "a b"}}}"#, "the server x: `args`"),
     ] {
         let file = workspace.file(name, contents);
@@ -105,4 +111,34 @@ fn a_configuration_that_cannot_be_changed_is_left_as_it_is() {
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         assert!(text(&output.stderr).contains(named), "{output:?}");
     }
+}
+
+#[test]
+fn a_wrapped_server_starts_whatever_the_values_of_options_look_like_and_whatever_this_program_is_called() {
+    let workspace = Workspace::new();
+    let renamed = workspace.path().join("recorder");
+    fs::copy(AUDIT, &renamed).unwrap();
+    let before = format!(r#"{{"mcpServers": {{"toy": {{"command": "python3", "args": [{:?}]}}}}}}"#, toy());
+    let file = workspace.file("mcp.json", &before);
+    let records = workspace.path().join("records");
+    let wrap = |options: &[&str]| {
+        let mut command = workspace.command(&renamed);
+        command.arg("--dir").arg(&records).arg("mcp").args(options);
+        assert!(run(command).status.success());
+        fs::read_to_string(&file).unwrap()
+    };
+    let wrapped = wrap(&["--agent=--foo", "--wrap", "mcp.json"]);
+    assert_eq!(wrap(&["--agent=--foo", "--wrap", "mcp.json"]), wrapped);
+    let servers: Value = serde_json::from_str::<Value>(&wrapped).unwrap()["mcpServers"].clone();
+    let mut command = workspace.command(servers["toy"]["command"].as_str().unwrap());
+    command.args(servers["toy"]["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()));
+    let mut client = Client::start(command);
+    client.call(1, "echo", json!({}));
+    client.message();
+    client.close();
+    let mut read = workspace.audit(["read", "--format", "jsonl", "--dir"]);
+    read.arg(&records);
+    let event: Value = serde_json::from_slice(&run(read).stdout).unwrap();
+    assert_eq!((&event["agent_id"], &event["status"]), (&json!("--foo"), &json!("ok")));
+    assert_eq!(wrap(&["--unwrap", "mcp.json"]), before);
 }

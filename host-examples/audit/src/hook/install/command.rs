@@ -70,24 +70,15 @@ impl Command {
 
 /// The words as a command line for a shell.
 pub(super) fn line_of(words: &[String]) -> String {
-    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
-}
-
-/// A word as a shell reads it.
-fn quoted(word: &str) -> String {
-    let is_plain = |char: char| char.is_ascii_alphanumeric() || "-_./=:,+@%\\".contains(char);
-    match !word.is_empty() && word.chars().all(is_plain) && (cfg!(windows) || !word.contains('\\')) {
-        true => word.to_owned(),
-        false if cfg!(windows) => format!("\"{word}\""),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
+    words.iter().map(|word| own::quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// The program of a command line that runs this program as a hook. None: it is another command.
 pub(super) fn program_of_hook(line: &str) -> Option<String> {
     let words = words_of_hook(line);
-    let program = words.first()?;
-    (own::is_this(Path::new(program)) && words.iter().any(|word| word == "hook")).then(|| program.clone())
+    let (program, arguments) = words.split_first()?;
+    let is_hook = own::is_this(Path::new(program)) && own::arguments_of("hook", arguments).is_some();
+    is_hook.then(|| program.clone())
 }
 
 /// The words of a command line from its program on, without the variables that are set before it.
@@ -135,7 +126,14 @@ mod tests {
             Some("/a b/it's/audit")
         );
         assert_eq!(program("DATABASE_URL='x y' audit hook claude").as_deref(), Some("audit"));
-        for other in ["", "hook audit", "audit read", "my-audit hook claude", "sh -c 'audit hook claude'"] {
+        for other in [
+            "",
+            "audit exec --workspace hook -- x",
+            "hook audit",
+            "audit read",
+            "my-audit hook claude",
+            "sh -c 'audit hook claude'",
+        ] {
             assert_eq!(program(other), None, "{other}");
         }
     }
@@ -143,7 +141,7 @@ mod tests {
     #[test]
     fn a_quoted_word_is_one_word_to_a_shell() {
         for word in ["", "a b", "it's", "$HOME", "a;b", "plain", "ü", "\"", "a\\b", "*"] {
-            assert_eq!(words(&quoted(word)), [word], "{word}");
+            assert_eq!(words(&own::quoted(word)), [word], "{word}");
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Watches what passes, in a thread of its own, so that nothing has to wait for it.
 //!
 //! Pieces of streams go through a queue of bounded size. If it is full, a stream waits a moment for room, and two seconds in
-//! all before the queue is empty again. What then finds no room is passed on all the same, and not observed; that is told.
+//! all before the queue is empty again. What then finds no room is passed on all the same, and not observed; that is told. The
+//! client's streams and the server's have room of their own each, so that a server that says too much hides no request.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
@@ -17,7 +18,7 @@ use super::watch::Watch;
 use crate::call::sketch::Sketcher;
 use crate::message::{count, warn};
 
-/// The most bytes that wait to be observed.
+/// The most bytes of each side that wait to be observed.
 const MAX_WAITING: usize = 16 << 20;
 
 /// What an item in the queue counts beside its bytes.
@@ -86,14 +87,38 @@ impl Item {
 #[derive(Default)]
 struct Queue {
     items: VecDeque<Item>,
-    size: usize,
-    /// How long streams have waited since it was empty.
-    waited: Duration,
-    /// No room was found in time, until half of it is free.
-    is_skipping: bool,
+    /// The room of what the client sends, and of all else.
+    of_client: Room,
+    of_server: Room,
     /// The streams of which something was skipped, and nothing was taken since.
     skipped: HashSet<u64>,
     is_closed: bool,
+}
+
+/// How much of its room one side takes.
+#[derive(Default)]
+struct Room {
+    size: usize,
+    /// How long streams have waited since nothing was in it.
+    waited: Duration,
+    /// No room was found in time, until half of it is free.
+    is_skipping: bool,
+}
+
+impl Room {
+    /// Whether this many bytes more find no room.
+    fn is_full(&self, size: usize) -> bool {
+        self.size > 0 && self.size + size > MAX_WAITING
+    }
+}
+
+impl Queue {
+    fn room(&mut self, stream: Option<Stream>) -> &mut Room {
+        match stream.map(|stream| stream.sender) {
+            Some(Sender::Client) => &mut self.of_client,
+            Some(Sender::Server) | None => &mut self.of_server,
+        }
+    }
 }
 
 struct Shared {
@@ -153,9 +178,8 @@ impl Observer {
     }
 
     /// Whether a piece of this size finds room at once.
-    pub(super) fn has_room(&self, len: usize) -> bool {
-        let queue = lock(&self.0.queue);
-        queue.items.is_empty() || queue.size + len + ITEM <= MAX_WAITING
+    pub(super) fn has_room(&self, stream: Stream, len: usize) -> bool {
+        !lock(&self.0.queue).room(Some(stream)).is_full(len + ITEM)
     }
 
     /// All was handed over.
@@ -165,40 +189,46 @@ impl Observer {
     }
 
     fn push(&self, item: Item) {
-        let size = item.size();
+        let (size, stream) = (item.size(), item.stream());
         let mut queue = lock(&self.0.queue);
         let is_bytes = matches!(item, Item::Bytes(..));
         // What has no bytes is always taken.
-        if is_bytes && !queue.items.is_empty() && queue.size + size > MAX_WAITING {
-            queue = self.wait_for_room(queue, size);
+        if is_bytes && queue.room(stream).is_full(size) {
+            queue = self.wait_for_room(queue, stream, size);
         }
-        if is_bytes && queue.is_skipping {
-            queue.skipped.extend(item.stream().map(|stream| stream.number));
+        if is_bytes && queue.room(stream).is_skipping {
+            queue.skipped.extend(stream.map(|stream| stream.number));
             return;
         }
-        if let Some(stream) = item.stream()
+        if let Some(stream) = stream
             && queue.skipped.remove(&stream.number)
         {
-            queue.size += ITEM;
+            queue.room(Some(stream)).size += ITEM;
             queue.items.push_back(Item::Gap(stream));
         }
-        queue.size += size;
+        queue.room(stream).size += size;
         queue.items.push_back(item);
     }
 
-    fn wait_for_room<'q>(&self, mut queue: MutexGuard<'q, Queue>, size: usize) -> MutexGuard<'q, Queue> {
-        if queue.is_skipping {
+    fn wait_for_room<'q>(
+        &self,
+        mut queue: MutexGuard<'q, Queue>,
+        stream: Option<Stream>,
+        size: usize,
+    ) -> MutexGuard<'q, Queue> {
+        if queue.room(stream).is_skipping {
             return queue;
         }
         self.0.more.notify_one();
         let began = Instant::now();
-        let left = PATIENCE.saturating_sub(queue.waited);
-        let is_full = |queue: &mut Queue| !queue.items.is_empty() && queue.size + size > MAX_WAITING;
+        let left = PATIENCE.saturating_sub(queue.room(stream).waited);
+        let is_full = |queue: &mut Queue| queue.room(stream).is_full(size);
         let waited = self.0.room.wait_timeout_while(queue, left, is_full);
         let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         queue = guard;
-        queue.waited += began.elapsed();
-        queue.is_skipping |= timeout.timed_out();
+        let room = queue.room(stream);
+        room.waited += began.elapsed();
+        room.is_skipping |= timeout.timed_out();
         queue
     }
 }
@@ -213,11 +243,12 @@ impl Shared {
             queue = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         let Some(item) = queue.items.pop_front() else { return Err(queue.is_closed) };
-        queue.size -= item.size();
-        if queue.items.is_empty() {
-            queue.waited = Duration::ZERO;
+        let room = queue.room(item.stream());
+        room.size -= item.size();
+        if room.size == 0 {
+            room.waited = Duration::ZERO;
         }
-        queue.is_skipping &= queue.size > MAX_WAITING / 2;
+        room.is_skipping &= room.size > MAX_WAITING / 2;
         self.room.notify_all();
         Ok(item)
     }
@@ -423,44 +454,95 @@ mod tests {
     use crate::mcp::recorder::Recorder;
     use crate::mcp::tracker::{Gone, Settings};
 
+    /// An observer of a run over stdio, and what it records to.
+    struct Observed {
+        watch: Arc<Watch>,
+        recorder: Recorder,
+        observer: Observer,
+        observing: JoinHandle<()>,
+        place: Place,
+    }
+
+    impl Observed {
+        fn start() -> Self {
+            let recorder = Recorder::collecting();
+            let tracker = Tracker::new(Settings::default());
+            let how = ("stdio", false);
+            let watch = Arc::new(Watch::new(tracker, recorder.clone(), None, Hasher::default(), how));
+            let (observer, observing) = Observer::start(Arc::clone(&watch)).unwrap();
+            let place = Place { channel: watch.tracker().channel(), exchange: 0 };
+            Self { watch, recorder, observer, observing, place }
+        }
+
+        fn stream(&self, sender: Sender) -> Stream {
+            Stream { number: sender as u64, place: self.place, sender, framing: Framing::Lines }
+        }
+
+        fn says(&self, sender: Sender, text: &str) {
+            self.observer.bytes(self.stream(sender), text.as_bytes());
+            self.observer.wake();
+        }
+
+        /// Each call in short, once all has ended.
+        fn end(self) -> Vec<(String, String)> {
+            [Sender::Client, Sender::Server].map(|sender| self.observer.end(self.stream(sender)));
+            self.observer.close();
+            self.observing.join().unwrap();
+            self.watch.track(|tracker| tracker.end_all(Gone::Server, Moment::now()));
+            let events = self.recorder.collected().into_iter();
+            events.map(|event| (event.tool, event.status.as_str().to_owned())).collect()
+        }
+    }
+
+    fn call(id: u32) -> String {
+        format!("{{\"id\":{id},\"method\":\"tools/call\",\"params\":{{\"name\":\"t{id}\"}}}}\n")
+    }
+
+    fn result(id: u32) -> String {
+        format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{}}}}\n")
+    }
+
+    fn found(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(tool, status)| ((*tool).to_owned(), (*status).to_owned())).collect()
+    }
+
     #[test]
     fn an_observer_that_cannot_keep_up_holds_a_stream_up_for_a_bounded_time_and_loses_nothing_silently() {
-        let recorder = Recorder::collecting();
-        let tracker = Tracker::new(Settings::default());
-        let how = ("stdio", false);
-        let watch = Arc::new(Watch::new(tracker, recorder.clone(), None, Hasher::default(), how));
-        let (observer, observing) = Observer::start(Arc::clone(&watch)).unwrap();
-        let place = Place { channel: watch.tracker().channel(), exchange: 0 };
-        let stream = |sender| Stream { number: sender as u64, place, sender, framing: Framing::Lines };
-        let says = |sender, text: &str| {
-            observer.bytes(stream(sender), text.as_bytes());
-            observer.wake();
-        };
-        let call = |id: u32| {
-            format!("{{\"id\":{id},\"method\":\"tools/call\",\"params\":{{\"name\":\"t{id}\"}}}}\n")
-        };
+        let run = Observed::start();
         // The observer waits for the tracker.
-        let held = watch.tracker();
-        says(Sender::Client, &call(1));
+        let held = run.watch.tracker();
+        run.says(Sender::Client, &call(1));
         let began = Instant::now();
         let piece = "x".repeat(64 << 10);
         for _ in 0..2 * MAX_WAITING / piece.len() {
-            says(Sender::Server, &piece);
+            run.says(Sender::Server, &piece);
         }
-        says(Sender::Server, "\n{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n");
+        run.says(Sender::Server, &format!("\n{}", result(1)));
         let held_up = began.elapsed();
         assert!((PATIENCE..PATIENCE + Duration::from_secs(2)).contains(&held_up), "{held_up:?}");
         drop(held);
-        observer.settle();
+        run.observer.settle();
         // The rest of a line in which something is missing is not taken for one.
-        says(Sender::Server, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n");
-        says(Sender::Client, &call(2));
-        says(Sender::Server, "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{}}\n");
-        observer.close();
-        observing.join().unwrap();
-        watch.track(|tracker| tracker.end_all(Gone::Server, Moment::now()));
-        let events = recorder.collected();
-        let found: Vec<_> = events.iter().map(|event| (event.tool.as_str(), event.status.as_str())).collect();
-        assert_eq!(found, [("t2", "ok"), ("t1", "unknown")]);
+        run.says(Sender::Server, &result(1));
+        run.says(Sender::Client, &call(2));
+        run.says(Sender::Server, &result(2));
+        assert_eq!(run.end(), found(&[("t2", "ok"), ("t1", "unknown")]));
+    }
+
+    #[test]
+    fn a_server_that_says_too_much_hides_no_request_of_the_client() {
+        let run = Observed::start();
+        let held = run.watch.tracker();
+        run.says(Sender::Client, &call(1));
+        let piece = "x".repeat(64 << 10);
+        for _ in 0..2 * MAX_WAITING / piece.len() {
+            run.says(Sender::Server, &piece);
+        }
+        let began = Instant::now();
+        run.says(Sender::Client, &call(2));
+        assert!(began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
+        drop(held);
+        run.observer.settle();
+        assert_eq!(run.end(), found(&[("t1", "unknown"), ("t2", "unknown")]));
     }
 }

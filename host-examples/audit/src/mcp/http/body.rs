@@ -26,7 +26,7 @@ impl Tap {
     }
 
     fn piece(&self, bytes: &Bytes) {
-        if self.observer.has_room(bytes.len()) {
+        if self.observer.has_room(self.stream, bytes.len()) {
             self.observer.bytes(self.stream, bytes);
         } else {
             // The other tasks of this thread do not wait.

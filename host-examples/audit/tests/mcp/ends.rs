@@ -86,7 +86,10 @@ fn a_server_that_does_not_end_by_itself_is_ended() {
     assert_eq!(client.close().0.code(), Some(143));
     assert!(!runs(pid));
     // It is not.
-    let client = Client::toy(&workspace, &["--grace", "0.5"], &["deaf"]);
+    let mut client = Client::toy(&workspace, &["--grace", "0.5"], &["deaf"]);
+    // It ignores the signal from now on.
+    client.call(1, "echo", json!({}));
+    client.message();
     assert_eq!(client.close().0.code(), Some(137));
 }
 

@@ -485,7 +485,9 @@ mod tests {
 
         /// Each call in short, once all has ended.
         fn end(self) -> Vec<(String, String)> {
-            [Sender::Client, Sender::Server].map(|sender| self.observer.end(self.stream(sender)));
+            for sender in [Sender::Client, Sender::Server] {
+                self.observer.end(self.stream(sender));
+            }
             self.observer.close();
             self.observing.join().unwrap();
             self.watch.track(|tracker| tracker.end_all(Gone::Server, Moment::now()));

@@ -68,7 +68,7 @@ fn a_server_that_calls_itself_otherwise_is_an_event_and_its_tools_are_compared_a
     let serve = |name: &str, tools: &str| {
         let script = workspace.file(
             "server.sh",
-            &format!(
+            format!(
                 r#"read line; echo '{{"jsonrpc":"2.0","id":"first","result":{{"serverInfo":{{"name":"{name}"}}}}}}'
 read line; echo '{{"jsonrpc":"2.0","id":1,"result":{{"tools":[{tools}]}}}}'"#
             ),

@@ -1,14 +1,20 @@
 //! JSON of any size, in pieces, as a small tree: long texts are cut, and of what is very large the rest is left out. Some values
 //! are measured whole while they pass.
 
+mod skip;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Number, Value};
 
+use self::skip::{Found, Skipped};
 use super::input::{Hasher, Incoming, Input};
 
 /// The most bytes of a text that the tree keeps.
 const MAX_TEXT: usize = 4096;
+
+/// The most bytes of a text that is listed to be kept, once the tree is full: enough for a name, an identifier or a code.
+const SHORT_TEXT: usize = 128;
 
 /// The most items of an array, and members of an object, that the tree keeps.
 const MAX_ITEMS: usize = 1024;
@@ -59,7 +65,7 @@ pub(crate) struct Sketch {
     /// How many items an array has, or members an object, whether the tree keeps them or not.
     pub(crate) len: usize,
     measured: BTreeMap<String, Measured>,
-    /// Values were left out that the tree should have kept, because there are too many or they are too large.
+    /// Something that was listed or wanted is left out, because there is too much of it.
     pub(crate) is_cut: bool,
     /// False: the text ended too early, or what came then is no JSON.
     pub(crate) is_whole: bool,
@@ -121,26 +127,27 @@ enum State {
     After,
     Text(Text),
     Scalar(Vec<u8>),
-    /// Within a value that is nested too deeply to be kept: so many of its arrays and objects are open.
-    Deep {
-        open: u64,
-        text: DeepText,
-    },
+    /// Within a value that is nested too deeply, or of which nothing is kept or wanted.
+    Skipped(Skipped),
     Broken,
 }
 
-/// Whether a text is open within a value that is nested too deeply.
+/// Whether the tree keeps a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum DeepText {
-    None,
-    Open,
-    Escaped,
+enum Room {
+    Yes,
+    /// It was to be kept, but there is too much.
+    Full,
+    /// Nobody wants it.
+    NotListed,
 }
 
 struct Text {
     is_key: bool,
-    /// In UTF-8, at most [`MAX_TEXT`] bytes.
+    /// In UTF-8.
     kept: Vec<u8>,
+    /// The most bytes that are kept.
+    max: usize,
     /// In UTF-8, of the whole text.
     len: u64,
     escape: Escape,
@@ -189,7 +196,8 @@ impl Sketcher {
         }
     }
 
-    /// Keeps only the values at these paths, without what is below them, so that none is left out for the size of others.
+    /// Keeps only the values at these paths, so that none is left out for the size of others, except in long arrays: of those
+    /// within the value, and of what is below a value that is listed, there may be too much.
     pub(crate) fn keeping(self, kept: &'static [Path]) -> Self {
         Self { kept, ..self }
     }
@@ -199,6 +207,10 @@ impl Sketcher {
         while let Some(&first) = piece.first() {
             let len = match &mut self.state {
                 State::Broken => return,
+                State::Skipped(_) => {
+                    piece = &piece[self.skip(piece)..];
+                    continue;
+                }
                 State::Text(text) => text.run(piece),
                 _ => 0,
             };
@@ -215,6 +227,21 @@ impl Sketcher {
     /// Whether the text may end here, and be JSON. Not known of a number before its end.
     pub(crate) fn is_complete(&self) -> bool {
         matches!(self.state, State::After) && self.open.is_empty()
+    }
+
+    /// Takes bytes within a value of which nothing is kept, and returns how many.
+    fn skip(&mut self, piece: &[u8]) -> usize {
+        let State::Skipped(skipped) = &mut self.state else { return 0 };
+        let (len, size, found) = skipped.push(piece);
+        for measuring in &mut self.measuring {
+            measuring.push(&piece[..len], size);
+        }
+        match found {
+            Found::More => {}
+            Found::End => self.end(Value::Bool(true), false, None),
+            Found::NotJson => self.state = State::Broken,
+        }
+        len
     }
 
     /// The sketch of what there is of an object, if it is not complete, or if something follows it.
@@ -234,10 +261,13 @@ impl Sketcher {
         // A number has no end of its own.
         self.byte(b' ');
         match (self.state, self.root) {
-            (State::After, Some(value)) if self.open.is_empty() => {
-                let (len, measured, is_cut) = (self.root_len, self.measured, self.is_cut);
-                Ok(Sketch { value, len, measured, is_cut, is_whole: true })
-            }
+            (State::After, Some(value)) if self.open.is_empty() => Ok(Sketch {
+                value,
+                len: self.root_len,
+                measured: self.measured,
+                is_cut: self.is_cut,
+                is_whole: true,
+            }),
             _ => Err(NotJson),
         }
     }
@@ -263,13 +293,8 @@ impl Sketcher {
                 Err(_) => self.state = State::Broken,
             }
         }
-        if let State::Deep { open, text } = &mut self.state {
-            let is_over = deep_byte(open, text, byte);
-            let is_space = *text == DeepText::None && matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
-            self.pass(&[byte], !is_space);
-            if is_over {
-                self.end(Value::Bool(true), false, None);
-            }
+        if let State::Skipped(_) = self.state {
+            self.skip(&[byte]);
             return;
         }
         if let State::Text(_) = self.state {
@@ -289,7 +314,7 @@ impl Sketcher {
             (State::Value { .. }, _) => self.begin_value(byte),
             (State::Key { .. }, b'"') => {
                 self.pass(&[byte], true);
-                self.state = State::Text(Text::new(true));
+                self.state = State::Text(Text::new(true, MAX_TEXT));
             }
             (State::Colon, b':') => {
                 self.pass(&[byte], true);
@@ -321,9 +346,9 @@ impl Sketcher {
         self.begin_measuring();
         self.pass(&[byte], true);
         match byte {
-            b'"' => self.state = State::Text(Text::new(false)),
-            b'{' | b'[' if self.open.len() >= MAX_DEPTH => {
-                self.state = State::Deep { open: 1, text: DeepText::None };
+            b'"' => self.state = State::Text(Text::new(false, self.max_text())),
+            b'{' | b'[' if self.open.len() >= MAX_DEPTH || self.is_of_no_use() => {
+                self.state = State::Skipped(Skipped::new(byte));
             }
             b'{' => self.open(Value::Object(Map::new()), State::Key { or_end: true }),
             b'[' => self.open(Value::Array(Vec::new()), State::Value { or_end: true }),
@@ -339,40 +364,58 @@ impl Sketcher {
         self.state = state;
     }
 
-    /// Whether the tree keeps the value that comes.
+    /// Whether the tree keeps the value that comes. To be asked once for each.
     fn has_room(&mut self) -> bool {
-        let Some(parent) = self.open.last() else { return true };
-        if !parent.is_kept {
-            return false;
-        }
-        let has_place = parent.value.as_object().map_or(parent.count, Map::len) < MAX_ITEMS;
-        let has_room = has_place && self.tree < MAX_TREE;
-        if self.kept.is_empty() {
-            self.is_cut |= !has_room;
-            return has_room;
-        }
-        let leads = |path: &&Path| self.open.iter().zip(**path).all(|(open, key)| open.is_at(key));
-        let listed: Vec<&Path> = self.kept.iter().filter(leads).collect();
-        if listed.is_empty() {
-            return false;
-        }
-        // Of those that are listed there are few, unless they are items of an array.
-        let is_listed = |path: &Path| path.len() >= self.open.len();
-        let is_one = |path: &&Path| is_listed(path) && !path.contains(&"*");
-        // What is below them has half of the room, so that it takes none of theirs.
-        let has_room = has_room && (self.tree < MAX_TREE / 2 || listed.iter().any(|path| is_listed(path)));
-        if has_room || (has_place && self.is_at_top()) || listed.iter().copied().any(|path| is_one(&path)) {
-            return true;
-        }
-        // What is below them is not listed.
-        self.is_cut |= listed.into_iter().any(is_listed);
-        false
+        let room = self.room();
+        self.is_cut |= room == Room::Full;
+        room == Room::Yes
     }
 
-    /// Whether the value that comes is a member at the top, or at the top of an item, where those to keep are few.
-    fn is_at_top(&self) -> bool {
-        let is_item = |open: &[Container]| open.first().is_some_and(|first| first.value.is_array());
-        !self.kept.is_empty() && (self.open.len() < 2 || (self.open.len() == 2 && is_item(&self.open)))
+    fn room(&self) -> Room {
+        let Some(parent) = self.open.last() else { return Room::Yes };
+        if !parent.is_kept {
+            return Room::NotListed;
+        }
+        let has_place = parent.value.as_object().map_or(parent.count, Map::len) < MAX_ITEMS;
+        let yes_if = |has_room| if has_place && has_room { Room::Yes } else { Room::Full };
+        if self.kept.is_empty() {
+            return yes_if(self.tree < MAX_TREE);
+        }
+        let leads = |path: &&Path| self.open.iter().zip(**path).all(|(open, key)| open.is_at(key));
+        let depth = self.open.len();
+        let most = |path: &&Path| match path.get(1..depth)? {
+            // Texts of items are short by then.
+            within if within.contains(&"*") => Some(2 * MAX_TREE),
+            // Of those that are listed there are few, even for each item of an array that is all.
+            _ => Some(usize::MAX),
+        };
+        let listed: Vec<&Path> = self.kept.iter().filter(leads).collect();
+        match listed.iter().filter_map(most).max() {
+            Some(most) => yes_if(self.tree < most),
+            // What is below them has half of the room, so that it takes none of theirs, and is not listed itself.
+            None if !listed.is_empty() && has_place && self.tree < MAX_TREE / 2 => Room::Yes,
+            None => Room::NotListed,
+        }
+    }
+
+    /// How much of the text that comes is kept.
+    fn max_text(&self) -> usize {
+        match self.room() {
+            Room::Yes if self.tree < MAX_TREE => MAX_TEXT,
+            Room::Yes => SHORT_TEXT,
+            Room::Full | Room::NotListed => 0,
+        }
+    }
+
+    /// Whether nothing within the array or object that comes is kept or wanted.
+    fn is_of_no_use(&mut self) -> bool {
+        let depth = self.open.len();
+        let leads_into = |(path, _): &Wanted| {
+            path.len() > depth && self.open.iter().zip(*path).all(|(open, key)| open.is_at(key))
+        };
+        let is_of_no_use = self.room() != Room::Yes && !self.wanted.iter().any(leads_into);
+        // Asked again only if it is of use.
+        is_of_no_use && !self.has_room()
     }
 
     /// Whether the value that comes is one of too many items.
@@ -387,7 +430,7 @@ impl Sketcher {
         if !text.byte(byte) {
             return;
         }
-        let text = std::mem::replace(text, Text::new(false));
+        let text = std::mem::replace(text, Text::new(false, 0));
         let (kept, len) = (text.kept(), text.len);
         if text.is_key {
             if let Some(container) = self.open.last_mut() {
@@ -459,7 +502,11 @@ impl Sketcher {
         if is_member {
             self.forget(&pointer);
         }
-        let Some(want) = want.filter(|_| !self.is_left_out()) else { return };
+        let Some(want) = want else { return };
+        if self.is_left_out() {
+            self.is_cut = true;
+            return;
+        }
         self.measuring.push(Measuring {
             depth: self.open.len(),
             pointer,
@@ -485,14 +532,8 @@ impl Sketcher {
 
     /// Hands bytes to what is being measured. White space between values does not count.
     fn pass(&mut self, bytes: &[u8], counts: bool) {
-        for measuring in &mut self.measuring {
-            if counts {
-                measuring.size += bytes.len() as u64;
-            }
-            if let Some(input) = &mut measuring.input {
-                input.push(bytes);
-            }
-        }
+        let size = if counts { bytes.len() as u64 } else { 0 };
+        self.measuring.iter_mut().for_each(|measuring| measuring.push(bytes, size));
     }
 
     /// A value that is null is none.
@@ -509,19 +550,14 @@ impl Sketcher {
     }
 }
 
-/// Takes a byte within a value that is nested too deeply. True: the value ends.
-fn deep_byte(open: &mut u64, text: &mut DeepText, byte: u8) -> bool {
-    match (*text, byte) {
-        (DeepText::Escaped, _) => *text = DeepText::Open,
-        (DeepText::Open, b'\\') => *text = DeepText::Escaped,
-        (DeepText::Open, b'"') => *text = DeepText::None,
-        (DeepText::Open, _) => {}
-        (DeepText::None, b'"') => *text = DeepText::Open,
-        (DeepText::None, b'[' | b'{') => *open += 1,
-        (DeepText::None, b']' | b'}') => *open -= 1,
-        (DeepText::None, _) => {}
+impl Measuring {
+    /// Takes bytes, of which so many count.
+    fn push(&mut self, bytes: &[u8], size: u64) {
+        self.size += size;
+        if let Some(input) = &mut self.input {
+            input.push(bytes);
+        }
     }
-    *open == 0
 }
 
 impl Container {
@@ -535,8 +571,8 @@ impl Container {
 }
 
 impl Text {
-    fn new(is_key: bool) -> Self {
-        Self { is_key, kept: Vec::new(), len: 0, escape: Escape::None, high: None }
+    fn new(is_key: bool, max: usize) -> Self {
+        Self { is_key, kept: Vec::new(), max, len: 0, escape: Escape::None, high: None }
     }
 
     /// Takes the bytes up to the next that means something else, and returns how many.
@@ -621,7 +657,7 @@ impl Text {
 
     fn keep(&mut self, bytes: &[u8]) {
         self.len += bytes.len() as u64;
-        let room = MAX_TEXT.saturating_sub(self.kept.len()).min(bytes.len());
+        let room = self.max.saturating_sub(self.kept.len()).min(bytes.len());
         self.kept.extend_from_slice(&bytes[..room]);
     }
 
@@ -646,250 +682,4 @@ pub(crate) fn number(value: &Value) -> Option<f64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const WANTED: &[Wanted] = &[
-        (&["input"], Want::Input),
-        (&["output"], Want::Size),
-        (&["result"], Want::Size),
-        (&["*", "input"], Want::Input),
-    ];
-
-    fn sketch_in(json: &[u8], piece: usize) -> Result<Sketch, NotJson> {
-        let mut sketcher = Sketcher::new(WANTED, &Hasher::default());
-        json.chunks(piece).for_each(|piece| sketcher.push(piece));
-        sketcher.finish()
-    }
-
-    fn sketch(json: &str) -> Sketch {
-        sketch_in(json.as_bytes(), 7).unwrap()
-    }
-
-    #[test]
-    fn values_that_are_wanted_are_measured() {
-        let found = sketch(
-            r#"{"input": {"b": 1, "a": "x"}, "output": "ä\n\ud83d\ude00\"", "result": {"tools": [1, 2]}}"#,
-        );
-        let input = found.measured("/input").unwrap().input.clone().unwrap();
-        assert_eq!(input, Hasher::default().input(br#"{"a":"x","b":1}"#));
-        assert_eq!(found.measured("/output").unwrap().size, "ä\n😀\"".len() as u64);
-        assert_eq!(found.measured("/result").unwrap().size, r#"{"tools":[1,2]}"#.len() as u64);
-        assert!(found.measured("/nothing").is_none());
-        assert!(sketch(r#"[{}, {"input": 1}]"#).measured("/1/input").is_some());
-    }
-
-    #[test]
-    fn a_large_value_leaves_a_small_tree() {
-        let json = format!(
-            r#"{{"long":"{}","many":[{}],"deep":{}{},"after":"here"}}"#,
-            "é".repeat(1 << 20),
-            "1,".repeat(1 << 20) + "1",
-            "[".repeat(1000),
-            "]".repeat(1000),
-        );
-        let found = sketch_in(json.as_bytes(), 8192).unwrap();
-        assert_eq!((found.text("/after"), found.text("/long")), ("here", "é".repeat(2048).as_str()));
-        assert_eq!(found.value["many"].as_array().unwrap().len(), MAX_ITEMS);
-        assert!(serde_json::to_string(&found.value).unwrap().len() < 10_000);
-    }
-
-    #[test]
-    fn a_value_to_keep_is_kept_however_large_others_are() {
-        const KEPT: &[Path] = &[&["*", "id"], &["*", "result", "isError"], &["*", "tools", "*", "name"]];
-        let many = "\"x\",".repeat(100_000) + "1";
-        let members: String = (0..5000).map(|n| format!("\"{n}\":0,")).collect();
-        let pad = format!("{{\"name\":\"{}\"}},", "n".repeat(5000)).repeat(1000) + "0";
-        let below = format!(r#"{{"isError":[{many}],"id":1}}"#);
-        let json = format!(
-            r#"[{{{members}"result":{{"content":[{many}],"isError":true}},"tools":[{pad}],"id":7}},{{"result":{below},"id":8}},2]"#
-        );
-        let mut sketcher = Sketcher::new(WANTED, &Hasher::default()).keeping(KEPT);
-        sketcher.push(json.as_bytes());
-        let found = sketcher.finish().unwrap();
-        let (first, second) = (&found.value[0], &found.value[1]);
-        assert_eq!((&first["id"], &first["result"].to_string()), (&7.into(), &r#"{"isError":true}"#.into()));
-        assert!(first["tools"].to_string().len() < 2 * MAX_TREE);
-        assert_eq!((&second["id"], found.len), (&8.into(), 3));
-        assert!(second["result"].to_string().len() < 100);
-    }
-
-    #[test]
-    fn what_is_left_out_of_what_is_listed_is_told() {
-        const KEPT: &[Path] = &[&["id"], &["parts", "*", "id"], &["parts", "*", "content"]];
-        let is_cut = |json: &str| {
-            let mut sketcher = Sketcher::new(WANTED, &Hasher::default()).keeping(KEPT);
-            sketcher.push(json.as_bytes());
-            sketcher.finish().unwrap().is_cut
-        };
-        let parts = |count: usize, part: &str| format!(r#"{{"parts":[{}0],"id":1}}"#, part.repeat(count));
-        assert!(!is_cut(&parts(1000, r#"{"id":1,"x":["not","listed"]},"#)));
-        assert!(is_cut(&parts(1025, r#"{"id":1},"#)));
-        let long = "x".repeat(5000);
-        assert!(!is_cut(&parts(1000, &format!(r#"{{"id":1,"input":"{long}"}},"#))));
-        assert!(is_cut(&parts(1000, &format!(r#"{{"content":"{long}","id":1}},"#))));
-        // What is below them takes no room of theirs, and is not listed itself.
-        assert!(!is_cut(&parts(1, &format!(r#"{{"content":[{}0]}},"#, format!("\"{long}\",").repeat(1000)))));
-    }
-
-    #[test]
-    fn many_items_hide_nothing_that_is_measured_around_them() {
-        const WANTED: &[Wanted] = &[
-            (&["result"], Want::Size),
-            (&["result", "tools", "*"], Want::Digest),
-            (&["*", "input"], Want::Input),
-        ];
-        let sketch = |json: &str| {
-            let mut sketcher = Sketcher::new(WANTED, &Hasher::default());
-            sketcher.push(json.as_bytes());
-            sketcher.finish().unwrap()
-        };
-        let found = sketch(&format!(r#"{{"result":{{"tools":[{}1]}}}}"#, "1,".repeat(5000)));
-        assert_eq!(found.measured("/result").unwrap().size, r#"{"tools":[]}"#.len() as u64 + 10_001);
-        assert!(found.measured("/result/tools/1023").is_some());
-        assert!(found.measured("/result/tools/1024").is_none());
-        let found = sketch(&format!("[{}1]", r#"{"input":1},"#.repeat(5000)));
-        assert!(found.measured("/1023/input").is_some() && found.measured("/1024/input").is_none());
-    }
-
-    #[test]
-    fn what_is_listed_is_kept_however_large_others_are_that_are_listed_too() {
-        const KEPT: &[Path] = &[&["error"], &["result", "error"], &["id"], &["list", "*"]];
-        let many = format!("[{}1]", "[1],".repeat(20_000));
-        let json = format!(
-            r#"{{"error":{many},"list":{many},"result":{{"x":{many},"error":1}},"id":"here","y":2}}"#
-        );
-        let mut sketcher = Sketcher::new(WANTED, &Hasher::default()).keeping(KEPT);
-        sketcher.push(json.as_bytes());
-        let found = sketcher.finish().unwrap();
-        assert_eq!((found.text("/id"), &found.value["result"]), ("here", &serde_json::json!({"error": 1})));
-        assert!(found.value["error"].is_array() && found.value.get("y").is_none());
-    }
-
-    #[test]
-    fn what_is_cut_or_followed_by_something_is_known_as_far_as_it_goes() {
-        let anyway = |json: &str| {
-            let mut sketcher = Sketcher::new(WANTED, &Hasher::default());
-            sketcher.push(json.as_bytes());
-            sketcher.finish_anyway().map(|found| (found.value, found.is_whole))
-        };
-        assert_eq!(anyway(r#"{"a":{"b":1,"c":"tex"#), Ok((serde_json::json!({"a": {"b": 1}}), false)));
-        assert_eq!(anyway("{\"a\":1}\0{\"a\":2}"), Ok((serde_json::json!({"a": 1}), true)));
-        for none in ["", "[1", "[1]", "1", "null", "x{"] {
-            assert!(anyway(none).is_err(), "{none}");
-        }
-    }
-
-    #[test]
-    fn nesting_takes_no_memory() {
-        let depth = 5_000_000;
-        let json = format!(
-            r#"{{"input":1,"output":{}1{},"after":" ] "}}"#,
-            "[{\"]\\\"\": ".repeat(depth),
-            "}]".repeat(depth)
-        );
-        let mut sketcher = Sketcher::new(WANTED, &Hasher::default());
-        for piece in json.as_bytes().chunks(65_536) {
-            sketcher.push(piece);
-            assert!(sketcher.open.len() <= MAX_DEPTH);
-        }
-        let found = sketcher.finish().unwrap();
-        assert_eq!(found.text("/after"), " ] ");
-        assert_eq!(
-            found.measured("/output").unwrap().size,
-            (r#"[{"]\"":"#.len() + "}]".len()) as u64 * depth as u64 + 1
-        );
-    }
-
-    #[test]
-    fn what_is_no_json_is_refused() {
-        for json in
-            ["", "{", "[1", "{]", "[}", "1 2", "{\"a\" 1}", "tru", "]", "{1:2}", "\"a", "[1,]", "{\"a\":1,}"]
-        {
-            assert_eq!(sketch_in(json.as_bytes(), 1).err(), Some(NotJson), "{json}");
-        }
-    }
-
-    #[test]
-    fn of_a_key_that_comes_again_the_last_counts() {
-        const WANTED: &[Wanted] =
-            &[(&["params", "arguments"], Want::Input), (&["*", "params", "arguments"], Want::Input)];
-        let sketch = |json: &str| {
-            let mut sketcher = Sketcher::new(WANTED, &Hasher::default());
-            sketcher.push(json.as_bytes());
-            sketcher.finish().unwrap()
-        };
-        let twice = r#"{"params":{"name":"a","arguments":{"a":1}},"params":{"name":"b"}}"#;
-        let found = sketch(twice);
-        assert_eq!((found.text("/params/name"), found.measured("/params/arguments")), ("b", None));
-        let found = sketch(&format!(r#"[{{"params":{{"arguments":1}}}},{twice}]"#));
-        assert!(
-            found.measured("/0/params/arguments").is_some()
-                && found.measured("/1/params/arguments").is_none()
-        );
-        let found = sketch(r#"{"params":{"arguments":1,"arguments":null}}"#);
-        assert_eq!(found.measured("/params/arguments"), None);
-        let many: String = (0..MAX_ITEMS).map(|n| format!(r#""{n}":0,"#)).collect();
-        assert_eq!(sketch(&format!(r#"{{"a":1,{many}"a":2}}"#)).value.get("a"), None);
-    }
-
-    #[test]
-    fn what_python_writes_for_numbers_that_are_none_is_a_value() {
-        let found = sketch(r#"{"input":{"a":NaN,"b":[-Infinity,Infinity]},"output":NaN}"#);
-        assert!(found.measured("/input").unwrap().input.as_ref().unwrap().is_raw);
-        assert_eq!(found.measured("/output").unwrap().size, 3);
-        for json in ["nan", "Nan", "Inf", "[Infinit]", "N", "+Infinity"] {
-            assert_eq!(sketch_in(json.as_bytes(), 1).err(), Some(NotJson), "{json}");
-        }
-    }
-
-    #[test]
-    fn half_a_surrogate_pair_is_a_replacement_character() {
-        assert_eq!(sketch(r#""a\ud800b""#).value, "a\u{FFFD}b");
-        assert_eq!(sketch(r#""\ud800""#).value, "\u{FFFD}");
-        assert_eq!(sketch(r#""\ud800\ud83d\ude00\udc00\n""#).value, "\u{FFFD}😀\u{FFFD}\n");
-    }
-
-    fn json() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<f64>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            ".{0,9}".prop_map(Value::from),
-        ];
-        leaf.prop_recursive(4, 40, 6, |inner| {
-            prop_oneof![
-                proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-                proptest::collection::btree_map("input|output|.{0,4}", inner, 0..6)
-                    .prop_map(|members| Value::Object(members.into_iter().collect())),
-            ]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn small_json_is_kept_as_it_is(value in json(), piece in 1..20_usize, pretty: bool) {
-            let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
-            let found = sketch_in(text.unwrap().as_bytes(), piece).unwrap();
-            prop_assert_eq!(&found.value, &value);
-            if let Some(input) = value.get("input").filter(|input| !input.is_null()) {
-                let expected = Hasher::default().input(input.to_string().as_bytes());
-                prop_assert_eq!(found.measured("/input").unwrap().input.as_ref(), Some(&expected));
-            }
-            if let Some(output) = value.get("output").filter(|output| !output.is_null()) {
-                let size = output.as_str().map_or(output.to_string().len(), str::len) as u64;
-                prop_assert_eq!(found.measured("/output").unwrap().size, size);
-            }
-        }
-
-        #[test]
-        fn any_bytes_are_json_or_not(bytes in "[\\[\\]{}:,\"\\\\u0d8ctrue 1-]{0,40}", piece in 1..9_usize) {
-            let is_json = serde_json::from_str::<Value>(&bytes).is_ok();
-            let found = sketch_in(bytes.as_bytes(), piece);
-            // It is lenient within texts and numbers, but never refuses what is JSON.
-            prop_assert!(!is_json || found.is_ok());
-        }
-    }
-}
+mod tests;

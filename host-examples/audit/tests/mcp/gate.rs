@@ -98,12 +98,12 @@ fn an_answer_that_waits_for_the_end_of_a_line_is_written_when_the_output_ends_wi
 }
 
 #[test]
-fn a_result_that_is_null_is_an_answer() {
+fn a_result_that_is_null_is_no_answer_to_a_client() {
     let workspace = Workspace::new();
     let script = r#"read a; echo '{"jsonrpc":"2.0","id":1,"result":null}'; cat"#;
     let mut client = Client::start(workspace.audit(["mcp", "--", "sh", "-c", script]));
     client.call(1, "t", json!({}));
     client.message();
     client.close();
-    assert_eq!(short(&workspace.events()), ["t ok"]);
+    assert_eq!(short(&workspace.events()), ["t lost client_left"]);
 }

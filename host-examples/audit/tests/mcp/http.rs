@@ -136,7 +136,9 @@ fn each_event_passes_at_once_and_so_do_keep_alives() {
         }
         // Only when the client has seen all of that.
         wait_for_line(stream);
-        stream.write_all(b"data: {\"id\":1,\ndata: \"result\":{\"isError\":true}}\n\n").unwrap();
+        stream
+            .write_all(b"data: {\"jsonrpc\":\"2.0\",\"id\":1,\ndata: \"result\":{\"isError\":true}}\n\n")
+            .unwrap();
     });
     let proxy = Proxy::start(&workspace, &url, &[]);
     let began = Instant::now();
@@ -336,7 +338,7 @@ fn bodies_of_any_size_pass() {
     let url = server(|request, stream| {
         let len = request.body.len();
         let body = format!(
-            r#"{{"id":1,"result":{{"content":[{{"text":"{}"}}],"len":{len}}}}}"#,
+            r#"{{"jsonrpc":"2.0","id":1,"result":{{"content":[{{"text":"{}"}}],"len":{len}}}}}"#,
             "z".repeat(30_000_000)
         );
         answer(stream, 200, "application/json", "", &body);

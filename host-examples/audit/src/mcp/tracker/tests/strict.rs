@@ -115,6 +115,7 @@ fn a_result_in_an_answer_without_success_is_none() {
 fn an_answer_is_that_of_the_request_in_its_own_exchange() {
     let mut run = Run::new();
     let channel = run.tracker.session("s");
+    run.tracker.accept_session(channel);
     let places = [1, 2].map(|exchange| Place { channel, exchange });
     for (place, tool) in places.into_iter().zip(["slow", "fast"]) {
         let call = format!(r#"{{"id":5,"method":"tools/call","params":{{"name":"{tool}"}}}}"#);

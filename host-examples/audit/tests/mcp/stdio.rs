@@ -198,7 +198,7 @@ fn starts_are_recorded_with_the_same_identifier_while_the_call_runs() {
 fn what_the_client_sends_that_is_no_json_passes_and_is_told_once() {
     let workspace = Workspace::new();
     let mut client = Client::start(workspace.audit(["mcp", "--", "cat"]));
-    for line in ["{", r#"{"id":1,"method":"tools/call","params":{"name":"t","arguments":{"n":nan}}}"#] {
+    for line in ["{", r#"{"id":1 "method":"tools/call","params":{"name":"t"}}"#] {
         client.send_line(line);
         assert_eq!(client.line(), line);
     }

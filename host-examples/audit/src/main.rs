@@ -9,6 +9,7 @@ mod config;
 #[cfg(unix)]
 mod exec;
 mod hook;
+mod http;
 mod import;
 mod input;
 mod mask;

@@ -1,6 +1,23 @@
 //! Records single events, for programs that run for one call.
 
+use std::io;
+use std::thread::{self, JoinHandle};
+
 use audit_host::{Component, Error, Event, Instance, Options};
+
+/// The component, which is loaded on a thread of its own.
+pub(crate) struct Loading(io::Result<JoinHandle<Result<Component, Error>>>);
+
+impl Loading {
+    pub(crate) fn start(load: impl FnOnce() -> Result<Component, Error> + Send + 'static) -> Self {
+        Self(thread::Builder::new().spawn(load))
+    }
+
+    pub(crate) fn wait(self) -> Result<Component, Error> {
+        let loading = self.0.map_err(|error| Error::Start(error.to_string()))?;
+        loading.join().unwrap_or_else(|_| Err(Error::Start("the thread that loads it panicked".into())))
+    }
+}
 
 /// Checks the options that the component has to check, before anything is run with them. The component is loaded only if there
 /// are any, and can then be used.

@@ -111,6 +111,11 @@ impl Call {
     }
 }
 
+/// Bytes in hexadecimal, in lower case.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// No call takes longer, whatever a source says.
 const A_YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
 

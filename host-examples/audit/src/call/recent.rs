@@ -9,12 +9,12 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::process;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use audit_host::Options;
 use sha2::{Digest as _, Sha256};
 
-use super::place;
+use super::{hex, place};
 
 /// The name of the file.
 const NAME: &str = "recent_calls";
@@ -70,7 +70,7 @@ impl Key {
     /// A name for the call that began at this time.
     pub(crate) fn name(self, began: u64) -> String {
         let hash = Sha256::new().chain_update(self.name).chain_update(began.to_le_bytes()).finalize();
-        hash[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&hash[..16])
     }
 
     fn is_same(self, other: Self) -> bool {
@@ -156,6 +156,12 @@ impl Slot {
     fn is_told(&self, key: Key, now: u64) -> bool {
         self.state == State::Told && self.key.name == key.name && now.abs_diff(self.micros) < OLD
     }
+}
+
+/// A time, in microseconds since 1970.
+pub(crate) fn micros(at: SystemTime) -> u64 {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Whether a call is this process's to record.

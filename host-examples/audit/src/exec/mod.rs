@@ -11,7 +11,6 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::ExitCode;
-use std::thread;
 use std::time::SystemTime;
 
 use audit_format::event;
@@ -21,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 
 use self::child::{Ended, Running};
 use crate::args::ExecArgs;
+use crate::call::hex;
 use crate::child::signals::{self, Signals};
 use crate::mask::masked;
 use crate::message::{Failure, TROUBLE, warn};
@@ -48,14 +48,9 @@ pub(super) fn run(args: &ExecArgs, options: Options) -> ExitCode {
     let started = SystemTime::now();
     let (component, ended) = match Running::start(&args.command, args.tty) {
         Ok(running) => {
-            let loading = thread::Builder::new().spawn(load);
+            let loading = record::Loading::start(load);
             let ended = running.wait(signals);
-            let loaded = loading.map_err(|error| Error::Start(error.to_string()));
-            let component = loaded.and_then(|loading| {
-                loading
-                    .join()
-                    .unwrap_or_else(|_| Err(Error::Start("the thread that loads it panicked".into())))
-            });
+            let component = loading.wait();
             (component, ended)
         }
         Err(not_started) => {
@@ -115,7 +110,7 @@ fn input_hash(command: &[impl AsRef<OsStr>]) -> String {
         hash.update(argument.as_ref().as_bytes());
         hash.update([0]);
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize())
 }
 
 #[cfg(test)]

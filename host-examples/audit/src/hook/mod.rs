@@ -12,7 +12,6 @@ use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 use std::{env, fmt};
 
@@ -25,11 +24,11 @@ pub(crate) use self::agents::{Agent, tool_and_action};
 use self::agents::{KEPT, Told, WANTED};
 use crate::args::{Cli, HookArgs, Scope, StoreArgs};
 use crate::call::input::Hasher;
-use crate::call::recent::{Claim, Key, Recent};
+use crate::call::recent::{Claim, Key, Recent, micros};
 use crate::call::sketch::{Sketch, Sketcher};
 use crate::call::{Call, Outcome, place};
 use crate::message::{Failure, TROUBLE, warn};
-use crate::record;
+use crate::record::{self, Loading};
 
 /// How many bytes are read at once.
 const BUFFER: usize = 64 * 1024;
@@ -143,7 +142,7 @@ struct Hook<'a> {
     /// The backend forgets all events when this process ends.
     keeps_nothing: bool,
     sketch: Option<Sketch>,
-    loading: io::Result<JoinHandle<Result<Component, Error>>>,
+    loading: Loading,
 }
 
 impl<'a> Hook<'a> {
@@ -161,7 +160,7 @@ impl<'a> Hook<'a> {
         let options = if args.calls.fail_closed { options.durability("synced") } else { options };
         let loading = {
             let options = options.clone();
-            thread::Builder::new().spawn(move || {
+            Loading::start(move || {
                 options.connect_ahead();
                 Component::load(&options)
             })
@@ -252,9 +251,7 @@ impl<'a> Hook<'a> {
         let user = if call.user.is_empty() { place::user() } else { call.user };
         let event = Call { workspace, user, ..call }.into_event(calls.now).into();
         // Before the call is claimed, so that others wait for it as shortly as possible.
-        let loaded = self.loading.map_err(|error| Error::Start(error.to_string())).and_then(|loading| {
-            loading.join().unwrap_or_else(|_| Err(Error::Start("the thread that loads it panicked".into())))
-        });
+        let loaded = self.loading.wait();
         if key.is_some_and(|key| calls.recent.claim(key, calls.micros()) == Claim::Recorded) {
             log::note(format_args!("another process has recorded the call {id} of the session {session}"));
             return Ok(());
@@ -292,8 +289,7 @@ struct Calls {
 
 impl Calls {
     fn micros(&self) -> u64 {
-        let since = self.now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+        micros(self.now)
     }
 
     /// What a call's beginning and its end have in common.

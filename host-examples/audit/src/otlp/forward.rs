@@ -17,6 +17,7 @@ use hyper_util::rt::TokioExecutor;
 use tokio::time::timeout;
 
 use super::reply::{Refused, Reply};
+use crate::http::{causes, remove_hop_by_hop};
 use crate::message::Failure;
 
 /// How long the collector may take. Clients wait for ten seconds by default.
@@ -25,19 +26,8 @@ const MAX_TIME: Duration = Duration::from_secs(8);
 /// The longest answer of the collector, in bytes.
 const MAX_ANSWER: usize = 1 << 20;
 
-/// Headers that concern one connection alone (RFC 9110, section 7.6.1), and those that the client of this module sets itself.
-const NOT_PASSED_ON: [HeaderName; 10] = [
-    header::CONNECTION,
-    header::CONTENT_LENGTH,
-    header::EXPECT,
-    header::HOST,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
+/// The headers that the client of this module sets itself.
+const OWN: [HeaderName; 3] = [header::CONTENT_LENGTH, header::EXPECT, header::HOST];
 
 /// The header that names the programs that have passed a request on, so that none passes it on twice.
 const PASSED_ON_BY: HeaderName = HeaderName::from_static("audit-forwarded-by");
@@ -167,7 +157,7 @@ impl Collector {
                 Connected::Plain(client) => client.request(request).await,
                 Connected::Tls(client) => client.request(request).await,
             };
-            let answer = answer.map_err(|error| bad(chain(&error)))?;
+            let answer = answer.map_err(|error| bad(format!("{error}{}", causes(&error))))?;
             let (mut head, body) = answer.into_parts();
             let body =
                 Limited::new(body, MAX_ANSWER).collect().await.map_err(|error| bad(error.to_string()))?;
@@ -187,28 +177,11 @@ fn is_of_this_machine(address: IpAddr) -> bool {
 
 /// The headers that are passed on.
 fn end_to_end(mut headers: HeaderMap) -> HeaderMap {
-    let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|names| names.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in named.into_iter().chain(NOT_PASSED_ON).chain([HeaderName::from_static("keep-alive")]) {
+    remove_hop_by_hop(&mut headers);
+    for name in OWN {
         headers.remove(name);
     }
     headers
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use tokio::time::timeout_at;
 use super::collate::{Collator, GroupId, Ticket};
 use super::export::{Export, Names};
 use super::sighting::{Defaults, Sighting};
-use crate::call::recent::{Claim, Key, Recent};
+use crate::call::recent::{Claim, Key, Recent, micros};
 use crate::message::warn;
 
 /// How many events a batch has at most.
@@ -173,7 +173,8 @@ impl Recorder {
                         self.refuse_call(id, why);
                     }
                     _ => {
-                        key.into_iter().for_each(|key| self.recent.recorded_told(key, micros()));
+                        key.into_iter()
+                            .for_each(|key| self.recent.recorded_told(key, micros(SystemTime::now())));
                         self.counts.recorded.fetch_add(1, Ordering::Relaxed);
                         self.settle(id, ready);
                     }
@@ -204,7 +205,9 @@ impl Recorder {
         {
             // Two calls of one export may have the same identifier.
             let key = Sighting::key(&sightings).filter(|key| claimed.insert(*key));
-            if key.is_some_and(|key| self.recent.claim_told(key, micros()) == Claim::Recorded) {
+            if key
+                .is_some_and(|key| self.recent.claim_told(key, micros(SystemTime::now())) == Claim::Recorded)
+            {
                 self.counts.known.fetch_add(sightings.len() as u64, Ordering::Relaxed);
                 self.settle(id, ready);
             } else {
@@ -280,10 +283,4 @@ impl Recorder {
             }
         }
     }
-}
-
-/// The time, in microseconds since 1970.
-fn micros() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }

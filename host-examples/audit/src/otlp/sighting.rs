@@ -9,7 +9,7 @@ use audit_format::time::Timestamp;
 use super::read::{SpanId, TraceId};
 use crate::call::input::Input;
 use crate::call::recent::Key;
-use crate::call::{Call, Outcome};
+use crate::call::{Call, Outcome, hex};
 
 /// From where a call was seen. What stands first saw it from farther outside, and knows more of its agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -281,10 +281,6 @@ fn first<const N: usize>(texts: [&str; N]) -> String {
 
 fn at(nanos: u64) -> Timestamp {
     Timestamp::from(UNIX_EPOCH.checked_add(Duration::from_nanos(nanos)).unwrap_or_else(SystemTime::now))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

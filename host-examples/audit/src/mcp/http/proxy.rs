@@ -14,6 +14,7 @@ use http_body_util::{BodyExt as _, Limited};
 use super::allowed::Allowed;
 use super::body::{Answer, Tap, Upload};
 use super::upstream::Upstream;
+use crate::http::remove_hop_by_hop;
 use crate::mask::masked;
 use crate::mcp::observer::{Framing, Observer, Stream};
 use crate::mcp::tracker::{Closed, Moment, Place, Sender};
@@ -28,19 +29,6 @@ const UPLOAD: Duration = Duration::from_secs(10);
 
 /// The session of a client, until 2025-11-25.
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
-
-/// The headers that concern one connection (RFC 9110, section 7.6.1), and those that stood for them before.
-const HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
 
 pub(super) struct Proxy {
     allowed: Allowed,
@@ -274,19 +262,6 @@ fn text(status: StatusCode, reason: &str) -> Response {
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, plain);
     response
-}
-
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in HOP_BY_HOP.iter().chain(&named) {
-        headers.remove(name);
-    }
 }
 
 /// How the text of a request is written.

@@ -1,6 +1,5 @@
 //! The server that requests are passed on to.
 
-use std::error::Error;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -11,6 +10,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
+use crate::http::causes;
 use crate::message::Failure;
 
 /// How long connecting may take.
@@ -89,15 +89,8 @@ impl Upstream {
             Transport::Plain(client) => client.request(request).await,
             Transport::Tls(client) => client.request(request).await,
         };
-        answer.map(|answer| answer.map(Body::new)).map_err(|error| {
-            let mut text = format!("{} does not answer", self.shown());
-            let mut source: Option<&dyn Error> = error.source();
-            while let Some(error) = source {
-                text = format!("{text}: {error}");
-                source = error.source();
-            }
-            text
-        })
+        let silent = |error| format!("{} does not answer{}", self.shown(), causes(&error));
+        answer.map(|answer| answer.map(Body::new)).map_err(silent)
     }
 }
 

@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 pub(crate) use self::ends::{Closed, Gone};
 use self::pending::{Cancelled, Pending, Purpose};
 use super::message::{Id, Message, Notification, Page, Peer, Request};
-use crate::call::{Call, Outcome};
+use crate::call::{Call, Outcome, hex};
 
 /// The most requests that wait for their answers. Beyond, the oldest is recorded as `unknown`.
 const MAX_PENDING: usize = 10_000;
@@ -83,9 +83,7 @@ fn kept(id: &str) -> Cow<'_, str> {
     if id.len() <= MAX_SESSION {
         return id.into();
     }
-    let hash = Sha256::digest(id.as_bytes());
-    let digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{digits}").into()
+    format!("sha256:{}", hex(&Sha256::digest(id.as_bytes()))).into()
 }
 
 /// What messages tell.

@@ -8,6 +8,7 @@ use prost::encoding::{WireType, decode_key, decode_varint};
 use super::{
     Kind, MAX_DEPTH, Nested, Record, Signal, Sink, Span, Status, Undecodable, close, id, number, quote,
 };
+use crate::call::hex;
 use crate::otlp::attributes::{Attributes, Key, Raw, kept};
 
 /// The value of a field.
@@ -263,7 +264,7 @@ fn put_json(message: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), Undec
         }
         // Bytes. Only their size and hash matter, so that any text that stands for them will do.
         Some((_, Wire::Bytes(bytes))) => {
-            quote(&bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), out);
+            quote(&hex(bytes), out);
         }
         Some((_, Wire::Fixed32)) => {}
     }

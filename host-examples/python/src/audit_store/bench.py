@@ -46,7 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _files(count: int) -> dict[str, float]:
     seconds: dict[str, float] = {}
-    with tempfile.TemporaryDirectory() as folder, AuditStore(dir=folder, queue_events=count + 1, queue_bytes=1 << 32) as store:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        AuditStore(dir=folder, queue_events=count + 1, queue_bytes=1 << 32) as store,
+    ):
         began = time.perf_counter()
         for _ in range(count):
             store.write(**EVENT)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-import orjson
+import msgspec
 import rfc8785
 
 from audit_store import encode
@@ -91,9 +91,9 @@ def _doubles(value: Any) -> Any:
 
 def _json(value: object) -> bytes:
     try:
-        return orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS)
-    except TypeError:
-        # An integer of more than 64 bits, or half of a surrogate pair.
+        return _ENCODER.encode(value)
+    except UnicodeEncodeError:
+        # Half of a surrogate pair.
         return json.dumps(value, default=_plain, separators=(",", ":")).encode()
 
 
@@ -102,13 +102,12 @@ def _plain(value: object) -> object:
     dump = getattr(value, "model_dump", None)
     if callable(dump):
         return dump(mode="json")
-    if isinstance(value, bytes | bytearray | memoryview):
-        return {"sha256": hashlib.sha256(value).hexdigest()}
-    if isinstance(value, set | frozenset):
-        return sorted(value, key=str)
     if isinstance(value, Mapping):
         return dict(value)
     return f"<{type(value).__qualname__}>"
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_plain, order="deterministic")
 
 
 class Call:

@@ -12,10 +12,10 @@ from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
+import msgspec
 
 from audit_store.errors import InvalidEvent
-from audit_store.types import MAX_U64, NUMBERS, OPTIONAL_TEXTS, TEXTS, Entry
+from audit_store.types import MAX_U64, NUMBERS, OPTIONAL_TEXTS, TEXTS, Entry, Event
 
 MAX_LINE = 1 << 20
 """The longest line, in bytes, that is passed on as it is. The component stores 4096 bytes of it."""
@@ -24,6 +24,11 @@ CUT_TEXT = 100
 """What is kept, in bytes, of each text of a longer line, so that the component need not cut again."""
 
 _STAMPS = ("id", "chain", "seq", "hash")
+
+_NO_TIME = b'{"ts":""'
+
+_ENCODER = msgspec.json.Encoder()
+_ENTRIES = msgspec.json.Decoder(Entry)
 
 
 def members(event: object) -> dict[str, Any]:
@@ -52,12 +57,20 @@ def any_members(event: object) -> dict[str, Any]:
 def line(event: dict[str, Any]) -> tuple[bytes, bool]:
     """The event's JSON, without a newline, and whether it was changed for that. Never fails."""
     try:
-        encoded = orjson.dumps(event)
+        encoded = _ENCODER.encode(event)
         if len(encoded) <= MAX_LINE:
             return encoded, False
     except Exception:
         pass
     return plain_line(event), True
+
+
+def _event_line(event: Event) -> bytes:
+    """The event's JSON, with the current time where it has none. Its `ts` comes first."""
+    encoded = _ENCODER.encode(event)
+    if encoded.startswith(_NO_TIME):
+        return b'{"ts":' + _ENCODER.encode(now()) + encoded[len(_NO_TIME) :]
+    return encoded
 
 
 def strict_line(index: int, event: object) -> bytes:
@@ -66,6 +79,12 @@ def strict_line(index: int, event: object) -> bytes:
     Raises:
         InvalidEvent: It has no fields, or one of them has a wrong type. Unknown fields are the component's to refuse.
     """
+    if isinstance(event, Event):
+        try:
+            return _event_line(event)
+        except Exception:
+            # Field by field it shows what is wrong.
+            pass
     try:
         given = members(event)
     except TypeError as error:
@@ -73,12 +92,12 @@ def strict_line(index: int, event: object) -> bytes:
     if not given.get("ts"):
         given["ts"] = now()
     try:
-        return orjson.dumps(given)
+        return _ENCODER.encode(given)
     except Exception:
         for name, value in given.items():
             if wrong := _wrong_type(name, value):
                 raise InvalidEvent(index, str(name), wrong) from None
-        return orjson.dumps(_plain(given))
+        return _ENCODER.encode(_plain(given))
 
 
 def _wrong_type(name: object, value: object) -> str | None:
@@ -102,8 +121,8 @@ def text_of(text: str) -> str:
 def plain_line(event: Mapping[Any, Any]) -> bytes:
     """The event's JSON with a right type for every field, and without texts that are too long. Never fails."""
     plain = _plain(event)
-    encoded = orjson.dumps(plain)
-    return encoded if len(encoded) <= MAX_LINE else orjson.dumps(_cut(plain))
+    encoded = _ENCODER.encode(plain)
+    return encoded if len(encoded) <= MAX_LINE else _ENCODER.encode(_cut(plain))
 
 
 def _plain(event: Mapping[Any, Any]) -> dict[str, Any]:
@@ -165,6 +184,6 @@ def _short(text: str) -> str:
     return encoded[:CUT_TEXT].decode("utf-8", "ignore") + "…" + digits
 
 
-def entry(text: str | bytes) -> Entry:
-    """The entry of a stored line."""
-    return Entry(**orjson.loads(text))
+def entries(lines: str) -> list[Entry]:
+    """The entries of stored lines."""
+    return _ENTRIES.decode_lines(lines)

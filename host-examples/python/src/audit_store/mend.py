@@ -3,7 +3,7 @@ wrong type becomes a text or a number, and a field that does not exist becomes a
 
 from __future__ import annotations
 
-import orjson
+import msgspec
 
 from audit_store.encode import now, plain_line
 
@@ -11,8 +11,8 @@ from audit_store.encode import now, plain_line
 def mended_line(line: bytes, field: str) -> bytes:
     """The line with what is wrong replaced. `field` is the one that the component has named."""
     try:
-        event = orjson.loads(line)
-    except orjson.JSONDecodeError:
+        event = msgspec.json.decode(line)
+    except msgspec.DecodeError:
         event = None
     if not isinstance(event, dict):
         event = {"attributes": {"event": line.decode("utf-8", "replace")}}

@@ -59,8 +59,10 @@ class Queue:
         self.lock = threading.Lock()
         self._wake = threading.Condition(self.lock)
         self._lines: list[bytes] = []
+        # Those that are here and those that the worker has taken and not passed on yet: both count towards the limits.
+        self._count = 0
         self._bytes = 0
-        # What the worker has taken and not passed on yet still counts towards the limits.
+        # Those that the worker has.
         self._held = 0
         self._held_bytes = 0
         self._requests: deque[Request] = deque()
@@ -78,13 +80,11 @@ class Queue:
             if self._closed:
                 self._after_close += 1
                 return
-            if (
-                len(self._lines) + self._held >= self._max_events
-                or self._bytes + self._held_bytes + size > self._max_bytes
-            ):
+            if self._count >= self._max_events or self._bytes + size > self._max_bytes:
                 self._full += 1
                 return
             self._lines.append(line)
+            self._count += 1
             self._bytes += size
             self._mended += mended
             if self._worker_waits:
@@ -136,9 +136,7 @@ class Queue:
                 self._wake.wait(min(left, threading.TIMEOUT_MAX))
             self._worker_waits = False
             lines, self._lines = self._lines, []
-            self._held += len(lines)
-            self._held_bytes += self._bytes
-            self._bytes = 0
+            self._held, self._held_bytes = self._count, self._bytes
             requests = list(self._requests)
             self._requests.clear()
             return Taken(lines, requests, self._full, self._closed)
@@ -147,8 +145,9 @@ class Queue:
         """Publishes the worker's status, and how many events and bytes it still holds."""
         with self.lock:
             self._status = status
-            self._held = events
-            self._held_bytes = size
+            self._count -= self._held - events
+            self._bytes -= self._held_bytes - size
+            self._held, self._held_bytes = events, size
 
     def status(self) -> Status | None:
         """The status that was last published, with the events that wait here and those that were not queued."""
@@ -156,7 +155,7 @@ class Queue:
             status = self._status
             if status is None:
                 return None
-            waiting = len(self._lines) + self._held
+            waiting = self._count
             counts, dropped = status.counts, status.counts.dropped
             counts = replace(
                 counts,
@@ -173,7 +172,4 @@ class Queue:
     def is_half_full(self) -> bool:
         """Whether the events, or their bytes, take at least half of the limit."""
         with self.lock:
-            return (
-                2 * (len(self._lines) + self._held) >= self._max_events
-                or 2 * (self._bytes + self._held_bytes) >= self._max_bytes
-            )
+            return 2 * self._count >= self._max_events or 2 * self._bytes >= self._max_bytes

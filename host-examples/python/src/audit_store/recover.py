@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
+import msgspec
 
 from audit_store.instance import Instance
 
@@ -48,7 +48,7 @@ def stored_seqs(instance: Instance, chain: str, sought: Mapping[int, bytes]) -> 
     while True:
         page = instance.read_jsonl(span, "oldest-first", PAGE, cursor)
         for line in page.lines.split("\n")[:-1]:
-            entry = orjson.loads(line)
+            entry = msgspec.json.decode(line)
             if entry.get("chain") == chain and entry["seq"] in sought:
                 found.add(entry["seq"])
         cursor = page.next
@@ -61,8 +61,8 @@ def _span(sought: Mapping[int, bytes]) -> dict[str, Any]:
     times = []
     for line in sought.values():
         try:
-            time = datetime.fromisoformat(orjson.loads(line)["ts"])
-        except (ValueError, TypeError, KeyError):
+            time = datetime.fromisoformat(msgspec.json.decode(line)["ts"])
+        except (msgspec.DecodeError, ValueError, TypeError, KeyError):
             return {}
         times.append(time if time.tzinfo else time.replace(tzinfo=UTC))
     return {"from_ts": min(times), "to_ts": max(times)}
@@ -75,7 +75,7 @@ def _number(path: Path) -> str | None:
 
 def _seq(line: bytes) -> int | None:
     try:
-        seq = orjson.loads(line)["seq"]
-    except (ValueError, TypeError, KeyError):
+        seq = msgspec.json.decode(line)["seq"]
+    except (msgspec.DecodeError, ValueError, TypeError, KeyError):
         return None
     return seq if isinstance(seq, int) else None

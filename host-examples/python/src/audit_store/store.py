@@ -219,8 +219,7 @@ class AuditStore:
             InvalidFilter: The cursor is none; else as for `read`.
         """
         page = self.read_jsonl(order=order, limit=limit, cursor=cursor, **filter)
-        entries = [encode.entry(line) for line in page.lines.split("\n") if line]
-        return Page(entries, page.next, page.skipped)
+        return Page(encode.entries(page.lines), page.next, page.skipped)
 
     def read_jsonl(
         self,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
-import orjson
+import msgspec
 import psycopg
 
 from audit_store.errors import ConfigError
@@ -137,7 +136,7 @@ class Database:
 
     def _keep(self, line: str, reason: str) -> str:
         """Keeps what is known of a refused entry, and returns the reason, with why nothing is kept where that fails."""
-        entry = orjson.loads(line)
+        entry = msgspec.json.decode(line)
         stamp = [str(entry.get(name, "")) for name in ("id", "chain", "seq", "hash", "ts")]
         if not all(stamp):
             return reason
@@ -159,7 +158,10 @@ class Database:
             SinkError: See wit/postgres.wit.
         """
         attributes = filter["attributes"]
-        values = [*(filter[name] for name in FILTER_TEXTS), json.dumps(attributes) if attributes else None]
+        values = [
+            *(filter[name] for name in FILTER_TEXTS),
+            msgspec.json.encode(attributes).decode() if attributes else None,
+        ]
         most = min(limit or PAGE_ENTRIES, PAGE_ENTRIES)
         statement = sql("select_newest" if order == "newest-first" else "select_oldest")
 
@@ -273,7 +275,7 @@ def _page(rows: list[tuple[Any, ...]], most: int, skipped: int) -> JsonlPage:
 
 def _bounds(lines: list[str]) -> tuple[str, str]:
     """The first and the last `ts`. They have one width, so that their order is that of texts."""
-    times = [orjson.loads(line)["ts"] for line in lines]
+    times = [msgspec.json.decode(line)["ts"] for line in lines]
     first, last = min(times), max(times)
     return tuple(f"0001{ts[4:]} BC" if ts.startswith("0000-") else ts for ts in (first, last))  # type: ignore[return-value]
 

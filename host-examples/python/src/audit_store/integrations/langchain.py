@@ -12,7 +12,7 @@ from audit_store.call import Call, Sink
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from typing_extensions import Unpack
+    from typing import Unpack
 
     from audit_store.types import EventFields
 

@@ -17,7 +17,7 @@ from agents.tracing import AgentSpanData, FunctionSpanData, Span, Trace, Tracing
 from audit_store.call import Call, Sink
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from typing import Unpack
 
     from audit_store.types import EventFields
 

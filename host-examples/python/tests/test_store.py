@@ -7,7 +7,7 @@ import logging
 import shutil
 import threading
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ def test_an_event_has_the_time_of_the_call_and_not_of_its_storing(tmp_path: Path
     with AuditStore(dir=tmp_path) as store:
         end = held(store)
         store.write(tool="early")
-        after = datetime.now(timezone.utc)
+        after = datetime.now(UTC)
         threading.Event().wait(0.01)
         end.set()
         (entry,) = store.read()
@@ -165,9 +165,10 @@ def test_numbers_that_the_boundary_would_wrap_are_refused_before_it(tmp_path: Pa
         with pytest.raises(ConfigError, match=f"^{next(iter(setting))}: .*accepted is"):
             AuditStore(**{"dir": tmp_path, **setting})
     with AuditStore(dir=tmp_path) as store:
-        for limit in (-1, 2**32, 1.5, True):
+        wrong: list[Any] = [-1, 2**32, 1.5, True]
+        for limit in wrong:
             with pytest.raises(InvalidFilter, match="^limit: "):
-                store.read_page(limit=limit)  # type: ignore[arg-type]
+                store.read_page(limit=limit)
         for selected in ({"tol": "x"}, {"tool": 5}, {"attributes": {"k": 5}}, {"from_ts": "soon"}):
             with pytest.raises(InvalidFilter, match=f"^{next(iter(selected))}: "):
                 store.read_page(**selected)  # type: ignore[arg-type]

@@ -10,9 +10,8 @@ from langchain_core.callbacks.base import BaseCallbackHandler
 from audit_store.call import Call, Sink
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from typing import Unpack
+    from uuid import UUID
 
     from audit_store.types import EventFields
 

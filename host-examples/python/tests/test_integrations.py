@@ -250,7 +250,13 @@ async def test_calls_of_an_mcp_session_are_recorded_with_their_outcome(store: Au
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-    first, second, third = await entries(store)
+    async with Client(server) as client:
+        inner = audited_session(client.session, store)
+        # A client calls tools through its session.
+        assert not (await inner.call_tool("plus", {"a": 2, "b": 2}, 5.0)).is_error
+        assert not (await client.call_tool("plus", {"a": 3, "b": 2})).is_error
+    first, second, third, *others = await entries(store)
+    assert [one.input_hash for one in others] == [sha256({"a": 2, "b": 2}), sha256({"a": 3, "b": 2})]
     assert (first.tool, first.action, first.status, first.agent_id) == ("plus", "tools/call", "ok", "planner")
     assert first.attributes == {"server": "calculator", "source": "mcp"}
     assert first.input_hash == sha256({"a": 1, "b": 2})

@@ -94,7 +94,7 @@ class Instance:
         try:
             self._start(settings, database, read_only)
         except self._runtime.wasmtime.WasmtimeError as error:
-            raise ComponentError(f"the component cannot be started: {_first_line(error)}") from error
+            raise ComponentError(f"the component cannot be started: {_cause(error)}") from error
         values = {**settings.config, "jsonl-dir": str(settings.dir)}
         self._call("configure", self._new(CONFIG, values), invalid=InvalidEvent)
 
@@ -211,7 +211,7 @@ class Instance:
             answer = self._functions[name](self._store, *parameters)
             done = True
         except Exception as error:
-            raise ComponentError(f"the component stopped: {_first_line(error)}") from error
+            raise ComponentError(f"the component stopped: {_cause(error)}") from error
         finally:
             # Whatever leaves a call, an interrupt too, leaves the instance in the middle of it.
             self.stopped = not done
@@ -332,5 +332,6 @@ def _link_postgres(linker: Any, wasm: Runtime, database: Postgres | None) -> Non
         postgres.add_func("select", lambda _, *given: answer(lambda to: select(to, *given)))
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or ["unknown"])[0]
+def _cause(error: Exception) -> str:
+    """The line of wasmtime's message that says what happened: the last one, below the stack of the component."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()

@@ -7,14 +7,15 @@ import atexit
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from audit_store import encode
 from audit_store._wasm import leave_behind
-from audit_store.errors import AuditError, Closed, ComponentError, ConfigError
-from audit_store.instance import Instance, check_limit
+from audit_store.errors import AuditError, Closed, ComponentError, ConfigError, InvalidEvent
+from audit_store.instance import LOGGER, Instance, check_limit
 from audit_store.queue import Queue, Request
 from audit_store.settings import Settings, resolve
 from audit_store.types import BackendName, DurabilityName, Entry, Event, JsonlPage, Order, Page, Receipt, Status
@@ -117,7 +118,7 @@ class AuditStore:
         self._reader_database: Database | None = None
         self._reader_lock = threading.Lock()
 
-    def _start(self) -> Any:
+    def _start(self) -> Future[Any]:
         """Starts the worker, and returns the future of that."""
         started = Request(lambda worker: None)
         self._worker_thread = threading.Thread(
@@ -155,7 +156,12 @@ class AuditStore:
             ComponentError: The component stopped; the message says how many are stored.
             Closed: The store is closed.
         """
-        lines = [encode.strict_line(index, event) for index, event in enumerate(events)]
+        batch = list(events)
+        try:
+            lines = [encode.strict_line(index, event) for index, event in enumerate(batch)]
+        except InvalidEvent:
+            self._ask(lambda worker: worker.reject(len(batch)))
+            raise
         receipt: Receipt = self._ask(lambda worker: worker.write(lines))
         return receipt
 
@@ -343,7 +349,7 @@ class AuditStore:
             if self._needs_start:
                 self._needs_start = False
                 _close_at_exit()
-                self._start()
+                self._start().add_done_callback(_warn_of_failure)
 
     def _leave_to_parent(self) -> None:
         """Makes this a store of its own, in a process that was forked: what waits in the queue is the parent's."""
@@ -374,6 +380,12 @@ def _work(queue: Queue, settings: Settings, started: Request) -> None:
         queue.end(error)
         if database is not None:
             database.close()
+
+
+def _warn_of_failure(started: Future[None]) -> None:
+    """Says why there is no component in a process that was forked, where nobody waits for it to start."""
+    if error := started.exception():
+        LOGGER.error("no event is recorded in this process: %s", error)
 
 
 def _database(settings: Settings) -> Database | None:

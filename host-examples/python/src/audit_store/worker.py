@@ -146,6 +146,10 @@ class Worker:
             raise answer
         return answer
 
+    def reject(self, count: int) -> None:
+        """Counts events that were refused to the caller before they came here."""
+        self._ledger.rejected(count)
+
     def flush(self) -> tuple[int, int] | None:
         """Passes on the backlog and what the component has buffered, and drains a part of the spool.
 

@@ -61,7 +61,8 @@ pub fn with_host(target_dir: &Path) -> Result<PathBuf> {
 
 /// Stands for what the wheel is made of.
 fn digest(component: &Path) -> io::Result<String> {
-    let mut files = vec![component.to_owned(), package().join("pyproject.toml"), package().join("build_hook.py")];
+    let mut files =
+        vec![component.to_owned(), package().join("pyproject.toml"), package().join("build_hook.py")];
     let mut folders = vec![package().join("src"), crate::root().join("sql")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder)? {

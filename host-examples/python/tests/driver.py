@@ -20,6 +20,9 @@ from audit_store import (
     Unavailable,
 )
 
+DATABASE_TIMEOUT_MS = 30_000
+"""A machine that runs many tests at once may be slow."""
+
 
 class Driver:
     """One store at a time."""
@@ -39,7 +42,10 @@ class Driver:
             case "open":
                 self.close()
                 self._store = AuditStore(
-                    dir=value["dir"], backend=value["backend"], database_url=value.get("database_url")
+                    dir=value["dir"],
+                    backend=value["backend"],
+                    database_url=value.get("database_url"),
+                    database_timeout_ms=DATABASE_TIMEOUT_MS,
                 )
             case "write":
                 self.store.write(value)

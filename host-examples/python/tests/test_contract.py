@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CONTRACT, assert_balanced, server_url, sql
+from conftest import CONTRACT, TESTS, assert_balanced, server_url, sql
 
 from audit_store import AuditStore, InvalidValue
 from audit_store.types import BackendName
@@ -47,7 +49,7 @@ def stores(backend: BackendName, tmp_path: Path, shared_database: str) -> Iterat
         if url:
             sql(url, "DROP TABLE IF EXISTS tool_audit_events")
         folder = tmp_path / str(len(opened))
-        opened.append(AuditStore(dir=folder, backend=backend, database_url=url))
+        opened.append(AuditStore(dir=folder, backend=backend, database_url=url, database_timeout_ms=30_000))
         return opened[-1]
 
     yield open_store
@@ -123,3 +125,36 @@ def test_no_event_is_refused_for_its_content(stores: Any, backend: str, way: str
             for field, value in case["stored"].items():
                 assert getattr(entry, field) == value, case
         store.close()
+
+
+def test_the_driver_answers_each_request_with_one_line(tmp_path: Path) -> None:
+    requests: list[dict[str, Any]] = [
+        {"status": None},
+        {"open": {"backend": "jsonl", "dir": str(tmp_path), "database_url": None}},
+        {"write": {"tool": "a\u2028b", "in_size": 2**64 - 1}},
+        {"write_batch": [{"tool": "b"}, {"ts": "soon"}]},
+        {"flush": None},
+        {"read": {"filter": {"tool": "a\u2028b"}, "order": "newest-first", "limit": 1, "cursor": None}},
+        {"read_jsonl": {"filter": {"from_ts": "soon"}, "order": "oldest-first", "limit": 0, "cursor": None}},
+        {"status": None},
+        {"close": None},
+    ]
+    lines = "".join(json.dumps(request, ensure_ascii=False) + "\n" for request in requests)
+    driver = [sys.executable, str(TESTS / "driver.py")]
+    done = subprocess.run(driver, input=lines, capture_output=True, text=True, encoding="utf-8", check=True)
+    answers = [json.loads(line) for line in done.stdout.split("\n") if line]
+    closed, opened, written, refused, flushed, read, invalid, status, ended = answers
+    assert closed["error"]["kind"] == "config"
+    assert opened == written == flushed == ended == {"ok": None}
+    assert (refused["error"]["kind"], refused["error"]["index"], refused["error"]["field"]) == ("invalid", 1, "ts")
+    (entry,) = read["ok"]["entries"]
+    assert (entry["tool"], entry["in_size"], read["ok"]["next"]) == ("a\u2028b", 2**64 - 1, None)
+    assert (invalid["error"]["index"], invalid["error"]["field"]) == (0, "from_ts")
+    assert status["ok"]["counts"] == {
+        "received": 3,
+        "stored": 1,
+        "spooled": 0,
+        "pending": 0,
+        "rejected": 2,
+        "dropped": 0,
+    }

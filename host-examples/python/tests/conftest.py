@@ -43,6 +43,8 @@ def database() -> str:
 def sql(url: str, text: str) -> list[tuple[object, ...]]:
     """Runs statements, and returns the rows of the last one."""
     with psycopg.connect(url, autocommit=True) as connection:
+        # The server's own may have functions that are not PostgreSQL's: that is for the store to cope with.
+        connection.execute('SET search_path = "$user", public')
         cursor = connection.execute(text.encode())
         return cursor.fetchall() if cursor.description else []
 

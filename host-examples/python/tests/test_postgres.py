@@ -230,7 +230,7 @@ def test_a_session_has_the_settings_that_the_statements_need(database: str, tmp_
         ALTER DATABASE {name} SET TimeZone = 'Asia/Tokyo';
         ALTER DATABASE {name} SET DateStyle = 'German';
         ALTER DATABASE {name} SET default_transaction_isolation = 'serializable';
-        CREATE FUNCTION public.to_char(timestamp, text) RETURNS text LANGUAGE sql AS 'SELECT ''wrong''';
+        CREATE OR REPLACE FUNCTION public.to_char(timestamp, text) RETURNS text LANGUAGE sql AS 'SELECT ''wrong''';
         """,
     )
     with AuditStore(dir=tmp_path, backend="postgres", database_url=database) as store:

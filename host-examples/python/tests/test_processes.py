@@ -130,6 +130,8 @@ def test_a_fork_leaves_the_connection_of_its_parent_alone(database: str, tmp_pat
         sessions = (
             "SELECT pid FROM pg_stat_activity WHERE application_name = 'audit-store' AND datname = current_database()"
         )
+        # The one that has made the table ends by itself.
+        wait_until(lambda: len(sql(database, sessions)) == 1)
         before = sql(database, sessions)
 
         def child() -> None:

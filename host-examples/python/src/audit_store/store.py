@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from audit_store import encode
 from audit_store._wasm import leave_behind
-from audit_store.errors import AuditError, Closed, ComponentError, ConfigError, InvalidEvent
+from audit_store.errors import Closed, ComponentError, ConfigError, InvalidEvent
 from audit_store.instance import LOGGER, Instance, check_limit
 from audit_store.queue import Queue, Request
-from audit_store.settings import Settings, resolve
+from audit_store.settings import resolve
 from audit_store.types import BackendName, DurabilityName, Entry, Event, JsonlPage, Order, Page, Receipt, Status
-from audit_store.worker import Worker
+from audit_store.worker import Worker, open_database, work
 
 if TYPE_CHECKING:
     from typing import Self, Unpack
@@ -122,7 +122,7 @@ class AuditStore:
         """Starts the worker, and returns the future of that."""
         started = Request(lambda worker: None)
         self._worker_thread = threading.Thread(
-            target=_work, args=(self._queue, self._settings, started), name="audit-store", daemon=True
+            target=work, args=(self._queue, self._settings, started), name="audit-store", daemon=True
         )
         self._worker_thread.start()
         return started.answer
@@ -254,7 +254,7 @@ class AuditStore:
         reader = self._reader
         if reader is None or reader.stopped or reader.folder_has_moved():
             if self._reader_database is None:
-                self._reader_database = _database(self._settings)
+                self._reader_database = open_database(self._settings)
             reader = self._reader = Instance(self._settings, self._reader_database, read_only=True)
         return reader
 
@@ -362,46 +362,10 @@ class AuditStore:
         self._needs_start = not closed
 
 
-def _work(queue: Queue, settings: Settings, started: Request) -> None:
-    """The thread of the worker."""
-    database: Database | None = None
-    error: BaseException = Closed("the store is closed")
-    try:
-        database = _database(settings)
-        worker = Worker(queue, settings, lambda: Instance(settings, database), database)
-        started.run(worker)
-        worker.run()
-    except BaseException as failure:
-        error = failure if isinstance(failure, AuditError) else ComponentError(f"the worker ended: {failure!r}")
-        if started.answer.done():
-            raise
-        started.answer.set_exception(error)
-    finally:
-        queue.end(error)
-        if database is not None:
-            database.close()
-
-
 def _warn_of_failure(started: Future[None]) -> None:
     """Says why there is no component in a process that was forked, where nobody waits for it to start."""
     if error := started.exception():
         LOGGER.error("no event is recorded in this process: %s", error)
-
-
-def _database(settings: Settings) -> Database | None:
-    """The database of an instance; none: there is none, or it is not needed.
-
-    Raises:
-        ConfigError: The URL is none, or psycopg is not installed.
-    """
-    backend = settings.config.get("backend") or settings.environment.get("AUDIT_BACKEND")
-    if settings.database_url is None or backend not in ("postgres", "auto"):
-        return None
-    try:
-        from audit_store.postgres import Database
-    except ImportError as error:
-        raise ConfigError(f"database_url: psycopg is missing: pip install 'audit-store[postgres]' ({error})") from None
-    return Database(settings.database_url, settings.database_timeout, settings.read_timeout)
 
 
 _open_stores: dict[int, AuditStore] = {}

@@ -3,35 +3,36 @@ to time. When the queue is closed it drains it, closes the component and ends.""
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from audit_store.backlog import Backlog
-from audit_store.encode import now
 from audit_store.errors import (
     AccessError,
     AuditError,
+    Closed,
     ComponentError,
+    ConfigError,
     IncompleteBatch,
     InvalidEvent,
     Unanswered,
     Unavailable,
 )
-from audit_store.instance import Instance
-from audit_store.ledger import Change, Ledger, has_spool
+from audit_store.instance import LOGGER, Instance
+from audit_store.keeper import Deadline, Keeper, events
+from audit_store.ledger import has_spool
 from audit_store.mend import mended_line
 from audit_store.queue import Queue, Request
-from audit_store.recover import spooled_seqs, stored_seqs
 from audit_store.settings import Settings
 from audit_store.types import Receipt, Status
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from audit_store.postgres import Database
 
-LOGGER = logging.getLogger("audit_store")
+T = TypeVar("T")
 
 INSERT_TIME = 1.0
 """How long inserts into the database may hold up the worker while a spool can take the events instead, in seconds."""
@@ -42,39 +43,17 @@ SHORT_REQUEST = 0.1
 MAX_STOPS_IN_A_ROW = 3
 """How many events in a row may stop the component, until something else is taken to be the cause."""
 
-WARN_EVERY = 60.0
-"""How often the worker repeats a warning of one kind, in seconds."""
 
-
-class Deadline(Protocol):
-    """What the worker tells the database."""
-
-    insert_deadline: float | None
-    """After this time (`time.monotonic`) the database refuses inserts as unavailable. None: never."""
-    missed_insert_deadline: bool
-    """Whether that has happened since the deadline was set."""
-
-
-class Worker:
-    """Owns the instance. All of its methods run on its thread."""
+class Worker(Keeper):
+    """Passes events on and answers requests. All of its methods run on its thread."""
 
     def __init__(
         self, queue: Queue, settings: Settings, start: Callable[[], Instance], deadline: Deadline | None
     ) -> None:
         """Starts the component with `start`, whose errors it passes on."""
+        super().__init__(settings, start, deadline)
         self._queue = queue
-        self._settings = settings
-        self._start = start
-        self._deadline = deadline
-        self._instance = start()
-        self._last_status = self._instance.status()
-        self._ledger = Ledger()
-        self._backlog = Backlog()
         self._stalled: AuditError | None = None
-        self._restarts = 0
-        self._last_error: str | None = None
-        self._probe_at = time.monotonic()
-        self._warned: dict[str, float] = {}
         self._warned_full = 0
         for warning in settings.warnings:
             LOGGER.warning("%s", warning)
@@ -90,7 +69,7 @@ class Worker:
             requests.extend(taken.requests)
             if taken.full > self._warned_full:
                 self._warned_full = taken.full
-                self._warn("queue-full", f"the queue is full; {_events(taken.full)} dropped so far")
+                self._warn("queue-full", f"the queue is full; {events(taken.full)} dropped so far")
             if time.monotonic() >= self._chores_at(next_flush):
                 self._stalled = None
                 self._deliver()
@@ -125,12 +104,12 @@ class Worker:
 
     def write(self, lines: list[bytes]) -> Receipt:
         """Stores the lines, or raises why not; some may be empty."""
-        events = [line for line in lines if line.strip()]
+        given = [line for line in lines if line.strip()]
         text = b"\n".join(lines).decode("utf-8", "replace")
         try:
             self._ensure_started()
         except AuditError:
-            self._ledger.rejected(len(events))
+            self._ledger.rejected(len(given))
             raise
         self._limit_inserts(time.monotonic() + INSERT_TIME)
         try:
@@ -138,10 +117,10 @@ class Worker:
             if isinstance(answer, AccessError) and change.taken == 0 and self._follow_folder(change.rejected):
                 answer, change = self._call(lambda instance: instance.write_jsonl(text))
         except ComponentError as error:
-            left = self._recover(error, events)
+            left = self._recover(error, given)
             self._ledger.rejected(len(left))
-            raise ComponentError(f"{error}; {len(events) - len(left)} of {_events(len(events))} stored") from error
-        self._ledger.accepted(events[: change.taken])
+            raise ComponentError(f"{error}; {len(given) - len(left)} of {events(len(given))} stored") from error
+        self._ledger.accepted(given[: change.taken])
         if isinstance(answer, AuditError):
             raise answer
         return answer
@@ -344,87 +323,6 @@ class Worker:
     def _chores_at(self, next_flush: float) -> float:
         return min(next_flush, self._probe_at) if has_spool(self._last_status) else next_flush
 
-    # The instance.
-
-    def _call(self, call: Callable[[Instance], T]) -> tuple[T | AuditError, Change]:
-        """Calls the instance, and takes over its counts.
-
-        Raises:
-            ComponentError: It has stopped.
-        """
-        answer: T | AuditError
-        try:
-            answer = call(self._instance)
-        except ComponentError:
-            raise
-        except AuditError as error:
-            answer = error
-        try:
-            status = self._instance.status()
-        except AuditError as error:
-            raise ComponentError(str(error)) from error
-        change = self._ledger.observe(status)
-        if status.backend == "spool" and self._last_status.backend != "spool":
-            # A database that was only too slow for the deadline is tried again at once.
-            slow = self._deadline is not None and self._deadline.missed_insert_deadline
-            self._probe_at = time.monotonic() + (0 if slow else self._settings.recovery_interval)
-        self._last_status = status
-        return answer, change
-
-    def _ensure_started(self) -> None:
-        if self._instance.stopped:
-            self._restart()
-
-    def _restart(self) -> None:
-        try:
-            instance = self._start()
-            status = instance.status()
-        except AuditError as error:
-            self._note(str(error))
-            raise
-        self._instance, self._last_status = instance, status
-        self._ledger.observe(status)
-        self._restarts += 1
-
-    def _follow_folder(self, rejected: int) -> bool:
-        """Replaces the instance if the path of its folder leads to another folder now."""
-        if not self._instance.folder_has_moved():
-            return False
-        self._ledger.withdraw(rejected)
-        self._replace("the folder was removed or replaced; events now go to the new one", [], lost_spool=True)
-        return not self._instance.stopped
-
-    def _recover(self, error: ComponentError, busy: list[bytes]) -> list[bytes]:
-        """Replaces the instance, which has stopped. Returns those of the lines it was writing that are not stored."""
-        return self._replace(f"the component is replaced: {error}", busy, lost_spool=False)
-
-    def _replace(self, why: str, busy: list[bytes], *, lost_spool: bool) -> list[bytes]:
-        self._note(why)
-        self._instance.stopped = True
-        chain, first = self._last_status.chain, self._ledger.next_seq
-        unwritten, lost = self._ledger.carry_over()
-        if lost:
-            self._note(f"{_events(lost)} lost that the component had in memory")
-        if lost_spool and (gone := self._ledger.lose_spool()):
-            self._note(f"{_events(gone)} lost with the spool in the old folder")
-        if self._last_status.backend == "memory" and self._last_status.counts.stored:
-            self._note("the events that the backend `memory` kept are lost")
-        sought = {placed.seq: placed.line for placed in unwritten}
-        sought.update(enumerate(busy, first))
-        try:
-            self._restart()
-            in_spool = spooled_seqs(self._settings.dir, chain, sought) if has_spool(self._last_status) else set()
-            left = {seq: line for seq, line in sought.items() if seq not in in_spool}
-            in_store = stored_seqs(self._instance, chain, left)
-            self._ledger.found(len(in_store), len(in_spool))
-        except AuditError as error:
-            if sought:
-                self._note(f"some events may be recorded twice: {error}")
-            in_spool, in_store = set(), set()
-        found = in_spool | in_store
-        self._backlog.put_back([placed.line for placed in unwritten if placed.seq not in found])
-        return [line for seq, line in enumerate(busy, first) if seq not in found]
-
     # The end, and what is published.
 
     def _finish(self) -> None:
@@ -455,7 +353,7 @@ class Worker:
             why = f": {self._stalled}" if self._stalled else ""
             doubt = " given up when the store was closed, and may be recorded or not"
             end = doubt if unanswered else " not recorded when the store was closed"
-            self._note(f"{_events(lost)}{end}{why}")
+            self._note(f"{events(lost)}{end}{why}")
             self._ledger.lost(lost)
             self._backlog = Backlog()
         self._publish()
@@ -476,21 +374,42 @@ class Worker:
             self._backlog.bytes,
         )
 
-    def _note(self, text: str) -> None:
-        """Notes an error for the status, and warns."""
-        self._last_error = f"{now():%Y-%m-%dT%H:%M:%S.%fZ} {text}"
-        LOGGER.warning("%s", text)
-
-    def _warn(self, kind: str, text: str) -> None:
-        at = time.monotonic()
-        if at - self._warned.get(kind, -WARN_EVERY) >= WARN_EVERY:
-            self._warned[kind] = at
-            LOGGER.warning("%s", text)
-
 
 def _spooled(status: Status) -> tuple[int, int]:
     return status.counts.spooled, status.spooled_by_others
 
 
-def _events(count: int) -> str:
-    return "1 event" if count == 1 else f"{count} events"
+def work(queue: Queue, settings: Settings, started: Request) -> None:
+    """The thread of the worker."""
+    database: Database | None = None
+    error: BaseException = Closed("the store is closed")
+    try:
+        database = open_database(settings)
+        worker = Worker(queue, settings, lambda: Instance(settings, database), database)
+        started.run(worker)
+        worker.run()
+    except BaseException as failure:
+        error = failure if isinstance(failure, AuditError) else ComponentError(f"the worker ended: {failure!r}")
+        if started.answer.done():
+            raise
+        started.answer.set_exception(error)
+    finally:
+        queue.end(error)
+        if database is not None:
+            database.close()
+
+
+def open_database(settings: Settings) -> Database | None:
+    """The database of an instance; none: there is none, or it is not needed.
+
+    Raises:
+        ConfigError: The URL is none, or psycopg is not installed.
+    """
+    backend = settings.config.get("backend") or settings.environment.get("AUDIT_BACKEND")
+    if settings.database_url is None or backend not in ("postgres", "auto"):
+        return None
+    try:
+        from audit_store.postgres import Database
+    except ImportError as error:
+        raise ConfigError(f"database_url: psycopg is missing: pip install 'audit-store[postgres]' ({error})") from None
+    return Database(settings.database_url, settings.database_timeout, settings.read_timeout)

@@ -193,6 +193,14 @@ def test_a_fork_while_other_threads_write_goes_well(tmp_path: Path) -> None:
         assert sorted(int(entry.req_id) for entry in store.read(agent_id="child")) == list(range(10))
 
 
+def test_a_cache_folder_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
+    environment = {**os.environ, "HOME": os.devnull, "XDG_CACHE_HOME": os.devnull}
+    command = [sys.executable, "-c", textwrap.dedent(WRITER), str(tmp_path), "a"]
+    subprocess.run(command, env=environment, check=True)
+    with AuditStore(dir=tmp_path) as store:
+        assert len(list(store.read())) == 5000
+
+
 @pytest.mark.parametrize("backend", ["jsonl", "auto"])
 def test_the_last_events_of_a_program_are_stored_at_its_end(backend: str, database: str, tmp_path: Path) -> None:
     program = """

@@ -12,11 +12,13 @@ import shutil
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import IO, Any
 
 from audit_store.errors import ComponentError
 
@@ -60,13 +62,21 @@ def _load() -> Runtime:
     wasmtime = importlib.import_module("wasmtime")
     component_model = importlib.import_module("wasmtime.component")
     try:
-        config = wasmtime.Config()
-        config.cache = True
-        engine = wasmtime.Engine(config)
+        engine = wasmtime.Engine(_config(wasmtime))
         component = component_model.Component(engine, component_bytes())
     except (OSError, wasmtime.WasmtimeError) as error:
         raise ComponentError(f"the component cannot be loaded: {error}") from error
     return Runtime(os.getpid(), wasmtime, component_model, engine, component)
+
+
+def _config(wasmtime: ModuleType) -> Any:
+    """With the compiled component kept in the user's cache folder, where there is one that can be written."""
+    config = wasmtime.Config()
+    try:
+        config.cache = True
+    except wasmtime.WasmtimeError:
+        return wasmtime.Config()
+    return config
 
 
 def component_bytes() -> bytes:
@@ -108,17 +118,28 @@ def _copy_library() -> None:
     load = ctypes.cdll.LoadLibrary
 
     def load_copy(name: str) -> ctypes.CDLL:
-        with tempfile.NamedTemporaryFile(prefix="wasmtime-", suffix=Path(name).suffix) as copy:
-            with open(name, "rb") as library:
-                shutil.copyfileobj(library, copy)
+        with open(name, "rb") as library, _empty_file(Path(name).suffix) as (copy, path):
+            shutil.copyfileobj(library, copy)
             copy.flush()
-            return load(copy.name)
+            return load(path)
 
     ctypes.cdll.LoadLibrary = load_copy  # type: ignore[method-assign]
     try:
         importlib.import_module("wasmtime")
     finally:
         ctypes.cdll.LoadLibrary = load  # type: ignore[method-assign]
+
+
+@contextmanager
+def _empty_file(suffix: str) -> Iterator[tuple[IO[bytes], str]]:
+    """A file with its path, which goes with its last use: in memory where that can be, as not every temporary folder
+    may have programs."""
+    if hasattr(os, "memfd_create"):
+        with open(os.memfd_create("wasmtime"), "wb") as file:
+            yield file, f"/proc/self/fd/{file.fileno()}"
+    else:
+        with tempfile.NamedTemporaryFile(prefix="wasmtime-", suffix=suffix) as temporary:
+            yield temporary.file, temporary.name
 
 
 def _forked() -> None:

@@ -198,6 +198,15 @@ def test_settings_come_from_the_environment_where_no_argument_says_otherwise(
     assert list((tmp_path / "ops" / "audit").glob("tool_audit_*.jsonl"))
 
 
+def test_a_backend_without_files_makes_no_folder(tmp_path: Path) -> None:
+    for backend in ("memory", "null"):
+        with AuditStore(dir=tmp_path / "audit", backend=backend) as store:
+            store.write(tool="t")
+            store.flush()
+            assert len(list(store.read())) == (backend == "memory")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_pages_follow_their_cursors_and_give_each_entry_once(tmp_path: Path) -> None:
     with AuditStore(dir=tmp_path) as store:
         store.write_batch([Event(req_id=str(n)) for n in range(25)])

@@ -277,6 +277,8 @@ def _function(instance: Any, store: Any, interface: str, name: str) -> Any:
 
 def _preopen(wasi: Any, settings: Settings, read_only: bool) -> tuple[int, int] | None:
     folder = settings.dir
+    if not settings.has_folder:
+        return None
     try:
         if not read_only:
             folder.mkdir(parents=True, exist_ok=True)

@@ -42,6 +42,8 @@ class Settings:
     """The settings of a store, checked."""
 
     dir: Path
+    has_folder: bool
+    """Whether the backend uses the folder."""
     config: Mapping[str, Any]
     """What goes to `control.configure`; what is absent comes from `environment`."""
     environment: Mapping[str, str]
@@ -104,11 +106,15 @@ def resolve(
         flush_ms = _variable(env, "AUDIT_FLUSH_INTERVAL_MS", FLUSH_INTERVAL_MS, 0, MAX_U64, [])
     if recovery_s is None:
         recovery_s = _variable(env, "AUDIT_RECOVERY_INTERVAL_S", RECOVERY_INTERVAL_S, 1, MAX_U64, [])
+    url = _database_url(database_url, env)
+    # Without a database, the component falls back from `postgres` to files.
+    without_folder = ("memory", "null") if url is None else ("memory", "null", "postgres")
     return Settings(
         dir=_folder(dir, env),
+        has_folder=(backend or env.get("AUDIT_BACKEND")) not in without_folder,
         config={name: value for name, value in config.items() if value is not None},
         environment={name: env[name] for name in _GUEST_VARIABLES if name in env},
-        database_url=_database_url(database_url, env),
+        database_url=url,
         database_timeout=timeout / 1000,
         read_timeout=(READ_TIMEOUT_MS if read_timeout is None else read_timeout) / 1000,
         flush_interval=min(flush_ms / 1000, MOST_TIMEOUT_MS),

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use xtask::toolchain::{self, DEBIAN_PACKAGES, TARGET, Toolchain, VARIABLE, Way};
-use xtask::{peers, postgres};
+use xtask::{peers, postgres, python};
 
 use crate::{Workspace, system};
 
@@ -137,7 +137,10 @@ pub fn peers(workspace: &Workspace) -> Result<()> {
             .context("the tests need `node`, `npm` and `python3` on PATH")?;
     }
     npm(workspace)?;
-    pypi(&workspace.target_dir).context("the packages of PyPI were not installed")
+    let target_dir = &workspace.target_dir;
+    let of_peers = pypi(&peers::venv(target_dir), &peers::wanted().join("requirements.txt"));
+    let both = of_peers.and_then(|()| pypi(&python::venv(target_dir), &python::requirements()));
+    both.context("the packages of PyPI were not installed")
 }
 
 /// Installs the packages of npm where they are not those that are wanted.
@@ -160,14 +163,13 @@ fn install_npm(folder: &Path) -> Result<()> {
     system::run(Command::new("npm").args(arguments).current_dir(folder))
 }
 
-fn pypi(target_dir: &Path) -> Result<()> {
-    let wanted = peers::wanted().join("requirements.txt");
-    let (folder, python) = (peers::venv(target_dir), peers::python(target_dir));
+/// Makes a Python in this folder with the packages that the file names, where it is not there.
+fn pypi(folder: &Path, wanted: &Path) -> Result<()> {
     let installed = folder.join("requirements.txt");
-    if same(&wanted, &installed) {
+    if same(wanted, &installed) {
         return Ok(());
     }
-    let make = || system::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
+    let make = || system::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder));
     if make().is_err() {
         // Debian's Python has the module in a package of its own.
         need_apt()?;
@@ -175,8 +177,8 @@ fn pypi(target_dir: &Path) -> Result<()> {
         make()?;
     }
     let arguments = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
-    system::run(Command::new(&python).args(arguments).arg(&wanted))?;
-    fs::copy(&wanted, &installed)?;
+    system::run(Command::new(folder.join("bin/python")).args(arguments).arg(wanted))?;
+    fs::copy(wanted, &installed)?;
     Ok(())
 }
 

@@ -9,53 +9,72 @@ use audit_fixtures::{assert_balanced, assert_leaf_hash, event_from_json, req_ids
 use audit_format::time::Timestamp;
 use audit_host::{Backend, Error, Event, Filter, Order, PageRequest};
 use audit_testbed::Cluster;
-use hosts::{Host, Opening, Store, read_all};
+use hosts::{Host, LOCAL, Opening, Store, read_all};
 use serde_json::{Value, json};
 use std::time::SystemTime;
 
-/// Runs every test in every host of [`hosts::list`].
+/// Makes the tests of each host, and [`HOSTS`] of all of them.
 macro_rules! hosts {
-    ($($module:ident: $host:ident),* $(,)?) => {$(
-        mod $module {
-            use super::hosts::list::$host;
+    ($($module:ident: $folder:literal, $backends:expr, $start:path;)*) => {
+        /// Every host.
+        const HOSTS: &[Host] = &[$($module::HOST),*];
+
+        $(mod $module {
+            use super::*;
+
+            pub const HOST: Host = Host { folder: $folder, backends: $backends, start: $start };
 
             #[test]
             fn entries_are_read_in_the_order_of_their_times() {
-                super::assert_reads(&$host, include_str!("order.json"));
+                assert_reads(&HOST, include_str!("order.json"));
             }
 
             #[test]
             fn a_filter_selects_the_entries_that_match_all_of_it() {
-                super::assert_reads(&$host, include_str!("filters.json"));
+                assert_reads(&HOST, include_str!("filters.json"));
             }
 
             #[test]
             fn an_invalid_field_is_named_and_nothing_of_its_batch_is_stored() {
-                super::assert_invalid(&$host);
+                assert_invalid(&HOST);
             }
 
             #[test]
             fn no_event_is_refused_for_its_content() {
-                super::assert_mended(&$host);
+                assert_mended(&HOST);
             }
 
             #[test]
             fn a_line_of_4096_bytes_is_kept_and_a_longer_one_is_cut() {
-                super::assert_lengths(&$host);
+                assert_lengths(&HOST);
             }
 
             #[test]
             fn an_event_without_a_ts_gets_the_current_time() {
-                super::assert_now(&$host);
+                assert_now(&HOST);
             }
-        }
-    )*};
+        })*
+    };
 }
 
 hosts! {
-    rust_instance: RUST_INSTANCE,
-    rust_local_instance: RUST_LOCAL_INSTANCE,
-    rust_handle: RUST_HANDLE,
+    rust_instance: "wasmtime", &Backend::ALL, hosts::rust::full;
+    rust_instance_of_the_world_local: "wasmtime", LOCAL, hosts::rust::local;
+    rust_handle: "wasmtime", &Backend::ALL, hosts::rust::handle;
+    python: "python", &Backend::ALL, hosts::python::start;
+}
+
+/// What is in `host-examples/` and has no store that could be read.
+const NO_HOSTS: [&str; 2] = ["audit", "composed"];
+
+#[test]
+fn every_host_is_on_the_list() {
+    let folders = std::fs::read_dir(xtask::root().join("host-examples")).unwrap();
+    for folder in folders {
+        let name = folder.unwrap().file_name().into_string().unwrap();
+        let is_known = NO_HOSTS.contains(&&*name) || HOSTS.iter().any(|host| host.folder == name);
+        assert!(is_known, "the contract is not run in host-examples/{name}");
+    }
 }
 
 fn cases(text: &str) -> Vec<Value> {
@@ -101,7 +120,7 @@ fn each_store(host: &Host, mut run: impl FnMut(&str, Backend, Way, &mut dyn Stor
             }
             let opening = Opening { backend, dir: folder.path(), database_url };
             let mut store = opener.open(&opening);
-            let context = format!("{}, {backend:?}, {way:?}", host.name);
+            let context = format!("{}, {backend:?}, {way:?}", host.folder);
             run(&context, backend, way, &mut *store);
             assert_balanced(&store.status().counts);
         }

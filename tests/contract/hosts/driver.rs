@@ -10,6 +10,7 @@
 //! {"read_jsonl":{}}, as `read`                         {"ok":{"lines":"","count":0,"next":null,"skipped":0}}
 //! {"status":null}                                      {"ok":{"mended":0,"counts":{"received":0,"stored":0,
 //!                                                       "spooled":0,"pending":0,"rejected":0,"dropped":0}}}
+//! {"close":null}                                       {"ok":null}
 //! a call that fails     {"error":{"kind":"invalid","index":0,"field":"ts","reason":""}}, or with another kind and a "message"
 //! ```
 
@@ -70,11 +71,29 @@ impl Opener for Driver {
             "database_url": opening.database_url,
         });
         self.call(&json!({ "open": open })).expect("a store opens");
-        Box::new(self)
+        Box::new(Opened(self))
     }
 }
 
-impl Store for &mut Driver {
+/// A store that is open in a driver.
+struct Opened<'d>(&'d mut Driver);
+
+impl Opened<'_> {
+    fn call(&mut self, request: &Value) -> Result<Value, Error> {
+        self.0.call(request)
+    }
+}
+
+impl Drop for Opened<'_> {
+    fn drop(&mut self) {
+        // After a failed assertion the driver may have ended.
+        if !std::thread::panicking() {
+            self.call(&json!({ "close": null })).expect("a store closes");
+        }
+    }
+}
+
+impl Store for Opened<'_> {
     fn write(&mut self, event: &Value) {
         self.call(&json!({ "write": event })).expect("write never fails");
     }

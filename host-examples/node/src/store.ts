@@ -210,6 +210,9 @@ export abstract class Store {
     await this.close();
   }
 
+  /** @internal SHA-256 in hexadecimal, for the wrappers. */
+  abstract sha256(bytes: Uint8Array): string | Promise<string>;
+
   /** @internal Whether events wait that the engine has not stored. */
   protected get hasQueued(): boolean {
     return this.#lines.length + this.#sent.events > 0;

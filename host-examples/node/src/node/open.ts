@@ -1,12 +1,13 @@
 /** Opening a store under Node.js: the engine is in a worker thread. */
 
+import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { MessageChannel, Worker } from 'node:worker_threads';
 
 import { AuditError, revive, text } from '../errors.js';
 import type { FromEngine, ToEngine } from '../messages.js';
 import { type Link, Store } from '../store.js';
-import { type OpenOptions, resolve } from './settings.js';
+import { type OpenOptions, type Resolved, resolve } from './settings.js';
 import type { Given } from './worker.js';
 
 /** A worker thread with an engine. */
@@ -16,13 +17,13 @@ class Thread implements Link {
   readonly closed = new Int32Array(new SharedArrayBuffer(4));
   #busy = true;
 
-  constructor(options: OpenOptions) {
-    const settings = resolve(options);
+  constructor(settings: Resolved, compiled: Given['compiled']) {
     const { port1, port2 } = new MessageChannel();
     this.port = port1;
-    const given: Given = { settings, port: port2, closed: this.closed };
+    const given: Given = { settings, compiled, port: port2, closed: this.closed };
     const url = new URL('./worker.js', import.meta.url);
-    this.worker = new Worker(url, { workerData: given, transferList: [port2], name: 'audit-store' });
+    // The arguments of the process, such as --eval, are not the thread's.
+    this.worker = new Worker(url, { workerData: given, transferList: [port2], execArgv: [], name: 'audit-store' });
   }
 
   post(message: ToEngine): void {
@@ -45,6 +46,16 @@ class Thread implements Link {
     this.port.close();
     await this.worker.terminate();
   }
+}
+
+/** The component's parts: compiled once for all stores of a process. */
+let compiled: Promise<Given['compiled']> | undefined;
+
+async function compile(): Promise<Given['compiled']> {
+  const folder = new URL('../../generated/', import.meta.url);
+  const names = fs.readdirSync(folder).filter((name) => name.endsWith('.wasm'));
+  const part = async (name: string) => [name, await WebAssembly.compile(fs.readFileSync(new URL(name, folder)))];
+  return Object.fromEntries(await Promise.all(names.map(part))) as Given['compiled'];
 }
 
 function toStderr(warning: string): void {
@@ -88,7 +99,8 @@ export class AuditStore extends Store {
    * @throws {AuditError} of the kind `config` for a wrong setting
    */
   static async open(options: OpenOptions = {}): Promise<AuditStore> {
-    const thread = new Thread(options);
+    const settings = resolve(options);
+    const thread = new Thread(settings, await (compiled ??= compile()));
     await new Promise<void>((resolve, reject) => {
       const failed = (error: Error) => reject(new AuditError('other', `the store's thread has failed: ${text(error)}`));
       thread.worker.once('error', failed);
@@ -103,6 +115,11 @@ export class AuditStore extends Store {
       });
     });
     return new AuditStore(thread, options);
+  }
+
+  /** @internal */
+  override sha256(bytes: Uint8Array): string {
+    return createHash('sha256').update(bytes).digest('hex');
   }
 
   protected override ended(): void {

@@ -17,6 +17,8 @@ import { imports } from './wasi.js';
 /** What the thread is given. */
 export interface Given {
   settings: Resolved;
+  /** The component's parts, by their names. */
+  compiled: Readonly<Record<string, WebAssembly.Module>>;
   port: MessagePort;
   /** Set to 1 once the store is closed, for a thread that waits without an event loop. */
   closed: Int32Array;
@@ -25,18 +27,11 @@ export interface Given {
 /** How often the engine looks whether it has something to do, in milliseconds. */
 const TICK = 100;
 
-const { settings, port, closed } = workerData as Given;
+const { settings, port, closed, compiled } = workerData as Given;
 const database = new Database(settings);
 const files = new OpenFiles();
 
-const compiled = new Map<string, WebAssembly.Module>();
-const modules: Modules = (name) => {
-  const known = compiled.get(name);
-  if (known) return known;
-  const module = new WebAssembly.Module(fs.readFileSync(new URL(`../../generated/${name}`, import.meta.url)));
-  compiled.set(name, module);
-  return module;
-};
+const modules: Modules = (name) => compiled[name]!;
 
 function warn(text: string): void {
   try {

@@ -88,7 +88,7 @@ export class Database {
       readTimeoutMs: this.#settings.databaseReadTimeoutMs,
     };
     const url = new URL('./thread.js', import.meta.url);
-    const worker = new Worker(url, { workerData: given, transferList: [port2], name: 'audit-store-database' });
+    const worker = new Worker(url, { workerData: given, transferList: [port2], execArgv: [], name: 'audit-store-database' });
     // Its end is seen as a missing answer.
     worker.on('error', () => undefined);
     worker.unref();

@@ -13,7 +13,7 @@ import { Failure, Known, type Names, oneLine } from './failure.js';
 /** How long the server has to take a cancellation, in milliseconds. */
 const CANCEL = 500;
 
-/** How much earlier the server ends a statement than this program gives it up, in milliseconds. */
+/** How much earlier the server ends a statement than this program gives it up, in milliseconds, at most. */
 const EARLIER = 250;
 
 /** Settings that the statements need, whatever the server's are. Not named in the search path, `pg_catalog` comes first. */
@@ -73,7 +73,7 @@ export class Connection {
   async query(sql: string, values?: Value[], timeoutMs = this.settings.timeoutMs): Promise<QueryResult> {
     this.#wake();
     const client = this.#client ?? (await this.#connect());
-    const most = Math.max(1, timeoutMs - EARLIER);
+    const most = Math.max(1, Math.floor(timeoutMs - Math.min(EARLIER, timeoutMs / 8)));
     if (this.#limit !== most) {
       await this.#timed(client, client.query(`SET statement_timeout = ${most}; SET lock_timeout = ${most}`), timeoutMs);
       this.#limit = most;

@@ -41,10 +41,21 @@ function parameters({ filter }: Asked): Value[] {
   return [...texts, filter.attributes.length > 0 ? JSON.stringify(filter.attributes) : null];
 }
 
+/** The read that was last too slow to go on without windows, and how many rows a window has for it. */
+let slow = { key: '', rows: FIRST_WINDOW };
+
+/** The cursor of a page before which nothing was read. */
+function begin(isNewest: boolean, from: Value, to: Value): string {
+  return isNewest
+    ? `${to ?? '9999-12-31T23:59:59.999999Z'},ffffffff-ffff-ffff-ffff-ffffffffffff,0`
+    : `${from ?? '0000-01-01T00:00:00.000000Z'},,0`;
+}
+
 class Reading {
   readonly #connection: Connection;
   readonly #asked: Asked;
   readonly #parameters: Value[];
+  readonly #key: string;
   readonly #limit: number;
   readonly #by: number;
   #lines: string[] = [];
@@ -56,6 +67,7 @@ class Reading {
     this.#connection = connection;
     this.#asked = asked;
     this.#parameters = parameters(asked);
+    this.#key = JSON.stringify([asked.order, this.#parameters]);
     this.#limit = asked.limit === 0 ? DEFAULT_LIMIT : asked.limit;
     this.#by = Date.now() + connection.settings.readTimeoutMs;
     this.#last = asked.cursor;
@@ -63,10 +75,7 @@ class Reading {
 
   async page(): Promise<RowPage> {
     const skipped = await this.#timeless();
-    const next = await this.#whole().catch((error: unknown) => {
-      if (!tooSlow(error)) throw error;
-      return this.#windows();
-    });
+    const next = slow.key === this.#key ? await this.#windows() : await this.#whole();
     return { lines: this.#lines.join(''), count: this.#lines.length, next, skipped };
   }
 
@@ -83,40 +92,53 @@ class Reading {
     }
   }
 
-  /** Reads without windows, for half of the time at most. Returns the cursor of the next page. */
+  /** Reads without windows, where that takes a part of the time alone. Returns the cursor of the next page. */
   async #whole(): Promise<string | undefined> {
-    const by = Date.now() + (this.#by - Date.now()) / 2;
-    for (;;) {
-      const isAll = await this.#some(this.#parameters, Math.max(1, Math.floor(by - Date.now())));
-      if (isAll) return undefined;
-      if (this.#isFull) return this.#last;
+    const by = Date.now() + (this.#by - Date.now()) / 4;
+    try {
+      for (;;) {
+        const isAll = await this.#some(this.#parameters, Math.max(1, Math.floor(by - Date.now())));
+        if (isAll) return undefined;
+        if (this.#isFull) return this.#last;
+      }
+    } catch (error) {
+      if (!tooSlow(error)) throw error;
+      slow = { key: this.#key, rows: FIRST_WINDOW };
+      return this.#windows();
     }
   }
 
   /** Reads window by window until the page is full, the table ends, or the time is over. */
   async #windows(): Promise<string | undefined> {
-    const { order } = this.#asked;
-    const isNewest = order === 'newest-first';
+    const isNewest = this.#asked.order === 'newest-first';
     const [from, to] = this.#parameters;
-    for (let rows = FIRST_WINDOW; ; ) {
+    const beganWith = slow.rows;
+    for (;;) {
       const left = Math.floor(this.#by - Date.now());
-      if (this.#isFull || (left < this.#connection.settings.readTimeoutMs / 8 && this.#last !== this.#asked.cursor)) {
-        return this.#last;
-      }
-      const ends = await this.#connection.query(windowIn(order), [from!, to!, this.#last ?? null, rows], Math.max(1, left));
-      const end = (ends.rows[0] as { ts: string } | undefined)?.ts;
-      const window = [...this.#parameters];
-      if (end !== undefined) window[isNewest ? 0 : 1] = end;
+      const isOver = left < this.#connection.settings.readTimeoutMs / 8;
+      if (this.#isFull || (isOver && this.#last !== this.#asked.cursor)) return this.#last;
+      // The next page begins with smaller windows.
+      if (isOver && slow.rows < beganWith) return this.#last ?? begin(isNewest, from ?? null, to ?? null);
+      const time = Math.max(1, Math.floor(left / 2));
       try {
-        const isAll = await this.#some(window, Math.max(1, Math.floor(left / 4)));
-        if (!isAll) continue;
+        const end = await this.#windowEnd(slow.rows, time);
+        const window = [...this.#parameters];
+        if (end !== undefined) window[isNewest ? 0 : 1] = end;
+        if (!(await this.#some(window, time))) continue;
         if (end === undefined) return undefined;
         this.#last = isNewest ? `${end},,0` : `${end},ffffffff-ffff-ffff-ffff-ffffffffffff,0`;
       } catch (error) {
-        if (!tooSlow(error) || rows <= LEAST_WINDOW) throw error;
-        rows = Math.max(LEAST_WINDOW, Math.floor(rows / 10));
+        if (!tooSlow(error) || slow.rows <= LEAST_WINDOW) throw error;
+        slow.rows = Math.max(LEAST_WINDOW, Math.floor(slow.rows / 10));
       }
     }
+  }
+
+  /** The time with which the next window ends. Nothing: it is the last one. */
+  async #windowEnd(rows: number, time: number): Promise<string | undefined> {
+    const values = [this.#parameters[0]!, this.#parameters[1]!, this.#last ?? null, rows];
+    const found = await this.#connection.query(windowIn(this.#asked.order), values, time);
+    return (found.rows[0] as { ts: string } | undefined)?.ts;
   }
 
   get #isFull(): boolean {

@@ -117,11 +117,13 @@ function endOf(error: unknown, signal: AbortSignal | undefined): End {
   const { name, code } = (typeof error === 'object' && error !== null ? error : {}) as { name?: unknown; code?: unknown };
   const named = typeof name === 'string' && name !== 'Error' ? name : '';
   const errorType = named || (typeof code === 'string' ? code : '') || (error instanceof Error ? 'Error' : typeof error);
-  if (named === 'TimeoutError' || code === 'ETIMEDOUT' || code === REQUEST_TIMEOUT) return { status: 'timeout', errorType };
-  if (named === 'AbortError' || signal?.aborted) {
-    const late = (signal?.reason as { name?: unknown } | undefined)?.name === 'TimeoutError';
+  // Before what the error says: the MCP SDK has the code of a timeout for an aborted request too.
+  if (signal?.aborted) {
+    const late = (signal.reason as { name?: unknown } | undefined)?.name === 'TimeoutError';
     return { status: late ? 'timeout' : 'cancelled', errorType };
   }
+  if (named === 'TimeoutError' || code === 'ETIMEDOUT' || code === REQUEST_TIMEOUT) return { status: 'timeout', errorType };
+  if (named === 'AbortError') return { status: 'cancelled', errorType };
   return { status: 'error', errorType: typeof code === 'number' ? String(code) : errorType };
 }
 

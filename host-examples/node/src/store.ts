@@ -59,7 +59,10 @@ export abstract class Store {
   #lastId = 0;
   #notTaken = { queueFull: 0, closed: 0, invalid: 0 };
   #warned = new Map<string, number>();
+  /** Events of `writeLater`. */
+  #later = new Set<Promise<void>>();
   #closing: Promise<Status> | undefined;
+  #isClosed = false;
   #last: Status | undefined;
   #failed: string | undefined;
   #isEnded = false;
@@ -78,7 +81,7 @@ export abstract class Store {
    * time of the call.
    */
   write(event: AuditEvent): void {
-    if (this.#closing || this.#failed !== undefined) {
+    if (this.isClosed) {
       this.#notTaken.closed++;
       this.#warnOf('closed', 'the store is closed; events were not recorded');
       return;
@@ -189,19 +192,7 @@ export abstract class Store {
 
   /** Stores what waits, and ends. Returns the last status: what was not stored is counted there as `unwritable`. */
   async close(): Promise<Status> {
-    this.#closing ??= this.#ask('close', {}).then(
-      async (status) => {
-        this.#isEnded = true;
-        this.ended();
-        await this.#link.end();
-        return status as Status;
-      },
-      (error: unknown) => {
-        this.ended();
-        if (this.#last) return this.#last;
-        throw error;
-      },
-    );
+    this.#closing ??= this.#later.size > 0 ? this.#settled().then(() => this.#end()) : this.#end();
     return this.#counted(await this.#closing);
   }
 
@@ -213,6 +204,13 @@ export abstract class Store {
   /** @internal SHA-256 in hexadecimal, for the wrappers. */
   abstract sha256(bytes: Uint8Array): string | Promise<string>;
 
+  /** @internal Writes an event that is not whole yet, before whatever is asked after this call. */
+  writeLater(event: Promise<AuditEvent>): void {
+    const written = event.then((whole) => this.write(whole));
+    this.#later.add(written);
+    void written.finally(() => this.#later.delete(written));
+  }
+
   /** @internal Whether events wait that the engine has not stored. */
   protected get hasQueued(): boolean {
     return this.#lines.length + this.#sent.events > 0;
@@ -220,7 +218,7 @@ export abstract class Store {
 
   /** @internal Whether the store is closed, or about to be. */
   protected get isClosed(): boolean {
-    return this.#closing !== undefined || this.#failed !== undefined;
+    return this.#isClosed || this.#failed !== undefined;
   }
 
   /** @internal Hands over the events that wait here. */
@@ -273,9 +271,16 @@ export abstract class Store {
     this.#signal();
   }
 
-  #ask<K extends keyof Calls>(call: K, what: Calls[K]): Promise<unknown> {
-    const why = this.#failed !== undefined ? `the store has ended: ${this.#failed}` : 'the store is closed';
-    if (this.#failed !== undefined || this.#closing) return Promise.reject(new AuditError('unavailable', why));
+  async #ask<K extends keyof Calls>(call: K, what: Calls[K]): Promise<unknown> {
+    if (this.#later.size > 0) await this.#settled();
+    if (this.isClosed) {
+      const why = this.#failed === undefined ? 'the store is closed' : `the store has ended: ${this.#failed}`;
+      throw new AuditError('unavailable', why);
+    }
+    return this.#post(call, what);
+  }
+
+  #post<K extends keyof Calls>(call: K, what: Calls[K]): Promise<unknown> {
     this.#send();
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
@@ -283,6 +288,23 @@ export abstract class Store {
       this.#signal();
       this.#link.post({ kind: 'call', id, call, with: what } as ToEngine);
     });
+  }
+
+  async #settled(): Promise<void> {
+    await Promise.allSettled(this.#later);
+  }
+
+  async #end(): Promise<Status> {
+    if (this.#failed !== undefined) {
+      if (this.#last) return this.#last;
+      throw new AuditError('unavailable', `the store has ended: ${this.#failed}`);
+    }
+    this.#isClosed = true;
+    const status = (await this.#post('close', {})) as Status;
+    this.#isEnded = true;
+    this.ended();
+    await this.#link.end();
+    return status;
   }
 
   #signal(): void {

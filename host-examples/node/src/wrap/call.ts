@@ -9,6 +9,8 @@ export interface Recorder {
   write(event: AuditEvent): void;
   /** @internal SHA-256 in hexadecimal. */
   sha256(bytes: Uint8Array): string | Promise<string>;
+  /** @internal Writes an event that is not whole yet. */
+  writeLater(event: Promise<AuditEvent>): void;
 }
 
 /** What every wrapper takes: the store, and what its events have besides what the call itself tells. */
@@ -105,10 +107,8 @@ export class Call {
       this.#options.store.write({ input_hash: hash, ...event });
       return;
     }
-    hash.then(
-      (input_hash) => this.#options.store.write({ input_hash, ...event }),
-      () => this.#options.store.write(event),
-    );
+    const { store } = this.#options;
+    store.writeLater(hash.then((input_hash) => ({ input_hash, ...event }), () => event));
   }
 }
 

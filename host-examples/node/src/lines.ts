@@ -32,6 +32,11 @@ const OF_THE_STORE: ReadonlySet<string> = new Set(['id', 'chain', 'seq', 'hash']
  * another type become texts.
  */
 export function lenientLine(event: AuditEvent, ts: string): string {
+  if (isPlain(event)) {
+    const json = JSON.stringify(event);
+    if (event.ts !== undefined) return json;
+    return json === '{}' ? `{"ts":"${ts}"}` : `{"ts":"${ts}",${json.slice(1)}`;
+  }
   let line = '{"ts":';
   line += event.ts == null || event.ts === '' ? `"${ts}"` : quote(event.ts instanceof Date ? date(event.ts) : event.ts);
   for (let n = 1; n < FIELDS.length; n++) {
@@ -48,11 +53,34 @@ export function lenientLine(event: AuditEvent, ts: string): string {
   return `${line}}`;
 }
 
+/** The types of the fields of an event that is JSON as it is. */
+const TYPES: Readonly<Record<string, string | undefined>> = Object.fromEntries(
+  FIELDS.map((name) => [name, NUMBERS.has(name) ? 'number' : 'string']),
+);
+
+/** Whether an event is JSON as it is, which nearly all are: `JSON.stringify` alone is much faster. */
+function isPlain(event: AuditEvent): boolean {
+  // What has another prototype may have fields there.
+  if (event === null || typeof event !== 'object' || Object.getPrototypeOf(event) !== Object.prototype) return false;
+  if (event.ts === '') return false;
+  for (const name in event) {
+    const value: unknown = event[name as keyof AuditEvent];
+    if (name === 'attributes') {
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+      for (const key in value) if (typeof (value as Record<string, unknown>)[key] !== 'string') return false;
+    } else if (typeof value !== TYPES[name] || (typeof value === 'number' && !(value >= 0 && value < 2 ** 64))) {
+      return false;
+    }
+  }
+  return !('toJSON' in event);
+}
+
 /** The line of an event of a batch, in which the store refuses what is wrong. */
 export function strictLine(event: AuditEvent, index: number): string {
   if (event === null || typeof event !== 'object') {
     throw new InvalidError(index, 'json', `found a ${event === null ? 'null' : typeof event}; accepted is an object`);
   }
+  if (isPlain(event)) return JSON.stringify(event);
   const members: string[] = [];
   for (const [name, value] of Object.entries(event)) {
     if (value === undefined || OF_THE_STORE.has(name)) continue;

@@ -82,7 +82,7 @@ try {
       files.closeAll();
       Atomics.store(closed, 0, 1);
       Atomics.notify(closed, 0);
-      port.unref();
+      // The thread stays until it is ended: its end could overtake the answer.
     }
   });
   send({ kind: 'answer', id: 0, value: undefined });

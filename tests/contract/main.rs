@@ -4,6 +4,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod hosts;
+#[path = "../common/node.rs"]
+mod node_package;
 
 use audit_fixtures::{assert_balanced, assert_leaf_hash, event_from_json, req_ids, stored};
 use audit_format::time::Timestamp;
@@ -56,6 +58,8 @@ hosts! {
     rust_instance: RUST_INSTANCE,
     rust_local_instance: RUST_LOCAL_INSTANCE,
     rust_handle: RUST_HANDLE,
+    node: NODE,
+    browser: BROWSER,
 }
 
 fn cases(text: &str) -> Vec<Value> {

@@ -70,35 +70,47 @@ impl Opener for Driver {
             "database_url": opening.database_url,
         });
         self.call(&json!({ "open": open })).expect("a store opens");
-        Box::new(self)
+        Box::new(Opened(self))
     }
 }
 
-impl Store for &mut Driver {
+/// A store in a driver. It is closed with it: what it still has in memory is none of the next one's.
+struct Opened<'d>(&'d mut Driver);
+
+impl Drop for Opened<'_> {
+    fn drop(&mut self) {
+        let closed = self.0.call(&json!({ "close": null }));
+        if !std::thread::panicking() {
+            closed.expect("a store closes");
+        }
+    }
+}
+
+impl Store for Opened<'_> {
     fn write(&mut self, event: &Value) {
-        self.call(&json!({ "write": event })).expect("write never fails");
+        self.0.call(&json!({ "write": event })).expect("write never fails");
     }
 
     fn write_batch(&mut self, events: &[Value]) -> Result<(), Error> {
-        self.call(&json!({ "write_batch": events })).map(drop)
+        self.0.call(&json!({ "write_batch": events })).map(drop)
     }
 
     fn write_jsonl(&mut self, lines: &str) -> Result<(), Error> {
-        self.call(&json!({ "write_jsonl": lines })).map(drop)
+        self.0.call(&json!({ "write_jsonl": lines })).map(drop)
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        self.call(&json!({ "flush": null })).map(drop)
+        self.0.call(&json!({ "flush": null })).map(drop)
     }
 
     fn read(&mut self, filter: &Value, page: &PageRequest) -> Result<Page, Error> {
-        let page = self.call(&json!({ "read": read(filter, page) }))?;
+        let page = self.0.call(&json!({ "read": read(filter, page) }))?;
         let entries = page["entries"].as_array().expect("a page has entries").iter().map(entry).collect();
         Ok(Page { entries, next: text(&page["next"]), skipped: number(&page["skipped"]) })
     }
 
     fn read_jsonl(&mut self, filter: &Value, page: &PageRequest) -> Result<JsonlPage, Error> {
-        let page = self.call(&json!({ "read_jsonl": read(filter, page) }))?;
+        let page = self.0.call(&json!({ "read_jsonl": read(filter, page) }))?;
         Ok(JsonlPage {
             lines: text(&page["lines"]).expect("a page has lines"),
             count: number(&page["count"]).try_into().expect("a page has fewer entries"),
@@ -108,7 +120,7 @@ impl Store for &mut Driver {
     }
 
     fn status(&mut self) -> Status {
-        let status = self.call(&json!({ "status": null })).expect("it has a status");
+        let status = self.0.call(&json!({ "status": null })).expect("it has a status");
         let count = |name: &str| number(&status["counts"][name]);
         let counts = Counts {
             received: count("received"),

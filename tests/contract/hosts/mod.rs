@@ -1,6 +1,7 @@
 //! The hosts that the contract holds in: one list, [`HOSTS`]. A host that is not on it is none of this project's.
 
 mod driver;
+mod node;
 mod rust;
 
 use std::path::Path;
@@ -53,7 +54,7 @@ const LOCAL: &[Backend] = &[Backend::Memory, Backend::Jsonl, Backend::Null];
 
 /// Every host. `hosts!` in `main.rs` runs each of them.
 pub mod list {
-    use super::{Backend, Host, LOCAL, rust};
+    use super::{Backend, Host, LOCAL, node, rust};
 
     pub const RUST_INSTANCE: Host =
         Host { name: "an instance in Rust", backends: &Backend::ALL, start: rust::full };
@@ -61,6 +62,9 @@ pub mod list {
         Host { name: "an instance in Rust of the world local", backends: LOCAL, start: rust::local };
     pub const RUST_HANDLE: Host =
         Host { name: "a handle in Rust", backends: &Backend::ALL, start: rust::handle };
+    pub const NODE: Host = Host { name: "Node.js", backends: &Backend::ALL, start: node::node };
+    pub const BROWSER: Host =
+        Host { name: "a browser", backends: &[Backend::Memory, Backend::Null], start: node::browser };
 }
 
 /// All entries that match, read in pages of this many entries, and how many lines the first page skipped.

@@ -4,6 +4,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod hosts;
+#[path = "../common/node.rs"]
+mod node_package;
 
 use audit_fixtures::{assert_balanced, assert_leaf_hash, event_from_json, req_ids, stored};
 use audit_format::time::Timestamp;
@@ -62,6 +64,8 @@ hosts! {
     rust_instance_of_the_world_local: "wasmtime", LOCAL, hosts::rust::local;
     rust_handle: "wasmtime", &Backend::ALL, hosts::rust::handle;
     python: "python", &Backend::ALL, hosts::python::start;
+    node: "node", &Backend::ALL, hosts::node::node;
+    browser: "node", &[Backend::Memory, Backend::Null], hosts::node::browser;
 }
 
 /// What is in `host-examples/` and has no store that could be read.

@@ -1,6 +1,7 @@
 //! What the contract asks of a host. The list of hosts is in `main.rs`.
 
 mod driver;
+pub mod node;
 pub mod python;
 pub mod rust;
 

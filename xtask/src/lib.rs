@@ -9,6 +9,7 @@ pub mod components;
 mod environment;
 pub mod peers;
 pub mod postgres;
+pub mod spin;
 #[path = "../../component/build/toolchain.rs"]
 pub mod toolchain;
 

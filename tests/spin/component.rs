@@ -1,22 +1,8 @@
 //! The artifacts for Spin: what they import and export, and their size.
 
-use wasmtime::Engine;
-use wasmtime::component::Component;
+use audit_spin_host::{exports, imports};
 
 use crate::site;
-
-/// The imports of a component.
-pub fn imports(component: &[u8]) -> Vec<String> {
-    let engine = Engine::default();
-    let component = Component::new(&engine, component).unwrap();
-    component.component_type().imports(&engine).map(|(name, _)| name.to_string()).collect()
-}
-
-fn exports(component: &[u8]) -> Vec<String> {
-    let engine = Engine::default();
-    let component = Component::new(&engine, component).unwrap();
-    component.component_type().exports(&engine).map(|(name, _)| name.to_string()).collect()
-}
 
 #[test]
 fn the_store_imports_what_spin_offers_and_exports_the_whole_package() {

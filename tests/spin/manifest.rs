@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use audit_spin_host::imports;
 use toml::Table;
 use xtask::spin::{APP, STORE};
 
@@ -68,7 +69,7 @@ fn its_dependency_is_the_whole_package_and_exports_all_that_the_application_impo
     assert_eq!(name, "audit:store@0.1.0");
     // The composition fails where an import is not exported, or is another one.
     let composed = site::composed(&inherited);
-    let imports = crate::component::imports(&composed);
+    let imports = imports(&composed);
     let of_store: Vec<&String> = imports.iter().filter(|name| name.starts_with("audit:store/")).collect();
     assert_eq!(of_store, ["audit:store/types@0.1.0"], "types alone");
 }
@@ -76,7 +77,7 @@ fn its_dependency_is_the_whole_package_and_exports_all_that_the_application_impo
 #[test]
 fn its_dependency_inherits_what_the_store_imports_and_no_files() {
     let (_, _, inherited) = Manifest::read().dependency();
-    let imports = crate::component::imports(site::store());
+    let imports = imports(site::store());
     let is_imported = |interface: &str| {
         // Any version of WASI 0.2 fits.
         let name = interface.split('@').next().unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use audit_spin_host::{App, Compiled, Settings, SpinStore, compose};
+use audit_spin_host::{App, Code, Compiled, Settings, SpinStore, compose};
 use audit_testbed::Cluster;
 use http::{Method, Request, Response};
 use serde_json::Value;
@@ -70,7 +70,7 @@ pub fn app_on_shared() -> (App, String) {
 /// An instance of the store for Spin with these settings.
 pub fn start(settings: &Settings) -> SpinStore {
     static COMPILED: OnceLock<Compiled> = OnceLock::new();
-    let compiled = COMPILED.get_or_init(|| Compiled::new(store()).expect("it compiles"));
+    let compiled = COMPILED.get_or_init(|| Compiled::new(store(), Code::Plain).expect("it compiles"));
     SpinStore::start(compiled, settings).expect("it starts")
 }
 

@@ -60,7 +60,8 @@ fn the_table_of_the_original_program_is_upgraded_by_the_first_write() {
     let cluster = Cluster::shared();
     let url = cluster.database();
     cluster.execute(&url, ORIGINAL_TABLE);
-    cluster.execute(&url, &format!("INSERT INTO {TABLE} (ts, tool) VALUES ('2026-11-22T12:00:00Z', 'old')"));
+    let old = "DEFAULT, '2026-11-22T12:00:00Z', '', '', '', '', 'old', '', '', 0, 0, 0, ''";
+    cluster.execute(&url, &format!("INSERT INTO {TABLE} VALUES ({old})"));
     let mut store = open(&url);
     assert_eq!(everything(&mut store)[0].event.tool, "old");
     store.write_batch(&[event(1)]).unwrap();
@@ -99,7 +100,7 @@ fn a_role_that_may_only_write_and_read_does_so_and_an_error_names_what_lacks() {
     let mut owner = open(&url);
     owner.write_batch(&[event(1)]).unwrap();
     owner.flush().unwrap();
-    let (_, limited) = cluster.role(&url, WRITE_AND_READ);
+    let (limited, _) = cluster.role(&url, WRITE_AND_READ);
     let mut store = open(&limited);
     store.write_batch(&[event(2)]).unwrap();
     store.flush().unwrap();

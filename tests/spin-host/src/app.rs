@@ -9,7 +9,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::error::Context as _;
-use wasmtime::{Cache, CacheConfig, Config, Engine, Result, Store};
+use wasmtime::{Cache, CacheConfig, Config, Engine, OptLevel, Result, Store};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi_http::WasiHttpCtx;
 use wasmtime_wasi_http::WasiHttpView as _;
@@ -71,10 +71,22 @@ impl Settings {
     }
 }
 
+/// How a component is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// Quickly, for tests.
+    Plain,
+    /// So that it runs fast, for figures.
+    Fast,
+}
+
 /// The engine, which keeps compiled components in the user's cache folder.
-pub(crate) fn engine() -> Result<Engine> {
+pub(crate) fn engine(code: Code) -> Result<Engine> {
     let mut config = Config::new();
     config.concurrency_support(false);
+    if code == Code::Plain {
+        config.cranelift_opt_level(OptLevel::None);
+    }
     config.cache(Cache::new(CacheConfig::new()).ok());
     Engine::new(&config)
 }
@@ -93,7 +105,7 @@ impl App {
     /// # Errors
     /// Where it is none, or imports what Spin does not offer.
     pub fn new(component: &[u8], settings: Settings) -> Result<Self> {
-        let engine = engine()?;
+        let engine = engine(Code::Plain)?;
         let mut linker = Linker::new(&engine);
         link(&mut linker)?;
         let component = Component::new(&engine, component)?;

@@ -41,6 +41,34 @@ pub fn compose(component: &[u8], name: &str, dependency: &[u8], inherit: &[Strin
     Ok(graph.encode(EncodeOptions::default())?)
 }
 
+/// The names of what a component imports, sorted.
+///
+/// # Panics
+/// Where it is no component.
+pub fn imports(component: &[u8]) -> Vec<String> {
+    names(component).0
+}
+
+/// The names of what a component exports, sorted.
+///
+/// # Panics
+/// As [`imports`].
+pub fn exports(component: &[u8]) -> Vec<String> {
+    names(component).1
+}
+
+fn names(component: &[u8]) -> (Vec<String>, Vec<String>) {
+    let mut graph = CompositionGraph::new();
+    let package = register(&mut graph, "component", component).expect("it is a component");
+    let world = &graph.types()[graph[package].ty()];
+    let sorted = |names: Vec<&String>| {
+        let mut names: Vec<String> = names.into_iter().cloned().collect();
+        names.sort_unstable();
+        names
+    };
+    (sorted(world.imports.keys().collect()), sorted(world.exports.keys().collect()))
+}
+
 fn register(graph: &mut CompositionGraph, name: &str, component: &[u8]) -> Result<PackageId> {
     let package = Package::from_bytes(name, None, component, graph.types_mut())?;
     Ok(graph.register_package(package)?)

@@ -14,6 +14,6 @@ mod postgres;
 mod state;
 mod store;
 
-pub use app::{App, Settings};
-pub use compose::{CAPABILITIES, compose};
+pub use app::{App, Code, Settings};
+pub use compose::{CAPABILITIES, compose, exports, imports};
 pub use store::{Compiled, SpinStore, Status};

@@ -10,7 +10,7 @@
   (core instance $answer (instantiate $answer))
   (type $descriptor-handle (own $descriptor))
   (func $get-directories (result (list (tuple $descriptor-handle string)))
-    (canon lift (core func $answer "none") (memory $answer "memory")))
+    (canon lift (core func $answer "none") (memory (core memory $answer "memory"))))
   (instance $preopens
     (export "descriptor" (type $descriptor))
     (export "get-directories" (func $get-directories)))

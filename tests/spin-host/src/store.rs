@@ -11,7 +11,7 @@ use audit_host::{
 use wasmtime::Store;
 use wasmtime::component::{Component, Linker};
 
-use crate::app::{Settings, engine};
+use crate::app::{Code, Settings, engine};
 use crate::bindings::store::exports::audit::store::{control, types};
 use crate::bindings::store::{Local, LocalPre};
 use crate::state::{State, link};
@@ -42,9 +42,9 @@ impl Compiled {
     ///
     /// # Errors
     /// [`Error::Start`] where it is no such component, or imports what Spin does not offer.
-    pub fn new(component: &[u8]) -> Result<Self, Error> {
+    pub fn new(component: &[u8], code: Code) -> Result<Self, Error> {
         let compile = || -> wasmtime::Result<LocalPre<State>> {
-            let engine = engine()?;
+            let engine = engine(code)?;
             let mut linker = Linker::new(&engine);
             link(&mut linker)?;
             LocalPre::new(linker.instantiate_pre(&Component::new(&engine, component)?)?)

@@ -134,8 +134,8 @@ fn record(events: &[Event]) -> Value {
     let recorded = counts.as_ref().map_or(0, |counts| counts.stored);
     let lost = (events.len() as u64).saturating_sub(recorded);
     let mut audit = json!({ "recorded": recorded, "lost": lost });
-    if let Err(error) = written.or(counts.map(drop)).map_err(|error| described(&error)) {
-        let (kind, message) = error;
+    if let Err(error) = written.and(counts.map(drop)) {
+        let (kind, message) = described(&error);
         audit["error"] = json!({ "kind": kind, "message": message });
     }
     audit

@@ -8,6 +8,7 @@ mod contract;
 mod files;
 mod losses;
 mod manifest;
+mod readme;
 mod requests;
 mod site;
 mod tables;

@@ -99,3 +99,23 @@ fn what_it_sets_are_settings_of_the_store() {
     let value = |name: &str| environment.iter().find(|(known, _)| known == name).unwrap().1.as_str();
     assert_eq!((value("AUDIT_BACKEND"), value("AUDIT_FLUSH_INTERVAL_MS")), ("postgres", "0"));
 }
+
+#[test]
+fn it_fits_the_schema_that_spin_publishes() {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let python = xtask::peers::python(target);
+    let check = "import json, sys, tomllib, jsonschema\n\
+                 schema, manifest = json.load(open(sys.argv[1])), tomllib.load(open(sys.argv[2], 'rb'))\n\
+                 jsonschema.Draft202012Validator.check_schema(schema)\n\
+                 jsonschema.validate(manifest, schema)\n\
+                 manifest['component']['tools']['dependency'] = {}\n\
+                 try: jsonschema.validate(manifest, schema)\n\
+                 except jsonschema.ValidationError: pass\n\
+                 else: sys.exit('the schema takes anything')";
+    let mut command = std::process::Command::new(&python);
+    command.args(["-c", check]).arg(xtask::root().join("tests/spin/manifest.schema.json")).arg(path());
+    let output = command.output();
+    let output = output
+        .unwrap_or_else(|error| panic!("{}: {error}; `cargo xtask test` installs it", python.display()));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

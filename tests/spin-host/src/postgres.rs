@@ -1,6 +1,8 @@
 //! Spin's interface for PostgreSQL: a pool of connections for each address, errors as texts and as the server's, and rows that
 //! come as a whole.
 
+#![allow(clippy::result_large_err, reason = "the error is generated from the WIT, where it has this size")]
+
 use std::collections::HashMap;
 use std::error::Error as _;
 use std::sync::{Arc, Mutex, PoisonError};

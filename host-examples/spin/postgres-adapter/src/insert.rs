@@ -35,7 +35,8 @@ pub fn batch<D: Driver>(database: &Database<D>, lines: &str) -> Result<Vec<Refus
     let mut refused = Vec::new();
     let mut is_begun = false;
     // A stack: the first half goes on top, so that the rows are inserted in their order.
-    let mut left = Vec::from([0..lines.len()]);
+    let whole = 0..lines.len();
+    let mut left = Vec::from([whole]);
     while let Some(rows) = left.pop() {
         match insert(database, &connection, &lines[rows.clone()]) {
             Ok(vanished) => {

@@ -11,6 +11,7 @@ pub mod node;
 pub mod peers;
 pub mod postgres;
 pub mod python;
+pub mod spin;
 #[path = "../../component/build/toolchain.rs"]
 pub mod toolchain;
 

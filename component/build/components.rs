@@ -74,15 +74,30 @@ pub fn artifact(root: &Path, target_dir: &Path, world: World) -> Result<PathBuf>
 /// Where no compiler for the target is found (the message says what to run), and where the build fails (the
 /// reasons are then on stderr).
 pub fn build(root: &Path, target_dir: &Path, world: World) -> Result<Vec<u8>> {
+    build_package(root, target_dir, "audit-store", world.features(), world.name())
+}
+
+/// Builds the library of a package of the workspace as a component, in the way of [`build`]. The name stands for the
+/// package with these features.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_package(
+    root: &Path,
+    target_dir: &Path,
+    package: &str,
+    features: &[&str],
+    name: &str,
+) -> Result<Vec<u8>> {
     let toolchain = Toolchain::find(root, target_dir)?;
     // A folder for each, because cargo gives a cdylib one name whatever its features and compiler are: in a
     // shared folder a build that is fresh by its fingerprint may have been overwritten by another.
-    let folder = target_dir.join("component-build").join(format!("{}-{}", world.name(), toolchain.way()));
+    let folder = target_dir.join("component-build").join(format!("{name}-{}", toolchain.way()));
     let mut cargo = toolchain.cargo_build(root);
     cargo
-        .args(["--locked", "--package", "audit-store", "--lib"])
+        .args(["--locked", "--package", package, "--lib"])
         .args(["--profile", PROFILE, "--target", TARGET])
-        .args(world.features())
+        .args(features)
         .arg("--target-dir")
         .arg(&folder);
     if !io::stderr().is_terminal() {
@@ -92,9 +107,10 @@ pub fn build(root: &Path, target_dir: &Path, world: World) -> Result<Vec<u8>> {
     cargo.stdout(io::stderr());
     let status = cargo.status().with_context(|| format!("cannot run {}", cargo.get_program().display()))?;
     if !status.success() {
-        bail!("the component of the world `{}` was not built: cargo ended with {status}", world.name());
+        bail!("the component `{name}` was not built: cargo ended with {status}");
     }
-    let built = folder.join(TARGET).join(PROFILE).join("audit_store.wasm");
+    let file = format!("{}.wasm", package.replace('-', "_"));
+    let built = folder.join(TARGET).join(PROFILE).join(file);
     fs::read(&built).with_context(|| format!("cargo succeeded, but left no {}", built.display()))
 }
 

@@ -10,10 +10,12 @@ use crate::components;
 /// A world of that package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guest {
-    /// Imports `audit:store/writer`.
+    /// Imports `audit:store/writer` alone.
     Confined,
-    /// Imports `audit:store/reader` too.
+    /// Imports the writer and `audit:store/reader`.
     Tenant,
+    /// Imports the writer and `wasi:filesystem`, but no reader.
+    Spy,
 }
 
 /// Builds a guest where its sources changed, and returns its bytes.
@@ -24,6 +26,7 @@ pub fn build(target_dir: &Path, guest: Guest) -> Result<Vec<u8>> {
     let (features, name): (&[&str], _) = match guest {
         Guest::Confined => (&[], "guest-confined"),
         Guest::Tenant => (&["--features", "tenant"], "guest-tenant"),
+        Guest::Spy => (&["--features", "spy"], "guest-spy"),
     };
     components::build_package(crate::root(), target_dir, "audit-guest", features, name)
 }

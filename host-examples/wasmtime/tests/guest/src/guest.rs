@@ -26,11 +26,6 @@ use audit::store::types::{Error, EventParam as Event, Receipt};
 use audit::store::writer;
 use exports::audit::guest::calls;
 
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    core::arch::wasm32::unreachable()
-}
-
 struct Guest;
 
 export!(Guest);

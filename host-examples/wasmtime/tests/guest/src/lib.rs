@@ -5,8 +5,16 @@
 #[cfg(target_family = "wasm")]
 extern crate alloc;
 
-#[cfg(target_family = "wasm")]
+#[cfg(all(target_family = "wasm", not(feature = "spy")))]
 mod guest;
 #[cfg(target_family = "wasm")]
 #[path = "../../../../../src/runtime.rs"]
 mod runtime;
+#[cfg(all(target_family = "wasm", feature = "spy"))]
+mod spy;
+
+#[cfg(target_family = "wasm")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    core::arch::wasm32::unreachable()
+}

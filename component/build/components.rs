@@ -81,11 +81,25 @@ pub fn hand_out(component: &[u8], target_dir: &Path, file_name: &str) -> Result<
 /// Where no compiler for the target is found (the message says what to run), and where the build fails (the
 /// reasons are then on stderr).
 pub fn build(root: &Path, target_dir: &Path, world: World) -> Result<Vec<u8>> {
-    let name = world.name();
-    let arguments = [&["--package", "audit-store"], world.features()].concat();
+    build_package(root, target_dir, "audit-store", world.features(), world.name())
+}
+
+/// Builds the library of a package of the workspace as a component, in the way of [`build`]. The name stands for the
+/// package with these features.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_package(
+    root: &Path,
+    target_dir: &Path,
+    package: &str,
+    features: &[&str],
+    name: &str,
+) -> Result<Vec<u8>> {
+    let arguments = [&["--package", package], features].concat();
     let folder = packages(root, target_dir, name, &arguments)
-        .with_context(|| format!("the component of the world `{name}` was not built"))?;
-    let built = folder.join("audit_store.wasm");
+        .with_context(|| format!("the component `{name}` was not built"))?;
+    let built = folder.join(format!("{}.wasm", package.replace('-', "_")));
     fs::read(&built).with_context(|| format!("cargo succeeded, but left no {}", built.display()))
 }
 

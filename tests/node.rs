@@ -3,7 +3,6 @@
 
 #![cfg(unix)]
 
-mod common;
 #[path = "common/node.rs"]
 mod node;
 

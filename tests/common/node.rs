@@ -4,10 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use xtask::components::World;
+use xtask::components::{self, World};
 use xtask::node;
-
-use crate::common::artifact;
 
 /// A command of Node.js in the folder of the package, which is built once in a test process. Settings of whoever runs the
 /// tests are none of the stores in them.
@@ -15,7 +13,9 @@ pub fn command() -> Command {
     static NODE: OnceLock<PathBuf> = OnceLock::new();
     let program = NODE.get_or_init(|| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it is in the target folder");
-        node::build(target, &artifact(World::Full)).unwrap_or_else(|error| panic!("{error:#}"))
+        let component =
+            components::artifact(xtask::root(), target, World::Full).expect("the component builds");
+        node::build(target, &component).unwrap_or_else(|error| panic!("{error:#}"))
     });
     let mut command = Command::new(program);
     command.current_dir(node::package());

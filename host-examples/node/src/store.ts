@@ -4,7 +4,7 @@
  */
 
 import { now } from './clock.js';
-import { AuditError, type PlainError, revive, text } from './errors.js';
+import { AuditError, revive, text } from './errors.js';
 import { componentFilter, entries, lenientLine, strictLine } from './lines.js';
 import type { Calls, FromEngine, ToEngine } from './messages.js';
 import type {
@@ -211,11 +211,6 @@ export abstract class Store {
     void written.finally(() => this.#later.delete(written));
   }
 
-  /** @internal Whether events wait that the engine has not stored. */
-  protected get hasQueued(): boolean {
-    return this.#lines.length + this.#sent.events > 0;
-  }
-
   /** @internal Whether the store is closed, or about to be. */
   protected get isClosed(): boolean {
     return this.#isClosed || this.#failed !== undefined;
@@ -330,9 +325,4 @@ export abstract class Store {
     this.#warned.set(reason, at);
     this.#warn(what);
   }
-}
-
-/** @internal The error of an engine that did not open. */
-export function opening(error: PlainError): AuditError {
-  return revive(error);
 }

@@ -24,9 +24,11 @@
 
 mod error;
 mod folder;
+pub mod key;
 pub mod leaf;
 mod lock;
 mod log;
+pub mod publish;
 mod record;
 mod seal;
 mod segment;

@@ -33,10 +33,11 @@ mod record;
 mod seal;
 mod segment;
 
+pub use audit_log::cosignature::CosignerKey;
 pub use error::Error;
 pub use folder::{Folder, LogFolder};
 pub use lock::LockError;
 pub use log::Log;
-pub use record::{Files, Found, Kind, Record, Row, Rows, Sealed, Table, Take, Trouble};
+pub use record::{Files, Found, Kind, Record, Row, RowPage, Rows, Sealed, Table, Take, Trouble};
 pub use seal::{Outcome, seal};
 pub use segment::{Gap, Place, SealedFile, Segment, Segments};

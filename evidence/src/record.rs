@@ -4,7 +4,7 @@ mod files;
 mod table;
 
 pub use files::Files;
-pub use table::{Row, Rows, Table};
+pub use table::{Row, RowPage, Rows, Table};
 
 use std::fmt;
 use std::io;

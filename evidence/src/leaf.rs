@@ -155,6 +155,8 @@ mod tests {
         let piece = prop_oneof![
             "[ -~]{0,3}".prop_map(String::into_bytes),
             Just(b"\"".to_vec()),
+            Just(b"-".to_vec()),
+            Just(b"00000000-0000-0000-0000-000000000000".to_vec()),
             Just(b"null".to_vec()),
             Just(b"0".to_vec()),
             Just(b"99999999999999999999".to_vec()),
@@ -162,7 +164,9 @@ mod tests {
             Just("é".into()),
             proptest::collection::vec(any::<u8>(), 1..3),
         ];
-        let cut = (0..=OWN.len(), 0..4_usize, piece);
+        // The identifiers begin behind these.
+        let places = prop_oneof![0..=OWN.len(), OWN.find("01a2").unwrap()..OWN.find("01a2").unwrap() + 90];
+        let cut = (places, prop_oneof![0..4_usize, Just(36)], piece);
         proptest::collection::vec(cut, 0..3).prop_map(|cuts| {
             let mut line = OWN.as_bytes().to_vec();
             for (at, len, piece) in cuts {

@@ -66,6 +66,7 @@ hosts! {
     python: "python", &Backend::ALL, hosts::python::start;
     node: "node", &Backend::ALL, hosts::node::node;
     browser: "node", &[Backend::Memory, Backend::Null], hosts::node::browser;
+    spin: "spin", &[Backend::Postgres, Backend::Memory, Backend::Null], hosts::spin::start;
 }
 
 /// What is in `host-examples/` and has no store that could be read.

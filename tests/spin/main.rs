@@ -4,7 +4,6 @@
 #![cfg(unix)]
 
 mod component;
-mod contract;
 mod files;
 mod losses;
 mod manifest;

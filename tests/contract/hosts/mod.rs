@@ -4,6 +4,7 @@ mod driver;
 pub mod node;
 pub mod python;
 pub mod rust;
+pub mod spin;
 
 use std::path::Path;
 

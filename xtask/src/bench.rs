@@ -1,6 +1,7 @@
 //! How fast the program and the component are: one table, in which the program stands beside loops in Python that do the
 //! same, and beside another build of it.
 
+pub(crate) mod hosts;
 pub(crate) mod mcp;
 
 use std::env;

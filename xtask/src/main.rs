@@ -44,6 +44,8 @@ Commands:
                  500 and 5 000, by COPY, by a prepared INSERT; and `write` while the database hangs
   bench-otlp     Build for release, and have 16 clients send spans to `audit otlp`: how many it takes a second, how
                  long its answers take, and how much memory it needs at most
+  bench-hosts    Time every host on files and on a PostgreSQL of its own (release): the Rust library, guests of another
+                 runtime, Spin's interfaces, Python, Node.js
   bench-mcp      Time calls of an MCP server (release): without a proxy, behind `audit mcp`, and with --fail-closed
   package        Run `cargo package` for the crates that are published, the component included, and compile
                  each from its package. They are left in target/package; uncommitted changes are packed too
@@ -81,6 +83,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         "bench" => bench::run(&workspace, rest)?,
         "bench-postgres" => bench::postgres(&workspace)?,
         "bench-otlp" => bench::otlp(&workspace)?,
+        "bench-hosts" => bench::hosts::run(&workspace)?,
         "bench-mcp" => bench::mcp::run(&workspace)?,
         "package" => package::run(&workspace)?,
         "test" => return test::run(&workspace, rest),

@@ -37,6 +37,9 @@ pub enum Error {
     /// `checkpoint` is of another log, or signed by another key.
     #[error("checkpoint: {0}")]
     Verify(#[from] VerifyError),
+    /// There is no checkpoint to check anything against.
+    #[error("the log has no checkpoint: nothing was sealed there yet, or it was removed")]
+    NothingSealed,
     /// There are segments and no checkpoint.
     #[error(
         "checkpoint is not there, but segments.jsonl is: the log has lost its checkpoint. A new one could contradict one \

@@ -30,6 +30,7 @@ mod log;
 mod record;
 mod seal;
 mod segment;
+pub mod verify;
 
 pub use error::Error;
 pub use folder::{Folder, LogFolder};

@@ -34,6 +34,11 @@ impl Files {
         Self { folder: folder.into() }
     }
 
+    /// Where it is.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The daily files that there are, by their days.
     fn names(&self) -> Result<BTreeMap<Day, String>, Error> {
         let name = || self.folder.display().to_string();

@@ -33,6 +33,15 @@ pub trait Rows {
     /// # Errors
     /// Where the database cannot be read: why, for people.
     fn rows(&mut self, ranges: &[[i64; 2]], most: usize) -> Result<Vec<Row>, String>;
+
+    /// The numbers of a chain, by its UUID, that the database has refused. Where nobody keeps them there are none.
+    ///
+    /// # Errors
+    /// Where the database cannot be read: why, for people.
+    fn refused(&mut self, chain: &str) -> Result<Vec<u64>, String> {
+        let _ = chain;
+        Ok(Vec::new())
+    }
 }
 
 /// The table of a database.
@@ -43,6 +52,14 @@ impl<R: Rows> Table<R> {
     /// The record in a table.
     pub fn new(rows: R) -> Self {
         Self(rows)
+    }
+
+    pub(crate) fn rows_in(&mut self, ranges: &[[i64; 2]], most: usize) -> Result<Vec<Row>, Error> {
+        self.0.rows(ranges, most).map_err(Error::Database)
+    }
+
+    pub(crate) fn refused_of(&mut self, chain: &str) -> Result<Vec<u64>, Error> {
+        self.0.refused(chain).map_err(Error::Database)
     }
 
     /// Hands over the rows in some ranges, which are in order.

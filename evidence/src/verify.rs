@@ -50,9 +50,7 @@ use audit_log::cosignature::CosignerKey;
 use audit_log::note::VerifierKey;
 
 pub use source::{Each, Flow, Source, Standing, Stream};
-pub use verdict::{
-    Answer, Captured, Cosignature, Counts, Finding, FindingKind, Head, Holds, Spot, Verdict,
-};
+pub use verdict::{Answer, Captured, Cosignature, Counts, Finding, FindingKind, Head, Holds, Spot, Verdict};
 
 use crate::error::Error;
 use crate::folder::Folder;

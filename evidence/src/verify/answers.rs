@@ -10,9 +10,7 @@ use super::pruned::Declared;
 use super::search::Search;
 use super::source::{Flow, Source};
 use super::spool::{self, Waiting};
-use super::verdict::{
-    Answer, Captured, Counts, Finding, FindingKind, Head, Holds, Spot, Verdict,
-};
+use super::verdict::{Answer, Captured, Counts, Finding, FindingKind, Head, Holds, Spot, Verdict};
 use crate::error::Error;
 use crate::folder::Folder;
 
@@ -78,7 +76,7 @@ fn captured<F: Folder, S: Source + ?Sized>(
         }
         let text = uuid(chain);
         for seq in search.source.refused(&text)? {
-            counts.refused += u64::from(search.ledger.chains.add(Stamp { chain, seq }));
+            counts.refused += u64::from(search.ledger.chains.fill(Stamp { chain, seq }));
         }
     }
     let mut holes = search.ledger.chains.holes();
@@ -113,17 +111,20 @@ fn read_what_came_since<F: Folder, S: Source + ?Sized>(
     if kind == crate::record::Kind::Table {
         search.streams = before.clone();
         let all = search.regions();
-        regions = all.into_iter().map(|(number, from, to)| {
-            let mut stream = before[number].clone();
-            stream.end = to;
-            (stream, from)
-        }).collect();
+        regions = all
+            .into_iter()
+            .map(|(number, from, to)| {
+                let mut stream = before[number].clone();
+                stream.end = to;
+                (stream, from)
+            })
+            .collect();
     }
     for (stream, from) in regions {
         let chains = &mut search.ledger.chains;
         search.source.read(&stream, from, stream.end, &mut |standing| {
             if let Item::Event { stamp: Some(stamp), .. } = Item::of(standing.text, kind) {
-                chains.add(stamp);
+                chains.fill(stamp);
             }
             Ok(Flow::GoOn)
         })?;
@@ -191,7 +192,9 @@ fn note<F: Folder, S: Source + ?Sized>(
 ) {
     if let Some(since) = options.since {
         let skipped = search.skipped.iter().map(|(first, end)| end - first).sum::<u64>();
-        not_checked.push(format!("{skipped} events of days before {since}: their hashes are in the tree, they were not read"));
+        not_checked.push(format!(
+            "{skipped} events of days before {since}: their hashes are in the tree, they were not read"
+        ));
     }
     let lost = search.leaves.lost();
     if lost > 0 {

@@ -87,6 +87,13 @@ impl Chains {
         true
     }
 
+    /// Adds a number if it is missing before others of its chain.
+    pub fn fill(&mut self, stamp: Stamp) -> bool {
+        let known = self.young.get(&stamp.chain).or_else(|| self.old.get(&stamp.chain));
+        let holes = known.map(|known| known.holes(stamp.chain)).unwrap_or_default();
+        holes.iter().any(|hole| (hole.first..=hole.last).contains(&stamp.seq)) && self.add(stamp)
+    }
+
     /// How many chains there are. One that was forgotten and came again counts twice.
     pub fn count(&self) -> u64 {
         self.count

@@ -64,8 +64,10 @@ pub struct Between {
     /// Leaves that are missing there, first and behind the last.
     missing: Vec<(u64, u64)>,
     extras: Vec<Extra>,
-    /// How many of the lines that are no event were there when the record was sealed.
-    declared: usize,
+    /// What was no event when the record was sealed: the leaf behind it, and where it stood then.
+    declared: Vec<(u64, u64, u64)>,
+    /// Whether that is all.
+    is_known: bool,
     /// Whether nothing that is sealed comes behind it.
     is_tail: bool,
 }
@@ -141,14 +143,7 @@ impl Comparison {
         }
     }
 
-    fn fault(
-        &mut self,
-        kind: FindingKind,
-        stream: usize,
-        extra: &Extra,
-        leaf: Option<u64>,
-        detail: &str,
-    ) {
+    fn fault(&mut self, kind: FindingKind, stream: usize, extra: &Extra, leaf: Option<u64>, detail: &str) {
         let Extra { at, next, .. } = *extra;
         self.add(Fault { kind, stream, at, next, leaf, count: 1, detail: detail.into() });
     }
@@ -166,7 +161,7 @@ impl Comparison {
         search: &mut Search<'_, '_, F, S>,
         is_pruned: &dyn Fn(u64) -> bool,
     ) -> Result<(), Error> {
-        let Between { stream, mut at, missing, extras, declared, is_tail } = between;
+        let Between { stream, mut at, missing, extras, declared, is_known, is_tail } = between;
         let leaves: Vec<u64> = missing
             .iter()
             .flat_map(|(first, end)| *first..*end)
@@ -195,16 +190,13 @@ impl Comparison {
         // In their order, the others: first those that are sealed nowhere else.
         let (copies, fresh): (Vec<Extra>, Vec<Extra>) =
             rest.into_iter().partition(|extra| extra.leaf.is_some_and(|hash| known.contains_key(&hash)));
-        let mut junk = declared;
-        let fresh: Vec<Extra> = fresh
-            .into_iter()
-            .filter(|extra| {
-                let is_old = extra.leaf.is_none() && junk > 0;
-                junk -= usize::from(is_old);
-                !is_old
-            })
-            .collect();
-        let mut left = leaves.iter().filter(|leaf| !changed.contains(*leaf)).copied().collect::<Vec<_>>().into_iter();
+        let (mut fresh, old) = without_declared(fresh, &declared);
+        if !is_known {
+            // What is no event may have been there before.
+            fresh.sort_by_key(|extra| extra.leaf.is_none());
+        }
+        let mut left =
+            leaves.iter().filter(|leaf| !changed.contains(*leaf)).copied().collect::<Vec<_>>().into_iter();
         for extra in fresh.into_iter().chain(copies) {
             let copy_of = extra.leaf.and_then(|hash| known.get(&hash).copied());
             match (left.next(), extra.leaf, copy_of) {
@@ -229,17 +221,19 @@ impl Comparison {
         }
         self.changed += changed.len() as u64;
         let kind = if is_tail { FindingKind::Truncated } else { FindingKind::Missing };
-        for (first, end) in without(&missing, &changed) {
-            self.missing.push((first, end));
-            for (first, end) in not_pruned(first, end, is_pruned) {
-                let detail = String::new();
-                // Several may be missing at one place.
-                let next = at;
-                let fault =
-                    Fault { kind, stream, at, next, leaf: Some(first), count: end - first, detail };
-                self.faults.insert((stream, at, true, first), fault);
-            }
+        let gone = without(&missing, &changed);
+        let told = gone.iter().flat_map(|(first, end)| not_pruned(*first, *end, is_pruned));
+        let told: Vec<(u64, u64)> = told.collect();
+        if let Some((first, _)) = told.first() {
+            // It stood behind what was no event before it.
+            let before = declared.iter().filter(|(leaf, ..)| leaf <= first).count();
+            let at = old.iter().take(before).map(|extra| extra.next).fold(at, u64::max);
+            let count = told.iter().map(|(first, end)| end - first).sum();
+            let (leaf, detail) = (Some(*first), String::new());
+            let fault = Fault { kind, stream, at, next: at, leaf, count, detail };
+            self.faults.insert((stream, at, true, *first), fault);
         }
+        self.missing.extend(gone);
         Ok(())
     }
 
@@ -263,25 +257,25 @@ impl Comparison {
         is_pruned: &dyn Fn(u64) -> bool,
     ) -> Result<Vec<Finding>, Error> {
         let mut findings = Vec::new();
-        for (file, first, end) in std::mem::take(&mut self.gone) {
-            self.missing.push((first, end));
-            for (first, end) in not_pruned(first, end, is_pruned) {
-                findings.push(Finding {
-                    kind: FindingKind::Missing,
-                    place: if file.is_empty() {
-                        Spot::Log { log: "segments.jsonl".into() }
-                    } else {
-                        Spot::Line { file: file.clone(), line: 1 }
-                    },
-                    count: end - first,
-                    leaf: Some(first),
-                    detail: if file.is_empty() {
-                        "it is in none of the files".into()
-                    } else {
-                        "the file is gone".into()
-                    },
-                });
-            }
+        let mut gone = std::mem::take(&mut self.gone);
+        gone.sort();
+        for of_file in gone.chunk_by(|one, next| one.0 == next.0) {
+            self.missing.extend(of_file.iter().map(|(_, first, end)| (*first, *end)));
+            let told = of_file.iter().flat_map(|(_, first, end)| not_pruned(*first, *end, is_pruned));
+            let told: Vec<(u64, u64)> = told.collect();
+            let Some((first, _)) = told.first() else { continue };
+            let file = of_file[0].0.clone();
+            let (place, detail) = match file.is_empty() {
+                true => (Spot::Log { log: "segments.jsonl".into() }, "they are in none of the files"),
+                false => (Spot::Line { file, line: 1 }, "the file is gone"),
+            };
+            findings.push(Finding {
+                kind: FindingKind::Missing,
+                place,
+                count: told.iter().map(|(first, end)| end - first).sum(),
+                leaf: Some(*first),
+                detail: detail.into(),
+            });
         }
         let joined = joined(std::mem::take(&mut self.faults).into_values());
         for faults in joined.chunk_by(|one, next| one.stream == next.stream) {
@@ -348,6 +342,20 @@ fn joined(faults: impl Iterator<Item = Fault>) -> Vec<Fault> {
         }
     }
     joined
+}
+
+/// Takes out what was no event before. Where lines have moved, it is the first ones that are none.
+fn without_declared(extras: Vec<Extra>, declared: &[(u64, u64, u64)]) -> (Vec<Extra>, Vec<Extra>) {
+    let is_declared = |extra: &Extra| {
+        extra.leaf.is_none() && declared.iter().any(|(_, from, to)| *from <= extra.at && extra.next <= *to)
+    };
+    let has_moved = !extras.iter().any(is_declared);
+    let mut left = if has_moved { declared.len() } else { 0 };
+    extras.into_iter().partition(|extra| {
+        let is_old = has_moved && left > 0 && extra.leaf.is_none();
+        left -= usize::from(is_old);
+        !is_old && !is_declared(extra)
+    })
 }
 
 /// What is left of ranges without some leaves.

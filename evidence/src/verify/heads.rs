@@ -20,7 +20,8 @@ pub fn check_signatures(
     let mut head = Head::from(signed.unverified());
     if options.keys.is_empty() {
         not_checked.push(
-            "who signed the log: no key is pinned, so whoever can write the log may have made all of it anew".into(),
+            "who signed the log: no key is pinned, so whoever can write the log may have made all of it anew"
+                .into(),
         );
     } else {
         check(CHECKPOINT, signed, options, findings);
@@ -83,7 +84,9 @@ pub fn compare(
         } else if *root != Some(kept.root()) {
             let size = kept.size();
             let detail = match root {
-                Some(root) => format!("its root of {size} events is {}, that of the log is {root}", kept.root()),
+                Some(root) => {
+                    format!("its root of {size} events is {}, that of the log is {root}", kept.root())
+                }
                 None => format!("the log has lost what its root of {size} events was made of"),
             };
             (FindingKind::Forked, detail)

@@ -47,7 +47,9 @@ pub fn check_tree<F: Folder, S: Source + ?Sized>(
             tell(&computed.leaves, findings);
             if computed.leaves.is_empty() {
                 let detail = match computed.root {
-                    Some(root) => format!("the tiles of the log make the root {root}, it has {}", head.root()),
+                    Some(root) => {
+                        format!("the tiles of the log make the root {root}, it has {}", head.root())
+                    }
                     None => "the tiles of the log make no root".into(),
                 };
                 findings.push(finding(FindingKind::Changed, "checkpoint", detail));
@@ -136,14 +138,16 @@ fn mix(stored: Option<&[Hash]>, recorded: &[Hash], is_right: &dyn Fn(&[Hash]) ->
         return is_right(recorded).then(|| recorded.to_vec());
     }
     // From all of the record on.
-    (0..1_u32 << differ.len()).map(|choice| {
-        let mut leaves = recorded.to_vec();
-        for (bit, place) in differ.iter().enumerate().filter(|(bit, _)| choice >> bit & 1 == 1) {
-            let _ = bit;
-            leaves[*place] = stored[*place];
-        }
-        leaves
-    }).find(|leaves| is_right(leaves))
+    (0..1_u32 << differ.len())
+        .map(|choice| {
+            let mut leaves = recorded.to_vec();
+            for (bit, place) in differ.iter().enumerate().filter(|(bit, _)| choice >> bit & 1 == 1) {
+                let _ = bit;
+                leaves[*place] = stored[*place];
+            }
+            leaves
+        })
+        .find(|leaves| is_right(leaves))
 }
 
 /// The leaves of a tile as the record has them where they should be; none: it has others there, or fewer.
@@ -158,9 +162,10 @@ fn recorded<S: Source + ?Sized>(
     let streams = source.streams()?;
     let kind = source.kind();
     let mut leaves = Vec::with_capacity(of.width().into());
-    for segment in segments.iter().filter(|segment| {
-        segment.index < wanted.end && wanted.start < segment.index + segment.count
-    }) {
+    for segment in segments
+        .iter()
+        .filter(|segment| segment.index < wanted.end && wanted.start < segment.index + segment.count)
+    {
         let (name, parts) = parts(&segment.place);
         let Some(stream) = streams.iter().find(|stream| stream.name == name) else { return Ok(None) };
         let mut index = segment.index;

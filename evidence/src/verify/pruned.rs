@@ -41,7 +41,8 @@ impl Declared {
             let hash: String = sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
             let with_leaves = declaration.iter().filter(|(_, line)| line.count > 0);
             ranges.extend(
-                with_leaves.map(|(_, line)| (line.index, line.index.saturating_add(line.count), hash.clone())),
+                with_leaves
+                    .map(|(_, line)| (line.index, line.index.saturating_add(line.count), hash.clone())),
             );
         }
         ranges.sort_unstable();

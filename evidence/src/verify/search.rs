@@ -11,6 +11,7 @@ use super::source::{Flow, Source, Standing, Stream, parts};
 use super::tree::Leaves;
 use crate::error::Error;
 use crate::folder::Folder;
+use crate::record::Kind;
 use crate::segment::{Segment, Segments};
 
 /// For how many leaves the record is searched at once, at about 64 bytes each.
@@ -31,6 +32,8 @@ pub struct Run {
     pub count: u64,
     /// Whether they were found where they were expected.
     pub is_expected: bool,
+    /// Whether a store wrote them. Where they were expected, some of them.
+    pub is_own: bool,
 }
 
 impl Run {
@@ -81,30 +84,34 @@ impl<F: Folder, S: Source + ?Sized> Search<'_, '_, F, S> {
             self.skipped.push((next, end));
             return Ok(());
         }
-        for (from, to) in parts {
-            next = self.expect_part(number, from, to, next, end)?;
-        }
-        let rest = if is_pruned { &mut self.declared } else { &mut self.missing };
-        if next < end {
-            rest.push((next, end));
+        match self.source.kind() {
+            Kind::Files => {
+                for (from, to) in parts {
+                    next = self.expect_lines(number, (from, to), next, end)?;
+                }
+                let rest = if is_pruned { &mut self.declared } else { &mut self.missing };
+                if next < end {
+                    rest.push((next, end));
+                }
+            }
+            Kind::Table => self.expect_rows(&parts, segment, end, is_pruned)?,
         }
         (self.tick)(end - segment.index);
         Ok(())
     }
 
-    /// Looks for leaves in a part of a stream, up to the first that is not there. Returns that one.
-    fn expect_part(
+    /// Looks for leaves in a part of a file, up to the first that is not there. Returns that one.
+    fn expect_lines(
         &mut self,
         number: usize,
-        from: u64,
-        to: u64,
+        (from, to): (u64, u64),
         first: u64,
         end: u64,
     ) -> Result<u64, Error> {
         let stream = self.streams[number].clone();
-        let kind = self.source.kind();
         let to = to.min(stream.end);
-        let mut run = Run { stream: number, from, to: from, index: first, count: 0, is_expected: true };
+        let mut run =
+            Run { stream: number, from, to: from, index: first, count: 0, is_expected: true, is_own: false };
         let mut unreadable = 0;
         let mut unread = 0;
         let Self { source, leaves, ledger, .. } = self;
@@ -113,7 +120,7 @@ impl<F: Folder, S: Source + ?Sized> Search<'_, '_, F, S> {
             let leaf = if index < end { leaves.get(index)? } else { None };
             let read = match (plain(&standing, leaf, index), leaf) {
                 (Some(read), _) => read,
-                (None, leaf) => match Item::of(standing.text, kind) {
+                (None, leaf) => match Item::of(standing.text, Kind::Files) {
                     Item::Blank => return Ok(Flow::GoOn),
                     Item::Unreadable => {
                         unread += 1;
@@ -130,6 +137,11 @@ impl<F: Folder, S: Source + ?Sized> Search<'_, '_, F, S> {
                 },
             };
             ledger.add(number, &stream, &standing, read);
+            if run.count == 0 {
+                run.from = standing.at;
+                unread = 0;
+            }
+            run.is_own |= read.stamp.is_some();
             run.count += 1;
             run.to = standing.next;
             unreadable += std::mem::take(&mut unread);
@@ -140,6 +152,56 @@ impl<F: Folder, S: Source + ?Sized> Search<'_, '_, F, S> {
             join(&mut self.runs, run);
         }
         Ok(run.end())
+    }
+
+    /// Looks for leaves in rows, each of which has a number of its own.
+    fn expect_rows(
+        &mut self,
+        parts: &[(u64, u64)],
+        segment: &Segment,
+        end: u64,
+        is_pruned: bool,
+    ) -> Result<(), Error> {
+        let stream = self.streams[0].clone();
+        let mut first = segment.index;
+        let mut runs = Vec::new();
+        for (from, to) in parts {
+            let Self { source, leaves, ledger, .. } = self;
+            source.read(&stream, *from, *to, &mut |standing| {
+                let index = first + (standing.at - from);
+                let leaf = if index < end { leaves.get(index)? } else { return Ok(Flow::Stop) };
+                let read =
+                    plain(&standing, leaf, index).or_else(|| match Item::of(standing.text, Kind::Table) {
+                        // A leaf whose hash is lost may be any.
+                        item @ Item::Event { leaf: found, .. } if leaf.is_none_or(|leaf| leaf == found) => {
+                            Read::of(&item, Some(index))
+                        }
+                        _ => None,
+                    });
+                if let Some(read) = read {
+                    ledger.add(0, &stream, &standing, read);
+                    let (from, to) = (standing.at, standing.next);
+                    let is_own = read.stamp.is_some();
+                    let run = Run { stream: 0, from, to, index, count: 1, is_expected: true, is_own };
+                    join(&mut runs, run);
+                }
+                Ok(Flow::GoOn)
+            })?;
+            first = first.saturating_add(to - from);
+        }
+        let mut next = segment.index;
+        let rest = if is_pruned { &mut self.declared } else { &mut self.missing };
+        for run in &runs {
+            if next < run.index {
+                rest.push((next, run.index));
+            }
+            next = run.end();
+        }
+        if next < end {
+            rest.push((next, end));
+        }
+        runs.into_iter().for_each(|run| join(&mut self.runs, run));
+        Ok(())
     }
 
     /// Looks for the leaves that were not found yet in all that no leaf was found in.
@@ -187,7 +249,9 @@ impl<F: Folder, S: Source + ?Sized> Search<'_, '_, F, S> {
                 if let Some((read, index)) = read.and_then(|read| Some((read, read.leaf?))) {
                     ledger.add(number, &stream, &standing, read);
                     let (from, to) = (standing.at, standing.next);
-                    join(runs, Run { stream: number, from, to, index, count: 1, is_expected: false });
+                    let is_own = read.stamp.is_some();
+                    let run = Run { stream: number, from, to, index, count: 1, is_expected: false, is_own };
+                    join(runs, run);
                 }
                 Ok(if wanted.count == 0 { Flow::Stop } else { Flow::GoOn })
             })?;
@@ -236,8 +300,10 @@ fn join(runs: &mut Vec<Run>, run: Run) {
             if last.stream == run.stream
                 && last.to == run.from
                 && last.end() == run.index
-                && last.is_expected == run.is_expected =>
+                && last.is_expected == run.is_expected
+                && (run.is_expected || last.is_own == run.is_own) =>
         {
+            last.is_own |= run.is_own;
             last.to = run.to;
             last.count += run.count;
         }
@@ -279,8 +345,7 @@ impl Wanted {
 
     /// What is left.
     fn ranges(&self) -> Vec<(u64, u64)> {
-        let mut left: Vec<u64> =
-            self.leaves.values().chain(self.again.values().flatten()).copied().collect();
+        let mut left: Vec<u64> = self.leaves.values().chain(self.again.values().flatten()).copied().collect();
         left.sort_unstable();
         let mut ranges: Vec<(u64, u64)> = Vec::new();
         for index in left {

@@ -123,7 +123,8 @@ impl Source for Files {
                 && let Some(day) = names::day_of(file)
             {
                 // What is no file has no lines, and opening a pipe would wait for whoever writes into it.
-                let Some(metadata) = fs::metadata(folder.join(file)).ok().filter(fs::Metadata::is_file) else {
+                let Some(metadata) = fs::metadata(folder.join(file)).ok().filter(fs::Metadata::is_file)
+                else {
                     continue;
                 };
                 streams.push(Stream { name: file.into(), day: day.to_string(), end: metadata.len() });

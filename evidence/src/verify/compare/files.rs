@@ -8,7 +8,7 @@ use crate::folder::Folder;
 use crate::record::Kind;
 use crate::segment::{Place, Segment, Segments};
 use crate::verify::item::Item;
-use crate::verify::ledger::MAX_ODD;
+use crate::verify::ledger::{MAX_ODD, Odd};
 use crate::verify::search::{Run, Search};
 use crate::verify::source::{Flow, Source};
 use crate::verify::verdict::FindingKind;
@@ -19,11 +19,12 @@ pub fn compare<F: Folder, S: Source + ?Sized>(
     segments: &Segments,
     comparison: &mut Comparison,
 ) -> Result<(), Error> {
-    let regions = search.regions();
+    // In order.
+    search.runs.sort_unstable_by_key(|run| (run.stream, run.from));
     let mut homes = vec![Vec::new(); search.streams.len()];
     for (first, end) in std::mem::take(&mut search.missing) {
         for (first, end) in by_segment(first, end, segments) {
-            match home(first, end, segments, search, &regions) {
+            match home(first, end, segments, search) {
                 Home::Stream(number) => homes[number].push((first, end)),
                 Home::Gone(file) => comparison.gone.push((file, first, end)),
             }
@@ -56,24 +57,25 @@ enum Home {
     Gone(String),
 }
 
-/// The file in which leaves are missing. Where `segments.jsonl` is of no use, it is that of their neighbours.
+/// The file in which leaves are missing: the one that their segment names, unless the others of that segment all stand in
+/// another one. It is then that of their neighbours.
 fn home<F: Folder, S: Source + ?Sized>(
     first: u64,
     end: u64,
     segments: &Segments,
     search: &Search<'_, '_, F, S>,
-    regions: &[(usize, u64, u64)],
 ) -> Home {
     let segment = segments.of_leaf(first);
     let named = segment.and_then(|segment| match &segment.place {
-        Place::Lines { file, from, to } => Some((segment, file, *from, *to)),
+        Place::Lines { file, .. } => Some((segment, file)),
         Place::Rows { .. } => None,
     });
-    let stream = named.and_then(|(_, file, ..)| search.streams.iter().position(|stream| stream.name == *file));
-    if let (Some(number), Some((segment, _, from, to))) = (stream, named) {
-        let is_there = |(of, first, end): &(usize, u64, u64)| *of == number && *first < to && from < *end;
-        if is_right(segment, number, search) || regions.iter().any(is_there) {
-            return Home::Stream(number);
+    let stream = named.and_then(|(_, file)| search.streams.iter().position(|stream| stream.name == *file));
+    if let Some((segment, file)) = named {
+        let (from, to) = leaves_of(segment, search.leaves.size());
+        let mut there = search.runs.iter().filter(|run| run.index < to && from < run.end()).peekable();
+        if there.peek().is_none() || there.any(|run| Some(run.stream) == stream) {
+            return stream.map_or_else(|| Home::Gone(file.clone()), Home::Stream);
         }
     }
     let before = search.runs.iter().position(|run| run.end() == first);
@@ -83,14 +85,14 @@ fn home<F: Folder, S: Source + ?Sized>(
         let other = other.and_then(|other| search.runs.get(other));
         other.is_some_and(|other| other.stream == run.stream && is_gap(run, other)).then_some(run.stream)
     };
-    let gap = before
-        .and_then(|place| next_to(place, Some(place + 1), |run, next| run.to < next.from))
-        .or_else(|| behind.and_then(|place| next_to(place, place.checked_sub(1), |run, last| last.to < run.from)));
-    match (gap.or(stream), named, before.or(behind)) {
-        (Some(number), ..) => Home::Stream(number),
-        (None, Some((_, file, ..)), _) => Home::Gone(file.clone()),
-        (None, None, Some(place)) => Home::Stream(search.runs[place].stream),
-        (None, None, None) => Home::Gone(String::new()),
+    let gap =
+        before.and_then(|place| next_to(place, Some(place + 1), |run, next| run.to < next.from)).or_else(
+            || behind.and_then(|place| next_to(place, place.checked_sub(1), |run, last| last.to < run.from)),
+        );
+    let beside = before.or(behind).map(|place| search.runs[place].stream);
+    match gap.or(beside).or(stream) {
+        Some(number) => Home::Stream(number),
+        None => Home::Gone(named.map_or(String::new(), |(_, file)| file.clone())),
     }
 }
 
@@ -113,15 +115,21 @@ fn walk<F: Folder, S: Source + ?Sized>(
     comparison: &mut Comparison,
 ) -> Result<(), Error> {
     let runs: Vec<Run> = search.runs.iter().filter(|run| run.stream == number).copied().collect();
-    let ordered = in_order(&runs);
+    // What is in the wrong file is in no order there.
+    let is_out = |run: &Run| {
+        let is_of_run = |odd: &Odd| odd.stream == number && (run.from..run.to).contains(&odd.at);
+        search.ledger.wrong_day.iter().any(is_of_run) || is_elsewhere(run, search, segments)
+    };
+    let is_out: Vec<bool> = runs.iter().map(is_out).collect();
+    let right: Vec<Run> =
+        runs.iter().zip(&is_out).filter(|(_, is_out)| !**is_out).map(|(run, _)| *run).collect();
+    let mut ordered = in_order(&right).into_iter();
     let sealed_end = sealed_end(&search.streams[number].name, segments, search.leaves.size());
     let mut start = Edge { at: 0, leaf: 0 };
     let mut others: Vec<Run> = Vec::new();
-    for (run, is_ordered) in runs.iter().zip(&ordered) {
-        if !is_ordered || is_elsewhere(run, search, segments) {
+    for (run, is_out) in runs.iter().zip(&is_out) {
+        if *is_out || ordered.next() == Some(false) {
             reordered(run, comparison);
-        }
-        if !is_ordered {
             others.push(*run);
             continue;
         }
@@ -141,20 +149,24 @@ fn sealed_end(name: &str, segments: &Segments, size: u64) -> Option<u64> {
     if segments.size() < size {
         return None;
     }
-    let ends = segments.iter().filter(|segment| segment.index < size).filter_map(|segment| match &segment.place {
-        Place::Lines { file, to, .. } if file == name => Some(*to),
-        _ => None,
-    });
+    let ends =
+        segments.iter().filter(|segment| segment.index < size).filter_map(|segment| match &segment.place {
+            Place::Lines { file, to, .. } if file == name => Some(*to),
+            _ => None,
+        });
     Some(ends.max().unwrap_or(0))
 }
 
-/// Whether leaves stand in another file than others of the same segment do.
+/// Whether lines of another writer stand in another file than others of the same segment do, away from those that they were
+/// sealed beside. Lines of a store are told by their day.
 fn is_elsewhere<F: Folder, S: Source + ?Sized>(
     run: &Run,
     search: &Search<'_, '_, F, S>,
     segments: &Segments,
 ) -> bool {
-    if run.is_expected {
+    let is_beside =
+        |other: &Run| other.stream == run.stream && (other.end() == run.index || run.end() == other.index);
+    if run.is_expected || run.is_own || search.runs.iter().any(is_beside) {
         return false;
     }
     let Some(segment) = segments.of_leaf(run.index) else { return false };
@@ -206,18 +218,20 @@ impl Part<'_> {
         if missing.is_empty() && extras.is_empty() {
             return Ok(());
         }
-        let (from, to) = (self.start.at, self.end.at);
         let name = &search.streams[self.number].name;
         let declared = segments
             .iter()
             .filter(|segment| segment.gap.is_some())
-            .filter(|segment| match &segment.place {
-                Place::Lines { file, from: first, to: end } => file == name && *first < to && from < *end,
-                Place::Rows { .. } => false,
+            .filter(|segment| (self.start.leaf..=self.end.leaf).contains(&segment.index))
+            .filter_map(|segment| match &segment.place {
+                Place::Lines { file, from, to } if file == name => Some((segment.index, *from, *to)),
+                _ => None,
             })
-            .count();
+            .collect();
         let Self { number: stream, is_tail, .. } = *self;
-        comparison.between.push(Between { stream, at: self.start.at, missing, extras, declared, is_tail });
+        let is_known = segments.size() >= search.leaves.size();
+        let at = self.start.at;
+        comparison.between.push(Between { stream, at, missing, extras, declared, is_known, is_tail });
         Ok(())
     }
 

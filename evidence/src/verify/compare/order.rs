@@ -52,7 +52,15 @@ mod tests {
     fn ordered(runs: &[(u64, u64)]) -> Vec<bool> {
         let runs: Vec<Run> = runs
             .iter()
-            .map(|(index, count)| Run { stream: 0, from: 0, to: 0, index: *index, count: *count, is_expected: true })
+            .map(|(index, count)| Run {
+                stream: 0,
+                from: 0,
+                to: 0,
+                index: *index,
+                count: *count,
+                is_expected: true,
+                is_own: true,
+            })
             .collect();
         in_order(&runs)
     }

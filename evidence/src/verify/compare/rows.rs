@@ -36,7 +36,8 @@ pub fn compare<F: Folder, S: Source + ?Sized>(
                     at: standing.at,
                     missing: vec![(leaf, leaf + 1)],
                     extras: vec![Extra::of(&standing, &item)],
-                    declared: 0,
+                    declared: Vec::new(),
+                    is_known: true,
                     is_tail: false,
                 }),
                 None => comparison.unsealed(ledger, (number, stream), &standing, &item),
@@ -59,9 +60,8 @@ fn places<F: Folder, S: Source + ?Sized>(
     for (first, end) in missing {
         for leaf in *first..(*end).min(first.saturating_add(MAX_MISSING)) {
             let before = search.runs.iter().find(|run| run.end() == *first);
-            let row = row_of(leaf, segments)
-                .or_else(|| before.map(|run| run.to + (leaf - first)))
-                .unwrap_or(leaf);
+            let row =
+                row_of(leaf, segments).or_else(|| before.map(|run| run.to + (leaf - first))).unwrap_or(leaf);
             places.insert(row, leaf);
         }
     }
@@ -70,8 +70,11 @@ fn places<F: Folder, S: Source + ?Sized>(
 
 /// Where a leaf is, as the segments say.
 fn row_of(leaf: u64, segments: &Segments) -> Option<u64> {
-    let segment = segments.of_leaf(leaf)?;
-    let mut left = leaf - segment.index;
+    row_at(leaf, segments.of_leaf(leaf)?)
+}
+
+fn row_at(leaf: u64, segment: &Segment) -> Option<u64> {
+    let mut left = leaf.checked_sub(segment.index)?;
     for (from, to) in parts(&segment.place).1 {
         if left < to - from {
             return Some(from + left);
@@ -94,7 +97,8 @@ fn gone(places: &BTreeMap<u64, u64>, comparison: &mut Comparison) {
                         at,
                         missing: vec![(first, end)],
                         extras: Vec::new(),
-                        declared: 0,
+                        declared: Vec::new(),
+                        is_known: true,
                         is_tail: false,
                     });
                 }
@@ -135,7 +139,10 @@ fn is_right<F: Folder, S: Source + ?Sized>(
     search: &Search<'_, '_, F, S>,
 ) -> bool {
     let (first, end) = leaves_of(segment, search.leaves.size());
-    let is_among = |run: &Run| run.is_expected && run.index < end && first < run.end();
+    let is_among = |run: &Run| {
+        let is_of = run.index < end && first < run.end();
+        is_of && (run.is_expected || row_at(run.index, segment) == Some(run.from))
+    };
     let Place::Rows { .. } = &segment.place else { return false };
     parts(&segment.place).1.iter().any(|(from, to)| (*from..*to).contains(&row))
         || search.runs.iter().any(is_among)

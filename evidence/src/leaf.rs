@@ -1,5 +1,7 @@
 //! The leaf of a line or of a row. It is always made of what stands there, and never taken from the line's own `hash`.
 
+mod plain;
+
 use std::borrow::Cow;
 
 use audit_format::line::{Parsed, put_entry, put_event};
@@ -44,6 +46,14 @@ pub fn of_line(line: &[u8]) -> Line {
     if line.first() != Some(&b'{') || line.last() != Some(&b'}') || line.len() > MAX_LINE {
         return Line::Unreadable;
     }
+    match plain::body(line) {
+        Some(body) => Line::Leaf(of_open_body(&line[..body])),
+        None => of_any_line(line),
+    }
+}
+
+/// The leaf of a line that begins and ends as a JSON object, as it is read.
+fn of_any_line(line: &[u8]) -> Line {
     let text = str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed);
     let Some((parsed, at)) = parse_stored(&text).ok().and_then(timed) else { return Line::Unreadable };
     let body = line.len().checked_sub(TAIL).filter(|body| line[*body..].starts_with(BEFORE));
@@ -101,6 +111,7 @@ fn of_open_body(body: &[u8]) -> Hash {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const OWN: &str = r#"{"ts":"2026-11-27T17:10:40.005377Z","req_id":"","workspace_id":"","user_id":"","agent_id":"demo","tool":"sort","action":"exec","status":"0","duration_ms":11,"in_size":11,"out_size":11,"input_hash":"28c059fecab2486c4df7fa0ef24097d0c363d808bffc0407a8032a3e08614c3f","graph_run_id":null,"graph_node":null,"job_id":null,"id":"01a21dfc-da9d-775e-9c12-b8a0e19beb0f","chain":"01a21dfc-da9d-775e-9c12-b8a0e19beb0e","seq":0,"hash":"77383e46ef1514d4733f9b58b0ab5efb46885b206d8d9465f1a0ca157ba954b9"}"#;
 
@@ -137,6 +148,52 @@ mod tests {
         assert_eq!(hash, Hash::of_leaf(body.as_bytes()));
         // A stamp with a time that no store writes is another writer's.
         assert_ne!(leaf(&OWN.replace("005377Z", "005Z")), leaf(OWN));
+    }
+
+    /// Lines of a store, and those that are nearly that.
+    fn nearly_own() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            "[ -~]{0,3}".prop_map(String::into_bytes),
+            Just(b"\"".to_vec()),
+            Just(b"null".to_vec()),
+            Just(b"0".to_vec()),
+            Just(b"99999999999999999999".to_vec()),
+            Just(",\"attributes\":{\"mode\":\"plan\"}".into()),
+            Just("é".into()),
+            proptest::collection::vec(any::<u8>(), 1..3),
+        ];
+        let cut = (0..=OWN.len(), 0..4_usize, piece);
+        proptest::collection::vec(cut, 0..3).prop_map(|cuts| {
+            let mut line = OWN.as_bytes().to_vec();
+            for (at, len, piece) in cuts {
+                let at = at.min(line.len());
+                line.splice(at..(at + len).min(line.len()), piece);
+            }
+            line
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        #[test]
+        fn a_line_that_looks_plain_has_the_leaf_that_it_has_when_it_is_read(line in nearly_own()) {
+            let line = line.as_slice();
+            if let Some(body) = plain::body(line) {
+                prop_assert_eq!(Line::Leaf(of_open_body(&line[..body])), of_any_line(line));
+            }
+        }
+    }
+
+    #[test]
+    fn the_lines_of_a_store_look_plain() {
+        assert!(plain::body(OWN.as_bytes()).is_some());
+        assert!(plain::body(OWN.replace("\"job_id\":null", "\"job_id\":\"nächtlich\"").as_bytes()).is_some());
+        let with = |text: &str| OWN.replace("null,\"id\"", text);
+        for text in ["\"a\\u0041\",\"id\"", "\"\t\",\"id\"", "null,\"attributes\":{\"mode\":\"plan\"},\"id\""]
+        {
+            assert!(plain::body(with(text).as_bytes()).is_none(), "{text}");
+        }
     }
 
     #[test]

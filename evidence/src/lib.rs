@@ -24,18 +24,21 @@
 
 mod error;
 mod folder;
+pub mod key;
 pub mod leaf;
 mod lock;
 mod log;
+pub mod publish;
 mod record;
 mod seal;
 mod segment;
 pub mod verify;
 
+pub use audit_log::cosignature::CosignerKey;
 pub use error::Error;
 pub use folder::{Folder, LogFolder};
 pub use lock::LockError;
 pub use log::Log;
-pub use record::{Files, Found, Kind, Record, Row, Rows, Sealed, Table, Take, Trouble};
+pub use record::{Files, Found, Kind, Record, Row, RowPage, Rows, Sealed, Table, Take, Trouble};
 pub use seal::{Outcome, seal};
 pub use segment::{Gap, Place, SealedFile, Segment, Segments};

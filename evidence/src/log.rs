@@ -15,7 +15,7 @@ const CHECKPOINT: &str = "checkpoint";
 const SEGMENTS: &str = "segments.jsonl";
 
 /// What a file is written as, until it is whole. There is one writer at a time, and it writes one file at a time.
-const NEW: &str = "new";
+const NEW: &str = ".new";
 
 /// When so many tiles are not on the disk yet, they are waited for: their names take memory.
 const MANY: usize = 4096;
@@ -79,6 +79,13 @@ impl<F: Folder> Log<F> {
     /// Where the tile cannot be read.
     pub fn leaf(&self, index: u64, size: u64) -> Result<Hash, Error> {
         Ok(self.tree(size).node(Node { level: 0, index })?)
+    }
+
+    /// Takes it for certain that the folders of a tile are on the disk, because a checkpoint has it. To sync them once more
+    /// costs as much as to write a tile.
+    pub(crate) fn has_folders_of(&mut self, tile: Tile) {
+        let name = tile.to_string();
+        self.made.extend(name.match_indices('/').map(|(end, _)| name[..end].to_owned()));
     }
 
     /// Writes a tile. It is on the disk after [`Log::sync`].

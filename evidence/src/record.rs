@@ -4,7 +4,7 @@ mod files;
 mod table;
 
 pub use files::Files;
-pub use table::{Row, Rows, Table};
+pub use table::{Row, RowPage, Rows, Table};
 
 use std::fmt;
 use std::io;
@@ -23,6 +23,8 @@ pub struct Found<'l> {
     pub leaves: &'l [Hash],
     /// Why there are none.
     pub gap: Option<Gap>,
+    /// How many lines or rows have none.
+    pub without: u64,
 }
 
 /// What is sealed already.

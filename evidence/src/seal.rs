@@ -19,14 +19,16 @@ use crate::error::Error;
 use crate::folder::Folder;
 use crate::log::Log;
 use crate::record::{Found, Record, Sealed, Trouble};
-use crate::segment::{Gap, Segments};
+use crate::segment::Segments;
 
 /// What a seal has done.
 #[derive(Debug)]
 pub struct Outcome {
+    /// The checkpoint before it; the same one where nothing is new.
+    pub before: SignedCheckpoint,
     /// How many leaves the checkpoint has more than the one before it.
     pub new: u64,
-    /// How many of these places in the record were declared unreadable now.
+    /// How many lines or rows are no events, and were declared so now.
     pub unreadable: u64,
     /// What became of the rest of the record.
     pub troubles: Vec<Trouble>,
@@ -68,7 +70,7 @@ pub fn seal<F: Folder, R: Record>(
         log.put_segments(&segments)?;
     }
     let checkpoint = match checkpoint {
-        None => last,
+        None => last.clone(),
         Some(checkpoint) => {
             let signed = SignedCheckpoint::sign(checkpoint, key);
             log.put_checkpoint(&signed)?;
@@ -76,7 +78,7 @@ pub fn seal<F: Folder, R: Record>(
             signed
         }
     };
-    Ok(Outcome { new, unreadable, troubles, checkpoint })
+    Ok(Outcome { before: last, new, unreadable, troubles, checkpoint })
 }
 
 /// The checkpoint of a log without leaves. That it comes first shows later that the log had one.
@@ -105,6 +107,7 @@ fn sequence<F: Folder, R: Record>(
 ) -> Result<Sealing, Error> {
     let size = before.size();
     let mut edge = Edge::read(size, &mut |tile: Tile| log.tile(tile))?;
+    tiles::edge(size).for_each(|tile| log.has_folders_of(tile));
     let (mut segments, mut unreadable, mut changed) = (before.clone(), 0, false);
     // Reads of the record and of sealed leaves take turns with writing tiles.
     let log = RefCell::new(log);
@@ -113,7 +116,7 @@ fn sequence<F: Folder, R: Record>(
         for tile in edge.append(found.leaves)? {
             log.borrow_mut().put_tile(&tile)?;
         }
-        unreadable += u64::from(found.gap == Some(Gap::Unreadable));
+        unreadable += found.without;
         changed = true;
         segments.push(found.place, found.leaves.len() as u64, found.gap);
         Ok(())

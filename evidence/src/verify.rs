@@ -55,6 +55,7 @@ pub use verdict::{Answer, Captured, Cosignature, Counts, Finding, FindingKind, H
 use crate::error::Error;
 use crate::folder::Folder;
 use crate::log::Log;
+use crate::record::Kind;
 use crate::segment::Segments;
 use compare::Comparison;
 use ledger::Ledger;
@@ -71,7 +72,7 @@ pub struct Options<'o> {
     pub witnesses: &'o [CosignerKey],
     /// Checkpoints that were kept elsewhere, with names for people.
     pub against: &'o [(String, SignedCheckpoint)],
-    /// The first day whose events are read, such as `2026-11-23`; none: all are.
+    /// The first day whose events are read, such as `2026-11-23`; none: all are. A table is read as a whole.
     pub since: Option<&'o str>,
     /// The folder of a spool, whose events are no part of the record yet, and of events that were refused.
     pub spool: Option<&'o Path>,
@@ -113,7 +114,7 @@ pub fn verify<F: Folder, S: Source + ?Sized>(
     let mut head = heads::check_signatures(&signed, options, &mut findings, &mut not_checked);
     let mended = mend::check_tree(log, &signed, source, &segments, options, &mut findings, &mut tick)?;
     let declared = Declared::read(log)?;
-    let streams = source.streams()?;
+    let (kind, streams) = (source.kind(), source.streams()?);
     let sizes = options.against.iter().map(|(_, kept)| kept.unverified().size()).chain([size]);
     let marks = sizes.filter_map(|size| Some((size.checked_sub(1)?, None))).collect();
     let mut search = Search {
@@ -123,7 +124,7 @@ pub fn verify<F: Folder, S: Source + ?Sized>(
         missing: Vec::new(),
         declared: Vec::new(),
         skipped: Vec::new(),
-        since: options.since.unwrap_or_default().to_owned(),
+        since: if kind == Kind::Files { options.since.unwrap_or_default().to_owned() } else { String::new() },
         ledger: Ledger { marks, ..Ledger::default() },
         tick: &mut tick,
         source,

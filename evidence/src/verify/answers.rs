@@ -80,11 +80,12 @@ fn captured<F: Folder, S: Source + ?Sized>(
         }
     }
     let mut holes = search.ledger.chains.holes();
-    if options.since.is_some() {
+    let is_limited = !search.since.is_empty();
+    if is_limited {
         holes.retain(|hole| hole.first > 0);
     }
     let total = |holes: &[Hole]| holes.iter().map(Hole::count).fold(0, u64::saturating_add);
-    let missing = missing.into_iter().filter(|hole| options.since.is_none() || hole.first > 0);
+    let missing = missing.into_iter().filter(|hole| !is_limited || hole.first > 0);
     let missing_in_chains = total(&missing.collect::<Vec<_>>());
     let without_end = search.ledger.tally.end();
     let captured = Captured {
@@ -190,7 +191,7 @@ fn note<F: Folder, S: Source + ?Sized>(
     options: &Options<'_>,
     not_checked: &mut Vec<String>,
 ) {
-    if let Some(since) = options.since {
+    if let Some(since) = options.since.filter(|_| !search.since.is_empty()) {
         let skipped = search.skipped.iter().map(|(first, end)| end - first).sum::<u64>();
         not_checked.push(format!(
             "{skipped} events of days before {since}: their hashes are in the tree, they were not read"

@@ -1,5 +1,5 @@
-//! What retention says that it has removed: `pruned.jsonl` in the folder of the log. It is believed where a sealed event of
-//! the record says the same: its `input_hash` is the SHA-256 of the lines that have one time.
+//! What retention says that it has removed: `pruned.jsonl` in the folder of the log. It is believed up to where a sealed event
+//! of the record says the same: its `input_hash` is the SHA-256 of the file up to the end of one of its lines.
 
 use std::collections::HashSet;
 
@@ -14,45 +14,44 @@ const NAME: &str = "pruned.jsonl";
 
 #[derive(Deserialize)]
 struct Line {
-    ts: String,
     index: u64,
     count: u64,
 }
 
-/// Ranges of leaves, each with the hash of its declaration.
+/// Ranges of leaves that are declared.
 #[derive(Clone, Debug, Default)]
 pub struct Declared {
-    /// First, and behind the last: in order.
-    ranges: Vec<(u64, u64, String)>,
+    /// First, and behind the last, and the number of the line: in order.
+    ranges: Vec<(u64, u64, usize)>,
+    /// The hash of the file up to the end of each line.
+    hashes: Vec<String>,
 }
 
 impl Declared {
     /// What is declared in the folder of a log. A line that is none declares nothing.
     pub fn read<F: Folder>(log: &Log<F>) -> Result<Self, Error> {
         let bytes = log.folder().read(NAME).map_err(Error::read(NAME))?.unwrap_or_default();
-        let lines: Vec<(&[u8], Line)> = bytes
-            .split_inclusive(|byte| *byte == b'\n')
-            .filter_map(|line| Some((line, serde_json::from_slice(line).ok()?)))
-            .collect();
-        let mut ranges = Vec::new();
-        for declaration in lines.chunk_by(|(_, one), (_, next)| one.ts == next.ts) {
-            let mut sha = Sha256::new();
-            declaration.iter().for_each(|(line, _)| sha.update(line));
-            let hash: String = sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-            let with_leaves = declaration.iter().filter(|(_, line)| line.count > 0);
-            ranges.extend(
-                with_leaves
-                    .map(|(_, line)| (line.index, line.index.saturating_add(line.count), hash.clone())),
-            );
+        let mut declared = Self::default();
+        let mut sha = Sha256::new();
+        for (number, text) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            sha.update(text);
+            let digest = sha.clone().finalize();
+            declared.hashes.push(digest.iter().map(|byte| format!("{byte:02x}")).collect());
+            if let Ok(Line { index, count }) = serde_json::from_slice(text)
+                && count > 0
+            {
+                declared.ranges.push((index, index.saturating_add(count), number));
+            }
         }
-        ranges.sort_unstable();
-        Ok(Self { ranges })
+        declared.ranges.sort_unstable();
+        Ok(declared)
     }
 
-    /// Those of which sealed events say the same.
+    /// Those that sealed events confirm, which have these hashes.
     pub fn confirmed_by(&self, hashes: &HashSet<String>) -> Self {
-        let is_confirmed = |(_, _, hash): &&(u64, u64, String)| hashes.contains(hash);
-        Self { ranges: self.ranges.iter().filter(is_confirmed).cloned().collect() }
+        let last = self.hashes.iter().rposition(|hash| hashes.contains(hash));
+        let is_confirmed = |(_, _, number): &&(u64, u64, usize)| last.is_some_and(|last| *number <= last);
+        Self { ranges: self.ranges.iter().filter(is_confirmed).copied().collect(), hashes: Vec::new() }
     }
 
     /// Whether all leaves between two are declared.

@@ -9,14 +9,14 @@ use memchr::{memchr_iter, memrchr};
 
 use crate::error::Error;
 use crate::leaf::MAX_LINE;
-use crate::record::{Files, Kind, Rows, Table};
+use crate::record::{Files, Record, RowPage, Rows, Table};
 use crate::segment::Place;
 
 /// How much is read at once, in bytes.
 const PIECE: usize = 1 << 20;
 
 /// How many rows are read at once.
-const ROWS: usize = 1000;
+const ROWS: u32 = 1000;
 
 /// Lines of a file, or all rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,10 +53,7 @@ pub enum Flow {
 pub type Each<'e> = dyn FnMut(Standing<'_>) -> Result<Flow, Error> + 'e;
 
 /// A record that can be checked.
-pub trait Source {
-    /// What it is.
-    fn kind(&self) -> Kind;
-
+pub trait Source: Record {
     /// Its streams, in the order of their names. What comes later is not read.
     ///
     /// # Errors
@@ -104,10 +101,6 @@ pub fn parts(place: &Place) -> (&str, Vec<(u64, u64)>) {
 }
 
 impl Source for Files {
-    fn kind(&self) -> Kind {
-        Kind::Files
-    }
-
     fn streams(&mut self) -> Result<Vec<Stream>, Error> {
         let folder = self.folder();
         let name = folder.display().to_string();
@@ -214,10 +207,6 @@ fn read_lines(mut file: &File, from: u64, to: u64, each: &mut Each<'_>) -> Resul
 }
 
 impl<R: Rows> Source for Table<R> {
-    fn kind(&self) -> Kind {
-        Kind::Table
-    }
-
     fn streams(&mut self) -> Result<Vec<Stream>, Error> {
         Ok(vec![Stream { name: String::new(), day: String::new(), end: u64::MAX }])
     }
@@ -226,7 +215,7 @@ impl<R: Rows> Source for Table<R> {
         let mut next = from;
         while next < to {
             let range = [to_id(next), to_id(to - 1)];
-            let rows = self.rows_in(&[range], ROWS)?;
+            let RowPage { rows, more } = self.rows_in(&[range], ROWS)?;
             for row in &rows {
                 let at = of_id(row.id);
                 next = at.saturating_add(1);
@@ -234,7 +223,7 @@ impl<R: Rows> Source for Table<R> {
                     return Ok(());
                 }
             }
-            if rows.len() < ROWS {
+            if !more {
                 return Ok(());
             }
         }

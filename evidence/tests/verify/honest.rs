@@ -212,10 +212,13 @@ impl History {
                 format!("{{\"ts\":\"2026-11-27T10:00:0{day}.000000Z\",\"by\":\"ops\",\"size\":9,\"index\":{index},\"count\":{count},\"file\":\"{}\",\"from\":0,\"to\":1,\"archive\":null}}\n", file(day))
             })
             .collect();
-        self.log.0.borrow_mut().entry("pruned.jsonl".into()).or_default().extend(declared.bytes());
+        let mut files = self.log.0.borrow_mut();
+        let all = files.entry("pruned.jsonl".into()).or_default();
+        all.extend(declared.bytes());
+        let hash: String = sha2::Sha256::digest(&*all).iter().map(|byte| format!("{byte:02x}")).collect();
+        drop(files);
         fs::remove_file(self.folder.path().join(file(day))).unwrap();
         self.pruned.insert(day);
-        let hash: String = sha2::Sha256::digest(&declared).iter().map(|byte| format!("{byte:02x}")).collect();
         let line = own(2, self.next_chain, 0).replace("tool-0", "audit").replace("\"call\"", "\"prune\"");
         let line = line.replace("28c059fecab2486c4df7fa0ef24097d0c363d808bffc0407a8032a3e08614c3f", &hash);
         self.next_chain += 1;

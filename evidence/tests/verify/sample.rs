@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use audit_evidence::verify::{self, Finding, FindingKind, Options, Verdict};
-use audit_evidence::{Files, Log, LogFolder, Record, Row, Rows, Table, seal};
+use audit_evidence::{Files, Log, LogFolder, Record, Row, RowPage, Rows, Table, seal};
 use audit_format::attributes::Attribute;
 use audit_format::event::{Dated, Event};
 use audit_format::time::Timestamp;
@@ -173,9 +173,11 @@ pub struct Memory {
 }
 
 impl Rows for Memory {
-    fn rows(&mut self, ranges: &[[i64; 2]], most: usize) -> Result<Vec<Row>, String> {
+    fn rows(&mut self, ranges: &[[i64; 2]], most: u32) -> Result<RowPage, String> {
         let rows = ranges.iter().flat_map(|[first, last]| self.rows.range(first..=last));
-        Ok(rows.take(most).map(|(id, line)| Row { id: *id, line: line.clone() }).collect())
+        let rows = rows.take(most as usize).map(|(id, line)| Row { id: *id, line: line.clone() });
+        let rows: Vec<Row> = rows.collect();
+        Ok(RowPage { more: rows.len() == most as usize, rows })
     }
 
     fn refused(&mut self, chain: &str) -> Result<Vec<u64>, String> {

@@ -1,6 +1,7 @@
 //! The options of the program and the texts of its help.
 
 mod calls;
+mod evidence;
 mod fields;
 mod hook;
 #[cfg(unix)]
@@ -9,6 +10,7 @@ mod otlp;
 mod reconcile;
 mod store;
 mod times;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -18,6 +20,7 @@ use audit_format::event::Field;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use self::calls::CallArgs;
+pub(super) use self::evidence::{KEY_FILE, KeygenArgs, SealArgs};
 pub(super) use self::fields::option;
 use self::fields::{EventTexts, Filters, attribute, field};
 pub(super) use self::hook::HookArgs;
@@ -27,6 +30,7 @@ pub(super) use self::otlp::OtlpArgs;
 pub(super) use self::reconcile::ReconcileArgs;
 pub(super) use self::store::{HOW_TO_GIVE_A_URL, ReadFrom, Scope, StoreArgs};
 pub(super) use self::times::Period;
+pub(super) use self::verify::VerifyArgs;
 
 const HELP: &str = "\
 Examples:
@@ -75,6 +79,12 @@ pub(crate) enum Command {
     Read(Box<ReadArgs>),
     /// Show the state of the store, and its problems
     Status(StatusArgs),
+    /// Seal what is new in the record, so that a change of it is seen
+    Seal(Box<SealArgs>),
+    /// Check the record against its log: what was changed, removed or added since it was sealed
+    Verify(Box<VerifyArgs>),
+    /// Make the key with which a record is sealed
+    Keygen(KeygenArgs),
     /// Copy the events of JSON lines files into the database
     Import(ImportArgs),
     /// Create or upgrade the tables of the database

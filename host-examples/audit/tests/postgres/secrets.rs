@@ -5,11 +5,28 @@ use std::process::Command;
 use crate::Site;
 use crate::common::{lines, run, run_with_input, text};
 
-const HELP: [&str; 7] =
-    ["--help", "help", "exec --help", "write --help", "import --help", "read --help", "status --help"];
+const HELP: [&str; 9] = [
+    "--help",
+    "help",
+    "exec --help",
+    "write --help",
+    "import --help",
+    "read --help",
+    "status --help",
+    "seal --help",
+    "keygen --help",
+];
 
-const COMMANDS: [&str; 7] =
-    ["exec -- echo hi", "write", "read", "status --json", "status", "import", "import -"];
+const COMMANDS: [&str; 8] = [
+    "exec -- echo hi",
+    "write",
+    "read",
+    "status --json",
+    "status",
+    "import",
+    "import -",
+    "seal --key seal.key --log log",
+];
 
 /// Everything that a command says when it gets two lines as its input.
 fn said(command: Command) -> String {
@@ -36,6 +53,8 @@ fn everything_said(site: &Site, url: &str, commands: impl IntoIterator<Item = &'
 #[test]
 fn no_output_shows_the_password() {
     let site = Site::new();
+    let made = run(site.audit(["keygen", "example.com/audit", "--out", "seal.key"]));
+    assert!(made.status.success(), "{made:?}");
     let said = everything_said(&site, &site.url, HELP.into_iter().chain(COMMANDS));
     assert!(!said.contains(site.cluster.password()), "{said}");
     assert!(said.contains("--database-url") && said.contains("answers"), "{said}");

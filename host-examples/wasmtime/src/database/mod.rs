@@ -24,8 +24,10 @@ mod indexes;
 mod insert;
 mod libpq;
 mod link;
+mod numbered;
 mod partitions;
 mod pools;
+mod refused;
 mod schema;
 mod select;
 mod servers;
@@ -37,6 +39,7 @@ pub use arrivals::{Arrivals, TableSize};
 pub use insert::Imported;
 pub(crate) use libpq::Libpq;
 use link::Link;
+pub use numbered::NumberedRows;
 use pools::Pools;
 use url::Target;
 
@@ -193,6 +196,26 @@ impl Database {
             self.background.wait(async move { arrivals::arrived(&link, &filter, &from).await })?;
         *since = now;
         Ok(page)
+    }
+
+    /// The rows whose `id` is in one of these ranges, first and last, in the order of their `id`: at most `most`, and fewer
+    /// where their lines are long. The ranges are in order and apart from each other. Each line is that of a page.
+    ///
+    /// # Errors
+    /// As for [`Database::insert`]. [`SinkError::Other`] also where the table has no column `id`.
+    pub fn numbered(&self, ranges: &[[i64; 2]], most: u32) -> Result<NumberedRows, SinkError> {
+        let (link, ranges) = (Arc::clone(&self.link), ranges.to_vec());
+        self.background.wait(async move { numbered::rows(&link, ranges, most).await })
+    }
+
+    /// The numbers of the entries of a chain, by its UUID, that the database has refused. None where the role may not read
+    /// them.
+    ///
+    /// # Errors
+    /// As for [`Database::insert`].
+    pub fn refused(&self, chain: &str) -> Result<Vec<u64>, SinkError> {
+        let (link, chain) = (Arc::clone(&self.link), chain.to_owned());
+        self.background.wait(async move { refused::of(&link, chain).await })
     }
 
     /// How much is in the table. The rows of a large table are estimated.

@@ -70,7 +70,8 @@ pub(crate) struct VerifyArgs {
 fn day(text: &str) -> Result<String, String> {
     if let Some(ago) = ago(text).flatten() {
         let at = std::time::SystemTime::now().checked_sub(ago);
-        let micros = at.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok()).map_or(0, |at| at.as_micros());
+        let micros =
+            at.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok()).map_or(0, |at| at.as_micros());
         let at = audit_format::time::Timestamp::clamped(i64::try_from(micros).unwrap_or(i64::MAX));
         return Ok(at.day().to_string());
     }

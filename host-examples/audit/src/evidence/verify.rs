@@ -78,7 +78,11 @@ fn text(verdict: &Verdict) -> String {
         true => "no pinned key has signed it".to_owned(),
         false => format!("signed by {}", head.signed_by.join(", ")),
     };
-    row(&mut out, "checkpoint", &format!("{}, {}, root {}", head.origin, count(head.size, "event"), head.root));
+    row(
+        &mut out,
+        "checkpoint",
+        &format!("{}, {}, root {}", head.origin, count(head.size, "event"), head.root),
+    );
     row(&mut out, "", &signed);
     row(&mut out, "events", &counts(verdict));
     answer(&mut out, "unaltered", &verdict.unaltered);

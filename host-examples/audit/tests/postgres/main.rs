@@ -16,6 +16,7 @@ mod outage;
 mod reconcile;
 mod seal;
 mod secrets;
+mod verify;
 
 use std::ffi::OsStr;
 use std::process::Command;

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::Site;
 use crate::common::{lines, run, run_with_input, text};
 
-const HELP: [&str; 9] = [
+const HELP: [&str; 10] = [
     "--help",
     "help",
     "exec --help",
@@ -14,10 +14,11 @@ const HELP: [&str; 9] = [
     "read --help",
     "status --help",
     "seal --help",
+    "verify --help",
     "keygen --help",
 ];
 
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 9] = [
     "exec -- echo hi",
     "write",
     "read",
@@ -26,6 +27,7 @@ const COMMANDS: [&str; 8] = [
     "import",
     "import -",
     "seal --key seal.key --log log",
+    "verify --log log",
 ];
 
 /// Everything that a command says when it gets two lines as its input.

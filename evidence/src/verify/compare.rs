@@ -360,12 +360,13 @@ fn without_declared(extras: Vec<Extra>, declared: &[(u64, u64, u64)]) -> (Vec<Ex
 
 /// What is left of ranges without some leaves.
 fn without(ranges: &[(u64, u64)], taken: &HashSet<u64>) -> Vec<(u64, u64)> {
+    let mut cuts: Vec<u64> = taken.iter().copied().collect();
+    cuts.sort_unstable();
     let mut left: Vec<(u64, u64)> = Vec::new();
     for (first, end) in ranges {
         let mut start = *first;
-        let mut cuts: Vec<u64> = taken.iter().filter(|leaf| (*first..*end).contains(leaf)).copied().collect();
-        cuts.sort_unstable();
-        for cut in cuts.into_iter().chain([*end]) {
+        let place = cuts.partition_point(|cut| cut < first);
+        for cut in cuts[place..].iter().copied().take_while(|cut| cut < end).chain([*end]) {
             if start < cut {
                 match left.last_mut() {
                     Some(last) if last.1 == start => last.1 = cut,

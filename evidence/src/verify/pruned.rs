@@ -57,15 +57,17 @@ impl Declared {
     /// Whether all leaves between two are declared.
     pub fn has(&self, first: u64, end: u64) -> bool {
         let mut next = first;
-        for (from, to, _) in &self.ranges {
-            if *from <= next && next < *to {
-                next = *to;
+        while next < end {
+            let behind = self.ranges.partition_point(|(from, ..)| *from <= next);
+            let Some((_, to, _)) = behind.checked_sub(1).and_then(|place| self.ranges.get(place)) else {
+                return false;
+            };
+            if *to <= next {
+                return false;
             }
-            if next >= end {
-                return true;
-            }
+            next = *to;
         }
-        next >= end
+        true
     }
 
     /// How many of some leaves are declared.

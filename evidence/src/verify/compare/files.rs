@@ -1,6 +1,8 @@
 //! Comparing daily files: each has its leaves in the order in which they were sealed, and what stands behind the last one is
 //! not sealed yet.
 
+use std::collections::{BTreeSet, HashSet};
+
 use super::order::in_order;
 use super::{Between, Comparison, Extra, Fault, leaves_of};
 use crate::error::Error;
@@ -8,7 +10,7 @@ use crate::folder::Folder;
 use crate::record::Kind;
 use crate::segment::{Place, Segment, Segments};
 use crate::verify::item::Item;
-use crate::verify::ledger::{MAX_ODD, Odd};
+use crate::verify::ledger::MAX_ODD;
 use crate::verify::search::{Run, Search};
 use crate::verify::source::{Flow, Source};
 use crate::verify::verdict::FindingKind;
@@ -21,10 +23,17 @@ pub fn compare<F: Folder, S: Source + ?Sized>(
 ) -> Result<(), Error> {
     // In order.
     search.runs.sort_unstable_by_key(|run| (run.stream, run.from));
+    let around = Around::of(search);
     let mut homes = vec![Vec::new(); search.streams.len()];
+    // Of the last segment, in whose place its leaves are missing.
+    let mut known: Option<(u64, Home)> = None;
     for (first, end) in std::mem::take(&mut search.missing) {
         for (first, end) in by_segment(first, end, segments) {
-            match home(first, end, segments, search) {
+            let segment = segments.of_leaf(first).map(|segment| segment.index);
+            let last = known.take().filter(|(of, _)| Some(*of) == segment).map(|(_, home)| home);
+            let home = last.unwrap_or_else(|| home(first, end, segments, search));
+            known = segment.map(|segment| (segment, home.clone()));
+            match home {
                 Home::Stream(number) => homes[number].push((first, end)),
                 Home::Gone(file) => comparison.gone.push((file, first, end)),
             }
@@ -33,10 +42,38 @@ pub fn compare<F: Folder, S: Source + ?Sized>(
     for (number, missing) in homes.iter_mut().enumerate() {
         if search.streams[number].day >= search.since {
             missing.sort_unstable();
-            walk(number, missing, search, segments, comparison)?;
+            walk(number, missing, &around, search, segments, comparison)?;
         }
     }
     Ok(())
+}
+
+/// What is beside what, and in the wrong file.
+struct Around {
+    /// The first leaves of runs, by stream.
+    firsts: HashSet<(usize, u64)>,
+    /// The leaves behind the last ones.
+    ends: HashSet<(usize, u64)>,
+    /// Positions of events in the file of another day.
+    wrong_day: BTreeSet<(usize, u64)>,
+}
+
+impl Around {
+    fn of<F: Folder, S: Source + ?Sized>(search: &Search<'_, '_, F, S>) -> Self {
+        Self {
+            firsts: search.runs.iter().map(|run| (run.stream, run.index)).collect(),
+            ends: search.runs.iter().map(|run| (run.stream, run.end())).collect(),
+            wrong_day: search.ledger.wrong_day.iter().map(|odd| (odd.stream, odd.at)).collect(),
+        }
+    }
+
+    fn is_of_another_day(&self, run: &Run) -> bool {
+        self.wrong_day.range((run.stream, run.from)..(run.stream, run.to)).next().is_some()
+    }
+
+    fn is_beside_others(&self, run: &Run) -> bool {
+        self.firsts.contains(&(run.stream, run.end())) || self.ends.contains(&(run.stream, run.index))
+    }
 }
 
 /// Parts of a range that are each of one segment.
@@ -51,6 +88,7 @@ fn by_segment(first: u64, end: u64, segments: &Segments) -> Vec<(u64, u64)> {
     parts
 }
 
+#[derive(Clone)]
 enum Home {
     Stream(usize),
     /// The file is not there.
@@ -110,21 +148,29 @@ fn is_right<F: Folder, S: Source + ?Sized>(
 fn walk<F: Folder, S: Source + ?Sized>(
     number: usize,
     missing: &[(u64, u64)],
+    around: &Around,
     search: &mut Search<'_, '_, F, S>,
     segments: &Segments,
     comparison: &mut Comparison,
 ) -> Result<(), Error> {
     let runs: Vec<Run> = search.runs.iter().filter(|run| run.stream == number).copied().collect();
     // What is in the wrong file is in no order there.
-    let is_out = |run: &Run| {
-        let is_of_run = |odd: &Odd| odd.stream == number && (run.from..run.to).contains(&odd.at);
-        search.ledger.wrong_day.iter().any(is_of_run) || is_elsewhere(run, search, segments)
-    };
+    let is_out = |run: &Run| around.is_of_another_day(run) || is_elsewhere(run, around, search, segments);
     let is_out: Vec<bool> = runs.iter().map(is_out).collect();
     let right: Vec<Run> =
         runs.iter().zip(&is_out).filter(|(_, is_out)| !**is_out).map(|(run, _)| *run).collect();
     let mut ordered = in_order(&right).into_iter();
     let sealed_end = sealed_end(&search.streams[number].name, segments, search.leaves.size());
+    let gaps: Vec<(u64, u64, u64)> = segments
+        .iter()
+        .filter(|segment| segment.gap.is_some())
+        .filter_map(|segment| match &segment.place {
+            Place::Lines { file, from, to } if *file == search.streams[number].name => {
+                Some((segment.index, *from, *to))
+            }
+            _ => None,
+        })
+        .collect();
     let mut start = Edge { at: 0, leaf: 0 };
     let mut others: Vec<Run> = Vec::new();
     for (run, is_out) in runs.iter().zip(&is_out) {
@@ -134,13 +180,13 @@ fn walk<F: Folder, S: Source + ?Sized>(
             continue;
         }
         let end = Edge { at: run.from, leaf: run.index };
-        let part = Part { number, start, end, others: &others, is_tail: false, sealed_end };
+        let part = Part { number, start, end, others: &others, is_tail: false, sealed_end, gaps: &gaps };
         part.compare(missing, search, segments, comparison)?;
         start = Edge { at: run.to, leaf: run.end() };
         others.clear();
     }
     let end = Edge { at: search.streams[number].end, leaf: u64::MAX };
-    let part = Part { number, start, end, others: &others, is_tail: true, sealed_end };
+    let part = Part { number, start, end, others: &others, is_tail: true, sealed_end, gaps: &gaps };
     part.compare(missing, search, segments, comparison)
 }
 
@@ -161,12 +207,11 @@ fn sealed_end(name: &str, segments: &Segments, size: u64) -> Option<u64> {
 /// sealed beside. Lines of a store are told by their day.
 fn is_elsewhere<F: Folder, S: Source + ?Sized>(
     run: &Run,
+    around: &Around,
     search: &Search<'_, '_, F, S>,
     segments: &Segments,
 ) -> bool {
-    let is_beside =
-        |other: &Run| other.stream == run.stream && (other.end() == run.index || run.end() == other.index);
-    if run.is_expected || run.is_own || search.runs.iter().any(is_beside) {
+    if run.is_expected || run.is_own || around.is_beside_others(run) {
         return false;
     }
     let Some(segment) = segments.of_leaf(run.index) else { return false };
@@ -202,6 +247,8 @@ struct Part<'p> {
     others: &'p [Run],
     is_tail: bool,
     sealed_end: Option<u64>,
+    /// What was no event when it was sealed: the leaf behind it, and where it stood then. In order.
+    gaps: &'p [(u64, u64, u64)],
 }
 
 impl Part<'_> {
@@ -212,25 +259,18 @@ impl Part<'_> {
         segments: &Segments,
         comparison: &mut Comparison,
     ) -> Result<(), Error> {
-        let is_here = |(first, _): &&(u64, u64)| (self.start.leaf..self.end.leaf).contains(first);
-        let missing: Vec<(u64, u64)> = missing.iter().filter(is_here).copied().collect();
+        let begin = missing.partition_point(|(first, _)| *first < self.start.leaf);
+        let len = missing[begin..].partition_point(|(first, _)| *first < self.end.leaf);
+        let missing = missing[begin..begin + len].to_vec();
         let extras = self.extras(&missing, search, comparison)?;
         if missing.is_empty() && extras.is_empty() {
             return Ok(());
         }
-        let name = &search.streams[self.number].name;
-        let declared = segments
-            .iter()
-            .filter(|segment| segment.gap.is_some())
-            .filter(|segment| (self.start.leaf..=self.end.leaf).contains(&segment.index))
-            .filter_map(|segment| match &segment.place {
-                Place::Lines { file, from, to } if file == name => Some((segment.index, *from, *to)),
-                _ => None,
-            })
-            .collect();
-        let Self { number: stream, is_tail, .. } = *self;
+        let begin = self.gaps.partition_point(|(leaf, ..)| *leaf < self.start.leaf);
+        let len = self.gaps[begin..].partition_point(|(leaf, ..)| *leaf <= self.end.leaf);
+        let declared = self.gaps[begin..begin + len].to_vec();
         let is_known = segments.size() >= search.leaves.size();
-        let at = self.start.at;
+        let (stream, at, is_tail) = (self.number, self.start.at, self.is_tail);
         comparison.between.push(Between { stream, at, missing, extras, declared, is_known, is_tail });
         Ok(())
     }

@@ -59,9 +59,11 @@ fn places<F: Folder, S: Source + ?Sized>(
     let mut places = BTreeMap::new();
     for (first, end) in missing {
         for leaf in *first..(*end).min(first.saturating_add(MAX_MISSING)) {
-            let before = search.runs.iter().find(|run| run.end() == *first);
-            let row =
-                row_of(leaf, segments).or_else(|| before.map(|run| run.to + (leaf - first))).unwrap_or(leaf);
+            let behind = || {
+                let before = search.runs.iter().find(|run| run.end() == *first);
+                before.map(|run| run.to + (leaf - first))
+            };
+            let row = row_of(leaf, segments).or_else(behind).unwrap_or(leaf);
             places.insert(row, leaf);
         }
     }

@@ -105,7 +105,7 @@ fn mend<F: Folder, S: Source + ?Sized>(
         };
     }
     let edge = size / u64::from(WIDTH);
-    if size % u64::from(WIDTH) == 0 || mended.contains_key(&edge) {
+    if size.is_multiple_of(u64::from(WIDTH)) || mended.contains_key(&edge) {
         return Ok(mended);
     }
     if tree::compute(log, size, &mended, &[], &mut |_| {})?.root == Some(root) {

@@ -51,6 +51,16 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A line of another file of the log is none.
+    #[error("{name}: line {line}: {reason}")]
+    Line {
+        /// The file.
+        name: &'static str,
+        /// The number of the line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// `segments.jsonl` ends before the log does.
     #[error(
         "segments.jsonl has {found} leaves, the checkpoint has {accepted}: it was cut or replaced. Put the last one back"

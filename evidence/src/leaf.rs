@@ -36,21 +36,65 @@ pub enum Line {
 /// The leaf of a line of a store is the hash of its bytes up to its hash. That of another writer's line is the hash of what
 /// a read makes of it: the fields of an event.
 pub fn of_line(line: &[u8]) -> Line {
+    match read(line, |parsed, at, own| match own {
+        Some(body) => of_open_body(body),
+        None => of_parsed(parsed, at),
+    }) {
+        Read::Event(hash) => Line::Leaf(hash),
+        Read::Blank => Line::Blank,
+        Read::Unreadable => Line::Unreadable,
+    }
+}
+
+/// The bytes whose hash is the leaf of a line of a daily file, as JSON text; none: the line is no event.
+pub fn body_of_line(line: &[u8]) -> Option<Vec<u8>> {
+    match read(line, |parsed, at, own| match own {
+        Some(body) => [body, b"}"].concat(),
+        None => body_of_parsed(parsed, at),
+    }) {
+        Read::Event(body) => Some(body),
+        Read::Blank | Read::Unreadable => None,
+    }
+}
+
+/// The line of a store that has this body, without its newline. The body of another writer's line is that line itself.
+pub fn line_of_body(body: &[u8]) -> Option<String> {
+    let text = str::from_utf8(body).ok()?;
+    let (open, is_own) = (text.strip_suffix('}')?, text.contains("\"chain\":\""));
+    let hash = Hash::of_leaf(body).to_hex();
+    let line = format!("{open},\"hash\":\"{hash}\"}}");
+    let is_own = is_own && parse_stored(&line).is_ok_and(|parsed| parsed.stamp.is_some());
+    Some(if is_own { line } else { text.to_owned() })
+}
+
+enum Read<T> {
+    Event(T),
+    Blank,
+    Unreadable,
+}
+
+/// Reads a line. `event` gets the event, its time, and the body of a line of a store without its closing bracket.
+fn read<T>(line: &[u8], event: impl FnOnce(Parsed<'_>, Timestamp, Option<&[u8]>) -> T) -> Read<T> {
     let line = line.trim_ascii();
     let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line).trim_ascii_start();
     if line.is_empty() {
-        return Line::Blank;
+        return Read::Blank;
     }
     if line.first() != Some(&b'{') || line.last() != Some(&b'}') || line.len() > MAX_LINE {
-        return Line::Unreadable;
+        return Read::Unreadable;
     }
     let text = str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed);
-    let Some((parsed, at)) = parse_stored(&text).ok().and_then(timed) else { return Line::Unreadable };
+    let Some((parsed, at)) = parse_stored(&text).ok().and_then(timed) else { return Read::Unreadable };
     let body = line.len().checked_sub(TAIL).filter(|body| line[*body..].starts_with(BEFORE));
-    match (is_own(&parsed), body) {
-        (true, Some(body)) => Line::Leaf(of_open_body(&line[..body])),
-        _ => Line::Leaf(of_parsed(parsed, at)),
-    }
+    let own = body.filter(|_| is_own(&parsed)).map(|body| &line[..body]);
+    Read::Event(event(parsed, at, own))
+}
+
+/// The bytes whose hash is the leaf of a row of the table, from the line that the statements of `audit-sql` make of its
+/// columns; none: the row is no event.
+pub fn body_of_row(line: &str) -> Option<Vec<u8>> {
+    let (parsed, at) = parse_row(line).ok().and_then(|(parsed, _)| timed(parsed))?;
+    Some(body_of_parsed(parsed, at))
 }
 
 /// The leaf of a row of the table, from the line that the statements of `audit-sql` make of its columns.
@@ -71,7 +115,11 @@ fn is_own(parsed: &Parsed<'_>) -> bool {
     parsed.stamp.is_some() && is_stored_text(parsed.event.ts.as_bytes())
 }
 
-fn of_parsed(mut parsed: Parsed<'_>, at: Timestamp) -> Hash {
+fn of_parsed(parsed: Parsed<'_>, at: Timestamp) -> Hash {
+    Hash::of_leaf(&body_of_parsed(parsed, at))
+}
+
+fn body_of_parsed(mut parsed: Parsed<'_>, at: Timestamp) -> Vec<u8> {
     let mut body = Vec::new();
     let is_own = is_own(&parsed);
     match parsed.stamp {
@@ -79,14 +127,14 @@ fn of_parsed(mut parsed: Parsed<'_>, at: Timestamp) -> Hash {
             put_entry(&parsed.event, &stamp, &mut body);
             // Its newline too.
             body.truncate(body.len() - TAIL - 1);
-            of_open_body(&body)
+            body.push(b'}');
         }
         _ => {
             parsed.event.ts = at.to_string().into();
             put_event(&parsed.event, &mut body);
-            Hash::of_leaf(&body)
         }
     }
+    body
 }
 
 /// The hash of a body without its closing bracket.
@@ -120,6 +168,20 @@ mod tests {
         assert_eq!(of_row(OWN), Line::Leaf(hash));
         // As a database spells it: the row is the same.
         assert_eq!(of_row(&OWN.replace(":\"", ": \"")), Line::Leaf(hash));
+    }
+
+    #[test]
+    fn a_body_has_the_hash_of_its_line_and_leads_back_to_it() {
+        let foreign = r#"{"ts": "2026-11-23T07:30:00+01:00", "tool": "search \"chain\":\"", "x": 1}"#;
+        for line in [OWN, foreign, &OWN.replace("005377Z", "005Z")] {
+            let body = body_of_line(line.as_bytes()).unwrap();
+            assert_eq!(Hash::of_leaf(&body), leaf(line));
+            assert_eq!(body_of_row(line).as_ref(), Some(&body));
+            let back = line_of_body(&body).unwrap();
+            assert_eq!(leaf(&back), leaf(line));
+            assert_eq!(back == OWN, line == OWN);
+        }
+        assert_eq!(body_of_line(b"{}"), None);
     }
 
     #[test]

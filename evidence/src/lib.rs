@@ -27,6 +27,7 @@ mod folder;
 pub mod leaf;
 mod lock;
 mod log;
+pub mod pruned;
 mod record;
 mod seal;
 mod segment;

@@ -12,6 +12,7 @@ use std::io;
 use audit_log::tree::Hash;
 
 use crate::error::Error;
+use crate::pruned::Pruned;
 use crate::segment::{Gap, Place, Segments};
 
 /// Leaves that stand together, or something that has none.
@@ -29,6 +30,8 @@ pub struct Found<'l> {
 pub struct Sealed<'s> {
     /// Where it is.
     pub segments: &'s Segments,
+    /// What of it was pruned.
+    pub pruned: &'s Pruned,
     /// The leaf with an index, as it was sealed.
     pub leaf: &'s dyn Fn(u64) -> Result<Hash, Error>,
 }

@@ -61,10 +61,14 @@ impl Record for Files {
     }
 
     fn unsealed(&mut self, sealed: &Sealed<'_>, take: &mut Take<'_>) -> Result<Vec<Trouble>, Error> {
-        let mut before = sealed.segments.files();
+        let pruned = sealed.segments.files_of(|segment| sealed.pruned.has(segment));
+        let mut before = sealed.segments.files_of(|segment| !sealed.pruned.has(segment));
         let mut troubles = Vec::new();
         for file in self.names()?.into_values() {
-            let known = before.remove(file.as_str()).unwrap_or_default();
+            let known = before
+                .remove(file.as_str())
+                .or_else(|| self.left_by_prune(&file, pruned.get(file.as_str())?, sealed));
+            let known = known.unwrap_or_default();
             match self.grown(&file, known, sealed, take) {
                 Ok(()) => {}
                 Err(Stop::Trouble(trouble)) => troubles.push(trouble),
@@ -107,6 +111,17 @@ impl From<Error> for Stop {
 }
 
 impl Files {
+    /// What is sealed of a file that is declared pruned and still there: a prune was interrupted. Where it is another file,
+    /// of events that came later, nothing of it is sealed.
+    fn left_by_prune(&self, file: &str, known: &SealedFile, sealed: &Sealed<'_>) -> Option<SealedFile> {
+        let (leaf, end) = known.last?;
+        let len = fs::metadata(self.folder.join(file)).ok()?.len();
+        let is_left = len >= known.end
+            && Lines::open(&self.folder, file).and_then(|mut lines| lines.last_before(end)).ok()?
+                == Line::Leaf((sealed.leaf)(leaf).ok()?);
+        is_left.then_some(*known)
+    }
+
     /// Hands over what a file has beyond its sealed part.
     fn grown(
         &self,

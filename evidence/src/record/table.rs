@@ -64,9 +64,10 @@ impl<R: Rows> Table<R> {
 
     /// Whether the row that was sealed last is still what it was.
     fn check_last(&mut self, sealed: &Sealed<'_>) -> Result<Option<Trouble>, Error> {
-        let last = sealed.segments.iter().rev().find_map(|segment| match &segment.place {
-            Place::Rows { rows } => Some((segment.last_leaf()?, rows.last()?[1])),
-            Place::Lines { .. } => None,
+        let last = sealed.segments.iter().rev().find_map(|segment| {
+            // What was pruned is gone, and its row says nothing any more.
+            let leaf = sealed.pruned.last_before(segment.last_leaf()?)?;
+            Some((leaf, segment.place.row(leaf.checked_sub(segment.index)?)?))
         });
         let Some((leaf, id)) = last else { return Ok(None) };
         let rows = self.0.rows(&[[id, id]], 1).map_err(Error::Database)?;

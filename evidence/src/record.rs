@@ -24,6 +24,8 @@ pub struct Found<'l> {
     pub leaves: &'l [Hash],
     /// Why there are none.
     pub gap: Option<Gap>,
+    /// How many lines or rows have none.
+    pub without: u64,
 }
 
 /// What is sealed already.

@@ -19,14 +19,14 @@ use crate::error::Error;
 use crate::folder::Folder;
 use crate::log::Log;
 use crate::record::{Found, Record, Sealed, Trouble};
-use crate::segment::{Gap, Segments};
+use crate::segment::Segments;
 
 /// What a seal has done.
 #[derive(Debug)]
 pub struct Outcome {
     /// How many leaves the checkpoint has more than the one before it.
     pub new: u64,
-    /// How many of these places in the record were declared unreadable now.
+    /// How many lines or rows are no events, and were declared so now.
     pub unreadable: u64,
     /// What became of the rest of the record.
     pub troubles: Vec<Trouble>,
@@ -114,7 +114,7 @@ fn sequence<F: Folder, R: Record>(
         for tile in edge.append(found.leaves)? {
             log.borrow_mut().put_tile(&tile)?;
         }
-        unreadable += u64::from(found.gap == Some(Gap::Unreadable));
+        unreadable += found.without;
         changed = true;
         segments.push(found.place, found.leaves.len() as u64, found.gap);
         Ok(())

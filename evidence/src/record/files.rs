@@ -188,7 +188,7 @@ impl<'f> Lines<'f> {
     fn hand_over(&mut self, from: u64, to: u64, take: &mut Take<'_>) -> Result<(), Stop> {
         self.file.seek(SeekFrom::Start(from))?;
         let mut rest = (&self.file).take(to.saturating_sub(from));
-        let mut run = Run { name: self.name, from, end: from, leaves: Vec::new(), gap: None };
+        let mut run = Run { name: self.name, from, end: from, leaves: Vec::new(), gap: None, without: 0 };
         let mut bytes = Vec::with_capacity(PIECE);
         // How much of a line that is too long was left out already.
         let mut left_out = 0;
@@ -223,6 +223,7 @@ struct Run<'f> {
     end: u64,
     leaves: Vec<Hash>,
     gap: Option<Gap>,
+    without: u64,
 }
 
 impl Run<'_> {
@@ -236,8 +237,10 @@ impl Run<'_> {
             self.end(take)?;
             self.gap = gap;
         }
-        if let Line::Leaf(hash) = line {
-            self.leaves.push(hash);
+        match line {
+            Line::Leaf(hash) => self.leaves.push(hash),
+            Line::Blank => {}
+            Line::Unreadable => self.without += 1,
         }
         self.end += len as u64;
         Ok(())
@@ -246,11 +249,11 @@ impl Run<'_> {
     fn end(&mut self, take: &mut Take<'_>) -> Result<(), Error> {
         if self.end > self.from {
             let place = Place::Lines { file: self.name.to_owned(), from: self.from, to: self.end };
-            take(Found { place, leaves: &self.leaves, gap: self.gap })?;
+            take(Found { place, leaves: &self.leaves, gap: self.gap, without: self.without })?;
         }
         self.from = self.end;
         self.leaves.clear();
-        self.gap = None;
+        (self.gap, self.without) = (None, 0);
         Ok(())
     }
 }

@@ -125,7 +125,8 @@ fn hand_over(rows: &[Row], take: &mut Take<'_>) -> Result<(), Error> {
             }
         }
         let gap = leaves.is_empty().then_some(Gap::Unreadable);
-        take(Found { place: Place::Rows { rows: ranges }, leaves: &leaves, gap })?;
+        let without = if gap.is_some() { run.len() as u64 } else { 0 };
+        take(Found { place: Place::Rows { rows: ranges }, leaves: &leaves, gap, without })?;
     }
     Ok(())
 }

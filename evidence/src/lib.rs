@@ -22,11 +22,14 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod check;
 mod error;
+pub mod events;
 mod folder;
 pub mod leaf;
 mod lock;
 mod log;
+pub mod prove;
 pub mod pruned;
 mod record;
 mod seal;

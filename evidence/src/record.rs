@@ -4,6 +4,7 @@ mod files;
 mod table;
 
 pub use files::Files;
+pub(crate) use files::each_line;
 pub use table::{Row, Rows, Table};
 
 use std::fmt;

@@ -45,13 +45,27 @@ impl<R: Rows> Table<R> {
         Self(rows)
     }
 
+    /// The rows that are read.
+    pub(crate) fn rows(&mut self) -> &mut R {
+        &mut self.0
+    }
+
     /// Hands over the rows in some ranges, which are in order.
     fn hand_over(&mut self, ranges: &[[i64; 2]], take: &mut Take<'_>) -> Result<(), Error> {
+        self.each(ranges, &mut |rows| hand_over(rows, take))
+    }
+
+    /// Reads the rows in some ranges, which are in order, some at a time.
+    pub(crate) fn each(
+        &mut self,
+        ranges: &[[i64; 2]],
+        take: &mut dyn FnMut(&[Row]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         for ranges in ranges.chunks(RANGES) {
             let mut left = ranges.to_vec();
             while !left.is_empty() {
                 let rows = self.0.rows(&left, ROWS).map_err(Error::Database)?;
-                hand_over(&rows, take)?;
+                take(&rows)?;
                 let Some(last) = rows.last().filter(|_| rows.len() >= ROWS) else { break };
                 left.retain_mut(|[first, end]| {
                     *first = (*first).max(last.id.saturating_add(1));

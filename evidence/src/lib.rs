@@ -26,6 +26,7 @@ pub mod check;
 mod error;
 pub mod events;
 mod folder;
+pub mod hold;
 pub mod leaf;
 mod lock;
 mod log;

@@ -1,8 +1,14 @@
 //! What retention has removed from a record: `pruned.jsonl` in the folder of its log. The hashes of what was pruned stay in
 //! the tiles, so the rest can still be checked.
 //!
-//! Lines with the same `ts` behind each other are one *declaration*: what one step of a prune has removed. An event of the
-//! trail (tool `audit`, action `prune`) says the same: its `input_hash` is the SHA-256 of these lines, each with its newline.
+//! An event of the trail (tool `audit`, action `prune`, status `ok`) confirms it: its `input_hash` is the SHA-256 of the file
+//! up to the end of one of its lines, so of all that was pruned until then. That is why an event of an earlier prune may be
+//! pruned too: a later one confirms the same and more.
+//!
+//! Lines with the same `ts` behind each other are one *declaration*: what one step of a prune has removed, and what is in one
+//! archive.
+
+use std::collections::HashSet;
 
 use audit_format::event::Event;
 use serde::{Deserialize, Serialize};
@@ -57,12 +63,6 @@ pub struct Declaration<'p> {
 }
 
 impl Declaration<'_> {
-    /// The SHA-256 of its lines, in lower-case hexadecimal: what its event has as `input_hash`.
-    pub fn hash(&self) -> String {
-        let digest = Sha256::digest(lines(self.ranges));
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
     /// How many events were removed.
     pub fn events(&self) -> u64 {
         self.ranges.iter().map(|range| range.count).sum()
@@ -110,6 +110,24 @@ impl Pruned {
     /// The declarations, in the order in which they were made.
     pub fn declarations(&self) -> impl DoubleEndedIterator<Item = Declaration<'_>> {
         self.list.chunk_by(|one, next| one.ts == next.ts).map(|ranges| Declaration { ranges })
+    }
+
+    /// The SHA-256 of all lines, in lower-case hexadecimal: what the event that confirms them has as `input_hash`.
+    pub fn hash(&self) -> String {
+        hexadecimal(Sha256::new_with_prefix(self.to_lines()))
+    }
+
+    /// What one of these hashes confirms, which events of the record have. What comes after it is said by nobody but the
+    /// file.
+    pub fn confirmed_by(&self, hashes: &HashSet<String>) -> Self {
+        let (mut sha, mut confirmed) = (Sha256::new(), 0);
+        for (number, range) in (1..).zip(&self.list) {
+            sha.update(lines(std::slice::from_ref(range)));
+            if hashes.contains(&hexadecimal(sha.clone())) {
+                confirmed = number;
+            }
+        }
+        Self::of(self.list[..confirmed].to_vec())
     }
 
     /// Whether nothing was pruned.
@@ -161,8 +179,12 @@ impl Pruned {
     }
 }
 
-/// The hash of the declaration that an event says the same as; none: it is another event.
-pub fn declared_by<'e>(event: &'e Event<'_>) -> Option<&'e str> {
+fn hexadecimal(sha: Sha256) -> String {
+    sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The hash of what was pruned until then, as an event says it; none: it is another event.
+pub fn confirms<'e>(event: &'e Event<'_>) -> Option<&'e str> {
     (event.tool == TOOL && event.action == ACTION && event.status == "ok").then_some(&*event.input_hash)
 }
 
@@ -210,10 +232,18 @@ mod tests {
         assert_eq!(String::from_utf8(pruned.to_lines()).unwrap(), LINES);
         let counts: Vec<u64> = pruned.declarations().map(|one| one.events()).collect();
         assert_eq!(counts, [5, 5]);
+    }
+
+    #[test]
+    fn an_event_confirms_all_that_was_pruned_until_then() {
+        let pruned = Pruned::parse(LINES.as_bytes()).unwrap();
+        let first: String = LINES.split_inclusive('\n').take(2).collect();
         // As `head -n 2 pruned.jsonl | sha256sum` tells.
-        let first = LINES.split_inclusive('\n').take(2).collect::<String>();
-        let hash = pruned.declarations().next().unwrap().hash();
-        assert_eq!(hash, Sha256::digest(first).iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        let hash = hexadecimal(Sha256::new_with_prefix(&first));
+        let confirmed = pruned.confirmed_by(&[hash].into());
+        assert_eq!(String::from_utf8(confirmed.to_lines()).unwrap(), first);
+        assert_eq!(pruned.confirmed_by(&[pruned.hash()].into()), pruned);
+        assert!(pruned.confirmed_by(&["0".repeat(64)].into()).is_empty());
     }
 
     #[test]

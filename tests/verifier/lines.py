@@ -40,7 +40,7 @@ def written(value, field):
 
 def body_of(line):
     """The bytes whose hash is the leaf of a line, with what it says of itself; none: it is no event."""
-    line = line.strip().removeprefix("\ufeff".encode()).lstrip()
+    line = line.strip(b" \t\r\n\x0c").removeprefix("\ufeff".encode()).lstrip(b" \t\r\n\x0c")
     try:
         said = json.loads(line.decode(errors="replace"), parse_float=Decimal)
         at = utc(said.get("ts"))

@@ -200,8 +200,12 @@ def hashes_of(log, level, count):
     return hashes
 
 
-def json_lines(path):
-    return [json.loads(line) for line in path.read_bytes().split(b"\n") if line] if path.exists() else []
+def lines_of(path):
+    return [line for line in path.read_bytes().split(b"\n") if line] if path.exists() else []
+
+
+def leaves_of(segment):
+    return set(range(segment["index"], segment["index"] + segment["count"]))
 
 
 def verify(record, log, keys, witnesses=(), against=()):
@@ -221,15 +225,13 @@ def verify(record, log, keys, witnesses=(), against=()):
         need(old.origin == head.origin, "the checkpoint that was kept is of another log")
         need(old.size <= head.size, f"rolled back: {old.size} leaves were signed, the log has {head.size}")
         need(root_of(leaves[:old.size]) == old.root, f"forked: the log had another root at {old.size} leaves")
-    places, ends, pruned, prunes = {}, defaultdict(int), defaultdict(list), set()
-    for line in json_lines(log / "pruned.jsonl"):
-        pruned[line["ts"]].append(line)
-    gone = {i for lines in pruned.values() for line in lines for i in range(line["index"], line["index"] + line["count"])}
-    for segment in json_lines(log / "segments.jsonl"):
+    places, ends, prunes, pruned = {}, defaultdict(int), set(), lines_of(log / "pruned.jsonl")
+    gone = set().union(*(leaves_of(json.loads(line)) for line in pruned))
+    for segment in map(json.loads, lines_of(log / "segments.jsonl")):
         need("file" in segment, "the log is of a table, which this program cannot read")
-        name, covered = segment["file"], range(segment["index"], segment["index"] + segment["count"])
-        places.update(dict.fromkeys(covered, name))
-        if not any(i in gone for i in covered):
+        name = segment["file"]
+        places.update(dict.fromkeys(leaves_of(segment), name))
+        if not leaves_of(segment) & gone:
             ends[name] = segment["to"] if segment["from"] == 0 else max(ends[name], segment["to"])
     known, unsealed, found = defaultdict(list), 0, set()
     for index in range(head.size - 1, -1, -1):
@@ -255,11 +257,11 @@ def verify(record, log, keys, witnesses=(), against=()):
                 wrong.append(f"changed or inserted: {path.name}, line {number}")
             else:
                 unsealed += 1
-    told = set()
-    for lines in pruned.values():
-        text = "".join(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n" for line in lines)
-        if hashlib.sha256(text.encode()).hexdigest() in prunes:
-            told |= {i for line in lines for i in range(line["index"], line["index"] + line["count"])}
+    told, told_until, sha = set(), set(), hashlib.sha256()
+    for line in pruned:
+        sha.update(line + b"\n")
+        told_until |= leaves_of(json.loads(line))
+        told |= told_until if sha.hexdigest() in prunes else set()
     for index in sorted(set(range(head.size)) - found - told):
         wrong.append(f"changed or missing: leaf {index}, of {places.get(index, 'an unknown place')}")
     return wrong, {"sealed": head.size, "pruned": len(told), "unsealed": unsealed}

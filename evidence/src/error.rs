@@ -1,6 +1,7 @@
 //! Why a log cannot be read or extended.
 
 use std::io;
+use std::path::PathBuf;
 
 use audit_log::checkpoint::{CheckpointError, Origin, VerifyError};
 use audit_log::tiles::TiledError;
@@ -93,6 +94,27 @@ pub enum Error {
         size: u64,
         /// What does not agree.
         source: ProofError,
+    },
+    /// Nothing may be pruned before something is sealed.
+    #[error("nothing is sealed: the log has no checkpoint, and only what is sealed may be pruned")]
+    NothingSealed,
+    /// The event that says what is pruned is not recorded.
+    #[error("the event of the prune could not be recorded, so nothing more was removed: {0}")]
+    Trail(String),
+    /// Another file has the name of an archive.
+    #[error(
+        "{path} is there already and has other events: give another folder for archives, or move it",
+        path = path.display()
+    )]
+    OtherArchive {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An archive is not what was written.
+    #[error("{path} does not have the events that were sealed, so nothing was removed", path = path.display())]
+    Archive {
+        /// The file.
+        path: PathBuf,
     },
     /// The tree is full.
     #[error(transparent)]

@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod archive;
 pub mod check;
 mod error;
 pub mod events;
@@ -31,6 +32,7 @@ pub mod leaf;
 mod lock;
 mod log;
 pub mod prove;
+pub mod prune;
 pub mod pruned;
 mod record;
 mod seal;

@@ -149,3 +149,8 @@ impl Trouble {
         !matches!(self, Self::Unreadable { .. })
     }
 }
+
+/// Whether a folder has something of this name.
+pub(crate) fn exists(folder: &std::path::Path, name: &str) -> bool {
+    folder.join(name).symlink_metadata().is_ok()
+}

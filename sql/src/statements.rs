@@ -76,6 +76,22 @@ pub fn select_numbered() -> String {
     select(Order::OldestFirst).replace("FROM tool_audit_events", numbered)
 }
 
+/// The number (BIGINT) of the row with an `event_id` (TEXT).
+pub const NUMBER_OF: &str = "SELECT id::bigint FROM tool_audit_events WHERE event_id = $1::text::uuid";
+
+/// The numbers (BIGINT) of rows whose time is before an instant (TEXT), in their order: those above one (BIGINT), and at most
+/// so many (BIGINT).
+pub const OLDER: &str = "
+    SELECT id::bigint FROM tool_audit_events
+    WHERE ts < $1::text::timestamptz AND id > $2::bigint ORDER BY id LIMIT $3::bigint";
+
+/// Removes the rows whose numbers are in ranges, of which the first and the last are given (two BIGINT[]), and returns the
+/// number (BIGINT) of each.
+pub const DELETE: &str = "
+    DELETE FROM tool_audit_events
+    USING unnest($1::bigint[], $2::bigint[]) AS gone (first, last)
+    WHERE id BETWEEN gone.first AND gone.last RETURNING id::bigint";
+
 /// What the table and its indexes take, in bytes (BIGINT), and how many rows the server thinks that it has (BIGINT); NULL:
 /// it does not know.
 pub const SIZE: &str = "

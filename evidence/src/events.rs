@@ -177,7 +177,7 @@ impl<R: FindRow> Events for Table<R> {
 
     fn find(&mut self, id: Uuid) -> Result<Option<Spot>, Error> {
         let Some(id) = self.rows().find(id).map_err(Error::Database)? else { return Ok(None) };
-        let row = self.rows().rows(&[[id, id]], 1).map_err(Error::Database)?.into_iter().next();
+        let row = self.rows().rows(&[[id, id]], 1).map_err(Error::Database)?.rows.into_iter().next();
         let body = row.and_then(|row| leaf::body_of_row(&row.line));
         Ok(body.map(|body| Spot { body, at: At::Row { id } }))
     }

@@ -15,7 +15,7 @@ const CHECKPOINT: &str = "checkpoint";
 const SEGMENTS: &str = "segments.jsonl";
 
 /// What a file is written as, until it is whole. There is one writer at a time, and it writes one file at a time.
-const NEW: &str = "new";
+const NEW: &str = ".new";
 
 /// When so many tiles are not on the disk yet, they are waited for: their names take memory.
 const MANY: usize = 4096;

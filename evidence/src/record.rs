@@ -5,7 +5,7 @@ mod table;
 
 pub use files::Files;
 pub(crate) use files::each_line;
-pub use table::{Row, Rows, Table};
+pub use table::{Row, RowPage, Rows, Table};
 
 use std::fmt;
 use std::io;

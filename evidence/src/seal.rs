@@ -24,6 +24,8 @@ use crate::segment::Segments;
 /// What a seal has done.
 #[derive(Debug)]
 pub struct Outcome {
+    /// The checkpoint before it; the same one where nothing is new.
+    pub before: SignedCheckpoint,
     /// How many leaves the checkpoint has more than the one before it.
     pub new: u64,
     /// How many lines or rows are no events, and were declared so now.
@@ -68,7 +70,7 @@ pub fn seal<F: Folder, R: Record>(
         log.put_segments(&segments)?;
     }
     let checkpoint = match checkpoint {
-        None => last,
+        None => last.clone(),
         Some(checkpoint) => {
             let signed = SignedCheckpoint::sign(checkpoint, key);
             log.put_checkpoint(&signed)?;
@@ -76,7 +78,7 @@ pub fn seal<F: Folder, R: Record>(
             signed
         }
     };
-    Ok(Outcome { new, unreadable, troubles, checkpoint })
+    Ok(Outcome { before: last, new, unreadable, troubles, checkpoint })
 }
 
 /// The checkpoint of a log without leaves. That it comes first shows later that the log had one.

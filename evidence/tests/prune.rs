@@ -13,7 +13,7 @@ use audit_evidence::events::{FindRow, parse};
 use audit_evidence::hold::{Change, HeldFilter, HoldChange};
 use audit_evidence::prove::{self, ProveError, Which};
 use audit_evidence::prune::{Outcome, Policy, Prunable, PruneRows, Step, Trail, Why, prune};
-use audit_evidence::{Error, Files, Folder, Log, Row, Rows, Table, archive, leaf, pruned, seal};
+use audit_evidence::{Error, Files, Folder, Log, RowPage, Rows, Table, archive, leaf, pruned, seal};
 use audit_format::event::Event;
 use audit_format::line::put_event;
 use audit_format::time::{Day, Timestamp};
@@ -84,7 +84,7 @@ impl Site for Folders {
 }
 
 impl Rows for Shared {
-    fn rows(&mut self, ranges: &[[i64; 2]], most: usize) -> Result<Vec<Row>, String> {
+    fn rows(&mut self, ranges: &[[i64; 2]], most: u32) -> Result<RowPage, String> {
         self.0.borrow_mut().rows(ranges, most)
     }
 }

@@ -92,6 +92,10 @@ pub const DELETE: &str = "
     USING unnest($1::bigint[], $2::bigint[]) AS gone (first, last)
     WHERE id BETWEEN gone.first AND gone.last RETURNING id::bigint";
 
+/// Reads rows by their numbers. Its parameters are the first and the last numbers of ranges (two BIGINT[]), and the most rows
+/// (BIGINT). It returns the line and the number (BIGINT) of each.
+pub const SELECT_ROWS: &str = include_str!("../select_rows.sql");
+
 /// What the table and its indexes take, in bytes (BIGINT), and how many rows the server thinks that it has (BIGINT); NULL:
 /// it does not know.
 pub const SIZE: &str = "
@@ -184,6 +188,24 @@ mod tests {
     fn rows_can_be_read_by_their_numbers() {
         let select = select_numbered();
         assert_eq!(select.matches("FROM tool_audit_events WHERE id = ANY ($16::bigint[])\n").count(), 1);
+    }
+
+    #[test]
+    fn a_row_has_the_same_line_however_it_is_found() {
+        let line = |sql: &'static str| {
+            let (_, sql) = sql.split_once("\nSELECT\n").unwrap();
+            sql.split_once(" AS line,").unwrap().0
+        };
+        let columns = |sql: &'static str| {
+            let (_, sql) = sql.split_once("        found.*,").unwrap();
+            let (made, rest) = sql.split_once("    ) AS absent,").unwrap();
+            let (_, rest) = rest.split_once("    LATERAL (").unwrap();
+            (made, rest.split_once("FROM tool_audit_events").unwrap().0)
+        };
+        for order in [Order::OldestFirst, Order::NewestFirst] {
+            assert_eq!(line(SELECT_ROWS), line(select(order)));
+            assert_eq!(columns(SELECT_ROWS), columns(select(order)));
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::leaf::{self, Line};
 use crate::segment::{Gap, Place};
 
 /// How many rows are read at once.
-const ROWS: usize = 1000;
+const ROWS: u32 = 1000;
 
 /// In how many ranges rows are looked for at once.
 const RANGES: usize = 1000;
@@ -25,14 +25,23 @@ pub struct Row {
     pub line: String,
 }
 
+/// Rows in the order of their `id`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowPage {
+    /// The rows.
+    pub rows: Vec<Row>,
+    /// Whether there may be more behind the last one.
+    pub more: bool,
+}
+
 /// Something that has the rows of a table: a database.
 pub trait Rows {
     /// The rows whose `id` is in one of these ranges, first and last, which are in order and apart from each other: in the
-    /// order of their `id`, and the first of them if there are more than `most`.
+    /// order of their `id`, at most so many, and at least one where there is one.
     ///
     /// # Errors
     /// Where the database cannot be read: why, for people.
-    fn rows(&mut self, ranges: &[[i64; 2]], most: usize) -> Result<Vec<Row>, String>;
+    fn rows(&mut self, ranges: &[[i64; 2]], most: u32) -> Result<RowPage, String>;
 }
 
 /// The table of a database.
@@ -64,9 +73,9 @@ impl<R: Rows> Table<R> {
         for ranges in ranges.chunks(RANGES) {
             let mut left = ranges.to_vec();
             while !left.is_empty() {
-                let rows = self.0.rows(&left, ROWS).map_err(Error::Database)?;
+                let RowPage { rows, more } = self.0.rows(&left, ROWS).map_err(Error::Database)?;
                 take(&rows)?;
-                let Some(last) = rows.last().filter(|_| rows.len() >= ROWS) else { break };
+                let Some(last) = rows.last().filter(|_| more) else { break };
                 left.retain_mut(|[first, end]| {
                     *first = (*first).max(last.id.saturating_add(1));
                     *first <= *end && last.id < *end
@@ -85,7 +94,7 @@ impl<R: Rows> Table<R> {
         });
         let Some((leaf, id)) = last else { return Ok(None) };
         let rows = self.0.rows(&[[id, id]], 1).map_err(Error::Database)?;
-        let Some(row) = rows.first() else { return Ok(Some(Trouble::RowGone { id })) };
+        let Some(row) = rows.rows.first() else { return Ok(Some(Trouble::RowGone { id })) };
         let is_same = leaf::of_row(&row.line) == Line::Leaf((sealed.leaf)(leaf)?);
         Ok((!is_same).then_some(Trouble::RowReplaced { id }))
     }

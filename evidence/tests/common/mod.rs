@@ -9,7 +9,7 @@ use std::path::Path;
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use audit_evidence::events::FindRow;
-use audit_evidence::{Error, Folder, Log, LogFolder, Outcome, Record, Row, Rows, seal};
+use audit_evidence::{Error, Folder, Log, LogFolder, Outcome, Record, Row, RowPage, Rows, seal};
 use audit_log::checkpoint::Origin;
 use audit_log::note::SigningKey;
 use audit_log::tree::{CompactRange, Hash, Node, NodeReader as _};
@@ -48,14 +48,16 @@ impl MemoryTable {
 }
 
 impl Rows for MemoryTable {
-    fn rows(&mut self, ranges: &[[i64; 2]], most: usize) -> Result<Vec<Row>, String> {
+    fn rows(&mut self, ranges: &[[i64; 2]], most: u32) -> Result<RowPage, String> {
         let mut before = None;
         for [first, last] in ranges {
             assert!(first <= last && before < Some(*first), "{ranges:?}");
             before = Some(*last);
         }
         let rows = ranges.iter().flat_map(|[first, last]| self.0.range(first..=last));
-        Ok(rows.take(most).map(|(id, line)| Row { id: *id, line: line.clone() }).collect())
+        let rows = rows.take(most as usize).map(|(id, line)| Row { id: *id, line: line.clone() });
+        let rows: Vec<Row> = rows.collect();
+        Ok(RowPage { more: rows.len() == most as usize, rows })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The options of the program and the texts of its help.
 
 mod calls;
+mod evidence;
 mod fields;
 mod hook;
 #[cfg(unix)]
@@ -18,6 +19,7 @@ use audit_format::event::Field;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use self::calls::CallArgs;
+pub(super) use self::evidence::{KEY_FILE, KeygenArgs, SealArgs};
 pub(super) use self::fields::option;
 use self::fields::{EventTexts, Filters, attribute, field};
 pub(super) use self::hook::HookArgs;
@@ -75,6 +77,10 @@ pub(crate) enum Command {
     Read(Box<ReadArgs>),
     /// Show the state of the store, and its problems
     Status(StatusArgs),
+    /// Seal what is new in the record, so that a change of it is seen
+    Seal(Box<SealArgs>),
+    /// Make the key with which a record is sealed
+    Keygen(KeygenArgs),
     /// Copy the events of JSON lines files into the database
     Import(ImportArgs),
     /// Create or upgrade the tables of the database

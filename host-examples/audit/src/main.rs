@@ -6,6 +6,8 @@ mod call;
 #[cfg(unix)]
 mod child;
 mod config;
+mod end;
+mod evidence;
 #[cfg(unix)]
 mod exec;
 mod hook;
@@ -66,6 +68,8 @@ fn run(Cli { store, command }: Cli) -> Result<ExitCode, Failure> {
         Command::Reconcile(args) => reconcile::run(&args, store.reading()?),
         Command::Read(args) => read::run(*args, &store.reading()?.options.no_call_limit()),
         Command::Status(args) => status::run(&args, &store.reading()?.options.no_call_limit()),
+        Command::Seal(args) => evidence::seal::run(*args, store),
+        Command::Keygen(args) => evidence::keygen::run(&args),
         Command::Import(args) => import::run(&args, &store.options()?),
         Command::Migrate(args) => migrate::run(&args, &store.options()?),
     }

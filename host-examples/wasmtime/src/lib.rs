@@ -84,7 +84,7 @@ mod warnings;
 mod worker;
 
 pub use component::Component;
-pub use database::{Arrivals, Database, Imported, TableSize};
+pub use database::{Arrivals, Database, Imported, NumberedRows, TableSize};
 pub use error::Error;
 pub use instance::Instance;
 pub use options::Options;

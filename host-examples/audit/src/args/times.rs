@@ -79,7 +79,7 @@ fn absolute(text: &str, now: SystemTime) -> Result<String, String> {
 }
 
 /// How long ago `2h` is. `Some(None)`: longer than can be told.
-fn ago(text: &str) -> Option<Option<Duration>> {
+pub(super) fn ago(text: &str) -> Option<Option<Duration>> {
     let unit = text.chars().next_back()?;
     let seconds = match unit {
         's' => 1,

@@ -19,8 +19,6 @@ mod serve;
 mod sighting;
 mod traits;
 
-use std::future::Future;
-use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -38,6 +36,7 @@ use self::request::Receiver;
 use self::sighting::Defaults;
 use crate::args::{OtlpArgs, StoreArgs};
 use crate::call::recent::Recent;
+use crate::end;
 use crate::message::{Failure, TROUBLE, count, warn};
 
 /// How many requests may wait for the thread that records.
@@ -59,7 +58,7 @@ pub(super) fn run(args: OtlpArgs, store: StoreArgs) -> Result<ExitCode, Failure>
         .map_err(|error| Failure::because(format!("--listen: cannot listen on {}", args.listen), error))?;
     let address = listener.local_addr()?;
     collector.as_ref().map_or(Ok(()), |collector| collector.refuse_itself(address))?;
-    let end = runtime.block_on(async { signal() })?;
+    let end = runtime.block_on(async { end::told() })?;
     let keeps_nothing = store.keeps_nothing();
     let options = store.options()?.no_call_limit();
     let store = AuditStore::open(options.clone())?;
@@ -104,36 +103,6 @@ pub(super) fn run(args: OtlpArgs, store: StoreArgs) -> Result<ExitCode, Failure>
     runtime.shutdown_timeout(Duration::from_secs(1));
     let status = store.close()?;
     Ok(summarise(&counts, &status, panicked))
-}
-
-/// Is ready once the program is told to end. A second signal ends it at once.
-#[cfg(unix)]
-fn signal() -> io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            std::process::exit(i32::from(TROUBLE));
-        });
-    })
-}
-
-#[cfg(not(unix))]
-fn signal() -> io::Result<impl Future<Output = ()>> {
-    Ok(async {
-        // Without it, the program cannot be told to end but by force.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    })
 }
 
 /// Says what became of everything.

@@ -25,6 +25,7 @@ mod indexes;
 mod insert;
 mod libpq;
 mod link;
+mod numbered;
 mod partitions;
 mod pools;
 mod retention;
@@ -39,6 +40,7 @@ pub use arrivals::{Arrivals, TableSize};
 pub use insert::Imported;
 pub(crate) use libpq::Libpq;
 use link::Link;
+pub use numbered::NumberedRows;
 use pools::Pools;
 use url::Target;
 
@@ -223,6 +225,16 @@ impl Database {
     pub fn delete(&self, ranges: &[[i64; 2]]) -> Result<u64, SinkError> {
         let (link, ranges) = (Arc::clone(&self.link), ranges.to_vec());
         self.background.wait(async move { retention::delete(&link, ranges).await })
+    }
+
+    /// The rows whose `id` is in one of these ranges, first and last, in the order of their `id`: at most `most`, and fewer
+    /// where their lines are long. The ranges are in order and apart from each other. Each line is that of a page.
+    ///
+    /// # Errors
+    /// As for [`Database::insert`]. [`SinkError::Other`] also where the table has no column `id`.
+    pub fn numbered(&self, ranges: &[[i64; 2]], most: u32) -> Result<NumberedRows, SinkError> {
+        let (link, ranges) = (Arc::clone(&self.link), ranges.to_vec());
+        self.background.wait(async move { numbered::rows(&link, ranges, most).await })
     }
 
     /// How much is in the table. The rows of a large table are estimated.

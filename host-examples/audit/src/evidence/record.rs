@@ -1,0 +1,93 @@
+//! The record that a log is of: the daily files of a folder, or the table of a database.
+
+use std::path::PathBuf;
+
+use audit_evidence::{Error, Files, Kind, Place, Record, Row, RowPage, Rows, Sealed, Table, Take, Trouble};
+use audit_host::{Backend, Database};
+
+use crate::args::{HOW_TO_GIVE_A_URL, StoreArgs};
+use crate::message::Failure;
+
+/// A record of either kind.
+pub(super) enum Source {
+    Files { record: Files, folder: PathBuf },
+    Table(Table<Connected>),
+}
+
+impl Source {
+    /// The record that the options name. No instance of the component is started for it.
+    pub(super) fn open(store: StoreArgs) -> Result<Self, Failure> {
+        let backend = store.backend().unwrap_or(Backend::Jsonl);
+        let options = store.reading()?.options;
+        match backend {
+            Backend::Postgres | Backend::Auto => match options.open_database()? {
+                Some(database) => Ok(Self::Table(Table::new(Connected(database)))),
+                None => Err(Failure::because("there is no database", HOW_TO_GIVE_A_URL)),
+            },
+            Backend::Jsonl => {
+                let folder = options.folder().unwrap_or_default();
+                Ok(Self::Files { record: Files::new(&folder), folder })
+            }
+            Backend::Memory | Backend::Null => Err(Failure::because(
+                "backend",
+                format_args!(
+                    "{backend} keeps nothing that can be sealed; accepted are jsonl, postgres and auto"
+                ),
+            )),
+        }
+    }
+
+    /// The folder of the log, where no option says it.
+    pub(super) fn log(&self) -> Result<PathBuf, Failure> {
+        match self {
+            Self::Files { folder, .. } => Ok(folder.join("log")),
+            Self::Table(_) => {
+                Err(Failure::because("--log", "the log of a table has no folder by default; give one"))
+            }
+        }
+    }
+
+    /// Says where there is nothing to seal.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        match self {
+            Self::Files { folder, .. } if !folder.is_dir() => {
+                Err(Failure::new(format_args!("no events: {} does not exist", folder.display())))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Record for Source {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Files { record, .. } => record.kind(),
+            Self::Table(table) => table.kind(),
+        }
+    }
+
+    fn unsealed(&mut self, sealed: &Sealed<'_>, take: &mut Take<'_>) -> Result<Vec<Trouble>, Error> {
+        match self {
+            Self::Files { record, .. } => record.unsealed(sealed, take),
+            Self::Table(table) => table.unsealed(sealed, take),
+        }
+    }
+
+    fn stands(&mut self, place: &Place, take: &mut Take<'_>) -> Result<(), Error> {
+        match self {
+            Self::Files { record, .. } => record.stands(place, take),
+            Self::Table(table) => table.stands(place, take),
+        }
+    }
+}
+
+/// The rows of a database.
+pub(super) struct Connected(Database);
+
+impl Rows for Connected {
+    fn rows(&mut self, ranges: &[[i64; 2]], most: u32) -> Result<RowPage, String> {
+        let found = self.0.numbered(ranges, most).map_err(|error| Failure::from(error).into_reason())?;
+        let rows = found.rows.into_iter().map(|(id, line)| Row { id, line }).collect();
+        Ok(RowPage { rows, more: found.more })
+    }
+}

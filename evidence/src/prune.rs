@@ -121,7 +121,7 @@ pub enum Why {
 
 impl fmt::Display for Stays {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} stays: ", self.what)?;
+        write!(f, "kept {}: ", self.what)?;
         match &self.why {
             Why::Held { hold, reason } if reason.is_empty() => write!(f, "{hold} holds events of it"),
             Why::Held { hold, reason } => write!(f, "{hold} holds events of it ({reason})"),
@@ -208,6 +208,12 @@ fn leaves<'l, F: Folder>(log: &'l Log<F>, head: &'l Checkpoint) -> LeafAt<'l> {
 
 /// A record that events can be removed from.
 pub trait Prunable: Events {
+    /// Whether events may be removed at all, as far as that is known before it is tried.
+    ///
+    /// # Errors
+    /// Where they may not: why.
+    fn may_remove(&mut self) -> Result<(), Error>;
+
     /// Removes what is declared and still there, because a prune was interrupted, and says what.
     ///
     /// # Errors
@@ -250,6 +256,9 @@ pub fn prune<F: Folder, R: Prunable>(
     let mut pruned = log.pruned()?;
     if let Some(other) = segments.iter().find(|segment| segment.place.kind() != record.kind()) {
         return Err(Error::OtherRecord { found: other.place.kind(), record: record.kind() });
+    }
+    if !policy.dry_run {
+        record.may_remove()?;
     }
     let before = policy.before.min(policy.now.day());
     let mut outcome = Outcome::default();

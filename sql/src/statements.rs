@@ -85,6 +85,9 @@ pub const OLDER: &str = "
     SELECT id::bigint FROM tool_audit_events
     WHERE ts < $1::text::timestamptz AND id > $2::bigint ORDER BY id LIMIT $3::bigint";
 
+/// Whether the role may remove rows (BOOLEAN).
+pub const MAY_DELETE: &str = "SELECT pg_catalog.has_table_privilege('tool_audit_events', 'DELETE')";
+
 /// Removes the rows whose numbers are in ranges, of which the first and the last are given (two BIGINT[]), and returns the
 /// number (BIGINT) of each.
 pub const DELETE: &str = "

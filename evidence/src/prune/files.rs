@@ -19,6 +19,13 @@ use crate::segment::{Place, Segment};
 const SUFFIX: &str = ".pruned";
 
 impl Prunable for Files {
+    fn may_remove(&mut self) -> Result<(), Error> {
+        let name = || self.folder().display().to_string();
+        let metadata = fs::metadata(self.folder()).map_err(Error::read(name()))?;
+        let denied = || Error::write(name())(io::Error::from(ErrorKind::PermissionDenied));
+        if metadata.permissions().readonly() { Err(denied()) } else { Ok(()) }
+    }
+
     fn finish(&mut self, judge: &mut Judge<'_>, step: &mut OnStep<'_>) -> Result<Vec<String>, Error> {
         let mut finished = Vec::new();
         for (file, end) in declared(judge) {

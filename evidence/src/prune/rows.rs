@@ -27,6 +27,12 @@ pub trait PruneRows: FindRow {
     /// Where the database cannot be read: why, for people.
     fn older(&mut self, before: Timestamp, after: i64, most: u32) -> Result<Vec<i64>, String>;
 
+    /// Whether rows may be removed.
+    ///
+    /// # Errors
+    /// Where they may not, or that is not known: why, for people.
+    fn may_delete(&mut self) -> Result<(), String>;
+
     /// Removes the rows whose `id` is in one of these ranges, first and last, in one transaction.
     ///
     /// # Errors
@@ -35,6 +41,10 @@ pub trait PruneRows: FindRow {
 }
 
 impl<R: PruneRows> Prunable for Table<R> {
+    fn may_remove(&mut self) -> Result<(), Error> {
+        self.rows().may_delete().map_err(Error::Database)
+    }
+
     fn finish(&mut self, judge: &mut Judge<'_>, step: &mut OnStep<'_>) -> Result<Vec<String>, Error> {
         let mut ranges: Vec<[i64; 2]> = Vec::new();
         for declaration in judge.pruned.declarations() {
@@ -215,7 +225,10 @@ impl Staying {
     }
 
     fn said(self) -> Vec<Stays> {
-        let said = |(why, count): (Why, u64)| Stays { what: format!("{count} of the rows"), why };
+        let said = |(why, count): (Why, u64)| Stays {
+            what: format!("{count} row{}", if count == 1 { "" } else { "s" }),
+            why,
+        };
         self.0.into_iter().map(said).collect()
     }
 }

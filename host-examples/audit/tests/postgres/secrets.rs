@@ -8,8 +8,18 @@ use crate::common::{lines, run, run_with_input, text};
 const HELP: [&str; 7] =
     ["--help", "help", "exec --help", "write --help", "import --help", "read --help", "status --help"];
 
-const COMMANDS: [&str; 7] =
-    ["exec -- echo hi", "write", "read", "status --json", "status", "import", "import -"];
+const COMMANDS: [&str; 10] = [
+    "exec -- echo hi",
+    "write",
+    "read",
+    "status --json",
+    "status",
+    "import",
+    "import -",
+    "prove --index 0 --log log",
+    "prune --keep 1d --log log",
+    "hold add --all --reason x --log log",
+];
 
 /// Everything that a command says when it gets two lines as its input.
 fn said(command: Command) -> String {

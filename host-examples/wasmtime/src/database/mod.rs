@@ -217,6 +217,15 @@ impl Database {
         self.background.wait(async move { retention::older(&link, before, after, most).await })
     }
 
+    /// Whether the role may remove rows with [`Database::delete`].
+    ///
+    /// # Errors
+    /// As for [`Database::insert`].
+    pub fn may_delete(&self) -> Result<bool, SinkError> {
+        let link = Arc::clone(&self.link);
+        self.background.wait(async move { retention::may_delete(&link).await })
+    }
+
     /// Removes the rows whose `id` is in one of these ranges, first and last, all of them or none, and returns how many there
     /// were. It needs the privilege DELETE, which nothing else does.
     ///

@@ -26,6 +26,11 @@ pub(super) async fn older(
     link.run(&older).await.map_err(|failure| link.sink_error(failure))
 }
 
+/// Whether the role may remove rows.
+pub(super) async fn may_delete(link: &Link) -> Result<bool, SinkError> {
+    link.run(&MayDelete).await.map_err(|failure| link.sink_error(failure))
+}
+
 /// Removes the rows in some ranges of numbers, and says how many there were.
 pub(super) async fn delete(link: &Link, ranges: Vec<[i64; 2]>) -> Result<u64, SinkError> {
     let (first, last) = ranges.into_iter().map(|[first, last]| (first, last)).unzip();
@@ -87,5 +92,20 @@ impl Statement for Delete {
         let values = [(&self.first as _, Type::INT8_ARRAY), (&self.last as _, Type::INT8_ARRAY)];
         let rows = client.query_typed(statements::DELETE, &values).await?;
         Ok(rows.len() as u64)
+    }
+}
+
+struct MayDelete;
+
+impl Statement for MayDelete {
+    type Output = bool;
+    const LANE: Lane = Lane::Reads;
+
+    fn without_table(&self) -> Option<Self::Output> {
+        Some(true)
+    }
+
+    async fn run(&self, client: &ClientWrapper, _prepares: bool) -> Result<Self::Output, Error> {
+        client.query_typed_one(statements::MAY_DELETE, &[]).await?.try_get(0)
     }
 }

@@ -31,7 +31,7 @@ impl Trail for Recorder {
             attributes: event.attributes.iter().map(attribute).collect(),
             ..Event::default()
         };
-        let mut record = || {
+        let record = || {
             let mut instance = Instance::open(&self.options)?;
             instance.write_batch(std::slice::from_ref(&event))?;
             instance.flush()?;

@@ -8,7 +8,8 @@ use crate::common::{run, run_with_input, text};
 /// A table with events of three old days and of today, sealed.
 fn site() -> (Site, String) {
     let site = Site::new();
-    let public = site.done("keygen example.com/audit").trim().to_owned();
+    let made = run(site.audit(["keygen", "example.com/audit"]));
+    let public = text(&made.stdout).trim().to_owned();
     let line = |day: u32, number: u32| {
         let (ts, workspace) = (format!("2026-05-0{day}T06:30:00Z"), format!("w{}", number % 2));
         json!({"ts": ts, "tool": format!("t{day}-{number}"), "workspace_id": workspace}).to_string() + "\n"

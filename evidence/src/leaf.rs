@@ -1,5 +1,8 @@
 //! The leaf of a line or of a row. It is always made of what stands there, and never taken from the line's own `hash`.
 
+mod body;
+mod plain;
+
 use std::borrow::Cow;
 
 use audit_format::line::{Parsed, put_entry, put_event};
@@ -7,6 +10,8 @@ use audit_format::read::{parse_row, parse_stored};
 use audit_format::time::{Timestamp, is_stored_text};
 use audit_log::tree::Hash;
 use sha2::{Digest as _, Sha256};
+
+pub use body::{body_of_line, body_of_row, line_of_body};
 
 /// The longest line that is read as an event, in bytes: as long as reads of the record take it.
 pub const MAX_LINE: usize = 8 << 20;
@@ -36,65 +41,29 @@ pub enum Line {
 /// The leaf of a line of a store is the hash of its bytes up to its hash. That of another writer's line is the hash of what
 /// a read makes of it: the fields of an event.
 pub fn of_line(line: &[u8]) -> Line {
-    match read(line, |parsed, at, own| match own {
-        Some(body) => of_open_body(body),
-        None => of_parsed(parsed, at),
-    }) {
-        Read::Event(hash) => Line::Leaf(hash),
-        Read::Blank => Line::Blank,
-        Read::Unreadable => Line::Unreadable,
-    }
-}
-
-/// The bytes whose hash is the leaf of a line of a daily file, as JSON text; none: the line is no event.
-pub fn body_of_line(line: &[u8]) -> Option<Vec<u8>> {
-    match read(line, |parsed, at, own| match own {
-        Some(body) => [body, b"}"].concat(),
-        None => body_of_parsed(parsed, at),
-    }) {
-        Read::Event(body) => Some(body),
-        Read::Blank | Read::Unreadable => None,
-    }
-}
-
-/// The line of a store that has this body, without its newline. The body of another writer's line is that line itself.
-pub fn line_of_body(body: &[u8]) -> Option<String> {
-    let text = str::from_utf8(body).ok()?;
-    let (open, is_own) = (text.strip_suffix('}')?, text.contains("\"chain\":\""));
-    let hash = Hash::of_leaf(body).to_hex();
-    let line = format!("{open},\"hash\":\"{hash}\"}}");
-    let is_own = is_own && parse_stored(&line).is_ok_and(|parsed| parsed.stamp.is_some());
-    Some(if is_own { line } else { text.to_owned() })
-}
-
-enum Read<T> {
-    Event(T),
-    Blank,
-    Unreadable,
-}
-
-/// Reads a line. `event` gets the event, its time, and the body of a line of a store without its closing bracket.
-fn read<T>(line: &[u8], event: impl FnOnce(Parsed<'_>, Timestamp, Option<&[u8]>) -> T) -> Read<T> {
     let line = line.trim_ascii();
     let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line).trim_ascii_start();
     if line.is_empty() {
-        return Read::Blank;
+        return Line::Blank;
     }
     if line.first() != Some(&b'{') || line.last() != Some(&b'}') || line.len() > MAX_LINE {
-        return Read::Unreadable;
+        return Line::Unreadable;
     }
-    let text = str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed);
-    let Some((parsed, at)) = parse_stored(&text).ok().and_then(timed) else { return Read::Unreadable };
-    let body = line.len().checked_sub(TAIL).filter(|body| line[*body..].starts_with(BEFORE));
-    let own = body.filter(|_| is_own(&parsed)).map(|body| &line[..body]);
-    Read::Event(event(parsed, at, own))
+    match plain::body(line) {
+        Some(body) => Line::Leaf(of_open_body(&line[..body])),
+        None => of_any_line(line),
+    }
 }
 
-/// The bytes whose hash is the leaf of a row of the table, from the line that the statements of `audit-sql` make of its
-/// columns; none: the row is no event.
-pub fn body_of_row(line: &str) -> Option<Vec<u8>> {
-    let (parsed, at) = parse_row(line).ok().and_then(|(parsed, _)| timed(parsed))?;
-    Some(body_of_parsed(parsed, at))
+/// The leaf of a line that begins and ends as a JSON object, as it is read.
+fn of_any_line(line: &[u8]) -> Line {
+    let text = str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed);
+    let Some((parsed, at)) = parse_stored(&text).ok().and_then(timed) else { return Line::Unreadable };
+    let body = line.len().checked_sub(TAIL).filter(|body| line[*body..].starts_with(BEFORE));
+    match (is_own(&parsed), body) {
+        (true, Some(body)) => Line::Leaf(of_open_body(&line[..body])),
+        _ => Line::Leaf(of_parsed(parsed, at)),
+    }
 }
 
 /// The leaf of a row of the table, from the line that the statements of `audit-sql` make of its columns.
@@ -115,11 +84,7 @@ fn is_own(parsed: &Parsed<'_>) -> bool {
     parsed.stamp.is_some() && is_stored_text(parsed.event.ts.as_bytes())
 }
 
-fn of_parsed(parsed: Parsed<'_>, at: Timestamp) -> Hash {
-    Hash::of_leaf(&body_of_parsed(parsed, at))
-}
-
-fn body_of_parsed(mut parsed: Parsed<'_>, at: Timestamp) -> Vec<u8> {
+fn of_parsed(mut parsed: Parsed<'_>, at: Timestamp) -> Hash {
     let mut body = Vec::new();
     let is_own = is_own(&parsed);
     match parsed.stamp {
@@ -127,14 +92,14 @@ fn body_of_parsed(mut parsed: Parsed<'_>, at: Timestamp) -> Vec<u8> {
             put_entry(&parsed.event, &stamp, &mut body);
             // Its newline too.
             body.truncate(body.len() - TAIL - 1);
-            body.push(b'}');
+            of_open_body(&body)
         }
         _ => {
             parsed.event.ts = at.to_string().into();
             put_event(&parsed.event, &mut body);
+            Hash::of_leaf(&body)
         }
     }
-    body
 }
 
 /// The hash of a body without its closing bracket.
@@ -149,6 +114,7 @@ fn of_open_body(body: &[u8]) -> Hash {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const OWN: &str = r#"{"ts":"2026-11-27T17:10:40.005377Z","req_id":"","workspace_id":"","user_id":"","agent_id":"demo","tool":"sort","action":"exec","status":"0","duration_ms":11,"in_size":11,"out_size":11,"input_hash":"28c059fecab2486c4df7fa0ef24097d0c363d808bffc0407a8032a3e08614c3f","graph_run_id":null,"graph_node":null,"job_id":null,"id":"01a21dfc-da9d-775e-9c12-b8a0e19beb0f","chain":"01a21dfc-da9d-775e-9c12-b8a0e19beb0e","seq":0,"hash":"77383e46ef1514d4733f9b58b0ab5efb46885b206d8d9465f1a0ca157ba954b9"}"#;
 
@@ -171,20 +137,6 @@ mod tests {
     }
 
     #[test]
-    fn a_body_has_the_hash_of_its_line_and_leads_back_to_it() {
-        let foreign = r#"{"ts": "2026-11-23T07:30:00+01:00", "tool": "search \"chain\":\"", "x": 1}"#;
-        for line in [OWN, foreign, &OWN.replace("005377Z", "005Z")] {
-            let body = body_of_line(line.as_bytes()).unwrap();
-            assert_eq!(Hash::of_leaf(&body), leaf(line));
-            assert_eq!(body_of_row(line).as_ref(), Some(&body));
-            let back = line_of_body(&body).unwrap();
-            assert_eq!(leaf(&back), leaf(line));
-            assert_eq!(back == OWN, line == OWN);
-        }
-        assert_eq!(body_of_line(b"{}"), None);
-    }
-
-    #[test]
     fn the_hash_that_a_line_claims_does_not_count() {
         let claimed = OWN.replace("77383e46", "00000000");
         assert_eq!(leaf(&claimed), leaf(OWN));
@@ -199,6 +151,56 @@ mod tests {
         assert_eq!(hash, Hash::of_leaf(body.as_bytes()));
         // A stamp with a time that no store writes is another writer's.
         assert_ne!(leaf(&OWN.replace("005377Z", "005Z")), leaf(OWN));
+    }
+
+    /// Lines of a store, and those that are nearly that.
+    fn nearly_own() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            "[ -~]{0,3}".prop_map(String::into_bytes),
+            Just(b"\"".to_vec()),
+            Just(b"-".to_vec()),
+            Just(b"00000000-0000-0000-0000-000000000000".to_vec()),
+            Just(b"null".to_vec()),
+            Just(b"0".to_vec()),
+            Just(b"99999999999999999999".to_vec()),
+            Just(",\"attributes\":{\"mode\":\"plan\"}".into()),
+            Just("é".into()),
+            proptest::collection::vec(any::<u8>(), 1..3),
+        ];
+        // The identifiers begin behind these.
+        let places = prop_oneof![0..=OWN.len(), OWN.find("01a2").unwrap()..OWN.find("01a2").unwrap() + 90];
+        let cut = (places, prop_oneof![0..4_usize, Just(36)], piece);
+        proptest::collection::vec(cut, 0..3).prop_map(|cuts| {
+            let mut line = OWN.as_bytes().to_vec();
+            for (at, len, piece) in cuts {
+                let at = at.min(line.len());
+                line.splice(at..(at + len).min(line.len()), piece);
+            }
+            line
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        #[test]
+        fn a_line_that_looks_plain_has_the_leaf_that_it_has_when_it_is_read(line in nearly_own()) {
+            let line = line.as_slice();
+            if let Some(body) = plain::body(line) {
+                prop_assert_eq!(Line::Leaf(of_open_body(&line[..body])), of_any_line(line));
+            }
+        }
+    }
+
+    #[test]
+    fn the_lines_of_a_store_look_plain() {
+        assert!(plain::body(OWN.as_bytes()).is_some());
+        assert!(plain::body(OWN.replace("\"job_id\":null", "\"job_id\":\"nächtlich\"").as_bytes()).is_some());
+        let with = |text: &str| OWN.replace("null,\"id\"", text);
+        for text in ["\"a\\u0041\",\"id\"", "\"\t\",\"id\"", "null,\"attributes\":{\"mode\":\"plan\"},\"id\""]
+        {
+            assert!(plain::body(with(text).as_bytes()).is_none(), "{text}");
+        }
     }
 
     #[test]

@@ -81,6 +81,13 @@ impl<F: Folder> Log<F> {
         Ok(self.tree(size).node(Node { level: 0, index })?)
     }
 
+    /// Takes it for certain that the folders of a tile are on the disk, because a checkpoint has it. To sync them once more
+    /// costs as much as to write a tile.
+    pub(crate) fn has_folders_of(&mut self, tile: Tile) {
+        let name = tile.to_string();
+        self.made.extend(name.match_indices('/').map(|(end, _)| name[..end].to_owned()));
+    }
+
     /// Writes a tile. It is on the disk after [`Log::sync`].
     pub(crate) fn put_tile(&mut self, TileBytes { tile, bytes }: &TileBytes) -> Result<(), Error> {
         let name = tile.to_string();

@@ -108,6 +108,7 @@ fn sequence<F: Folder, R: Record>(
     let size = before.size();
     let mut edge = Edge::read(size, &mut |tile: Tile| log.tile(tile))?;
     let pruned = log.pruned()?;
+    tiles::edge(size).for_each(|tile| log.has_folders_of(tile));
     let (mut segments, mut unreadable, mut changed) = (before.clone(), 0, false);
     // Reads of the record and of sealed leaves take turns with writing tiles.
     let log = RefCell::new(log);

@@ -15,6 +15,7 @@ mod long_read;
 mod outage;
 mod reconcile;
 mod retention;
+mod seal;
 mod secrets;
 
 use std::ffi::OsStr;

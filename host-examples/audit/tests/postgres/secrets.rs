@@ -5,10 +5,23 @@ use std::process::Command;
 use crate::Site;
 use crate::common::{lines, run, run_with_input, text};
 
-const HELP: [&str; 7] =
-    ["--help", "help", "exec --help", "write --help", "import --help", "read --help", "status --help"];
+const HELP: [&str; 13] = [
+    "--help",
+    "help",
+    "exec --help",
+    "write --help",
+    "import --help",
+    "read --help",
+    "status --help",
+    "seal --help",
+    "keygen --help",
+    "prove --help",
+    "check --help",
+    "prune --help",
+    "hold add --help",
+];
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 11] = [
     "exec -- echo hi",
     "write",
     "read",
@@ -19,6 +32,7 @@ const COMMANDS: [&str; 10] = [
     "prove --index 0 --log log",
     "prune --keep 1d --log log",
     "hold add --all --reason x --log log",
+    "seal --key seal.key --log log",
 ];
 
 /// Everything that a command says when it gets two lines as its input.
@@ -46,6 +60,8 @@ fn everything_said(site: &Site, url: &str, commands: impl IntoIterator<Item = &'
 #[test]
 fn no_output_shows_the_password() {
     let site = Site::new();
+    let made = run(site.audit(["keygen", "example.com/audit", "--out", "seal.key"]));
+    assert!(made.status.success(), "{made:?}");
     let said = everything_said(&site, &site.url, HELP.into_iter().chain(COMMANDS));
     assert!(!said.contains(site.cluster.password()), "{said}");
     assert!(said.contains("--database-url") && said.contains("answers"), "{said}");

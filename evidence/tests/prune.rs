@@ -20,6 +20,7 @@ use audit_format::time::{Day, Timestamp};
 use audit_log::tree::{Hash, Node, NodeReader as _};
 use common::memory::{After, Fault, Memory};
 use common::{MemoryTable, append, key, origin, own_line};
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 const MONDAY: &str = "tool_audit_2026-11-23.jsonl";
@@ -437,4 +438,73 @@ fn an_archive_of_something_else_is_not_overwritten() {
     assert_eq!(site.events(), before);
     assert_eq!(archived(folder.path()).len(), 1);
     assert!(Folder::read(&disk, "pruned.jsonl").unwrap().is_none());
+}
+
+/// What happens to a record.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    /// An event of a day comes.
+    Add(u32),
+    Seal,
+    /// All before a day goes, or what comes first of that: the prune ends at a step.
+    Prune(u32, usize),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => (20..26_u32).prop_map(Act::Add),
+        2 => Just(Act::Seal),
+        2 => (21..27_u32, prop_oneof![Just(usize::MAX), 1..12_usize]).prop_map(|(day, step)| Act::Prune(day, step)),
+    ]
+}
+
+fn whatever_happens_no_event_is_lost(site: &impl Site, acts: &[Act]) {
+    let (disk, folder) = (Memory::default(), tempfile::tempdir().unwrap());
+    let mut all = HashSet::new();
+    hold(&disk, "case-7", "w2");
+    for (number, act) in (0..).zip(acts) {
+        match act {
+            Act::Add(day) => {
+                let line = own_line(&format!("2026-11-{day}"), number);
+                site.add(&format!("2026-11-{day}"), &line);
+                all.insert(leaf::body_of_line(line.as_bytes()).unwrap());
+            }
+            Act::Seal => assert_eq!(seal_all(site, &disk).unwrap(), [] as [&str; 0]),
+            Act::Prune(day, end) => {
+                let mut steps = 0;
+                let mut step = |_: &Step| {
+                    steps += 1;
+                    if steps >= *end { Err(Error::Database("the process has ended".into())) } else { Ok(()) }
+                };
+                let policy = policy(&format!("2026-11-{day}"), Some(folder.path()));
+                let mut log = Log::new(disk.clone());
+                let outcome = prune(&mut log, &mut site.record(), &mut *site.trail(), &policy, &mut step);
+                let changed = |outcome: &Outcome| outcome.stays.iter().any(|stays| stays.why == Why::Changed);
+                assert!(!outcome.is_ok_and(|outcome| changed(&outcome)));
+            }
+        }
+        let kept: HashSet<_> = [archived(folder.path()), site.events()].concat().into_iter().collect();
+        assert!(all.is_subset(&kept), "an event is lost by {act:?}, {number}");
+    }
+    assert_eq!(seal_all(site, &disk).unwrap(), [] as [&str; 0]);
+    prune_all(site, &disk, &policy("2026-11-22", Some(folder.path()))).unwrap();
+    assert_eq!(seal_all(site, &disk).unwrap(), [] as [&str; 0]);
+    is_explained(site, &disk, "in the end");
+    let is_held = |body: &Vec<u8>| parse(body).unwrap().event.workspace_id == "w2";
+    let there: HashSet<_> = site.events().into_iter().collect();
+    assert!(all.iter().filter(|body| is_held(body)).all(|body| there.contains(body)), "a held event went");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
+
+    #[test]
+    fn whatever_happens_to_files_no_event_is_lost(acts in proptest::collection::vec(act(), 1..30)) {
+        whatever_happens_no_event_is_lost(&Folders(tempfile::tempdir().unwrap()), &acts);
+    }
+
+    #[test]
+    fn whatever_happens_to_rows_no_event_is_lost(acts in proptest::collection::vec(act(), 1..30)) {
+        whatever_happens_no_event_is_lost(&Shared::default(), &acts);
+    }
 }

@@ -38,6 +38,9 @@ pub enum Error {
     /// `checkpoint` is of another log, or signed by another key.
     #[error("checkpoint: {0}")]
     Verify(#[from] VerifyError),
+    /// There is no checkpoint to check anything against.
+    #[error("the log has no checkpoint: nothing was sealed there yet, or it was removed")]
+    NothingSealed,
     /// There are segments and no checkpoint.
     #[error(
         "checkpoint is not there, but segments.jsonl is: the log has lost its checkpoint. A new one could contradict one \
@@ -95,9 +98,6 @@ pub enum Error {
         /// What does not agree.
         source: ProofError,
     },
-    /// Nothing may be pruned before something is sealed.
-    #[error("nothing is sealed: the log has no checkpoint, and only what is sealed may be pruned")]
-    NothingSealed,
     /// The event that says what is pruned is not recorded.
     #[error("the event of the prune could not be recorded, so nothing more was removed: {0}")]
     Trail(String),

@@ -39,6 +39,7 @@ pub mod publish;
 mod record;
 mod seal;
 mod segment;
+pub mod verify;
 
 pub use audit_log::cosignature::CosignerKey;
 pub use error::Error;

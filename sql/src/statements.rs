@@ -48,6 +48,10 @@ pub fn keyed<'t>(text: &'t str, key: &Key, next: usize) -> Cow<'t, str> {
 /// `hash` and `ts`, and the reason, all of the type TEXT.
 pub const REFUSED: &str = include_str!("../refused.sql");
 
+/// The numbers of the entries of a chain that the database refused. Its parameter is the chain (TEXT). It returns `seq` as
+/// TEXT.
+pub const REFUSED_OF: &str = "SELECT seq::text AS seq FROM tool_audit_refused WHERE chain = $1::text::uuid ORDER BY tool_audit_refused.seq";
+
 /// Reads a page in this order. Its parameters are those of [`parameters`], the cursor (TEXT) and the most rows
 /// (BIGINT).
 pub const fn select(order: Order) -> &'static str {

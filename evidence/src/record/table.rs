@@ -42,6 +42,15 @@ pub trait Rows {
     /// # Errors
     /// Where the database cannot be read: why, for people.
     fn rows(&mut self, ranges: &[[i64; 2]], most: u32) -> Result<RowPage, String>;
+
+    /// The numbers of a chain, by its UUID, that the database has refused. Where nobody keeps them there are none.
+    ///
+    /// # Errors
+    /// Where the database cannot be read: why, for people.
+    fn refused(&mut self, chain: &str) -> Result<Vec<u64>, String> {
+        let _ = chain;
+        Ok(Vec::new())
+    }
 }
 
 /// The table of a database.
@@ -57,6 +66,14 @@ impl<R: Rows> Table<R> {
     /// The rows that are read.
     pub(crate) fn rows(&mut self) -> &mut R {
         &mut self.0
+    }
+
+    pub(crate) fn rows_in(&mut self, ranges: &[[i64; 2]], most: u32) -> Result<RowPage, Error> {
+        self.0.rows(ranges, most).map_err(Error::Database)
+    }
+
+    pub(crate) fn refused_of(&mut self, chain: &str) -> Result<Vec<u64>, Error> {
+        self.0.refused(chain).map_err(Error::Database)
     }
 
     /// Hands over the rows in some ranges, which are in order.

@@ -12,6 +12,7 @@ mod reconcile;
 mod retention;
 mod store;
 mod times;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -35,6 +36,7 @@ pub(super) use self::retention::{
 };
 pub(super) use self::store::{HOW_TO_GIVE_A_URL, ReadFrom, Scope, StoreArgs};
 pub(super) use self::times::Period;
+pub(super) use self::verify::VerifyArgs;
 
 const HELP: &str = "\
 Examples:
@@ -85,6 +87,8 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Seal what is new in the record, so that a change of it is seen
     Seal(Box<SealArgs>),
+    /// Check the record against its log: what was changed, removed or added since it was sealed
+    Verify(Box<VerifyArgs>),
     /// Make the key with which a record is sealed
     Keygen(KeygenArgs),
     /// Prove that one event is sealed, or that the log only grew

@@ -69,6 +69,7 @@ fn run(Cli { store, command }: Cli) -> Result<ExitCode, Failure> {
         Command::Read(args) => read::run(*args, &store.reading()?.options.no_call_limit()),
         Command::Status(args) => status::run(&args, &store.reading()?.options.no_call_limit()),
         Command::Seal(args) => evidence::seal::run(*args, store),
+        Command::Verify(args) => evidence::verify::run(&args, store),
         Command::Keygen(args) => evidence::keygen::run(&args),
         Command::Prove(args) => evidence::prove::run(&args, store),
         Command::Check(args) => evidence::check::run(*args),

@@ -1,4 +1,4 @@
-//! Evidence that a record was not changed: `audit keygen` and `audit seal`, proofs and retention.
+//! Evidence that a record was not changed: `audit keygen`, `audit seal` and `audit verify`, proofs and retention.
 
 pub(crate) mod check;
 mod events;
@@ -9,4 +9,5 @@ pub(crate) mod prune;
 mod record;
 pub(crate) mod seal;
 mod trail;
+pub(crate) mod verify;
 mod witness;

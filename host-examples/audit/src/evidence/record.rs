@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use audit_evidence::verify::{self, Each, Stream};
 use audit_evidence::{Error, Files, Kind, Place, Record, Row, RowPage, Rows, Sealed, Table, Take, Trouble};
 use audit_host::{Backend, Database, Options};
 
@@ -91,6 +92,36 @@ impl Record for Source {
     }
 }
 
+impl verify::Source for Source {
+    fn streams(&mut self) -> Result<Vec<Stream>, Error> {
+        match self {
+            Self::Files { record, .. } => record.streams(),
+            Self::Table(table) => table.streams(),
+        }
+    }
+
+    fn read(&mut self, stream: &Stream, from: u64, to: u64, each: &mut Each<'_>) -> Result<(), Error> {
+        match self {
+            Self::Files { record, .. } => record.read(stream, from, to, each),
+            Self::Table(table) => table.read(stream, from, to, each),
+        }
+    }
+
+    fn refused(&mut self, chain: &str) -> Result<Vec<u64>, Error> {
+        match self {
+            Self::Files { record, .. } => record.refused(chain),
+            Self::Table(table) => table.refused(chain),
+        }
+    }
+
+    fn lines_before(&mut self, stream: &Stream, positions: &[u64]) -> Result<Vec<u64>, Error> {
+        match self {
+            Self::Files { record, .. } => record.lines_before(stream, positions),
+            Self::Table(table) => table.lines_before(stream, positions),
+        }
+    }
+}
+
 /// The rows of a database.
 pub(super) struct Connected(pub(super) Database);
 
@@ -99,5 +130,9 @@ impl Rows for Connected {
         let found = self.0.numbered(ranges, most).map_err(|error| Failure::from(error).into_reason())?;
         let rows = found.rows.into_iter().map(|(id, line)| Row { id, line }).collect();
         Ok(RowPage { rows, more: found.more })
+    }
+
+    fn refused(&mut self, chain: &str) -> Result<Vec<u64>, String> {
+        self.0.refused(chain).map_err(|error| Failure::from(error).into_reason())
     }
 }

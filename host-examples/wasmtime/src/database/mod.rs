@@ -28,6 +28,7 @@ mod link;
 mod numbered;
 mod partitions;
 mod pools;
+mod refused;
 mod retention;
 mod schema;
 mod select;
@@ -244,6 +245,16 @@ impl Database {
     pub fn numbered(&self, ranges: &[[i64; 2]], most: u32) -> Result<NumberedRows, SinkError> {
         let (link, ranges) = (Arc::clone(&self.link), ranges.to_vec());
         self.background.wait(async move { numbered::rows(&link, ranges, most).await })
+    }
+
+    /// The numbers of the entries of a chain, by its UUID, that the database has refused. None where the role may not read
+    /// them.
+    ///
+    /// # Errors
+    /// As for [`Database::insert`].
+    pub fn refused(&self, chain: &str) -> Result<Vec<u64>, SinkError> {
+        let (link, chain) = (Arc::clone(&self.link), chain.to_owned());
+        self.background.wait(async move { refused::of(&link, chain).await })
     }
 
     /// How much is in the table. The rows of a large table are estimated.

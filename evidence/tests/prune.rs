@@ -13,6 +13,7 @@ use audit_evidence::events::{FindRow, parse};
 use audit_evidence::hold::{Change, HeldFilter, HoldChange};
 use audit_evidence::prove::{self, ProveError, Which};
 use audit_evidence::prune::{Outcome, Policy, Prunable, PruneRows, Step, Trail, Why, prune};
+use audit_evidence::verify::{Options, check_archives, verify};
 use audit_evidence::{Error, Files, Folder, Log, RowPage, Rows, Table, archive, leaf, pruned, seal};
 use audit_format::event::Event;
 use audit_format::line::put_event;
@@ -256,6 +257,46 @@ fn old_files_go_into_archives_and_the_rest_still_verifies() {
 #[test]
 fn old_rows_go_into_archives_and_the_rest_still_verifies() {
     old_days_go(&Shared::default());
+}
+
+#[test]
+fn an_archive_that_was_changed_is_found_and_one_that_is_not_there_is_said() {
+    let (site, disk, folder) =
+        (Folders(tempfile::tempdir().unwrap()), Memory::default(), tempfile::tempdir().unwrap());
+    fill(&site, &disk);
+    prune_all(&site, &disk, &policy("2026-11-25", Some(folder.path()))).unwrap();
+    seal_all(&site, &disk).unwrap();
+    let check = || {
+        let log = Log::new(disk.clone());
+        let options = Options { keys: &[key().verifier()], ..Options::default() };
+        let mut verdict = verify(&log, &mut site.record(), &options, &mut |_| {}).unwrap();
+        // The numbers of these lines have gaps.
+        let before = (verdict.findings.len(), verdict.not_checked.len());
+        check_archives(&log, folder.path(), &mut verdict).unwrap();
+        let found = verdict.findings.split_off(before.0).iter().map(ToString::to_string).collect::<Vec<_>>();
+        (found, verdict.not_checked.split_off(before.1))
+    };
+    assert_eq!(check(), (vec![], vec![]));
+    let day = |day| Day::parse(day).unwrap();
+    let [monday, tuesday] =
+        ["2026-11-23", "2026-11-24"].map(|name| folder.path().join(archive::name(day(name), None)));
+    let mut text = String::new();
+    archive::open(&monday).unwrap().read_to_string(&mut text).unwrap();
+    let pack = |text: &str| fs::write(&monday, zstd::encode_all(text.as_bytes(), 3).unwrap()).unwrap();
+    pack(&text.replace("\"seq\":2", "\"seq\":9"));
+    fs::remove_file(&tuesday).unwrap();
+    let (found, not_checked) = check();
+    let name = "tool_audit_2026-11-23.jsonl.zst";
+    assert_eq!(found, [format!("{name}: changed (leaf 2): it has another event there than was sealed")]);
+    assert!(not_checked[0].starts_with("tool_audit_2026-11-24.jsonl.zst: it is not in "), "{not_checked:?}");
+    pack(text.split_once('\n').unwrap().1);
+    assert!(check().0[0].contains("(leaf 0): it has another event"));
+    pack(&text[..text.trim_end().rfind('\n').unwrap() + 1]);
+    assert!(check().0[0].contains("it ends before this event"), "{:?}", check());
+    pack(&(text.clone() + &own_line("2026-11-23", 90) + "\n"));
+    assert!(check().0[0].contains("it has more events than were pruned"));
+    fs::write(&monday, "no archive").unwrap();
+    assert!(check().1[0].contains("it cannot be read"));
 }
 
 /// Ends a prune before each of its changes in turn, and at each call of the log's folder.

@@ -62,9 +62,10 @@ impl Site {
         text(&output.stdout).to_owned()
     }
 
-    /// Checks the record with the verifier in Python.
+    /// Checks the record with both verifiers.
     #[track_caller]
     fn verified(&self, code: i32) {
+        self.run(&format!("verify --pubkey {}", self.public), code);
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
         let mut command = Command::new("python3");
         command.arg(root.join("tests/verifier/verify.py")).args(["verify"]).arg(self.workspace.events_dir());
@@ -181,6 +182,8 @@ fn old_days_go_into_archives_that_can_be_read_and_the_record_still_verifies() {
     let event = site.workspace.events().into_iter().rfind(|event| event["action"] == "prune").unwrap();
     assert_eq!((event["tool"].as_str(), event["user_id"].as_str()), (Some("audit"), Some("ops")));
     assert_eq!(event["attributes"]["events"], "4");
+    let verify = format!("verify --pubkey {} --archive archive", site.public);
+    assert!(site.done(&verify).contains("8 pruned"));
     let archived = site.done("--dir archive read --format jsonl");
     let tools = common::field(archived.as_bytes(), "tool");
     assert_eq!(tools, ["t1-0", "t1-1", "t1-2", "t1-3", "t2-0", "t2-1", "t2-2", "t2-3"]);

@@ -50,7 +50,7 @@ fn an_event_of_a_table_is_proved_by_its_id_and_by_its_index() {
 
 #[test]
 fn old_rows_go_into_archives_but_for_those_that_are_held() {
-    let (site, _) = site();
+    let (site, public) = site();
     site.done("--backend postgres hold add --workspace w1 --to 2026-05-01 --reason inquiry --log log");
     let pruned = run(
         site.audit("--backend postgres prune --before 2026-05-03 --archive archive --log log".split(' '))
@@ -61,6 +61,9 @@ fn old_rows_go_into_archives_but_for_those_that_are_held() {
     assert_eq!(tools(&site), ["t3-0", "t1-1", "t3-1", "t3-2", "t1-3", "t3-3", "now"]);
     // What is left is sealed as it was, and so is what says that the rest was pruned.
     seal(&site);
+    let verdict =
+        site.done(&format!("--backend postgres verify --log log --pubkey {public} --archive archive"));
+    assert!(verdict.contains("6 pruned") && verdict.contains("nothing was found"), "{verdict}");
     let archived = site.done("--dir archive read --format jsonl");
     assert_eq!(crate::tools(archived.as_bytes()), ["t1-0", "t1-2", "t2-0", "t2-1", "t2-2", "t2-3"]);
     let gone = run(site.audit("--backend postgres prove --index 0 --log log".split(' ')));

@@ -93,6 +93,10 @@ impl<R: PruneRows> Prunable for Table<R> {
                         stays.add(Why::Unsealed);
                         continue;
                     };
+                    // What a prune has left is finished, not pruned again.
+                    if judge.pruned.of_leaf(index).is_some() {
+                        continue;
+                    }
                     let Some(body) = leaf::body_of_row(&row.line) else {
                         stays.add(Why::Changed);
                         continue;

@@ -93,6 +93,7 @@ pub(crate) enum HoldCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = HOLD_HELP)]
 pub(crate) struct HoldAddArgs {
     #[command(flatten)]
     pub(crate) period: Period,
@@ -119,6 +120,7 @@ pub(crate) struct HoldAddArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = HOLD_HELP)]
 pub(crate) struct HoldRemoveArgs {
     /// What the hold is called
     #[arg(value_parser = text())]
@@ -135,6 +137,7 @@ pub(crate) struct HoldRemoveArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = HOLD_HELP)]
 pub(crate) struct HoldListArgs {
     /// The folder of the log [default: `log` in the folder of the record; a table needs this option]
     #[arg(long, value_name = "DIR")]

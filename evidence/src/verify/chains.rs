@@ -2,11 +2,52 @@
 //! that, those that were quiet longest are forgotten.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 use super::item::Stamp;
 
 /// How many chains one half of the memory has, at about 100 bytes each.
 const HALF: usize = 400_000;
+
+/// Hashes UUIDs in a fraction of the time that it takes otherwise. It begins with random numbers, so that nobody can write
+/// chains that have the same hash.
+#[derive(Clone, Debug)]
+struct Folding(u64, u64);
+
+impl Default for Folding {
+    fn default() -> Self {
+        let random = RandomState::new();
+        Self(random.hash_one(1), random.hash_one(2))
+    }
+}
+
+impl BuildHasher for Folding {
+    type Hasher = Folded;
+
+    fn build_hasher(&self) -> Folded {
+        Folded(self.0, self.1)
+    }
+}
+
+/// The product of both halves, folded.
+#[derive(Debug)]
+struct Folded(u64, u64);
+
+impl Hasher for Folded {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u128(u128::from(*byte)));
+    }
+
+    fn write_u128(&mut self, number: u128) {
+        let (low, high) = (number as u64 ^ self.0, (number >> 64) as u64 ^ self.1);
+        let product = u128::from(low) * u128::from(high);
+        self.0 = product as u64 ^ (product >> 64) as u64;
+    }
+}
 
 /// Numbers that follow each other, first and last.
 type Span = (u64, u64);
@@ -24,8 +65,8 @@ struct Chain {
 /// The numbers of all chains.
 #[derive(Debug)]
 pub struct Chains {
-    young: HashMap<u128, Chain>,
-    old: HashMap<u128, Chain>,
+    young: HashMap<u128, Chain, Folding>,
+    old: HashMap<u128, Chain, Folding>,
     count: u64,
     half: usize,
     /// How many chains were forgotten.
@@ -55,8 +96,8 @@ impl Hole {
 impl Default for Chains {
     fn default() -> Self {
         Self {
-            young: HashMap::new(),
-            old: HashMap::new(),
+            young: HashMap::default(),
+            old: HashMap::default(),
             count: 0,
             half: HALF,
             forgotten: 0,

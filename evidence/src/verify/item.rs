@@ -26,6 +26,19 @@ const UUID_LEN: usize = 36;
 const BEFORE_CHAIN: &[u8] = b",\"chain\":\"";
 const BEFORE_SEQ: &[u8] = b"\",\"seq\":";
 
+/// The chain of a line, and its text.
+#[derive(Clone, Copy, Debug)]
+pub struct LastChain {
+    text: [u8; UUID_LEN],
+    chain: u128,
+}
+
+impl Default for LastChain {
+    fn default() -> Self {
+        Self { text: [0; UUID_LEN], chain: 0 }
+    }
+}
+
 /// A line that ends as those of a store do.
 #[derive(Clone, Copy, Debug)]
 pub struct Raw<'l> {
@@ -61,15 +74,18 @@ impl<'l> Raw<'l> {
         })
     }
 
-    /// The place in its chain.
-    pub fn stamp(&self) -> Option<Stamp> {
+    /// The place in its chain. `last` is the chain of the line before, which is mostly the same.
+    pub fn stamp(&self, last: &mut LastChain) -> Option<Stamp> {
         let digits = self.body.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
         let (rest, seq) = self.body.split_at(self.body.len() - digits);
         let rest = rest.strip_suffix(BEFORE_SEQ)?;
         let (rest, chain) = rest.split_at(rest.len().checked_sub(UUID_LEN)?);
         rest.ends_with(BEFORE_CHAIN).then_some(())?;
-        let chain = id::parse(str::from_utf8(chain).ok()?)?.as_u128();
-        Some(Stamp { chain, seq: str::from_utf8(seq).ok()?.parse().ok()? })
+        if last.text != chain {
+            last.chain = id::parse(str::from_utf8(chain).ok()?)?.as_u128();
+            last.text.copy_from_slice(chain);
+        }
+        Some(Stamp { chain: last.chain, seq: str::from_utf8(seq).ok()?.parse().ok()? })
     }
 }
 
@@ -128,7 +144,7 @@ mod tests {
     fn a_plain_line_is_the_same_without_parsing_it() {
         let raw = Raw::of(OWN.as_bytes()).unwrap();
         let stamp = Stamp { chain: 0x01a21dfc_da9d_775e_9c12_b8a0e19beb0e, seq: 0 };
-        assert_eq!(raw.stamp(), Some(stamp));
+        assert_eq!(raw.stamp(&mut LastChain::default()), Some(stamp));
         assert!(raw.claims(&raw.hash()));
         let item = Item::Event { leaf: raw.hash(), stamp: Some(stamp), claimed: None };
         assert_eq!(Item::of(OWN.as_bytes(), Kind::Files), item);
@@ -149,6 +165,9 @@ mod tests {
         for len in 0..OWN.len() {
             assert!(Raw::of(&OWN.as_bytes()[..len]).is_none(), "{len}");
         }
-        assert_eq!(Raw::of(&OWN.as_bytes()[OWN.len() - TAIL..]).unwrap().stamp(), None);
+        assert_eq!(
+            Raw::of(&OWN.as_bytes()[OWN.len() - TAIL..]).unwrap().stamp(&mut LastChain::default()),
+            None
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use audit_log::tree::Hash;
 
-use super::item::{Item, Raw};
+use super::item::{Item, LastChain, Raw};
 use super::ledger::{Ledger, Read};
 use super::source::{Flow, Source, Standing, Stream, parts};
 use super::tree::Leaves;
@@ -14,8 +14,8 @@ use crate::folder::Folder;
 use crate::record::Kind;
 use crate::segment::{Segment, Segments};
 
-/// For how many leaves the record is searched at once, at about 64 bytes each.
-const WINDOW: usize = 1_000_000;
+/// For how many leaves the record is searched at once, at about 130 bytes each.
+const WINDOW: usize = 250_000;
 
 /// Leaves that stand behind each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,12 +113,12 @@ impl<F: Folder, S: Source + ?Sized> Search<'_, '_, F, S> {
         let mut run =
             Run { stream: number, from, to: from, index: first, count: 0, is_expected: true, is_own: false };
         let mut unreadable = 0;
-        let mut unread = 0;
+        let (mut unread, mut last) = (0, LastChain::default());
         let Self { source, leaves, ledger, .. } = self;
         source.read(&stream, from, to, &mut |standing| {
             let index = run.end();
             let leaf = if index < end { leaves.get(index)? } else { None };
-            let read = match (plain(&standing, leaf, index), leaf) {
+            let read = match (plain(&standing, leaf, index, &mut last), leaf) {
                 (Some(read), _) => read,
                 (None, leaf) => match Item::of(standing.text, Kind::Files) {
                     Item::Blank => return Ok(Flow::GoOn),
@@ -164,20 +164,21 @@ impl<F: Folder, S: Source + ?Sized> Search<'_, '_, F, S> {
     ) -> Result<(), Error> {
         let stream = self.streams[0].clone();
         let mut first = segment.index;
-        let mut runs = Vec::new();
+        let (mut runs, mut last) = (Vec::new(), LastChain::default());
         for (from, to) in parts {
             let Self { source, leaves, ledger, .. } = self;
             source.read(&stream, *from, *to, &mut |standing| {
                 let index = first + (standing.at - from);
                 let leaf = if index < end { leaves.get(index)? } else { return Ok(Flow::Stop) };
-                let read =
-                    plain(&standing, leaf, index).or_else(|| match Item::of(standing.text, Kind::Table) {
+                let read = plain(&standing, leaf, index, &mut last).or_else(|| {
+                    match Item::of(standing.text, Kind::Table) {
                         // A leaf whose hash is lost may be any.
                         item @ Item::Event { leaf: found, .. } if leaf.is_none_or(|leaf| leaf == found) => {
                             Read::of(&item, Some(index))
                         }
                         _ => None,
-                    });
+                    }
+                });
                 if let Some(read) = read {
                     ledger.add(0, &stream, &standing, read);
                     let (from, to) = (standing.at, standing.next);
@@ -236,8 +237,10 @@ impl<F: Folder, S: Source + ?Sized> Search<'_, '_, F, S> {
             }
             let stream = self.streams[number].clone();
             let Self { source, runs, ledger, .. } = self;
+            let mut last = LastChain::default();
             source.read(&stream, from, to, &mut |standing| {
-                let raw = Raw::of(standing.text).and_then(|raw| Some((raw, raw.stamp()?, raw.hash())));
+                let raw =
+                    Raw::of(standing.text).and_then(|raw| Some((raw, raw.stamp(&mut last)?, raw.hash())));
                 let plain = raw.and_then(|(raw, stamp, hash)| {
                     let leaf = Some(wanted.take(&hash)?);
                     Some(Read { stamp: Some(stamp), has_wrong_hash: !raw.claims(&hash), leaf })
@@ -285,12 +288,12 @@ impl<F: Folder, S: Source + ?Sized> Search<'_, '_, F, S> {
 }
 
 /// The event of a plain line that has this leaf.
-fn plain(standing: &Standing<'_>, leaf: Option<Hash>, index: u64) -> Option<Read> {
+fn plain(standing: &Standing<'_>, leaf: Option<Hash>, index: u64, last: &mut LastChain) -> Option<Read> {
     let (raw, leaf) = (Raw::of(standing.text)?, leaf?);
     if raw.hash() != leaf {
         return None;
     }
-    Some(Read { stamp: Some(raw.stamp()?), has_wrong_hash: !raw.claims(&leaf), leaf: Some(index) })
+    Some(Read { stamp: Some(raw.stamp(last)?), has_wrong_hash: !raw.claims(&leaf), leaf: Some(index) })
 }
 
 /// Adds a run to those before it.

@@ -12,6 +12,12 @@ const MAX_STARTED: usize = 1_000_000;
 /// How many sources are told apart.
 const MAX_SOURCES: usize = 1000;
 
+/// What stands before the source.
+const BEFORE_SOURCE: &[u8] = b"\"source\":\"";
+
+/// What stands before the status, behind the text of the action.
+const BEFORE_STATUS: &[u8] = b"\",\"status\":\"";
+
 /// What stands before the `req_id` in a line of a store, after its `ts`.
 const BEFORE_REQUEST: &[u8] = b"\",\"req_id\":\"";
 
@@ -22,8 +28,7 @@ const TIME: usize = "{\"ts\":\"2026-11-23T06:30:00.123456Z".len();
 #[derive(Debug)]
 pub struct Tally {
     source: Finder<'static>,
-    started: Finder<'static>,
-    prune: Finder<'static>,
+    status: Finder<'static>,
     /// How many events each source has reported.
     pub sources: BTreeMap<String, u64>,
     /// The source of the last events, and how many there were.
@@ -37,9 +42,8 @@ pub struct Tally {
 impl Default for Tally {
     fn default() -> Self {
         Self {
-            source: Finder::new(b"\"source\":\""),
-            started: Finder::new(b"\"status\":\"started\""),
-            prune: Finder::new(b"\"action\":\"prune\""),
+            source: Finder::new(BEFORE_SOURCE),
+            status: Finder::new(BEFORE_STATUS),
             sources: BTreeMap::new(),
             last: (Vec::new(), 0),
             open: HashSet::new(),
@@ -51,13 +55,18 @@ impl Default for Tally {
 impl Tally {
     /// Counts an event.
     pub fn add(&mut self, line: &[u8], is_sealed: bool) {
-        let source = self.source.find(line).map_or(b"".as_slice(), |at| text_at(&line[at + 10..]));
+        // Without attributes, the only bracket is the last one.
+        let attributes = memchr(b'}', line).is_some_and(|at| at + 1 < line.len()).then_some(line);
+        let source =
+            attributes.and_then(|line| Some(text_at(&line[self.source.find(line)? + BEFORE_SOURCE.len()..])));
+        let source = source.unwrap_or_default();
         if source != self.last.0 {
             self.end_source();
             self.last.0 = source.to_vec();
         }
         self.last.1 += 1;
-        if self.started.find(line).is_some() {
+        let at = self.status.find(line).unwrap_or(0);
+        if line[at..].get(BEFORE_STATUS.len()..).is_some_and(|status| status.starts_with(b"started\"")) {
             if self.open.len() < MAX_STARTED {
                 self.open.extend(request(line));
             }
@@ -66,7 +75,7 @@ impl Tally {
         {
             self.open.remove(&request);
         }
-        if is_sealed && self.prune.find(line).is_some() {
+        if is_sealed && line[..at].ends_with(b"\"action\":\"prune") {
             self.add_prune(line);
         }
     }

@@ -17,6 +17,7 @@ mod reconcile;
 mod retention;
 mod seal;
 mod secrets;
+mod verify;
 
 use std::ffi::OsStr;
 use std::process::Command;

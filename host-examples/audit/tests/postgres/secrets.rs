@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::Site;
 use crate::common::{lines, run, run_with_input, text};
 
-const HELP: [&str; 13] = [
+const HELP: [&str; 14] = [
     "--help",
     "help",
     "exec --help",
@@ -14,6 +14,7 @@ const HELP: [&str; 13] = [
     "read --help",
     "status --help",
     "seal --help",
+    "verify --help",
     "keygen --help",
     "prove --help",
     "check --help",
@@ -21,7 +22,7 @@ const HELP: [&str; 13] = [
     "hold add --help",
 ];
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "exec -- echo hi",
     "write",
     "read",
@@ -33,6 +34,7 @@ const COMMANDS: [&str; 11] = [
     "prune --keep 1d --log log",
     "hold add --all --reason x --log log",
     "seal --key seal.key --log log",
+    "verify --log log",
 ];
 
 /// Everything that a command says when it gets two lines as its input.

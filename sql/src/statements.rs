@@ -1,6 +1,9 @@
 //! The statements, which are text files for hosts in any language, and the parameters of those that read.
 
-use std::borrow::Cow;
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use audit_format::cursor::Order;
 use audit_format::event::Field;
@@ -178,6 +181,8 @@ pub fn parameters(filter: &Filter) -> Vec<Option<String>> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
 
     #[test]

@@ -60,10 +60,17 @@ impl World {
 /// # Errors
 /// As [`build`], and where the file cannot be written.
 pub fn artifact(root: &Path, target_dir: &Path, world: World) -> Result<PathBuf> {
-    let component = build(root, target_dir, world)?;
+    hand_out(&build(root, target_dir, world)?, target_dir, world.file_name())
+}
+
+/// Puts a component into `components` in the target folder, and returns its path.
+///
+/// # Errors
+/// Where the file cannot be written.
+pub fn hand_out(component: &[u8], target_dir: &Path, file_name: &str) -> Result<PathBuf> {
     let folder = target_dir.join("components");
-    let path = folder.join(world.file_name());
-    replace(&component, &folder, &path).with_context(|| format!("cannot write {}", path.display()))?;
+    let path = folder.join(file_name);
+    replace(component, &folder, &path).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)
 }
 
@@ -74,15 +81,42 @@ pub fn artifact(root: &Path, target_dir: &Path, world: World) -> Result<PathBuf>
 /// Where no compiler for the target is found (the message says what to run), and where the build fails (the
 /// reasons are then on stderr).
 pub fn build(root: &Path, target_dir: &Path, world: World) -> Result<Vec<u8>> {
+    build_package(root, target_dir, "audit-store", world.features(), world.name())
+}
+
+/// Builds the library of a package of the workspace as a component, in the way of [`build`]. The name stands for the
+/// package with these features.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_package(
+    root: &Path,
+    target_dir: &Path,
+    package: &str,
+    features: &[&str],
+    name: &str,
+) -> Result<Vec<u8>> {
+    let arguments = [&["--package", package], features].concat();
+    let folder = packages(root, target_dir, name, &arguments)
+        .with_context(|| format!("the component `{name}` was not built"))?;
+    let built = folder.join(format!("{}.wasm", package.replace('-', "_")));
+    fs::read(&built).with_context(|| format!("cargo succeeded, but left no {}", built.display()))
+}
+
+/// Builds the libraries of packages for [`TARGET`], in the folder `name` of `component-build`, and returns the folder that
+/// has them. `arguments` name the packages and their features.
+///
+/// # Errors
+/// As [`build`].
+pub fn packages(root: &Path, target_dir: &Path, name: &str, arguments: &[&str]) -> Result<PathBuf> {
     let toolchain = Toolchain::find(root, target_dir)?;
     // A folder for each, because cargo gives a cdylib one name whatever its features and compiler are: in a
     // shared folder a build that is fresh by its fingerprint may have been overwritten by another.
-    let folder = target_dir.join("component-build").join(format!("{}-{}", world.name(), toolchain.way()));
+    let folder = target_dir.join("component-build").join(format!("{name}-{}", toolchain.way()));
     let mut cargo = toolchain.cargo_build(root);
     cargo
-        .args(["--locked", "--package", "audit-store", "--lib"])
-        .args(["--profile", PROFILE, "--target", TARGET])
-        .args(world.features())
+        .args(["--locked", "--lib", "--profile", PROFILE, "--target", TARGET])
+        .args(arguments)
         .arg("--target-dir")
         .arg(&folder);
     if !io::stderr().is_terminal() {
@@ -92,10 +126,9 @@ pub fn build(root: &Path, target_dir: &Path, world: World) -> Result<Vec<u8>> {
     cargo.stdout(io::stderr());
     let status = cargo.status().with_context(|| format!("cannot run {}", cargo.get_program().display()))?;
     if !status.success() {
-        bail!("the component of the world `{}` was not built: cargo ended with {status}", world.name());
+        bail!("cargo ended with {status}");
     }
-    let built = folder.join(TARGET).join(PROFILE).join("audit_store.wasm");
-    fs::read(&built).with_context(|| format!("cargo succeeded, but left no {}", built.display()))
+    Ok(folder.join(TARGET).join(PROFILE))
 }
 
 /// Writes through a file beside the target, so that whoever reads it meanwhile has the old or the new one whole.

@@ -1,6 +1,7 @@
 //! Why a log cannot be read or extended.
 
 use std::io;
+use std::path::PathBuf;
 
 use audit_log::checkpoint::{CheckpointError, Origin, VerifyError};
 use audit_log::tiles::TiledError;
@@ -54,6 +55,16 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A line of another file of the log is none.
+    #[error("{name}: line {line}: {reason}")]
+    Line {
+        /// The file.
+        name: &'static str,
+        /// The number of the line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// `segments.jsonl` ends before the log does.
     #[error(
         "segments.jsonl has {found} leaves, the checkpoint has {accepted}: it was cut or replaced. Put the last one back"
@@ -86,6 +97,24 @@ pub enum Error {
         size: u64,
         /// What does not agree.
         source: ProofError,
+    },
+    /// The event that says what is pruned is not recorded.
+    #[error("the event of the prune could not be recorded, so nothing more was removed: {0}")]
+    Trail(String),
+    /// Another file has the name of an archive.
+    #[error(
+        "{path} is there already and has other events: give another folder for archives, or move it",
+        path = path.display()
+    )]
+    OtherArchive {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An archive is not what was written.
+    #[error("{path} does not have the events that were sealed, so nothing was removed", path = path.display())]
+    Archive {
+        /// The file.
+        path: PathBuf,
     },
     /// The tree is full.
     #[error(transparent)]

@@ -22,12 +22,19 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod archive;
+pub mod check;
 mod error;
+pub mod events;
 mod folder;
+pub mod hold;
 pub mod key;
 pub mod leaf;
 mod lock;
 mod log;
+pub mod prove;
+pub mod prune;
+pub mod pruned;
 pub mod publish;
 mod record;
 mod seal;

@@ -29,6 +29,7 @@
 //! ```
 
 mod answers;
+mod archives;
 mod chains;
 mod compare;
 mod heads;
@@ -49,6 +50,7 @@ use audit_log::checkpoint::SignedCheckpoint;
 use audit_log::cosignature::CosignerKey;
 use audit_log::note::VerifierKey;
 
+pub use archives::check_archives;
 pub use source::{Each, Flow, Source, Standing, Stream};
 pub use verdict::{Answer, Captured, Cosignature, Counts, Finding, FindingKind, Head, Holds, Spot, Verdict};
 

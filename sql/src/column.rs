@@ -79,7 +79,7 @@ pub fn written() -> impl Iterator<Item = (&'static str, Type)> {
 
 /// All columns, in their order.
 pub fn columns() -> impl Iterator<Item = (&'static str, Type)> {
-    std::iter::once(("id", Type::Position)).chain(written())
+    core::iter::once(("id", Type::Position)).chain(written())
 }
 
 /// Whether an insert writes the column.

@@ -2,6 +2,9 @@
 
 use crate::column::{self, TABLE};
 use crate::table;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 /// An error as the server sent it:
 /// <https://www.postgresql.org/docs/current/protocol-error-fields.html>.

@@ -3,6 +3,9 @@
 use crate::column::{TABLE, is_written};
 use crate::schema::may_not_upgrade;
 use crate::table::{self, Table};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 /// The query for what could keep the database from accepting events. It returns one row, with the fields of
 /// [`Health`] in their order.

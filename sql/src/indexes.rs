@@ -1,6 +1,9 @@
 //! Indexes on request, for the fields that reads filter by: the statements that build them while others write.
 
 use crate::column::TABLE;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 /// The query for the indexes on a column and `ts`, of the table and of its partitions, the partitions first. Its
 /// parameter is the name of the column (TEXT). It returns the fields of [`Found`] in their order.

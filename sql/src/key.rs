@@ -1,5 +1,7 @@
 //! The key of the table: the columns of the unique index by which an entry is stored only once.
 
+use alloc::string::String;
+use alloc::vec::Vec;
 use audit_format::event::{Field, Kind};
 
 /// `event_id`, and the columns by which the table is partitioned: PostgreSQL has unique indexes over partitions only
@@ -46,12 +48,15 @@ impl Key {
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
-        std::iter::once("event_id").chain(self.others.iter().map(String::as_str))
+        core::iter::once("event_id").chain(self.others.iter().map(String::as_str))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use alloc::borrow::ToOwned;
+    use alloc::vec;
+
     use super::*;
 
     fn of(columns: &[&str]) -> Result<String, String> {

@@ -11,8 +11,13 @@
 //! // The cursor and the limit follow.
 //! assert_eq!(parameters(&Filter::default()).len(), 13);
 //! ```
+#![no_std]
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 pub mod column;
 pub mod failure;

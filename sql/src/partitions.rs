@@ -1,6 +1,8 @@
 //! A table that is partitioned by day: the statements that make it, and that add the days that are needed.
 
 use crate::column::TABLE;
+use alloc::format;
+use alloc::string::String;
 
 /// Makes the table a partitioned one. One statement, for a transaction that [`begin`](crate::schema::begin) has begun.
 pub const PARTITION: &str = include_str!("../partition.sql");

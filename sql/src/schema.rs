@@ -3,7 +3,9 @@
 use crate::column::TABLE;
 use crate::failure::ServerError;
 use crate::table::{self, Lack, Table};
-use std::time::Duration;
+use alloc::format;
+use alloc::string::String;
+use core::time::Duration;
 
 /// The time limit of an upgrade.
 pub const UPGRADE: Duration = Duration::from_secs(3600);
@@ -32,6 +34,17 @@ pub fn take_turn() -> String {
 /// The statements that add what the table lacks, and commit the transaction.
 pub fn upgrade(lack: &Lack) -> String {
     format!("{}; COMMIT", lack.sql.join("; "))
+}
+
+/// The one statement that does the same, for hosts that have no transactions. It waits for its turn, and has the time that
+/// the session gives a statement. Whoever had the turn before may have added what is lacking: the error is then one of a
+/// name that is taken.
+pub fn upgrade_at_once(lack: &Lack) -> String {
+    let (lock, sql) = (LOCK.as_millis(), lack.sql.join("; "));
+    format!(
+        "DO $upgrade$ BEGIN SET LOCAL lock_timeout = {lock}; PERFORM pg_catalog.pg_advisory_xact_lock({ADVISORY_LOCK}); \
+         {sql}; END $upgrade$"
+    )
 }
 
 /// Whether the table can be used as it is, although this error kept it from being upgraded.

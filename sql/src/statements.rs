@@ -1,6 +1,9 @@
 //! The statements, which are text files for hosts in any language, and the parameters of those that read.
 
-use std::borrow::Cow;
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use audit_format::cursor::Order;
 use audit_format::event::Field;
@@ -79,6 +82,25 @@ pub fn select_numbered() -> String {
     let numbered = "FROM tool_audit_events WHERE id = ANY ($16::bigint[])";
     select(Order::OldestFirst).replace("FROM tool_audit_events", numbered)
 }
+
+/// The number (BIGINT) of the row with an `event_id` (TEXT).
+pub const NUMBER_OF: &str = "SELECT id::bigint FROM tool_audit_events WHERE event_id = $1::text::uuid";
+
+/// The numbers (BIGINT) of rows whose time is before an instant (TEXT), in their order: those above one (BIGINT), and at most
+/// so many (BIGINT).
+pub const OLDER: &str = "
+    SELECT id::bigint FROM tool_audit_events
+    WHERE ts < $1::text::timestamptz AND id > $2::bigint ORDER BY id LIMIT $3::bigint";
+
+/// Whether the role may remove rows (BOOLEAN).
+pub const MAY_DELETE: &str = "SELECT pg_catalog.has_table_privilege('tool_audit_events', 'DELETE')";
+
+/// Removes the rows whose numbers are in ranges, of which the first and the last are given (two BIGINT[]), and returns the
+/// number (BIGINT) of each.
+pub const DELETE: &str = "
+    DELETE FROM tool_audit_events
+    USING unnest($1::bigint[], $2::bigint[]) AS gone (first, last)
+    WHERE id BETWEEN gone.first AND gone.last RETURNING id::bigint";
 
 /// Reads rows by their numbers. Its parameters are the first and the last numbers of ranges (two BIGINT[]), and the most rows
 /// (BIGINT). It returns the line and the number (BIGINT) of each.
@@ -159,6 +181,8 @@ pub fn parameters(filter: &Filter) -> Vec<Option<String>> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
 
     #[test]

@@ -4,7 +4,12 @@
 use crate::column::{self, TABLE, Type, columns};
 use crate::key::Key;
 use crate::statements::{self, SCHEMA};
-use std::collections::HashMap;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// The columns of each index that only saves time.
 const INDEXES: [&str; 4] = ["ts", "tool,ts", "agent_id,ts", "workspace_id,ts"];
@@ -69,7 +74,7 @@ pub struct Table {
     /// The kind of relation, as in `pg_class.relkind`: `r` and `p` are tables; none: there is no relation of
     /// the name.
     kind: Option<String>,
-    columns: HashMap<String, Column>,
+    columns: BTreeMap<String, Column>,
     /// The columns of each B-tree index, such as `tool,ts`, and what it is.
     indexes: Vec<(String, Unique)>,
     /// The columns by which it and its partitions are partitioned; empty: an expression.

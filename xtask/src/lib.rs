@@ -7,8 +7,12 @@
 pub mod components;
 #[path = "../../component/build/environment.rs"]
 mod environment;
+pub mod guests;
+pub mod node;
 pub mod peers;
 pub mod postgres;
+pub mod python;
+pub mod spin;
 #[path = "../../component/build/toolchain.rs"]
 pub mod toolchain;
 

@@ -14,7 +14,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use xtask::components::{self, World};
-use xtask::toolchain;
+use xtask::{spin, toolchain};
 
 const HELP: &str = "\
 Usage: cargo xtask COMMAND
@@ -26,6 +26,9 @@ Commands:
   components     Build both components into target/components:
                    audit-store.wasm        for hosts that provide a database
                    audit-store-local.wasm  for hosts that have none
+  spin           Build what runs in Spin into target/components:
+                   audit-store-spin.wasm   the store with its database plugged in
+                   audit-spin-app.wasm     the example application of host-examples/spin
   demo           Record a few commands through the `audit` program, and read the record
   test [--fast] [ARG]...
                  Build the components and run `cargo test --workspace ARG...`. The tests start servers of
@@ -73,6 +76,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
     match command {
         "setup" => setup::run(&workspace)?,
         "components" => workspace.components()?,
+        "spin" => workspace.spin()?,
         "demo" => demo::run(&workspace)?,
         "bench" => bench::run(&workspace, rest)?,
         "bench-postgres" => bench::postgres(&workspace)?,
@@ -104,11 +108,13 @@ impl Workspace {
 
     fn components(&self) -> Result<()> {
         for world in World::ALL {
-            let path = components::artifact(&self.root, &self.target_dir, world)?;
-            let size = fs::metadata(&path)?.len();
-            println!("{} ({size} bytes)", path.display());
+            show(&components::artifact(&self.root, &self.target_dir, world)?)?;
         }
         Ok(())
+    }
+
+    fn spin(&self) -> Result<()> {
+        spin::artifacts(&self.root, &self.target_dir)?.iter().try_for_each(|path| show(path))
     }
 
     /// A cargo for the host's programs, in the root.
@@ -117,6 +123,11 @@ impl Workspace {
         cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target_dir);
         cargo
     }
+}
+
+fn show(path: &Path) -> Result<()> {
+    println!("{} ({} bytes)", path.display(), fs::metadata(path)?.len());
+    Ok(())
 }
 
 /// What cargo says of the workspace: its packages, and the target folder, which a setting of the user's may move.

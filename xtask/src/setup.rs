@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use xtask::toolchain::{self, DEBIAN_PACKAGES, TARGET, Toolchain, VARIABLE, Way};
-use xtask::{peers, postgres};
+use xtask::{node, peers, postgres, python};
 
 use crate::{Workspace, system};
 
@@ -137,37 +137,67 @@ pub fn peers(workspace: &Workspace) -> Result<()> {
             .context("the tests need `node`, `npm` and `python3` on PATH")?;
     }
     npm(workspace)?;
-    pypi(&workspace.target_dir).context("the packages of PyPI were not installed")
+    let target_dir = &workspace.target_dir;
+    let of_peers = pypi(&peers::venv(target_dir), &peers::wanted().join("requirements.txt"));
+    let both = of_peers.and_then(|()| pypi(&python::venv(target_dir), &python::requirements()));
+    both.context("the packages of PyPI were not installed")
+}
+
+/// Installs what the package for Node.js needs, to be built and tested: a Node.js where that of the machine is too old, the
+/// packages of npm that it names, and a browser. To be called after [`peers`], which installs npm.
+pub fn node(workspace: &Workspace) -> Result<()> {
+    let package = node::package();
+    if node::program(&workspace.target_dir).is_none() {
+        install_npm(&package.join("runtime"), &node::runtime(&workspace.target_dir)).context(
+            "the package for Node.js needs Node.js 20 or later, and it was not installed from npm",
+        )?;
+    }
+    // The lock file is there as it was installed, so that a change of it is seen.
+    let installed = package.join("node_modules/installed-lock.json");
+    if !same(&package.join("package-lock.json"), &installed) {
+        ci(&package).context("the packages of npm for host-examples/node were not installed")?;
+        fs::copy(package.join("package-lock.json"), &installed)?;
+    }
+    if peers::on_path(node::DEBIAN_BROWSER).is_none() {
+        need_apt()?;
+        system::install(&[node::DEBIAN_BROWSER]).context("the tests need Chromium: `chromium` on PATH")?;
+    }
+    Ok(())
 }
 
 /// Installs the packages of npm where they are not those that are wanted.
 pub fn npm(workspace: &Workspace) -> Result<()> {
-    install_npm(&peers::npm(&workspace.target_dir)).context("the packages of npm were not installed")
+    install_npm(&peers::wanted(), &peers::npm(&workspace.target_dir))
+        .context("the packages of npm were not installed")
 }
 
-fn install_npm(folder: &Path) -> Result<()> {
+/// Installs into `folder` what the lock file in `wanted` names.
+fn install_npm(wanted: &Path, folder: &Path) -> Result<()> {
     let names = ["package.json", "package-lock.json"];
-    let is_same = |name: &&str| same(&peers::wanted().join(name), &folder.join(name));
+    let is_same = |name: &&str| same(&wanted.join(name), &folder.join(name));
     if folder.join("node_modules/.package-lock.json").is_file() && names.iter().all(is_same) {
         return Ok(());
     }
     fs::create_dir_all(folder)?;
     // `npm ci` needs both, and begins by removing `node_modules`.
     for name in names {
-        fs::copy(peers::wanted().join(name), folder.join(name))?;
+        fs::copy(wanted.join(name), folder.join(name))?;
     }
+    ci(folder)
+}
+
+fn ci(folder: &Path) -> Result<()> {
     let arguments = ["ci", "--no-audit", "--no-fund", "--ignore-scripts"];
     system::run(Command::new("npm").args(arguments).current_dir(folder))
 }
 
-fn pypi(target_dir: &Path) -> Result<()> {
-    let wanted = peers::wanted().join("requirements.txt");
-    let (folder, python) = (peers::venv(target_dir), peers::python(target_dir));
+/// Makes a Python in this folder with the packages that the file names, where it is not there.
+fn pypi(folder: &Path, wanted: &Path) -> Result<()> {
     let installed = folder.join("requirements.txt");
-    if same(&wanted, &installed) {
+    if same(wanted, &installed) {
         return Ok(());
     }
-    let make = || system::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
+    let make = || system::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder));
     if make().is_err() {
         // Debian's Python has the module in a package of its own.
         need_apt()?;
@@ -175,8 +205,8 @@ fn pypi(target_dir: &Path) -> Result<()> {
         make()?;
     }
     let arguments = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
-    system::run(Command::new(&python).args(arguments).arg(&wanted))?;
-    fs::copy(&wanted, &installed)?;
+    system::run(Command::new(folder.join("bin/python")).args(arguments).arg(wanted))?;
+    fs::copy(wanted, &installed)?;
     Ok(())
 }
 

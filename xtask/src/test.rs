@@ -22,6 +22,7 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     setup::postgres()?;
     setup::pooler()?;
     setup::peers(workspace)?;
+    setup::node(workspace)?;
     workspace.components()?;
     let status = workspace.cargo().args(cargo_arguments(arguments)).status().context("cannot run cargo")?;
     if !status.success() || !is_whole(arguments) {

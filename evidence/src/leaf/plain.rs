@@ -2,7 +2,6 @@
 //! as that is read as any line is.
 
 use audit_format::event_fields;
-use audit_format::id;
 use audit_format::time::{TEXT_LEN, Timestamp};
 use memchr::memchr;
 
@@ -48,8 +47,8 @@ pub fn body(line: &[u8]) -> Option<usize> {
     rest.number()?;
     let body = line.len() - rest.0.len();
     rest.skip(b",\"hash\":\"")?;
-    let is_digit = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
-    if !rest.take(64)?.iter().all(is_digit) || rest.0 != b"\"}" {
+    let is_hash = rest.take(64)?.iter().fold(true, |all, byte| all & is_digit(*byte));
+    if !is_hash || rest.0 != b"\"}" {
         return None;
     }
     str::from_utf8(line).is_ok().then_some(body)
@@ -85,7 +84,20 @@ impl<'l> Rest<'l> {
         is_number.then_some(())
     }
 
+    /// An identifier as `audit_format::id::parse` takes it, which also computes its value.
     fn id(&mut self) -> Option<()> {
-        id::parse(str::from_utf8(self.take(36)?).ok()?).map(|_| ())
+        let id = self.take(36)?;
+        let hyphens = id.iter().fold(0_u8, |count, byte| count + u8::from(*byte == b'-'));
+        let is_id = hyphens == 4
+            && [8, 13, 18, 23].iter().all(|place| id[*place] == b'-')
+            && id.iter().fold(true, |all, byte| all & (is_digit(*byte) | (*byte == b'-')))
+            && id.iter().fold(false, |any, byte| any | !matches!(byte, b'0' | b'-'));
+        is_id.then_some(())
     }
+}
+
+/// Whether a byte is a digit of hexadecimal numbers as stores write them. All of a text are looked at at once, where
+/// nothing ends that early.
+fn is_digit(byte: u8) -> bool {
+    byte.is_ascii_digit() | (b'a'..=b'f').contains(&byte)
 }

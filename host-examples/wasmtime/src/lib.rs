@@ -72,6 +72,7 @@ mod error;
 mod faults;
 mod instance;
 mod ledger;
+mod linker;
 mod options;
 mod postgres;
 mod queue;
@@ -87,6 +88,10 @@ pub use component::Component;
 pub use database::{Arrivals, Database, Imported, NumberedRows, TableSize};
 pub use error::Error;
 pub use instance::Instance;
+pub use linker::{
+    GuestReader, GuestWriter, Identity, add_reader_to_linker, add_reader_to_linker_async,
+    add_writer_to_linker, add_writer_to_linker_async,
+};
 pub use options::Options;
 pub use postgres::{RefusedRow, SinkError};
 pub use store::{AuditStore, Entries, Handle};

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
+use tokio::sync::oneshot;
+
 use crate::component::Component;
 use crate::error::Error;
 use crate::instance::Instance;
@@ -43,6 +45,17 @@ impl Reader {
         let request: Request = Box::new(move |reader| drop(answer.send(reader.read(asked, read))));
         self.send(request)?;
         answered.recv().unwrap_or(Err(Error::Closed))
+    }
+
+    /// Like [`Reader::ask`], and resolves once the answer is there.
+    pub(crate) async fn answered<T: Send + 'static>(
+        &self,
+        read: impl Fn(&mut Instance) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (answer, answered) = oneshot::channel();
+        let asked = Instant::now();
+        self.send(Box::new(move |reader| drop(answer.send(reader.read(asked, read)))))?;
+        answered.await.unwrap_or(Err(Error::Closed))
     }
 
     fn send(&self, request: Request) -> Result<(), Error> {

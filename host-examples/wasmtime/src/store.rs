@@ -1,5 +1,7 @@
 //! The store that a program embeds: a worker thread, a reader thread, and the handles that reach both.
 
+mod asynchronous;
+
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;

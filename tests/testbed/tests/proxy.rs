@@ -110,7 +110,7 @@ fn connections_hang_until_they_pass() {
     thread::spawn(move || open.send(client.execute("INSERT INTO t VALUES (1)", &[]).is_ok()));
     thread::spawn(move || sender.send(Client::connect(&url, NoTls).is_ok()));
     answers.recv_timeout(LATE).expect_err("both hang");
-    assert_eq!(stored(&direct), []);
+    assert_eq!(stored(&direct), Vec::<i32>::new());
     proxy.pass();
     for _ in 0..2 {
         assert_eq!(answers.recv_timeout(PATIENCE), Ok(true));

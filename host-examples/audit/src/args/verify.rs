@@ -61,6 +61,9 @@ pub(crate) struct VerifyArgs {
     /// Read events from this day on: a date, a time, or a time ago such as 7d
     #[arg(long, value_name = "TIME", value_parser = day)]
     pub(crate) since: Option<String>,
+    /// Check the archives in this folder too: whether they have what `audit prune` has put there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) archive: Option<PathBuf>,
     /// Show the verdict as a JSON object
     #[arg(long)]
     pub(crate) json: bool,

@@ -51,7 +51,11 @@ pub(crate) fn run(args: &VerifyArgs, store: StoreArgs) -> Result<ExitCode, Failu
         }
     });
     bar.finish_and_clear();
-    let verdict = verdict.map_err(|error| Failure::because(folder.display().to_string(), error))?;
+    let failed = |error| Failure::because(folder.display().to_string(), error);
+    let mut verdict = verdict.map_err(failed)?;
+    if let Some(archive) = &args.archive {
+        verify::check_archives(&log, archive, &mut verdict).map_err(failed)?;
+    }
     let out = match args.json {
         true => serde_json::to_string_pretty(&verdict).map_err(io::Error::from)? + "\n",
         false => text(&verdict),

@@ -188,9 +188,10 @@ fn a_background_process_of_the_server_does_not_hold_the_end_up() {
 fn a_server_that_reads_nothing_does_not_outlive_its_client() {
     let workspace = Workspace::new();
     let began = Instant::now();
+    // More than one pipe takes, so that the proxy cannot pass all on, and less than two take, so that the client can leave.
     for options in ["", "--fail-closed"] {
         let script = format!(
-            "head -c 150000 /dev/zero | \"$AUDIT\" mcp {options} --grace 0.5 -- sleep 100 > /dev/null"
+            "head -c 100000 /dev/zero | \"$AUDIT\" mcp {options} --grace 0.5 -- sleep 100 > /dev/null"
         );
         run(workspace.shell(&script));
     }

@@ -14,6 +14,7 @@ mod libpq;
 mod long_read;
 mod outage;
 mod reconcile;
+mod retention;
 mod seal;
 mod secrets;
 mod verify;

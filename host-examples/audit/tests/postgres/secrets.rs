@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::Site;
 use crate::common::{lines, run, run_with_input, text};
 
-const HELP: [&str; 10] = [
+const HELP: [&str; 14] = [
     "--help",
     "help",
     "exec --help",
@@ -16,9 +16,13 @@ const HELP: [&str; 10] = [
     "seal --help",
     "verify --help",
     "keygen --help",
+    "prove --help",
+    "check --help",
+    "prune --help",
+    "hold add --help",
 ];
 
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 12] = [
     "exec -- echo hi",
     "write",
     "read",
@@ -26,6 +30,9 @@ const COMMANDS: [&str; 9] = [
     "status",
     "import",
     "import -",
+    "prove --index 0 --log log",
+    "prune --keep 1d --log log",
+    "hold add --all --reason x --log log",
     "seal --key seal.key --log log",
     "verify --log log",
 ];

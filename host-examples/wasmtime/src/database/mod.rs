@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use audit_format::event::Field;
 use audit_format::query;
+use audit_format::time::Timestamp;
 
 use crate::bindings::audit::store::postgres::{RefusedRow, SinkError};
 use crate::error::Error;
@@ -28,6 +29,7 @@ mod numbered;
 mod partitions;
 mod pools;
 mod refused;
+mod retention;
 mod schema;
 mod select;
 mod servers;
@@ -196,6 +198,43 @@ impl Database {
             self.background.wait(async move { arrivals::arrived(&link, &filter, &from).await })?;
         *since = now;
         Ok(page)
+    }
+
+    /// The `id` of the row with this `event_id`, a UUID.
+    ///
+    /// # Errors
+    /// As for [`Database::insert`]. [`SinkError::Other`] also where the table has no such columns.
+    pub fn number_of(&self, event_id: &str) -> Result<Option<i64>, SinkError> {
+        let (link, event_id) = (Arc::clone(&self.link), event_id.to_owned());
+        self.background.wait(async move { retention::number_of(&link, event_id).await })
+    }
+
+    /// The `id` of rows whose `ts` is before an instant, in their order: those above `after`, and at most `most`.
+    ///
+    /// # Errors
+    /// As for [`Database::number_of`].
+    pub fn older(&self, before: Timestamp, after: i64, most: u32) -> Result<Vec<i64>, SinkError> {
+        let link = Arc::clone(&self.link);
+        self.background.wait(async move { retention::older(&link, before, after, most).await })
+    }
+
+    /// Whether the role may remove rows with [`Database::delete`].
+    ///
+    /// # Errors
+    /// As for [`Database::insert`].
+    pub fn may_delete(&self) -> Result<bool, SinkError> {
+        let link = Arc::clone(&self.link);
+        self.background.wait(async move { retention::may_delete(&link).await })
+    }
+
+    /// Removes the rows whose `id` is in one of these ranges, first and last, all of them or none, and returns how many there
+    /// were. It needs the privilege DELETE, which nothing else does.
+    ///
+    /// # Errors
+    /// As for [`Database::insert`]. After [`SinkError::Unanswered`] they may be removed.
+    pub fn delete(&self, ranges: &[[i64; 2]]) -> Result<u64, SinkError> {
+        let (link, ranges) = (Arc::clone(&self.link), ranges.to_vec());
+        self.background.wait(async move { retention::delete(&link, ranges).await })
     }
 
     /// The rows whose `id` is in one of these ranges, first and last, in the order of their `id`: at most `most`, and fewer

@@ -1,0 +1,28 @@
+// Builds the package: the component as JavaScript and core WebAssembly (jco), the statements for PostgreSQL, and the
+// compiled TypeScript. `AUDIT_COMPONENT` names the component of the world `full`; it is what `cargo xtask components`
+// leaves by default.
+
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const repository = join(root, '../..');
+const component = process.env.AUDIT_COMPONENT || join(repository, 'target/components/audit-store.wasm');
+
+function run(name, ...args) {
+  execFileSync(process.execPath, [join(root, 'node_modules', name), ...args], { cwd: root, stdio: 'inherit' });
+}
+
+for (const folder of ['generated', 'dist', 'sql']) rmSync(join(root, folder), { recursive: true, force: true });
+
+const how = ['--name', 'component', '--instantiation', 'sync', '--no-nodejs-compat', '--no-wasi-shim', '--minify', '--quiet'];
+run('@bytecodealliance/jco/dist/jco.js', 'transpile', component, '--out-dir', 'generated', ...how);
+
+mkdirSync(join(root, 'sql'));
+for (const name of readdirSync(join(repository, 'sql')).filter((name) => name.endsWith('.sql'))) {
+  copyFileSync(join(repository, 'sql', name), join(root, 'sql', name));
+}
+
+run('typescript/bin/tsc', '--project', 'tsconfig.json');

@@ -343,8 +343,11 @@ fn several_faults_are_told_apart() {
     lines.remove(removed);
     folder.write(1, &lines);
     let at = |number: usize| format!("{}:{}", file(1), number + 1);
-    assert_eq!(
-        found(&folder.verify()),
-        [(Changed, at(changed)), (Missing, at(removed)), (Duplicated, at(doubled))]
+    let found = found(&folder.verify());
+    assert_eq!(found[..2], [(Changed, at(changed)), (Missing, at(removed))]);
+    // Either of both that are the same.
+    assert!(
+        [doubled - 1, doubled].iter().any(|number| found[2..] == [(Duplicated, at(*number))]),
+        "{found:?} {doubled}"
     );
 }

@@ -1,6 +1,7 @@
 //! Why a log cannot be read or extended.
 
 use std::io;
+use std::path::PathBuf;
 
 use audit_log::checkpoint::{CheckpointError, Origin, VerifyError};
 use audit_log::tiles::TiledError;
@@ -37,6 +38,9 @@ pub enum Error {
     /// `checkpoint` is of another log, or signed by another key.
     #[error("checkpoint: {0}")]
     Verify(#[from] VerifyError),
+    /// There is no checkpoint to check anything against.
+    #[error("the log has no checkpoint: nothing was sealed there yet, or it was removed")]
+    NothingSealed,
     /// There are segments and no checkpoint.
     #[error(
         "checkpoint is not there, but segments.jsonl is: the log has lost its checkpoint. A new one could contradict one \
@@ -46,6 +50,16 @@ pub enum Error {
     /// A line of `segments.jsonl` is none.
     #[error("segments.jsonl: line {line}: {reason}")]
     Segment {
+        /// The number of the line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A line of another file of the log is none.
+    #[error("{name}: line {line}: {reason}")]
+    Line {
+        /// The file.
+        name: &'static str,
         /// The number of the line, from 1.
         line: usize,
         /// What is wrong with it.
@@ -83,6 +97,24 @@ pub enum Error {
         size: u64,
         /// What does not agree.
         source: ProofError,
+    },
+    /// The event that says what is pruned is not recorded.
+    #[error("the event of the prune could not be recorded, so nothing more was removed: {0}")]
+    Trail(String),
+    /// Another file has the name of an archive.
+    #[error(
+        "{path} is there already and has other events: give another folder for archives, or move it",
+        path = path.display()
+    )]
+    OtherArchive {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An archive is not what was written.
+    #[error("{path} does not have the events that were sealed, so nothing was removed", path = path.display())]
+    Archive {
+        /// The file.
+        path: PathBuf,
     },
     /// The tree is full.
     #[error(transparent)]

@@ -1,5 +1,6 @@
 //! The leaf of a line or of a row. It is always made of what stands there, and never taken from the line's own `hash`.
 
+mod body;
 mod plain;
 
 use std::borrow::Cow;
@@ -9,6 +10,8 @@ use audit_format::read::{parse_row, parse_stored};
 use audit_format::time::{Timestamp, is_stored_text};
 use audit_log::tree::Hash;
 use sha2::{Digest as _, Sha256};
+
+pub use body::{body_of_line, body_of_row, line_of_body};
 
 /// The longest line that is read as an event, in bytes: as long as reads of the record take it.
 pub const MAX_LINE: usize = 8 << 20;

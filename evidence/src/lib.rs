@@ -22,16 +22,24 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod archive;
+pub mod check;
 mod error;
+pub mod events;
 mod folder;
+pub mod hold;
 pub mod key;
 pub mod leaf;
 mod lock;
 mod log;
+pub mod prove;
+pub mod prune;
+pub mod pruned;
 pub mod publish;
 mod record;
 mod seal;
 mod segment;
+pub mod verify;
 
 pub use audit_log::cosignature::CosignerKey;
 pub use error::Error;

@@ -122,6 +122,16 @@ impl<F: Folder> Log<F> {
         self.folder.remove(&folder)
     }
 
+    /// The content of another file of the folder; nothing where it is not there.
+    pub(crate) fn text(&self, name: &'static str) -> Result<Vec<u8>, Error> {
+        Ok(self.folder.read(name).map_err(Error::read(name))?.unwrap_or_default())
+    }
+
+    /// Writes another file, onto the disk.
+    pub(crate) fn put_text(&mut self, name: &'static str, content: &[u8]) -> Result<(), Error> {
+        self.put(name, content).map_err(Error::write(name))
+    }
+
     fn put(&mut self, name: &str, content: &[u8]) -> io::Result<()> {
         self.folder.write(NEW, content)?;
         self.folder.sync(&[NEW])?;

@@ -4,6 +4,7 @@ mod files;
 mod table;
 
 pub use files::Files;
+pub(crate) use files::each_line;
 pub use table::{Row, RowPage, Rows, Table};
 
 use std::fmt;
@@ -12,6 +13,7 @@ use std::io;
 use audit_log::tree::Hash;
 
 use crate::error::Error;
+use crate::pruned::Pruned;
 use crate::segment::{Gap, Place, Segments};
 
 /// Leaves that stand together, or something that has none.
@@ -31,6 +33,8 @@ pub struct Found<'l> {
 pub struct Sealed<'s> {
     /// Where it is.
     pub segments: &'s Segments,
+    /// What of it was pruned.
+    pub pruned: &'s Pruned,
     /// The leaf with an index, as it was sealed.
     pub leaf: &'s dyn Fn(u64) -> Result<Hash, Error>,
 }
@@ -144,4 +148,9 @@ impl Trouble {
     pub fn is_of_sealed(&self) -> bool {
         !matches!(self, Self::Unreadable { .. })
     }
+}
+
+/// Whether a folder has something of this name.
+pub(crate) fn exists(folder: &std::path::Path, name: &str) -> bool {
+    folder.join(name).symlink_metadata().is_ok()
 }

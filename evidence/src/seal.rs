@@ -107,6 +107,7 @@ fn sequence<F: Folder, R: Record>(
 ) -> Result<Sealing, Error> {
     let size = before.size();
     let mut edge = Edge::read(size, &mut |tile: Tile| log.tile(tile))?;
+    let pruned = log.pruned()?;
     tiles::edge(size).for_each(|tile| log.has_folders_of(tile));
     let (mut segments, mut unreadable, mut changed) = (before.clone(), 0, false);
     // Reads of the record and of sealed leaves take turns with writing tiles.
@@ -121,7 +122,7 @@ fn sequence<F: Folder, R: Record>(
         segments.push(found.place, found.leaves.len() as u64, found.gap);
         Ok(())
     };
-    let troubles = record.unsealed(&Sealed { segments: &before, leaf: &leaf }, &mut take)?;
+    let troubles = record.unsealed(&Sealed { segments: &before, pruned: &pruned, leaf: &leaf }, &mut take)?;
     let log = log.into_inner();
     for tile in edge.tiles().filter(|new| tiles::edge(size).all(|old| old != new.tile)) {
         log.put_tile(&tile)?;

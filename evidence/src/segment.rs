@@ -144,10 +144,19 @@ impl Segments {
 
     /// How far each file is sealed.
     pub fn files(&self) -> BTreeMap<&str, SealedFile> {
+        self.files_of(|_| true)
+    }
+
+    /// How far each file is sealed by some of the segments.
+    pub(crate) fn files_of(&self, is_one: impl Fn(&Segment) -> bool) -> BTreeMap<&str, SealedFile> {
         let mut files = BTreeMap::<_, SealedFile>::new();
-        for segment in &self.list {
-            if let Place::Lines { file, to, .. } = &segment.place {
+        for segment in self.list.iter().filter(|segment| is_one(segment)) {
+            if let Place::Lines { file, from, to } = &segment.place {
                 let sealed = files.entry(file.as_str()).or_default();
+                if *from == 0 {
+                    // After a prune, another file has its name.
+                    *sealed = SealedFile::default();
+                }
                 sealed.end = sealed.end.max(*to);
                 sealed.last = segment.last_leaf().map(|leaf| (leaf, *to)).or(sealed.last);
             }
@@ -190,7 +199,7 @@ impl Segment {
         (self.index + self.count).checked_sub(1).filter(|_| self.count > 0)
     }
 
-    fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         match &self.place {
             Place::Lines { file, .. } if names::day_of(file).is_none() => {
                 Err(format!("file: {file:?} was found, accepted are names like tool_audit_2026-11-23.jsonl"))
@@ -213,6 +222,20 @@ impl Place {
             Self::Lines { .. } => Kind::Files,
             Self::Rows { .. } => Kind::Table,
         }
+    }
+
+    /// The `id` of the row with this number, from 0, in the order of the leaves.
+    pub fn row(&self, number: u64) -> Option<i64> {
+        let Self::Rows { rows } = self else { return None };
+        let mut left = number;
+        for [first, last] in rows {
+            let len = last.abs_diff(*first).saturating_add(1);
+            if left < len {
+                return first.checked_add_unsigned(left);
+            }
+            left -= len;
+        }
+        None
     }
 
     /// Adds another place that goes on where this one ends, if they may be one segment.

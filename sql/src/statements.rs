@@ -51,6 +51,10 @@ pub fn keyed<'t>(text: &'t str, key: &Key, next: usize) -> Cow<'t, str> {
 /// `hash` and `ts`, and the reason, all of the type TEXT.
 pub const REFUSED: &str = include_str!("../refused.sql");
 
+/// The numbers of the entries of a chain that the database refused. Its parameter is the chain (TEXT). It returns `seq` as
+/// TEXT.
+pub const REFUSED_OF: &str = "SELECT seq::text AS seq FROM tool_audit_refused WHERE chain = $1::text::uuid ORDER BY tool_audit_refused.seq";
+
 /// Reads a page in this order. Its parameters are those of [`parameters`], the cursor (TEXT) and the most rows
 /// (BIGINT).
 pub const fn select(order: Order) -> &'static str {
@@ -78,6 +82,25 @@ pub fn select_numbered() -> String {
     let numbered = "FROM tool_audit_events WHERE id = ANY ($16::bigint[])";
     select(Order::OldestFirst).replace("FROM tool_audit_events", numbered)
 }
+
+/// The number (BIGINT) of the row with an `event_id` (TEXT).
+pub const NUMBER_OF: &str = "SELECT id::bigint FROM tool_audit_events WHERE event_id = $1::text::uuid";
+
+/// The numbers (BIGINT) of rows whose time is before an instant (TEXT), in their order: those above one (BIGINT), and at most
+/// so many (BIGINT).
+pub const OLDER: &str = "
+    SELECT id::bigint FROM tool_audit_events
+    WHERE ts < $1::text::timestamptz AND id > $2::bigint ORDER BY id LIMIT $3::bigint";
+
+/// Whether the role may remove rows (BOOLEAN).
+pub const MAY_DELETE: &str = "SELECT pg_catalog.has_table_privilege('tool_audit_events', 'DELETE')";
+
+/// Removes the rows whose numbers are in ranges, of which the first and the last are given (two BIGINT[]), and returns the
+/// number (BIGINT) of each.
+pub const DELETE: &str = "
+    DELETE FROM tool_audit_events
+    USING unnest($1::bigint[], $2::bigint[]) AS gone (first, last)
+    WHERE id BETWEEN gone.first AND gone.last RETURNING id::bigint";
 
 /// Reads rows by their numbers. Its parameters are the first and the last numbers of ranges (two BIGINT[]), and the most rows
 /// (BIGINT). It returns the line and the number (BIGINT) of each.

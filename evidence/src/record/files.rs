@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read as _, Seek as _, SeekFrom};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use audit_format::names;
@@ -22,6 +23,9 @@ const PIECE: usize = 1 << 20;
 /// How much is read at first to find the beginning of the last line, in bytes.
 const BACK: usize = 4096;
 
+/// Takes lines, each with its offset and its newline. Where it says so, it gets no more.
+pub(crate) type TakeLine<'t> = dyn FnMut(u64, &[u8]) -> Result<ControlFlow<()>, Error> + 't;
+
 /// The folder of daily files. What waits in a spool is no part of the record yet.
 #[derive(Debug)]
 pub struct Files {
@@ -32,6 +36,28 @@ impl Files {
     /// The record in a folder.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The names of the daily files that there are, in the order of their days.
+    pub(crate) fn files(&self) -> Result<Vec<String>, Error> {
+        Ok(self.names()?.into_values().collect())
+    }
+
+    /// Reads the whole lines between two offsets of a file, of which the first begins one: each with its offset. A file
+    /// that is not there has none.
+    pub(crate) fn lines(&self, file: &str, from: u64, to: u64, take: &mut TakeLine<'_>) -> Result<(), Error> {
+        let mut lines = match Lines::open(&self.folder, file) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            lines => lines.map_err(Error::read(file))?,
+        };
+        lines.file.seek(SeekFrom::Start(from)).map_err(Error::read(file))?;
+        let read = BufReader::with_capacity(PIECE, lines.file.take(to.saturating_sub(from)));
+        each_line(read, file, from, take)
     }
 
     /// The daily files that there are, by their days.
@@ -61,10 +87,14 @@ impl Record for Files {
     }
 
     fn unsealed(&mut self, sealed: &Sealed<'_>, take: &mut Take<'_>) -> Result<Vec<Trouble>, Error> {
-        let mut before = sealed.segments.files();
+        let pruned = sealed.segments.files_of(|segment| sealed.pruned.has(segment));
+        let mut before = sealed.segments.files_of(|segment| !sealed.pruned.has(segment));
         let mut troubles = Vec::new();
         for file in self.names()?.into_values() {
-            let known = before.remove(file.as_str()).unwrap_or_default();
+            let known = before
+                .remove(file.as_str())
+                .or_else(|| self.left_by_prune(&file, pruned.get(file.as_str())?, sealed));
+            let known = known.unwrap_or_default();
             match self.grown(&file, known, sealed, take) {
                 Ok(()) => {}
                 Err(Stop::Trouble(trouble)) => troubles.push(trouble),
@@ -84,6 +114,30 @@ impl Record for Files {
             Err(Stop::Failed(error)) => Err(error),
             _ => Ok(()),
         }
+    }
+}
+
+/// Hands over the whole lines of something, each with its offset and its newline. A line that is too long for an event is
+/// left out.
+pub(crate) fn each_line(
+    mut read: impl BufRead,
+    name: &str,
+    mut offset: u64,
+    take: &mut TakeLine<'_>,
+) -> Result<(), Error> {
+    let most = MAX_LINE as u64 + 2;
+    let (mut line, mut is_whole) = (Vec::new(), true);
+    loop {
+        line.clear();
+        let len = read.by_ref().take(most).read_until(b'\n', &mut line).map_err(Error::read(name))? as u64;
+        let ends = line.ends_with(b"\n");
+        if !ends && len < most {
+            return Ok(());
+        }
+        if ends && is_whole && take(offset, &line)?.is_break() {
+            return Ok(());
+        }
+        (offset, is_whole) = (offset + len, ends);
     }
 }
 
@@ -107,6 +161,17 @@ impl From<Error> for Stop {
 }
 
 impl Files {
+    /// What is sealed of a file that is declared pruned and still there: a prune was interrupted. Where it is another file,
+    /// of events that came later, nothing of it is sealed.
+    fn left_by_prune(&self, file: &str, known: &SealedFile, sealed: &Sealed<'_>) -> Option<SealedFile> {
+        let (leaf, end) = known.last?;
+        let len = fs::metadata(self.folder.join(file)).ok()?.len();
+        let is_left = len >= known.end
+            && Lines::open(&self.folder, file).and_then(|mut lines| lines.last_before(end)).ok()?
+                == Line::Leaf((sealed.leaf)(leaf).ok()?);
+        is_left.then_some(*known)
+    }
+
     /// Hands over what a file has beyond its sealed part.
     fn grown(
         &self,

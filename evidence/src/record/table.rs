@@ -42,6 +42,15 @@ pub trait Rows {
     /// # Errors
     /// Where the database cannot be read: why, for people.
     fn rows(&mut self, ranges: &[[i64; 2]], most: u32) -> Result<RowPage, String>;
+
+    /// The numbers of a chain, by its UUID, that the database has refused. Where nobody keeps them there are none.
+    ///
+    /// # Errors
+    /// Where the database cannot be read: why, for people.
+    fn refused(&mut self, chain: &str) -> Result<Vec<u64>, String> {
+        let _ = chain;
+        Ok(Vec::new())
+    }
 }
 
 /// The table of a database.
@@ -54,13 +63,35 @@ impl<R: Rows> Table<R> {
         Self(rows)
     }
 
+    /// The rows that are read.
+    pub(crate) fn rows(&mut self) -> &mut R {
+        &mut self.0
+    }
+
+    pub(crate) fn rows_in(&mut self, ranges: &[[i64; 2]], most: u32) -> Result<RowPage, Error> {
+        self.0.rows(ranges, most).map_err(Error::Database)
+    }
+
+    pub(crate) fn refused_of(&mut self, chain: &str) -> Result<Vec<u64>, Error> {
+        self.0.refused(chain).map_err(Error::Database)
+    }
+
     /// Hands over the rows in some ranges, which are in order.
     fn hand_over(&mut self, ranges: &[[i64; 2]], take: &mut Take<'_>) -> Result<(), Error> {
+        self.each(ranges, &mut |rows| hand_over(rows, take))
+    }
+
+    /// Reads the rows in some ranges, which are in order, some at a time.
+    pub(crate) fn each(
+        &mut self,
+        ranges: &[[i64; 2]],
+        take: &mut dyn FnMut(&[Row]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         for ranges in ranges.chunks(RANGES) {
             let mut left = ranges.to_vec();
             while !left.is_empty() {
                 let RowPage { rows, more } = self.0.rows(&left, ROWS).map_err(Error::Database)?;
-                hand_over(&rows, take)?;
+                take(&rows)?;
                 let Some(last) = rows.last().filter(|_| more) else { break };
                 left.retain_mut(|[first, end]| {
                     *first = (*first).max(last.id.saturating_add(1));
@@ -73,9 +104,10 @@ impl<R: Rows> Table<R> {
 
     /// Whether the row that was sealed last is still what it was.
     fn check_last(&mut self, sealed: &Sealed<'_>) -> Result<Option<Trouble>, Error> {
-        let last = sealed.segments.iter().rev().find_map(|segment| match &segment.place {
-            Place::Rows { rows } => Some((segment.last_leaf()?, rows.last()?[1])),
-            Place::Lines { .. } => None,
+        let last = sealed.segments.iter().rev().find_map(|segment| {
+            // What was pruned is gone, and its row says nothing any more.
+            let leaf = sealed.pruned.last_before(segment.last_leaf()?)?;
+            Some((leaf, segment.place.row(leaf.checked_sub(segment.index)?)?))
         });
         let Some((leaf, id)) = last else { return Ok(None) };
         let rows = self.0.rows(&[[id, id]], 1).map_err(Error::Database)?;

@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::{collections::BTreeMap, fmt::Write as _};
 
+use audit_evidence::events::FindRow;
 use audit_evidence::{Error, Folder, Log, LogFolder, Outcome, Record, Row, RowPage, Rows, seal};
 use audit_log::checkpoint::Origin;
 use audit_log::note::SigningKey;
@@ -110,4 +111,35 @@ pub fn tree_of(folder: &Path) -> String {
     let mut lines: Vec<&str> = out.lines().collect();
     lines.sort_unstable();
     lines.join("\n")
+}
+
+/// The line of a store, at a time of a day.
+pub fn own_line(day: &str, number: u64) -> String {
+    let (hour, minute, second) = (number / 3600 % 24, number / 60 % 60, number % 60);
+    let ts = format!("{day}T{hour:02}:{minute:02}:{second:02}.000000Z");
+    // 2026-11-23, and a number.
+    let id =
+        uuid::Uuid::from_u128((0x019a_af00_0000_u128 << 80) | (7 << 76) | (2 << 62) | u128::from(number));
+    let chain = uuid::Uuid::from_u128((0x019a_af00_0000_u128 << 80) | (7 << 76) | (2 << 62) | (1 << 60));
+    let body = format!(
+        r#"{{"ts":"{ts}","req_id":"","workspace_id":"w{workspace}","user_id":"","agent_id":"demo","tool":"sort","action":"exec","status":"0","duration_ms":{number},"in_size":0,"out_size":0,"input_hash":"","graph_run_id":null,"graph_node":null,"job_id":null,"id":"{id}","chain":"{chain}","seq":{number}"#,
+        workspace = number % 3,
+    );
+    let hash = Hash::of_leaf(format!("{body}}}").as_bytes()).to_hex();
+    format!("{body},\"hash\":\"{hash}\"}}")
+}
+
+impl MemoryTable {
+    pub fn insert_own(&mut self, ids: impl IntoIterator<Item = i64>) {
+        for id in ids {
+            self.0.insert(id, own_line("2026-11-23", id.unsigned_abs()));
+        }
+    }
+}
+
+impl FindRow for MemoryTable {
+    fn find(&mut self, event_id: uuid::Uuid) -> Result<Option<i64>, String> {
+        let id = format!("\"id\":\"{event_id}\"");
+        Ok(self.0.iter().find(|(_, line)| line.contains(&id)).map(|(id, _)| *id))
+    }
 }

@@ -7,9 +7,12 @@ mod hook;
 #[cfg(unix)]
 mod mcp;
 mod otlp;
+mod proof;
 mod reconcile;
+mod retention;
 mod store;
 mod times;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -26,9 +29,14 @@ pub(super) use self::hook::HookArgs;
 #[cfg(unix)]
 pub(super) use self::mcp::{HttpArgs, McpArgs, WrapArgs};
 pub(super) use self::otlp::OtlpArgs;
+pub(super) use self::proof::{CheckArgs, ProveArgs};
 pub(super) use self::reconcile::ReconcileArgs;
+pub(super) use self::retention::{
+    HoldAddArgs, HoldArgs, HoldCommand, HoldListArgs, HoldRemoveArgs, PruneArgs,
+};
 pub(super) use self::store::{HOW_TO_GIVE_A_URL, ReadFrom, Scope, StoreArgs};
 pub(super) use self::times::Period;
+pub(super) use self::verify::VerifyArgs;
 
 const HELP: &str = "\
 Examples:
@@ -79,8 +87,18 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Seal what is new in the record, so that a change of it is seen
     Seal(Box<SealArgs>),
+    /// Check the record against its log: what was changed, removed or added since it was sealed
+    Verify(Box<VerifyArgs>),
     /// Make the key with which a record is sealed
     Keygen(KeygenArgs),
+    /// Prove that one event is sealed, or that the log only grew
+    Prove(ProveArgs),
+    /// Check a proof, without the record and the log
+    Check(Box<CheckArgs>),
+    /// Remove old events from the record, and keep their hashes
+    Prune(PruneArgs),
+    /// Keep events from being pruned
+    Hold(HoldArgs),
     /// Copy the events of JSON lines files into the database
     Import(ImportArgs),
     /// Create or upgrade the tables of the database
@@ -275,6 +293,9 @@ matter least are left out; long durations are `34h` and large sizes `953M`. With
 
 Without --scope, --dir, AUDIT_JSONL_DIR and REPO_ROOT, the record is that of the current folder, else that of the project \
 around it (see --scope), else that of the user, and the nearest that has events comes first. Where there is more than one, a message says which one is shown.
+
+Archives of `audit prune` in the folder (tool_audit_*.jsonl.zst) are read too, with --dir FOLDER: those of the days that are \
+asked for are unpacked into a temporary folder first, together with the daily files of these days. --follow reads none.
 
 What a database does not find within some seconds is looked for part by part. On a terminal, stderr shows meanwhile how \
 far the search has come.

@@ -69,7 +69,12 @@ fn run(Cli { store, command }: Cli) -> Result<ExitCode, Failure> {
         Command::Read(args) => read::run(*args, &store.reading()?.options.no_call_limit()),
         Command::Status(args) => status::run(&args, &store.reading()?.options.no_call_limit()),
         Command::Seal(args) => evidence::seal::run(*args, store),
+        Command::Verify(args) => evidence::verify::run(&args, store),
         Command::Keygen(args) => evidence::keygen::run(&args),
+        Command::Prove(args) => evidence::prove::run(&args, store),
+        Command::Check(args) => evidence::check::run(*args),
+        Command::Prune(args) => evidence::prune::run(args, store),
+        Command::Hold(args) => evidence::hold::run(args, store),
         Command::Import(args) => import::run(&args, &store.options()?),
         Command::Migrate(args) => migrate::run(&args, &store.options()?),
     }

@@ -1,5 +1,6 @@
 //! `audit read`: shows the recorded events, a page at a time.
 
+mod archives;
 mod follow;
 mod output;
 mod pages;
@@ -65,7 +66,9 @@ struct Reading {
 }
 
 pub(super) fn run(args: ReadArgs, options: &Options) -> Result<ExitCode, Failure> {
-    args.period.span()?;
+    let span = args.period.span()?;
+    let unpacked = if args.follow { None } else { archives::unpacked(options, span)? };
+    let options = unpacked.as_ref().map_or(options, |unpacked| &unpacked.options);
     let on_terminal = io::stdout().is_terminal();
     let format = args.format.unwrap_or(if on_terminal { Format::Table } else { Format::Jsonl });
     let show: Box<dyn Show> = match format {

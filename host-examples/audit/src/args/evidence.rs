@@ -116,7 +116,7 @@ fn interval(text: &str) -> Result<Duration, String> {
 }
 
 /// The key of a witness, which is also given as one of a log (type 0x01).
-fn witness_key(text: &str) -> Result<CosignerKey, String> {
+pub(super) fn witness_key(text: &str) -> Result<CosignerKey, String> {
     text.parse::<CosignerKey>().or_else(|error| {
         let key = text.parse::<VerifierKey>().map_err(|_| error.to_string())?;
         CosignerKey::try_from(&key).map_err(|error| error.to_string())

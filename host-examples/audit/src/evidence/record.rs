@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use audit_evidence::verify::{self, Each, Stream};
 use audit_evidence::{Error, Files, Kind, Place, Record, Row, RowPage, Rows, Sealed, Table, Take, Trouble};
-use audit_host::{Backend, Database};
+use audit_host::{Backend, Database, Options};
 
 use crate::args::{HOW_TO_GIVE_A_URL, StoreArgs};
 use crate::message::Failure;
@@ -17,24 +18,34 @@ pub(super) enum Source {
 impl Source {
     /// The record that the options name. No instance of the component is started for it.
     pub(super) fn open(store: StoreArgs) -> Result<Self, Failure> {
+        Self::open_to_write(store).map(|(source, _)| source)
+    }
+
+    /// The same, with the options of a store that records events into it.
+    pub(super) fn open_to_write(store: StoreArgs) -> Result<(Self, Options), Failure> {
         let backend = store.backend().unwrap_or(Backend::Jsonl);
         let options = store.reading()?.options;
-        match backend {
+        let source = match backend {
             Backend::Postgres | Backend::Auto => match options.open_database()? {
-                Some(database) => Ok(Self::Table(Table::new(Connected(database)))),
-                None => Err(Failure::because("there is no database", HOW_TO_GIVE_A_URL)),
+                Some(database) => Self::Table(Table::new(Connected(database))),
+                None => return Err(Failure::because("there is no database", HOW_TO_GIVE_A_URL)),
             },
             Backend::Jsonl => {
                 let folder = options.folder().unwrap_or_default();
-                Ok(Self::Files { record: Files::new(&folder), folder })
+                Self::Files { record: Files::new(&folder), folder }
             }
-            Backend::Memory | Backend::Null => Err(Failure::because(
-                "backend",
-                format_args!(
-                    "{backend} keeps nothing that can be sealed; accepted are jsonl, postgres and auto"
-                ),
-            )),
-        }
+            Backend::Memory | Backend::Null => {
+                return Err(Failure::because(
+                    "backend",
+                    format_args!(
+                        "{backend} keeps nothing that can be sealed; accepted are jsonl, postgres and auto"
+                    ),
+                ));
+            }
+        };
+        // An event about a table belongs into the table, and not into a spool.
+        let options = if matches!(source, Self::Table(_)) { options.backend("postgres") } else { options };
+        Ok((source, options))
     }
 
     /// The folder of the log, where no option says it.
@@ -81,13 +92,47 @@ impl Record for Source {
     }
 }
 
+impl verify::Source for Source {
+    fn streams(&mut self) -> Result<Vec<Stream>, Error> {
+        match self {
+            Self::Files { record, .. } => record.streams(),
+            Self::Table(table) => table.streams(),
+        }
+    }
+
+    fn read(&mut self, stream: &Stream, from: u64, to: u64, each: &mut Each<'_>) -> Result<(), Error> {
+        match self {
+            Self::Files { record, .. } => record.read(stream, from, to, each),
+            Self::Table(table) => table.read(stream, from, to, each),
+        }
+    }
+
+    fn refused(&mut self, chain: &str) -> Result<Vec<u64>, Error> {
+        match self {
+            Self::Files { record, .. } => record.refused(chain),
+            Self::Table(table) => table.refused(chain),
+        }
+    }
+
+    fn lines_before(&mut self, stream: &Stream, positions: &[u64]) -> Result<Vec<u64>, Error> {
+        match self {
+            Self::Files { record, .. } => record.lines_before(stream, positions),
+            Self::Table(table) => table.lines_before(stream, positions),
+        }
+    }
+}
+
 /// The rows of a database.
-pub(super) struct Connected(Database);
+pub(super) struct Connected(pub(super) Database);
 
 impl Rows for Connected {
     fn rows(&mut self, ranges: &[[i64; 2]], most: u32) -> Result<RowPage, String> {
         let found = self.0.numbered(ranges, most).map_err(|error| Failure::from(error).into_reason())?;
         let rows = found.rows.into_iter().map(|(id, line)| Row { id, line }).collect();
         Ok(RowPage { rows, more: found.more })
+    }
+
+    fn refused(&mut self, chain: &str) -> Result<Vec<u64>, String> {
+        self.0.refused(chain).map_err(|error| Failure::from(error).into_reason())
     }
 }

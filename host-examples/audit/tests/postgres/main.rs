@@ -14,8 +14,10 @@ mod libpq;
 mod long_read;
 mod outage;
 mod reconcile;
+mod retention;
 mod seal;
 mod secrets;
+mod verify;
 
 use std::ffi::OsStr;
 use std::process::Command;

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::Site;
 use crate::common::{lines, run, run_with_input, text};
 
-const HELP: [&str; 9] = [
+const HELP: [&str; 14] = [
     "--help",
     "help",
     "exec --help",
@@ -14,10 +14,15 @@ const HELP: [&str; 9] = [
     "read --help",
     "status --help",
     "seal --help",
+    "verify --help",
     "keygen --help",
+    "prove --help",
+    "check --help",
+    "prune --help",
+    "hold add --help",
 ];
 
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 12] = [
     "exec -- echo hi",
     "write",
     "read",
@@ -25,7 +30,11 @@ const COMMANDS: [&str; 8] = [
     "status",
     "import",
     "import -",
+    "prove --index 0 --log log",
+    "prune --keep 1d --log log",
+    "hold add --all --reason x --log log",
     "seal --key seal.key --log log",
+    "verify --log log",
 ];
 
 /// Everything that a command says when it gets two lines as its input.

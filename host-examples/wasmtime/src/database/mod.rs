@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use audit_format::event::Field;
 use audit_format::query;
+use audit_format::time::Timestamp;
 
 use crate::bindings::audit::store::postgres::{RefusedRow, SinkError};
 use crate::error::Error;
@@ -27,6 +28,8 @@ mod link;
 mod numbered;
 mod partitions;
 mod pools;
+mod refused;
+mod retention;
 mod schema;
 mod select;
 mod servers;
@@ -197,6 +200,43 @@ impl Database {
         Ok(page)
     }
 
+    /// The `id` of the row with this `event_id`, a UUID.
+    ///
+    /// # Errors
+    /// As for [`Database::insert`]. [`SinkError::Other`] also where the table has no such columns.
+    pub fn number_of(&self, event_id: &str) -> Result<Option<i64>, SinkError> {
+        let (link, event_id) = (Arc::clone(&self.link), event_id.to_owned());
+        self.background.wait(async move { retention::number_of(&link, event_id).await })
+    }
+
+    /// The `id` of rows whose `ts` is before an instant, in their order: those above `after`, and at most `most`.
+    ///
+    /// # Errors
+    /// As for [`Database::number_of`].
+    pub fn older(&self, before: Timestamp, after: i64, most: u32) -> Result<Vec<i64>, SinkError> {
+        let link = Arc::clone(&self.link);
+        self.background.wait(async move { retention::older(&link, before, after, most).await })
+    }
+
+    /// Whether the role may remove rows with [`Database::delete`].
+    ///
+    /// # Errors
+    /// As for [`Database::insert`].
+    pub fn may_delete(&self) -> Result<bool, SinkError> {
+        let link = Arc::clone(&self.link);
+        self.background.wait(async move { retention::may_delete(&link).await })
+    }
+
+    /// Removes the rows whose `id` is in one of these ranges, first and last, all of them or none, and returns how many there
+    /// were. It needs the privilege DELETE, which nothing else does.
+    ///
+    /// # Errors
+    /// As for [`Database::insert`]. After [`SinkError::Unanswered`] they may be removed.
+    pub fn delete(&self, ranges: &[[i64; 2]]) -> Result<u64, SinkError> {
+        let (link, ranges) = (Arc::clone(&self.link), ranges.to_vec());
+        self.background.wait(async move { retention::delete(&link, ranges).await })
+    }
+
     /// The rows whose `id` is in one of these ranges, first and last, in the order of their `id`: at most `most`, and fewer
     /// where their lines are long. The ranges are in order and apart from each other. Each line is that of a page.
     ///
@@ -205,6 +245,16 @@ impl Database {
     pub fn numbered(&self, ranges: &[[i64; 2]], most: u32) -> Result<NumberedRows, SinkError> {
         let (link, ranges) = (Arc::clone(&self.link), ranges.to_vec());
         self.background.wait(async move { numbered::rows(&link, ranges, most).await })
+    }
+
+    /// The numbers of the entries of a chain, by its UUID, that the database has refused. None where the role may not read
+    /// them.
+    ///
+    /// # Errors
+    /// As for [`Database::insert`].
+    pub fn refused(&self, chain: &str) -> Result<Vec<u64>, SinkError> {
+        let (link, chain) = (Arc::clone(&self.link), chain.to_owned());
+        self.background.wait(async move { refused::of(&link, chain).await })
     }
 
     /// How much is in the table. The rows of a large table are estimated.

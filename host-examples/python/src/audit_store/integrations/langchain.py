@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks.base import BaseCallbackHandler
 
-from audit_store.call import Call, Sink
+from audit_store.call import Call, Sink, attributes_of
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -55,7 +55,7 @@ class AuditCallbackHandler(BaseCallbackHandler):
             "graph_node": str(node) if node else None,
             **self._fields,
         }
-        attributes = {"source": "langchain", **self._fields.get("attributes", {})}
+        attributes = {"source": "langchain", **attributes_of(self._fields)}
         for name, value in (("session_id", known.get("thread_id")), ("call_id", kwargs.get("tool_call_id"))):
             if value:
                 attributes.setdefault(name, str(value))

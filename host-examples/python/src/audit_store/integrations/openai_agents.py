@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents.tracing import AgentSpanData, FunctionSpanData, Span, Trace, TracingProcessor
 
-from audit_store.call import Call, Sink
+from audit_store.call import Call, Sink, attributes_of
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -87,7 +87,7 @@ class AuditTracingProcessor(TracingProcessor):
             "source": "openai-agents",
             "trace_id": span.trace_id,
             "span_id": span.span_id,
-            **self._fields.get("attributes", {}),
+            **attributes_of(self._fields),
         }
         if isinstance(server := (span.span_data.mcp_data or {}).get("server"), str):
             attributes.setdefault("server", server)

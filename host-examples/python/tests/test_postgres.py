@@ -268,6 +268,9 @@ def test_no_message_has_the_password(
             messages += [str(caught.value), repr(store.status()), repr(store._settings)]
     wrong = (
         "postgres://audit:s3cret-word@b@127.0.0.1/audit",
+        "postgres://audit:s3cret/word@127.0.0.1/audit",
+        "postgres://audit:w@s3cret/word@127.0.0.1/audit",
+        "host=127.0.0.1 port=s3cret",
         "postgres//audit:s3cret-word@h",
         "host=h password='s3cret-word",
     )

@@ -6,13 +6,14 @@ import json
 import logging
 import shutil
 import threading
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import assert_balanced, wait_until
+from conftest import PATIENCE, assert_balanced, wait_until
 
 from audit_store import (
     AccessError,
@@ -24,7 +25,8 @@ from audit_store import (
     InvalidEvent,
     InvalidFilter,
 )
-from audit_store.queue import Request
+from audit_store.queue import Queue, Request
+from audit_store.store import _close_all
 
 
 class Hostile:
@@ -109,6 +111,61 @@ def test_a_full_queue_drops_the_newest_counts_them_and_warns(
         end = held(store)
         for n in range(100):
             store.write(req_id=str(n), tool="t" * 50)
+def test_a_batch_takes_every_kind_of_datetime(tmp_path: Path) -> None:
+    with AuditStore(dir=tmp_path) as store:
+        store.write_batch([Event(ts=OwnDatetime(2026, 11, 23, tzinfo=UTC)), {"ts": OwnDatetime(2026, 11, 23)}])
+        assert {entry.ts for entry in store.read()} == {"2026-11-23T00:00:00.000000Z"}
+
+
+def test_a_signal_handler_can_write_while_its_thread_does() -> None:
+    queue = Queue(10, 1000)
+
+    def interrupted() -> None:
+        # Python runs the handlers of signals between any two steps of the main thread.
+        with queue.lock:
+            queue.push(b"handler")
+
+    thread = threading.Thread(target=interrupted, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    assert queue.take(0).lines == [b"handler"]
+
+
+def test_a_close_that_was_interrupted_goes_on_at_the_end_of_the_interpreter(tmp_path: Path) -> None:
+    store = AuditStore(dir=tmp_path)
+    end = held(store)
+    store.write(tool="late")
+    worker = store._worker_thread
+    assert worker is not None
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    join, worker.join = worker.join, interrupted  # type: ignore[method-assign,assignment]
+    with pytest.raises(KeyboardInterrupt):
+        store.close()
+    worker.join = join  # type: ignore[method-assign]
+    end.set()
+    _close_all()
+    assert store.status().counts.stored == 1
+
+
+def test_a_flush_interval_of_zero_leaves_the_processor_idle(tmp_path: Path) -> None:
+    with AuditStore(dir=tmp_path, flush_interval_ms=0) as store:
+        takes, began = 0, time.monotonic()
+        take = store._queue.take
+
+        def counted(deadline: float) -> Any:
+            nonlocal takes
+            takes += 1
+            return take(deadline)
+
+        store._queue.take = counted  # type: ignore[method-assign]
+        threading.Event().wait(0.3)
+        assert 0 < takes <= (time.monotonic() - began) / 0.01 + 1
+
+
         queued = store._queue.status()
         assert queued is not None
         end.set()

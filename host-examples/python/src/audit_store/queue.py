@@ -56,7 +56,8 @@ class Queue:
         """`max_bytes` is the most that the lines may take together."""
         self._max_events = max_events
         self._max_bytes = max_bytes
-        self.lock = threading.Lock()
+        # A signal handler that writes interrupts a thread that may have it already.
+        self.lock = threading.RLock()
         self._wake = threading.Condition(self.lock)
         self._lines: list[bytes] = []
         # Those that are here and those that the worker has taken and not passed on yet: both count towards the limits.
@@ -83,10 +84,10 @@ class Queue:
             if self._count >= self._max_events or self._bytes + size > self._max_bytes:
                 self._full += 1
                 return
-            self._lines.append(line)
             self._count += 1
             self._bytes += size
             self._mended += mended
+            self._lines.append(line)
             if self._worker_waits:
                 self._worker_waits = False
                 self._wake.notify()

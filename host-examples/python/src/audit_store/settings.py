@@ -12,6 +12,8 @@ from audit_store.errors import ConfigError
 from audit_store.types import MAX_U64
 
 FLUSH_INTERVAL_MS = 2000
+LEAST_FLUSH_INTERVAL = 0.01
+"""In seconds: with less, the worker would do nothing else."""
 RECOVERY_INTERVAL_S = 300
 DATABASE_TIMEOUT_MS = 2000
 READ_TIMEOUT_MS = 10_000
@@ -117,7 +119,7 @@ def resolve(
         database_url=url,
         database_timeout=timeout / 1000,
         read_timeout=(READ_TIMEOUT_MS if read_timeout is None else read_timeout) / 1000,
-        flush_interval=min(flush_ms / 1000, MOST_TIMEOUT_MS),
+        flush_interval=min(max(flush_ms / 1000, LEAST_FLUSH_INTERVAL), MOST_TIMEOUT_MS),
         recovery_interval=float(min(recovery_s, MOST_TIMEOUT_MS)),
         queue_events=_number("queue_events", queue_events, 1) or QUEUE_EVENTS,
         queue_bytes=_number("queue_bytes", queue_bytes, 1) or QUEUE_BYTES,

@@ -278,13 +278,15 @@ class AuditStore:
         Returns the last status; none, where the store was never opened. Events that could not be stored are counted
         in it as `unwritable`. A second call does nothing.
         """
-        _open_stores.pop(id(self), None)
         if self._needs_start:
+            _open_stores.pop(id(self), None)
             self._needs_start = False
             self._queue.close()
             return None
         self._queue.close()
         thread = self._worker_thread
+        # An interrupt before this leaves the rest to the next call, or to the end of the interpreter.
+        _open_stores.pop(id(self), None)
         if thread is not None and thread is not threading.current_thread():
             thread.join()
         with self._reader_lock:

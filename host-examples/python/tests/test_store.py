@@ -36,6 +36,27 @@ class Hostile:
         raise RuntimeError("no text")
 
 
+class Ambiguous:
+    """It is neither true nor false, and no number, as an array or a missing value of pandas."""
+
+    def __bool__(self) -> bool:
+        raise TypeError("ambiguous")
+
+    def __int__(self) -> int:
+        raise RuntimeError("no number")
+
+
+class Changing(dict[str, Any]):
+    """Another thread changes it."""
+
+    def items(self) -> Any:
+        raise RuntimeError("dictionary changed size during iteration")
+
+
+class OwnDatetime(datetime):
+    """As that of pandas, or of a clock for tests."""
+
+
 def held(store: AuditStore) -> threading.Event:
     """Keeps the worker busy until the event is set."""
     begun, end = threading.Event(), threading.Event()
@@ -64,13 +85,17 @@ def test_write_keeps_whatever_it_is_given_and_never_raises(tmp_path: Path) -> No
         "no event",
         None,
         {"tool": "x" * (40 << 20)},
+        {"tool": "ambiguous", "ts": Ambiguous()},
+        {"tool": "number", "duration_ms": Ambiguous()},
+        {"tool": "changes", "attributes": Changing(a=object())},
+        {"tool": "datetime", "ts": OwnDatetime(2026, 11, 23, tzinfo=UTC)},
     ]
     with AuditStore(dir=tmp_path) as store:
         for event in odd:
             store.write(event)
         entries = sorted(store.read(), key=lambda entry: entry.seq)
         counts = assert_balanced(store)
-        assert (counts.received, counts.stored, store.status().mended) == (len(odd), len(odd), 6)
+        assert (counts.received, counts.stored, store.status().mended) == (len(odd), len(odd), 9)
         first, second, third = entries[:3]
         assert (first.tool, first.duration_ms, first.attributes) == ("5", 0, {"unknown": "[1]"})
         assert (second.tool, second.in_size, second.attributes) == ("half \ufffd", 2**64 - 1, {"k": "1", "2": "v"})
@@ -78,39 +103,13 @@ def test_write_keeps_whatever_it_is_given_and_never_raises(tmp_path: Path) -> No
         assert entries[3].attributes == {"1": "2"}
         assert entries[5].ts == "2026-11-23T06:30:00.000000Z"
         assert entries[6].attributes == {"event": "no event"}
+        assert [entry.tool for entry in entries[9:]] == ["ambiguous", "number", "changes", "datetime"]
+        assert entries[11].attributes == {"attributes": "<Changing>"}
+        assert entries[12].ts == "2026-11-23T00:00:00.000000Z"
         # A text that was cut is found by the whole.
         assert [one.seq for one in store.read(tool="x" * (40 << 20))] == [entries[8].seq]
 
 
-def test_an_event_has_the_time_of_the_call_and_not_of_its_storing(tmp_path: Path) -> None:
-    with AuditStore(dir=tmp_path) as store:
-        end = held(store)
-        store.write(tool="early")
-        after = datetime.now(UTC)
-        threading.Event().wait(0.01)
-        end.set()
-        (entry,) = store.read()
-        assert datetime.fromisoformat(entry.ts) <= after
-
-
-def test_fields_can_be_changed_after_write_has_returned(tmp_path: Path) -> None:
-    with AuditStore(dir=tmp_path) as store:
-        end = held(store)
-        attributes = {"k": "before"}
-        store.write(attributes=attributes)
-        attributes["k"] = "after"
-        end.set()
-        assert [entry.attributes for entry in store.read()] == [{"k": "before"}]
-
-
-@pytest.mark.parametrize(("limits", "kept"), [({"queue_events": 10}, 10), ({"queue_bytes": 2000}, 0)])
-def test_a_full_queue_drops_the_newest_counts_them_and_warns(
-    tmp_path: Path, limits: dict[str, int], kept: int, caplog: pytest.LogCaptureFixture
-) -> None:
-    with AuditStore(dir=tmp_path, **limits) as store:  # type: ignore[arg-type]
-        end = held(store)
-        for n in range(100):
-            store.write(req_id=str(n), tool="t" * 50)
 def test_a_batch_takes_every_kind_of_datetime(tmp_path: Path) -> None:
     with AuditStore(dir=tmp_path) as store:
         store.write_batch([Event(ts=OwnDatetime(2026, 11, 23, tzinfo=UTC)), {"ts": OwnDatetime(2026, 11, 23)}])
@@ -166,6 +165,35 @@ def test_a_flush_interval_of_zero_leaves_the_processor_idle(tmp_path: Path) -> N
         assert 0 < takes <= (time.monotonic() - began) / 0.01 + 1
 
 
+def test_an_event_has_the_time_of_the_call_and_not_of_its_storing(tmp_path: Path) -> None:
+    with AuditStore(dir=tmp_path) as store:
+        end = held(store)
+        store.write(tool="early")
+        after = datetime.now(UTC)
+        threading.Event().wait(0.01)
+        end.set()
+        (entry,) = store.read()
+        assert datetime.fromisoformat(entry.ts) <= after
+
+
+def test_fields_can_be_changed_after_write_has_returned(tmp_path: Path) -> None:
+    with AuditStore(dir=tmp_path) as store:
+        end = held(store)
+        attributes = {"k": "before"}
+        store.write(attributes=attributes)
+        attributes["k"] = "after"
+        end.set()
+        assert [entry.attributes for entry in store.read()] == [{"k": "before"}]
+
+
+@pytest.mark.parametrize(("limits", "kept"), [({"queue_events": 10}, 10), ({"queue_bytes": 2000}, 0)])
+def test_a_full_queue_drops_the_newest_counts_them_and_warns(
+    tmp_path: Path, limits: dict[str, int], kept: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with AuditStore(dir=tmp_path, **limits) as store:  # type: ignore[arg-type]
+        end = held(store)
+        for n in range(100):
+            store.write(req_id=str(n), tool="t" * 50)
         queued = store._queue.status()
         assert queued is not None
         end.set()
@@ -216,7 +244,10 @@ def test_numbers_that_the_boundary_would_wrap_are_refused_before_it(tmp_path: Pa
         {"backend": "postgre"},
         {"durability": "maybe"},
         {"dir": ""},
+        {"dir": "a\0b"},
+        {"dir": b"bytes"},
         {"database_url": ""},
+        {"database_url": 5},
     ]
     for setting in settings:
         with pytest.raises(ConfigError, match=f"^{next(iter(setting))}: .*accepted is"):

@@ -178,7 +178,9 @@ class Instance:
         values: dict[str, Any] = {}
         for name, value in given.items():
             if name == "attributes":
-                values[name] = [self._attribute(key, one) for key, one in dict(value or {}).items()]
+                if not isinstance(value, Mapping | None):
+                    raise InvalidFilter(0, name, f"found a {type(value).__name__}; accepted is a mapping of texts")
+                values[name] = [self._attribute(key, one) for key, one in (value or {}).items()]
             elif name not in FILTER_TEXTS:
                 accepted = ", ".join((*FILTER_TEXTS, "attributes"))
                 raise InvalidFilter(0, name, f"there is no such field; accepted is one of {accepted}")

@@ -130,15 +130,18 @@ def resolve(
 
 def _folder(given: str | os.PathLike[str] | None, env: Mapping[str, str]) -> Path:
     if given is not None:
-        if not os.fspath(given):
-            raise ConfigError('dir: found ""; accepted is the path of a folder')
-        return Path(given).absolute()
+        path = os.fspath(given) if isinstance(given, str | os.PathLike) else None
+        if not path or not isinstance(path, str) or "\0" in path:
+            raise ConfigError(f"dir: found {given!r}; accepted is the path of a folder")
+        return Path(path).absolute()
     return Path(env.get("AUDIT_JSONL_DIR") or Path(env.get("REPO_ROOT", "."), "ops", "audit")).absolute()
 
 
 def _database_url(given: str | None, env: Mapping[str, str]) -> str | None:
-    if given == "":
-        raise ConfigError('database_url: found ""; accepted is postgres://USER:PASSWORD@HOST:PORT/DATABASE')
+    if given == "" or not isinstance(given, str | None):
+        # What it is, is not said: it may have a password.
+        found = '""' if given == "" else f"a {type(given).__name__}"
+        raise ConfigError(f"database_url: found {found}; accepted is postgres://USER:PASSWORD@HOST:PORT/DATABASE")
     return given or env.get("DATABASE_URL") or env.get("POSTGRES_DSN")
 
 

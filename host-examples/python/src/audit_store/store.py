@@ -138,8 +138,6 @@ class AuditStore:
         given: dict[str, Any] = cast("dict[str, Any]", fields)
         if event is not None:
             given = encode.any_members(event) | given
-        if not given.get("ts"):
-            given["ts"] = encode.now()
         line, mended = encode.line(given)
         self._queue.push(line, mended)
         if self._needs_start:
@@ -279,16 +277,16 @@ class AuditStore:
         in it as `unwritable`. A second call does nothing.
         """
         if self._needs_start:
-            _open_stores.pop(id(self), None)
             self._needs_start = False
             self._queue.close()
+            _open_stores.pop(id(self), None)
             return None
         self._queue.close()
         thread = self._worker_thread
-        # An interrupt before this leaves the rest to the next call, or to the end of the interpreter.
-        _open_stores.pop(id(self), None)
         if thread is not None and thread is not threading.current_thread():
             thread.join()
+        # An interrupt before this leaves the rest to the next call, or to the end of the interpreter.
+        _open_stores.pop(id(self), None)
         with self._reader_lock:
             self._reader = None
             if self._reader_database is not None:

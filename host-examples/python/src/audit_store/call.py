@@ -76,7 +76,7 @@ def _canonical(raw: bytes) -> bytes | None:
         if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
             value = json.loads(value, object_pairs_hook=_unique)
         return rfc8785.dumps(_doubles(value))
-    except (ValueError, RecursionError):
+    except Exception:
         return None
 
 

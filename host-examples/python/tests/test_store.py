@@ -165,6 +165,44 @@ def test_a_flush_interval_of_zero_leaves_the_processor_idle(tmp_path: Path) -> N
         assert 0 < takes <= (time.monotonic() - began) / 0.01 + 1
 
 
+def test_a_log_handler_that_raises_costs_no_event(tmp_path: Path) -> None:
+    class Raises(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise RuntimeError(record.message)
+
+    handler = Raises()
+    logging.getLogger("audit_store").addHandler(handler)
+    try:
+        with AuditStore(dir=tmp_path) as store:
+            store.write(tool=5)  # type: ignore[arg-type]
+            store.flush()
+            assert assert_balanced(store).stored == 1
+    finally:
+        logging.getLogger("audit_store").removeHandler(handler)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_nobody_waits_for_a_worker_that_has_ended(tmp_path: Path) -> None:
+    with AuditStore(dir=tmp_path) as store:
+
+        def break_worker(worker: Any) -> None:
+            def broken() -> None:
+                raise MemoryError
+
+            worker._publish = broken
+
+        end = held(store)
+        requests = [Request(break_worker), Request(lambda worker: None), Request(lambda worker: None)]
+        for request in requests:
+            assert store._queue.ask(request)
+        end.set()
+        for request in requests[1:]:
+            with pytest.raises(ComponentError, match="MemoryError"):
+                request.answer.result(PATIENCE)
+        with pytest.raises(Closed):
+            store.flush()
+
+
 def test_an_event_has_the_time_of_the_call_and_not_of_its_storing(tmp_path: Path) -> None:
     with AuditStore(dir=tmp_path) as store:
         end = held(store)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -109,11 +109,12 @@ class Queue:
             self._worker_waits = False
             self._wake.notify()
 
-    def end(self, error: BaseException) -> None:
-        """Closes the queue when the worker has ended, and answers the requests that wait with the error."""
+    def end(self, error: BaseException, taken: Iterable[Request] = ()) -> None:
+        """Closes the queue when the worker has ended, and answers the requests that wait with the error, and so those
+        that the worker has taken."""
         self.close()
         with self.lock:
-            requests = list(self._requests)
+            requests = [*taken, *self._requests]
             self._requests.clear()
         for request in requests:
             request.answer.set_exception(error)

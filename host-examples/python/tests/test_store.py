@@ -17,6 +17,7 @@ from conftest import PATIENCE, assert_balanced, wait_until
 
 from audit_store import (
     AccessError,
+    AuditError,
     AuditStore,
     Closed,
     ComponentError,
@@ -168,7 +169,10 @@ def test_a_flush_interval_of_zero_leaves_the_processor_idle(tmp_path: Path) -> N
 def test_a_log_handler_that_raises_costs_no_event(tmp_path: Path) -> None:
     class Raises(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            raise RuntimeError(record.message)
+            with pytest.raises(AuditError, match="can only write"):
+                store.flush()
+            store.write(tool="from handler")
+            raise RuntimeError
 
     handler = Raises()
     logging.getLogger("audit_store").addHandler(handler)
@@ -176,7 +180,8 @@ def test_a_log_handler_that_raises_costs_no_event(tmp_path: Path) -> None:
         with AuditStore(dir=tmp_path) as store:
             store.write(tool=5)  # type: ignore[arg-type]
             store.flush()
-            assert assert_balanced(store).stored == 1
+            store.flush()
+            assert assert_balanced(store).stored == 2
     finally:
         logging.getLogger("audit_store").removeHandler(handler)
 

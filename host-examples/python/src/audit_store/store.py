@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from audit_store import encode
 from audit_store._wasm import leave_behind
-from audit_store.errors import Closed, ComponentError, ConfigError, InvalidEvent
+from audit_store.errors import AuditError, Closed, ComponentError, ConfigError, InvalidEvent
 from audit_store.instance import LOGGER, Instance, check_limit
 from audit_store.queue import Queue, Request
 from audit_store.settings import resolve
@@ -338,6 +338,9 @@ class AuditStore:
     def _ask(self, ask: Callable[[Worker], Any], seconds: float | None = None) -> Any:
         if self._needs_start:
             self._start_again()
+        if threading.current_thread() is self._worker_thread:
+            # It would wait for itself.
+            raise AuditError("a handler of the store's own warnings can only write")
         request = Request(ask)
         if not self._queue.ask(request):
             raise Closed("the store is closed")

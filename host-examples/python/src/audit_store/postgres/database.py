@@ -295,7 +295,7 @@ def server_name(url: str) -> str:
         ) from None
     port = str(named.get("port") or 5432)
     # A password with a slash ends there, and is taken for host and port.
-    path = url.partition("://")[2].partition("/")[2].partition("?")[0]
+    path = url.partition("?")[0].partition("//")[2].partition("/")[2] if url.startswith("postgres") else ""
     if "@" in path or not all(one.isascii() and (one.isdigit() or not one) for one in port.split(",")):
         raise ConfigError(
             "database_url: host and port are no such; in a password, the characters @ / ? # : are written "

@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import agents
 import pytest
@@ -256,6 +257,21 @@ async def test_what_a_span_of_openai_agents_says_of_its_end_is_the_status(store:
         ("late", "timeout"),
         ("other", "ok"),
     ]
+
+
+@pytest.mark.usefixtures("processor")
+async def test_calls_that_there_is_no_room_for_are_recorded_before_their_end(
+    store: AuditStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audit_store.integrations.openai_agents.MAX_OPEN", 1)
+    monkeypatch.setattr("audit_store.integrations.langchain.MAX_RUNNING", 1)
+    with agents.trace("workflow"), agents.function_span("first"), agents.function_span("second", output="done"):
+        pass
+    handler = AuditCallbackHandler(store)
+    for name in ("third", "fourth"):
+        handler.on_tool_start({"name": name}, "", run_id=uuid4())
+    found = [(entry.tool, entry.status) for entry in await entries(store)]
+    assert found == [("first", "unknown"), ("second", "ok"), ("third", "unknown")]
 
 
 async def test_calls_of_an_mcp_session_are_recorded_with_their_outcome(store: AuditStore, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agents.tracing import AgentSpanData, FunctionSpanData, Span, SpanError, Trace, TracingProcessor
 
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
     from audit_store.types import EventFields
 
+T = TypeVar("T")
+
 MAX_OPEN = 10_000
-"""How many spans may be open at once. An older one that never ended is forgotten then."""
+"""How many spans may be open at once. An older call is recorded as it is then, with the status `unknown`."""
 
 _REJECTED = re.compile(r"Tool execution for \S+ was manually rejected by user\.")
 """What the SDK notes of a call that was not approved, beside a message of the program's own."""
@@ -55,12 +57,16 @@ class AuditTracingProcessor(TracingProcessor):
 
     def on_span_start(self, span: Span[Any]) -> None:
         """Begins a call, or notes whose calls the spans below this one are."""
+        oldest = None
         with self._lock:
             _put(self._parents, span.span_id, span.parent_id)
             if isinstance(span.span_data, AgentSpanData):
                 _put(self._agents, span.span_id, span.span_data.name)
             elif isinstance(span.span_data, FunctionSpanData):
-                _put(self._calls, span.span_id, (Call(self._store, self._known(span)), sys.exc_info()[1]))
+                call = Call(self._store, self._known(span))
+                oldest = _put(self._calls, span.span_id, (call, sys.exc_info()[1]))
+        if oldest:
+            oldest[0].end(status="unknown")
 
     def on_span_end(self, span: Span[Any]) -> None:
         """Records a call."""
@@ -114,10 +120,10 @@ class AuditTracingProcessor(TracingProcessor):
         return ""
 
 
-def _put(open_spans: dict[str, Any], span_id: str, value: object) -> None:
+def _put(open_spans: dict[str, T], span_id: str, value: T) -> T | None:
+    """Notes an open span, and returns the oldest one that there is no room for."""
     open_spans[span_id] = value
-    if len(open_spans) > MAX_OPEN:
-        del open_spans[next(iter(open_spans))]
+    return open_spans.pop(next(iter(open_spans))) if len(open_spans) > MAX_OPEN else None
 
 
 def _status(error: SpanError) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import inspect
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,88 @@ async def test_generators_are_one_call_each(store: AuditStore) -> None:
     assert (last(store).tool, last(store).out_size) == ("acounts", 4)
 
 
+async def test_a_function_that_returns_a_coroutine_is_a_call_until_its_end(store: AuditStore) -> None:
+    async def fails(seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        raise KeyError
+
+    def decorated(*args: Any) -> Any:
+        return fails(*args)
+
+    def future(seconds: float) -> Any:
+        return asyncio.ensure_future(fails(seconds))
+
+    class Tools:
+        @audited(store, tool="static")
+        @staticmethod
+        async def static(seconds: float) -> None:
+            await fails(seconds)
+
+        @audited(store, tool="class")
+        @classmethod
+        async def of_class(cls, seconds: float) -> None:
+            await fails(seconds)
+
+    calls: dict[str, Any] = {
+        "decorated": audited(store)(decorated),
+        "future": audited(store)(future),
+        "static": Tools.static,
+        "class": Tools().of_class,
+        "fails": audited(store)(functools.partial(fails)),
+    }
+    for name, one in calls.items():
+        with pytest.raises(KeyError):
+            await one(0.02)
+        entry = await asyncio.to_thread(last, store)
+        assert (entry.tool, entry.status) == (name, "error")
+        assert entry.duration_ms >= 19
+    assert store.status().counts.received == len(calls)
+
+
+async def test_generators_get_what_is_sent_and_thrown_to_them(store: AuditStore) -> None:
+    async def echoes() -> AsyncGenerator[Any, Any]:
+        got = yield "first"
+        while True:
+            try:
+                got = yield got
+            except ValueError as error:
+                got = error
+
+    def decorated() -> Any:
+        return echoes()
+
+    for function in (echoes, decorated):
+        values = audited(store)(function)()
+        error = ValueError()
+        assert await values.asend(None) == "first"
+        assert await values.asend("sent") == "sent"
+        assert await values.athrow(error) is error
+        await values.aclose()
+        entry = await asyncio.to_thread(last, store)
+        assert (entry.tool, entry.status) == (function.__name__, "ok")
+    assert inspect.isasyncgenfunction(audited(store)(echoes))
+
+
+def test_whatever_can_be_called_can_be_audited(store: AuditStore) -> None:
+    class Tool:
+        def __call__(self, text: str) -> str:
+            return text
+
+    for function, name in ((Tool(), "Tool"), (functools.partial(str.upper), "upper"), (dict, "dict")):
+        assert audited(store)(function)(x="x") if function is dict else audited(store)(function)("x")
+        assert (last(store).tool, last(store).status) == (name, "ok")
+
+
+@pytest.mark.parametrize("attributes", [None, 5, {1: object()}])
+def test_wrong_fields_do_not_stop_a_call(store: AuditStore, attributes: Any) -> None:
+    @audited(store, attributes=attributes)
+    def tool() -> int:
+        return 1
+
+    assert tool() == 1
+    assert last(store).tool == "tool"
+
+
 def test_methods_are_hashed_without_their_object(store: AuditStore) -> None:
     class Tools:
         @audited(store, action="query")
@@ -148,12 +231,16 @@ def test_the_hash_of_arguments_is_that_of_their_canonical_form() -> None:
         assert arguments(text) == {"in_size": len(form.encode()), "input_hash": sha256(form)}
     # The values themselves have the hash of their JSON.
     assert arguments({"b": 1, "a": (True, None, 2**53 + 1)}) == arguments('{"a":[true,null,9007199254740993],"b":1}')
-    for text in ("", "{", '{"a":1,"a":2}', "[1e999]"):
+    for text in ("", "{", '{"a":1,"a":2}', "[1e999]", "9" * 400):
         raw = {"in_size": len(text), "input_hash": sha256(text), "attributes": {"input_form": "raw"}}
         assert arguments(text) == raw
     one, other = arguments({"x": {3, 1, 2}, "f": object()}), arguments({"f": object(), "x": {2, 1, 3}})
     assert one == other
     assert "input_hash" in arguments({"half": "\ud800"})
+    endless: list[Any] = []
+    endless.append(endless)
+    for none in (endless, {("a", 1): 2}):
+        assert arguments(none) == {"attributes": {"input_form": "none"}}
     assert (size("é"), size(b"abc"), size(None), size({"a": 1}), size(object())) == (2, 3, 0, 7, len('"<object>"'))
 
 

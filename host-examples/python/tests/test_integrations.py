@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import agents
 import pytest
@@ -201,7 +202,7 @@ async def test_every_tool_call_of_openai_agents_is_recorded_with_its_outcome(sto
     assert multiplied.input_hash == sha256({"a": 6, "b": 7})
     assert multiplied.out_size == 2
     assert multiplied.graph_run_id == multiplied.attributes["trace_id"]
-    assert (by_tool["broken"].status, by_tool["nothing"].status) == ("error", "ok")
+    assert (by_tool["broken"].status, by_tool["nothing"].status) == ("error", "unknown")
     assert "secret" not in lines(tmp_path)
 
 
@@ -218,6 +219,59 @@ async def test_a_tool_of_openai_agents_that_ends_its_run_is_recorded(store: Audi
         ("fatal", "error"),
         ("sleep", "cancelled"),
     ]
+
+
+@agents.function_tool(needs_approval=True)
+def dangerous(a: int) -> int:
+    """Needs somebody's approval."""
+    return a
+
+
+@pytest.mark.usefixtures("processor")
+async def test_a_call_of_openai_agents_that_was_not_approved_is_not_ok(store: AuditStore) -> None:
+    asks = agents.Agent(name="planner", model=ScriptedModel(("dangerous", {"a": 1})), tools=[dangerous])
+    waiting = await agents.Runner.run(asks, "?")
+    assert len(waiting.interruptions) == 1
+    assert [entry.status for entry in await entries(store)] == ["unknown"]
+
+
+@pytest.mark.usefixtures("processor")
+async def test_what_a_span_of_openai_agents_says_of_its_end_is_the_status(store: AuditStore) -> None:
+    own = "The user cancelled this."
+    with agents.trace("workflow"):
+        with agents.function_span("denied", output="no") as span:
+            data = {"error": "Tool execution for call_1 was manually rejected by user."}
+            span.set_error({"message": own, "data": data})
+        with agents.function_span("failed") as span:
+            span.set_error({"message": "Error running tool", "data": {"error": "it was rejected"}})
+        with pytest.raises(TimeoutError), agents.function_span("late"):
+            raise TimeoutError
+        try:
+            raise ValueError
+        except ValueError:
+            with agents.function_span("other", output="done"):
+                pass
+    assert [(entry.tool, entry.status) for entry in await entries(store)] == [
+        ("denied", "denied"),
+        ("failed", "error"),
+        ("late", "timeout"),
+        ("other", "ok"),
+    ]
+
+
+@pytest.mark.usefixtures("processor")
+async def test_calls_that_there_is_no_room_for_are_recorded_before_their_end(
+    store: AuditStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audit_store.integrations.openai_agents.MAX_OPEN", 1)
+    monkeypatch.setattr("audit_store.integrations.langchain.MAX_RUNNING", 1)
+    with agents.trace("workflow"), agents.function_span("first"), agents.function_span("second", output="done"):
+        pass
+    handler = AuditCallbackHandler(store)
+    for name in ("third", "fourth"):
+        handler.on_tool_start({"name": name}, "", run_id=uuid4())
+    found = [(entry.tool, entry.status) for entry in await entries(store)]
+    assert found == [("first", "unknown"), ("second", "ok"), ("third", "unknown")]
 
 
 async def test_calls_of_an_mcp_session_are_recorded_with_their_outcome(store: AuditStore, tmp_path: Path) -> None:

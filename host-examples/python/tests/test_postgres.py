@@ -14,6 +14,7 @@ from conftest import TESTS, Proxy, assert_balanced, sql, wait_until
 from audit_store import AuditStore, ConfigError, Event, Unanswered, Unavailable
 from audit_store.instance import SinkError
 from audit_store.postgres import Database
+from audit_store.postgres.database import server_name
 from audit_store.postgres.failure import refusal, sink_error
 
 TIMEOUT_MS = 300
@@ -256,6 +257,17 @@ def test_errors_that_would_come_again_are_told_from_those_that_pass(database: st
     assert kind(database + "_nowhere", "SELECT 1") == ("other", False)
 
 
+def test_a_server_is_named_by_its_hosts_and_ports() -> None:
+    named = {
+        "postgres://u:p@h:1,h2:2/db?options=a/b@c": "h,h2:1,2",
+        "postgresql:///db?host=/run/postgresql": "/run/postgresql:5432",
+        "host=h password='a://b/c@d' port=7": "h:7",
+        "postgres://u:a%2Fb%40c@h/db": "h:5432",
+        "postgres://h?options=a/b@c": "h:5432",
+    }
+    assert {url: server_name(url) for url in named} == named
+
+
 def test_no_message_has_the_password(
     silent_server: str, database: str, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
@@ -268,6 +280,9 @@ def test_no_message_has_the_password(
             messages += [str(caught.value), repr(store.status()), repr(store._settings)]
     wrong = (
         "postgres://audit:s3cret-word@b@127.0.0.1/audit",
+        "postgres://audit:s3cret/word@127.0.0.1/audit",
+        "postgres://audit:w@s3cret/word@127.0.0.1/audit",
+        "host=127.0.0.1 port=s3cret",
         "postgres//audit:s3cret-word@h",
         "host=h password='s3cret-word",
     )

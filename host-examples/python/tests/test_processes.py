@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
 from conftest import assert_balanced, sql, wait_until
 
-from audit_store import AuditStore, Event
+from audit_store import AuditStore, Event, _wasm
 
 
 def run(folder: Path, program: str, *arguments: str) -> subprocess.Popen[bytes]:
@@ -215,3 +216,22 @@ def test_the_last_events_of_a_program_are_stored_at_its_end(backend: str, databa
     with AuditStore(dir=tmp_path, backend=backend, database_url=database) as store:  # type: ignore[arg-type]
         assert [entry.tool for entry in store.read()] == ["last"]
     wait_until(lambda: process.poll() is not None)
+
+
+def test_no_process_is_forked_while_the_library_is_loaded() -> None:
+    begun, loaded = threading.Event(), threading.Event()
+
+    def load() -> None:
+        with _wasm._lock:
+            begun.set()
+            loaded.wait(0.2)
+            loaded.set()
+
+    loader = threading.Thread(target=load)
+    loader.start()
+    begun.wait()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if loaded.is_set() else 1)
+    loader.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

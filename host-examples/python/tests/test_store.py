@@ -6,16 +6,18 @@ import json
 import logging
 import shutil
 import threading
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import assert_balanced, wait_until
+from conftest import PATIENCE, assert_balanced, wait_until
 
 from audit_store import (
     AccessError,
+    AuditError,
     AuditStore,
     Closed,
     ComponentError,
@@ -24,7 +26,8 @@ from audit_store import (
     InvalidEvent,
     InvalidFilter,
 )
-from audit_store.queue import Request
+from audit_store.queue import Queue, Request
+from audit_store.store import _close_all
 
 
 class Hostile:
@@ -32,6 +35,27 @@ class Hostile:
 
     def __str__(self) -> str:
         raise RuntimeError("no text")
+
+
+class Ambiguous:
+    """It is neither true nor false, and no number, as an array or a missing value of pandas."""
+
+    def __bool__(self) -> bool:
+        raise TypeError("ambiguous")
+
+    def __int__(self) -> int:
+        raise RuntimeError("no number")
+
+
+class Changing(dict[str, Any]):
+    """Another thread changes it."""
+
+    def items(self) -> Any:
+        raise RuntimeError("dictionary changed size during iteration")
+
+
+class OwnDatetime(datetime):
+    """As that of pandas, or of a clock for tests."""
 
 
 def held(store: AuditStore) -> threading.Event:
@@ -62,13 +86,17 @@ def test_write_keeps_whatever_it_is_given_and_never_raises(tmp_path: Path) -> No
         "no event",
         None,
         {"tool": "x" * (40 << 20)},
+        {"tool": "ambiguous", "ts": Ambiguous()},
+        {"tool": "number", "duration_ms": Ambiguous()},
+        {"tool": "changes", "attributes": Changing(a=object())},
+        {"tool": "datetime", "ts": OwnDatetime(2026, 11, 23, tzinfo=UTC)},
     ]
     with AuditStore(dir=tmp_path) as store:
         for event in odd:
             store.write(event)
         entries = sorted(store.read(), key=lambda entry: entry.seq)
         counts = assert_balanced(store)
-        assert (counts.received, counts.stored, store.status().mended) == (len(odd), len(odd), 6)
+        assert (counts.received, counts.stored, store.status().mended) == (len(odd), len(odd), 9)
         first, second, third = entries[:3]
         assert (first.tool, first.duration_ms, first.attributes) == ("5", 0, {"unknown": "[1]"})
         assert (second.tool, second.in_size, second.attributes) == ("half \ufffd", 2**64 - 1, {"k": "1", "2": "v"})
@@ -76,8 +104,108 @@ def test_write_keeps_whatever_it_is_given_and_never_raises(tmp_path: Path) -> No
         assert entries[3].attributes == {"1": "2"}
         assert entries[5].ts == "2026-11-23T06:30:00.000000Z"
         assert entries[6].attributes == {"event": "no event"}
+        assert [entry.tool for entry in entries[9:]] == ["ambiguous", "number", "changes", "datetime"]
+        assert entries[11].attributes == {"attributes": "<Changing>"}
+        assert entries[12].ts == "2026-11-23T00:00:00.000000Z"
         # A text that was cut is found by the whole.
         assert [one.seq for one in store.read(tool="x" * (40 << 20))] == [entries[8].seq]
+
+
+def test_a_batch_takes_every_kind_of_datetime(tmp_path: Path) -> None:
+    with AuditStore(dir=tmp_path) as store:
+        store.write_batch([Event(ts=OwnDatetime(2026, 11, 23, tzinfo=UTC)), {"ts": OwnDatetime(2026, 11, 23)}])
+        assert {entry.ts for entry in store.read()} == {"2026-11-23T00:00:00.000000Z"}
+
+
+def test_a_signal_handler_can_write_while_its_thread_does() -> None:
+    queue = Queue(10, 1000)
+
+    def interrupted() -> None:
+        # Python runs the handlers of signals between any two steps of the main thread.
+        with queue.lock:
+            queue.push(b"handler")
+
+    thread = threading.Thread(target=interrupted, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    assert queue.take(0).lines == [b"handler"]
+
+
+def test_a_close_that_was_interrupted_goes_on_at_the_end_of_the_interpreter(tmp_path: Path) -> None:
+    store = AuditStore(dir=tmp_path)
+    end = held(store)
+    store.write(tool="late")
+    worker = store._worker_thread
+    assert worker is not None
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    join, worker.join = worker.join, interrupted  # type: ignore[method-assign,assignment]
+    with pytest.raises(KeyboardInterrupt):
+        store.close()
+    worker.join = join  # type: ignore[method-assign]
+    end.set()
+    _close_all()
+    assert store.status().counts.stored == 1
+
+
+def test_a_flush_interval_of_zero_leaves_the_processor_idle(tmp_path: Path) -> None:
+    with AuditStore(dir=tmp_path, flush_interval_ms=0) as store:
+        takes, began = 0, time.monotonic()
+        take = store._queue.take
+
+        def counted(deadline: float) -> Any:
+            nonlocal takes
+            takes += 1
+            return take(deadline)
+
+        store._queue.take = counted  # type: ignore[method-assign]
+        threading.Event().wait(0.3)
+        assert 0 < takes <= (time.monotonic() - began) / 0.01 + 1
+
+
+def test_a_log_handler_that_raises_costs_no_event(tmp_path: Path) -> None:
+    class Raises(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            with pytest.raises(AuditError, match="can only write"):
+                store.flush()
+            store.write(tool="from handler")
+            raise RuntimeError
+
+    handler = Raises()
+    logging.getLogger("audit_store").addHandler(handler)
+    try:
+        with AuditStore(dir=tmp_path) as store:
+            store.write(tool=5)  # type: ignore[arg-type]
+            store.flush()
+            store.flush()
+            assert assert_balanced(store).stored == 2
+    finally:
+        logging.getLogger("audit_store").removeHandler(handler)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_nobody_waits_for_a_worker_that_has_ended(tmp_path: Path) -> None:
+    with AuditStore(dir=tmp_path) as store:
+
+        def break_worker(worker: Any) -> None:
+            def broken() -> None:
+                raise MemoryError
+
+            worker._publish = broken
+
+        end = held(store)
+        requests = [Request(break_worker), Request(lambda worker: None), Request(lambda worker: None)]
+        for request in requests:
+            assert store._queue.ask(request)
+        end.set()
+        for request in requests[1:]:
+            with pytest.raises(ComponentError, match="MemoryError"):
+                request.answer.result(PATIENCE)
+        with pytest.raises(Closed):
+            store.flush()
 
 
 def test_an_event_has_the_time_of_the_call_and_not_of_its_storing(tmp_path: Path) -> None:
@@ -159,7 +287,10 @@ def test_numbers_that_the_boundary_would_wrap_are_refused_before_it(tmp_path: Pa
         {"backend": "postgre"},
         {"durability": "maybe"},
         {"dir": ""},
+        {"dir": "a\0b"},
+        {"dir": b"bytes"},
         {"database_url": ""},
+        {"database_url": 5},
     ]
     for setting in settings:
         with pytest.raises(ConfigError, match=f"^{next(iter(setting))}: .*accepted is"):

@@ -24,7 +24,7 @@ from audit_store.errors import ComponentError
 
 COMPONENT = "audit-store.wasm"
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _runtime: Runtime | None = None
 _left_behind: list[object] = []
 
@@ -142,10 +142,6 @@ def _empty_file(suffix: str) -> Iterator[tuple[IO[bytes], str]]:
             yield temporary.file, temporary.name
 
 
-def _forked() -> None:
-    global _lock
-    _lock = threading.Lock()
-
-
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+    # A process that was forked while another thread imports wasmtime could never import it.
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from audit_store import call
@@ -25,7 +27,8 @@ def audited(store: call.Sink, **fields: Unpack[EventFields]) -> Callable[[Callab
 
     The status is `ok`, `timeout` for a `TimeoutError`, `cancelled` for an `asyncio.CancelledError`, else `error`, with
     the attribute `error_type`. Functions, coroutine functions and generators of both kinds are accepted; a generator is
-    one call, from its first value to its end, and `out_size` is the sum over its values.
+    one call, from its first value to its end, and `out_size` is the sum over its values. A function that returns a
+    coroutine, a future or a generator is a call until that has ended.
 
     Args:
         store: What records the events, such as an `AuditStore`.
@@ -34,8 +37,10 @@ def audited(store: call.Sink, **fields: Unpack[EventFields]) -> Callable[[Callab
     """
 
     def wrap(function: Callable[P, R]) -> Callable[P, R]:
-        known = {"tool": function.__name__, "action": "call", **fields}
-        signature = inspect.signature(function)
+        if isinstance(function, staticmethod | classmethod):
+            return cast("Callable[P, R]", type(function)(wrap(function.__func__)))
+        known = {"tool": _name(function), "action": "call", **fields}
+        signature = _signature(function)
 
         def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> call.Call:
             return call.Call(store, known, _named(signature, args, kwargs))
@@ -51,6 +56,21 @@ def audited(store: call.Sink, **fields: Unpack[EventFields]) -> Callable[[Callab
 Begin = Callable[[tuple[Any, ...], dict[str, Any]], call.Call]
 
 
+def _name(function: Callable[..., Any]) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    name = getattr(function, "__name__", None)
+    return name if isinstance(name, str) else type(function).__name__
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
+    try:
+        return inspect.signature(function)
+    except ValueError:
+        # Some functions in C have none.
+        return None
+
+
 def _function(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
     def called(*args: Any, **kwargs: Any) -> Any:
         current = begin(args, kwargs)
@@ -59,10 +79,25 @@ def _function(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
         except BaseException as error:
             current.fail(error)
             raise
+        for is_kind, wrapper in _BEGUN:
+            if is_kind(result):
+                return wrapper(lambda: result, lambda *_: current)()
+        if isinstance(result, asyncio.Future | concurrent.futures.Future):
+            result.add_done_callback(functools.partial(_done, current))
+            return result
         current.end(result)
         return result
 
     return called
+
+
+def _done(current: call.Call, future: asyncio.Future[Any] | concurrent.futures.Future[Any]) -> None:
+    if future.cancelled():
+        current.fail(asyncio.CancelledError())
+    elif error := future.exception():
+        current.fail(error)
+    else:
+        current.end(future.result())
 
 
 def _coroutine(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
@@ -98,21 +133,31 @@ def _generator(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]
 
 
 def _async_generator(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
-    async def called(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+    async def called(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         current, passed = begin(args, kwargs), _Passed()
-        values = function(*args, **kwargs)
         try:
-            async for value in values:
+            values = function(*args, **kwargs)
+            step, given = values.asend, None
+            while True:
+                try:
+                    value = await step(given)
+                except StopAsyncIteration:
+                    break
                 passed.add(value)
-                yield value
+                try:
+                    step, given = values.asend, (yield value)
+                except GeneratorExit:
+                    await values.aclose()
+                    raise
+                except BaseException as error:
+                    step, given = values.athrow, error
         except GeneratorExit:
+            # Whoever took the values wanted no more of them.
             current.end(out_size=passed.size)
             raise
         except BaseException as error:
             current.fail(error)
             raise
-        finally:
-            await values.aclose()
         current.end(out_size=passed.size)
 
     return called
@@ -154,9 +199,20 @@ _WRAPPERS: tuple[tuple[Callable[[Any], bool], Callable[[Callable[..., Any], Begi
     (inspect.isgeneratorfunction, _generator),
 )
 
+"""The kinds of functions that are no plain ones, and what wraps each."""
 
-def _named(signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+_BEGUN: tuple[tuple[Callable[[Any], bool], Callable[[Callable[..., Any], Begin], Callable[..., Any]]], ...] = (
+    (inspect.iscoroutine, _coroutine),
+    (inspect.isasyncgen, _async_generator),
+    (inspect.isgenerator, _generator),
+)
+"""The same for what a function has returned."""
+
+
+def _named(signature: inspect.Signature | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """The arguments by their names. Those that the function does not take are left to it to refuse."""
+    if signature is None:
+        return {"args": list(args), "kwargs": kwargs}
     try:
         named = dict(signature.bind(*args, **kwargs).arguments)
     except TypeError:

@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, default=50_000, help="how many go into a database (50000)")
     parser.add_argument("--rounds", type=int, default=3, help="how often; the best round counts (3)")
     options = parser.parse_args(arguments)
+    if min(options.events, options.rows) < BATCH or options.rounds < 1:
+        parser.error(f"accepted is at least {BATCH} for --events and --rows, and 1 for --rounds")
     _report("files", options.events, [_files(options.events) for _ in range(options.rounds)])
     url = os.environ.get("DATABASE_URL")
     if url:

@@ -36,18 +36,26 @@ def arguments(value: object) -> dict[str, Any]:
     """The fields of an event about the arguments of a call: `in_size` and `input_hash`. Never fails.
 
     The hash is that of the canonical form (RFC 8785); where there is none, `attributes` say so. A text that is a JSON
-    object or array stands for that one.
+    object or array stands for that one. What has no form as JSON at all has neither size nor hash.
     """
     try:
         raw = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else _json(value)
-        canonical = _canonical(raw) if len(raw) <= MAX_CANONICAL else None
     except Exception:
-        raw, canonical = b"", None
+        return {"attributes": {"input_form": "none"}}
+    canonical = _canonical(raw) if len(raw) <= MAX_CANONICAL else None
     hashed = raw if canonical is None else canonical
     fields: dict[str, Any] = {"in_size": len(hashed), "input_hash": hashlib.sha256(hashed).hexdigest()}
     if canonical is None:
         fields["attributes"] = {"input_form": "raw"}
     return fields
+
+
+def attributes_of(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes among the fields of an event. Never fails: what is no mapping is one attribute."""
+    given = fields.get("attributes")
+    if isinstance(given, Mapping):
+        return dict(given)
+    return {} if given is None else {"attributes": given}
 
 
 def size(value: object) -> int:
@@ -68,7 +76,7 @@ def _canonical(raw: bytes) -> bytes | None:
         if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
             value = json.loads(value, object_pairs_hook=_unique)
         return rfc8785.dumps(_doubles(value))
-    except (ValueError, RecursionError):
+    except Exception:
         return None
 
 
@@ -116,7 +124,7 @@ class Call:
     def __init__(self, store: Sink, fields: Mapping[str, Any], given: object = None) -> None:
         """`fields` are those of the event that are known already; `given` are the arguments."""
         self._store = store
-        self._fields: dict[str, Any] = {"ts": encode.now(), **fields, "attributes": dict(fields.get("attributes", {}))}
+        self._fields: dict[str, Any] = {"ts": encode.now(), **fields, "attributes": attributes_of(fields)}
         if given is not None:
             self.given(given)
         self._began = time.perf_counter()

@@ -55,8 +55,11 @@ def any_members(event: object) -> dict[str, Any]:
 
 
 def line(event: dict[str, Any]) -> tuple[bytes, bool]:
-    """The event's JSON, without a newline, and whether it was changed for that. Never fails."""
+    """The event's JSON, without a newline, and whether it was changed for that. Without a `ts` it gets the current
+    time. Never fails."""
     try:
+        if not event.get("ts"):
+            event["ts"] = now()
         encoded = _ENCODER.encode(event)
         if len(encoded) <= MAX_LINE:
             return encoded, False
@@ -130,21 +133,30 @@ def _plain(event: Mapping[Any, Any]) -> dict[str, Any]:
     others: dict[str, str] = {}
     for name, value in event.items():
         if name == "ts":
-            plain["ts"] = value if isinstance(value, datetime) else _text(value)
+            plain["ts"] = _time(value)
         elif name in TEXTS or name in OPTIONAL_TEXTS:
             plain[name] = None if value is None else _text(value)
         elif name in NUMBERS:
             plain[name] = _number(value)
         elif name == "attributes":
-            if isinstance(value, Mapping):
-                others.update((_text(key), _text(one)) for key, one in value.items())
-            elif value is not None:
-                others[name] = _text(value)
+            others.update(_attributes(value))
         elif name not in _STAMPS:
             others.setdefault(_text(name), _text(value))
     if others:
         plain["attributes"] = others
     return plain
+
+
+def _attributes(value: object) -> dict[str, str]:
+    if value is None:
+        return {}
+    try:
+        if isinstance(value, Mapping):
+            return {_text(key): _text(one) for key, one in value.items()}
+    except Exception:
+        # Such as of a mapping that another thread changes.
+        return {"attributes": f"<{type(value).__name__}>"}
+    return {"attributes": _text(value)}
 
 
 def now() -> datetime:
@@ -160,10 +172,24 @@ def _text(value: object) -> str:
     return text_of(text)
 
 
+def _time(value: object) -> str | int | float | datetime:
+    try:
+        # The encoder takes no subclass of datetime, such as that of pandas.
+        if isinstance(value, datetime):
+            return value.isoformat()
+        if isinstance(value, str):
+            return _text(value)
+    except Exception:
+        pass
+    if isinstance(value, float):
+        return float(value)
+    return value if type(value) is int else now()
+
+
 def _number(value: object) -> int:
     try:
         number = int(value)  # type: ignore[call-overload]
-    except (TypeError, ValueError, OverflowError):
+    except Exception:
         return 0
     return int(min(max(number, 0), MAX_U64))
 

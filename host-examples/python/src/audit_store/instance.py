@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -51,6 +52,12 @@ CONFIG = (
     "queue-limit",
     "recovery-interval-s",
 )
+
+
+def warn(text: str, error: BaseException | None = None) -> None:
+    """Warns. A program's own handler of log records may raise, which is no reason to stop."""
+    with contextlib.suppress(Exception):
+        LOGGER.warning("%s", text, exc_info=error)
 
 
 class SinkError(Exception):
@@ -178,7 +185,9 @@ class Instance:
         values: dict[str, Any] = {}
         for name, value in given.items():
             if name == "attributes":
-                values[name] = [self._attribute(key, one) for key, one in dict(value or {}).items()]
+                if not isinstance(value, Mapping | None):
+                    raise InvalidFilter(0, name, f"found a {type(value).__name__}; accepted is a mapping of texts")
+                values[name] = [self._attribute(key, one) for key, one in (value or {}).items()]
             elif name not in FILTER_TEXTS:
                 accepted = ", ".join((*FILTER_TEXTS, "attributes"))
                 raise InvalidFilter(0, name, f"there is no such field; accepted is one of {accepted}")
@@ -225,7 +234,7 @@ class Instance:
             text = b"".join(self._stderr).decode("utf-8", "replace")
             self._stderr.clear()
             for one in text.splitlines():
-                LOGGER.warning("%s", one)
+                warn(one)
 
 
 def _error(tag: str, payload: Any, invalid: type[InvalidEvent] | type[InvalidFilter]) -> AuditError:
@@ -313,7 +322,7 @@ def _link_postgres(linker: Any, wasm: Runtime, database: Postgres | None) -> Non
         except SinkError as error:
             return variant(error.kind, error.message)
         except BaseException as error:
-            LOGGER.warning("the database was not used: %s", type(error).__name__, exc_info=error)
+            warn(f"the database was not used: {type(error).__name__}", error)
             return variant("other", f"the host failed: {type(error).__name__}")
 
     def insert_batch(database: Postgres, lines: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from audit_store.backlog import Backlog
 from audit_store.encode import now
 from audit_store.errors import AuditError, ComponentError
-from audit_store.instance import LOGGER, Instance
+from audit_store.instance import Instance, warn
 from audit_store.ledger import Change, Ledger, has_spool
 from audit_store.recover import spooled_seqs, stored_seqs
 from audit_store.settings import Settings
@@ -128,13 +128,13 @@ class Keeper:
     def _note(self, text: str) -> None:
         """Notes an error for the status, and warns."""
         self._last_error = f"{now():%Y-%m-%dT%H:%M:%S.%fZ} {text}"
-        LOGGER.warning("%s", text)
+        warn(text)
 
     def _warn(self, kind: str, text: str) -> None:
         at = time.monotonic()
         if at - self._warned.get(kind, -WARN_EVERY) >= WARN_EVERY:
             self._warned[kind] = at
-            LOGGER.warning("%s", text)
+            warn(text)
 
 
 def events(count: int) -> str:

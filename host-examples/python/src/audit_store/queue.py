@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -56,7 +56,8 @@ class Queue:
         """`max_bytes` is the most that the lines may take together."""
         self._max_events = max_events
         self._max_bytes = max_bytes
-        self.lock = threading.Lock()
+        # A signal handler that writes interrupts a thread that may have it already.
+        self.lock = threading.RLock()
         self._wake = threading.Condition(self.lock)
         self._lines: list[bytes] = []
         # Those that are here and those that the worker has taken and not passed on yet: both count towards the limits.
@@ -83,10 +84,10 @@ class Queue:
             if self._count >= self._max_events or self._bytes + size > self._max_bytes:
                 self._full += 1
                 return
-            self._lines.append(line)
             self._count += 1
             self._bytes += size
             self._mended += mended
+            self._lines.append(line)
             if self._worker_waits:
                 self._worker_waits = False
                 self._wake.notify()
@@ -108,11 +109,12 @@ class Queue:
             self._worker_waits = False
             self._wake.notify()
 
-    def end(self, error: BaseException) -> None:
-        """Closes the queue when the worker has ended, and answers the requests that wait with the error."""
+    def end(self, error: BaseException, taken: Iterable[Request] = ()) -> None:
+        """Closes the queue when the worker has ended, and answers the requests that wait with the error, and so those
+        that the worker has taken."""
         self.close()
         with self.lock:
-            requests = list(self._requests)
+            requests = [*taken, *self._requests]
             self._requests.clear()
         for request in requests:
             request.answer.set_exception(error)

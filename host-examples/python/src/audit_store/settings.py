@@ -12,6 +12,8 @@ from audit_store.errors import ConfigError
 from audit_store.types import MAX_U64
 
 FLUSH_INTERVAL_MS = 2000
+LEAST_FLUSH_INTERVAL = 0.01
+"""In seconds: with less, the worker would do nothing else."""
 RECOVERY_INTERVAL_S = 300
 DATABASE_TIMEOUT_MS = 2000
 READ_TIMEOUT_MS = 10_000
@@ -117,7 +119,7 @@ def resolve(
         database_url=url,
         database_timeout=timeout / 1000,
         read_timeout=(READ_TIMEOUT_MS if read_timeout is None else read_timeout) / 1000,
-        flush_interval=min(flush_ms / 1000, MOST_TIMEOUT_MS),
+        flush_interval=min(max(flush_ms / 1000, LEAST_FLUSH_INTERVAL), MOST_TIMEOUT_MS),
         recovery_interval=float(min(recovery_s, MOST_TIMEOUT_MS)),
         queue_events=_number("queue_events", queue_events, 1) or QUEUE_EVENTS,
         queue_bytes=_number("queue_bytes", queue_bytes, 1) or QUEUE_BYTES,
@@ -128,15 +130,18 @@ def resolve(
 
 def _folder(given: str | os.PathLike[str] | None, env: Mapping[str, str]) -> Path:
     if given is not None:
-        if not os.fspath(given):
-            raise ConfigError('dir: found ""; accepted is the path of a folder')
-        return Path(given).absolute()
+        path = os.fspath(given) if isinstance(given, str | os.PathLike) else None
+        if not path or not isinstance(path, str) or "\0" in path:
+            raise ConfigError(f"dir: found {given!r}; accepted is the path of a folder")
+        return Path(path).absolute()
     return Path(env.get("AUDIT_JSONL_DIR") or Path(env.get("REPO_ROOT", "."), "ops", "audit")).absolute()
 
 
 def _database_url(given: str | None, env: Mapping[str, str]) -> str | None:
-    if given == "":
-        raise ConfigError('database_url: found ""; accepted is postgres://USER:PASSWORD@HOST:PORT/DATABASE')
+    if given == "" or not isinstance(given, str | None):
+        # What it is, is not said: it may have a password.
+        found = '""' if given == "" else f"a {type(given).__name__}"
+        raise ConfigError(f"database_url: found {found}; accepted is postgres://USER:PASSWORD@HOST:PORT/DATABASE")
     return given or env.get("DATABASE_URL") or env.get("POSTGRES_DSN")
 
 

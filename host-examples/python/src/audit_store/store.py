@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from audit_store import encode
 from audit_store._wasm import leave_behind
-from audit_store.errors import Closed, ComponentError, ConfigError, InvalidEvent
+from audit_store.errors import AuditError, Closed, ComponentError, ConfigError, InvalidEvent
 from audit_store.instance import LOGGER, Instance, check_limit
 from audit_store.queue import Queue, Request
 from audit_store.settings import resolve
@@ -138,8 +138,6 @@ class AuditStore:
         given: dict[str, Any] = cast("dict[str, Any]", fields)
         if event is not None:
             given = encode.any_members(event) | given
-        if not given.get("ts"):
-            given["ts"] = encode.now()
         line, mended = encode.line(given)
         self._queue.push(line, mended)
         if self._needs_start:
@@ -278,15 +276,17 @@ class AuditStore:
         Returns the last status; none, where the store was never opened. Events that could not be stored are counted
         in it as `unwritable`. A second call does nothing.
         """
-        _open_stores.pop(id(self), None)
         if self._needs_start:
             self._needs_start = False
             self._queue.close()
+            _open_stores.pop(id(self), None)
             return None
         self._queue.close()
         thread = self._worker_thread
         if thread is not None and thread is not threading.current_thread():
             thread.join()
+        # An interrupt before this leaves the rest to the next call, or to the end of the interpreter.
+        _open_stores.pop(id(self), None)
         with self._reader_lock:
             self._reader = None
             if self._reader_database is not None:
@@ -338,6 +338,9 @@ class AuditStore:
     def _ask(self, ask: Callable[[Worker], Any], seconds: float | None = None) -> Any:
         if self._needs_start:
             self._start_again()
+        if threading.current_thread() is self._worker_thread:
+            # It would wait for itself.
+            raise AuditError("a handler of the store's own warnings can only write")
         request = Request(ask)
         if not self._queue.ask(request):
             raise Closed("the store is closed")

@@ -21,7 +21,7 @@ from audit_store.errors import (
     Unanswered,
     Unavailable,
 )
-from audit_store.instance import LOGGER, Instance
+from audit_store.instance import Instance, warn
 from audit_store.keeper import Deadline, Keeper, events
 from audit_store.ledger import has_spool
 from audit_store.mend import mended_line
@@ -55,14 +55,16 @@ class Worker(Keeper):
         self._queue = queue
         self._stalled: AuditError | None = None
         self._warned_full = 0
+        self.requests: deque[Request] = deque()
+        """Those that were taken and not answered yet."""
         for warning in settings.warnings:
-            LOGGER.warning("%s", warning)
+            warn(warning)
         self._publish()
 
     def run(self) -> None:
         """Works until the queue is closed and drained."""
         next_flush = time.monotonic() + self._settings.flush_interval
-        requests: deque[Request] = deque()
+        requests = self.requests
         while True:
             taken = self._queue.take(0 if requests else self._chores_at(next_flush))
             self._backlog.append(taken.lines)
@@ -382,6 +384,7 @@ def _spooled(status: Status) -> tuple[int, int]:
 def work(queue: Queue, settings: Settings, started: Request) -> None:
     """The thread of the worker."""
     database: Database | None = None
+    worker: Worker | None = None
     error: BaseException = Closed("the store is closed")
     try:
         database = open_database(settings)
@@ -394,7 +397,7 @@ def work(queue: Queue, settings: Settings, started: Request) -> None:
             raise
         started.answer.set_exception(error)
     finally:
-        queue.end(error)
+        queue.end(error, worker.requests if worker else ())
         if database is not None:
             database.close()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks.base import BaseCallbackHandler
 
-from audit_store.call import Call, Sink
+from audit_store.call import Call, Sink, attributes_of
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from audit_store.types import EventFields
 
 MAX_RUNNING = 10_000
-"""How many calls may be running at once. An older one that never ended is forgotten then."""
+"""How many calls may be running at once. An older one is recorded as it is then, with the status `unknown`."""
 
 
 class AuditCallbackHandler(BaseCallbackHandler):
@@ -55,15 +55,18 @@ class AuditCallbackHandler(BaseCallbackHandler):
             "graph_node": str(node) if node else None,
             **self._fields,
         }
-        attributes = {"source": "langchain", **self._fields.get("attributes", {})}
+        attributes = {"source": "langchain", **attributes_of(self._fields)}
         for name, value in (("session_id", known.get("thread_id")), ("call_id", kwargs.get("tool_call_id"))):
             if value:
                 attributes.setdefault(name, str(value))
         call = Call(self._store, {**fields, "attributes": attributes}, input_str if inputs is None else inputs)
+        oldest = None
         with self._lock:
             self._running[run_id] = call
             if len(self._running) > MAX_RUNNING:
-                del self._running[next(iter(self._running))]
+                oldest = self._running.pop(next(iter(self._running)))
+        if oldest:
+            oldest.end(status="unknown")
 
     def on_tool_end(self, output: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
         """Records a call that has returned. A tool's own message of an error is one too."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from audit_store.call import Call, Sink
+from audit_store.call import Call, Sink, attributes_of
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -34,7 +34,7 @@ def audited_session(session: S, store: Sink, *, server: str = "", **fields: Unpa
         **fields: Other fields that all of the events have, such as `agent_id`.
     """
     call_tool = session.call_tool
-    attributes = {"source": "mcp", **({"server": server} if server else {}), **fields.get("attributes", {})}
+    attributes = {"source": "mcp", **({"server": server} if server else {}), **attributes_of(fields)}
 
     async def audited_call_tool(name: str, arguments: dict[str, Any] | None = None, *rest: Any, **options: Any) -> Any:
         known = {"action": "tools/call", **fields, "tool": name, "attributes": attributes}

@@ -293,8 +293,16 @@ def server_name(url: str) -> str:
             "database_url: it cannot be read; accepted is postgres://USER:PASSWORD@HOST:PORT/DATABASE, where the "
             "characters @ / ? # : of user and password are written %40 %2F %3F %23 %3A"
         ) from None
+    port = str(named.get("port") or 5432)
+    # A password with a slash ends there, and is taken for host and port.
+    path = url.partition("?")[0].partition("//")[2].partition("/")[2] if url.startswith("postgres") else ""
+    if "@" in path or not all(one.isascii() and (one.isdigit() or not one) for one in port.split(",")):
+        raise ConfigError(
+            "database_url: host and port are no such; in a password, the characters @ / ? # : are written "
+            "%40 %2F %3F %23 %3A"
+        )
     hosts = str(named.get("host") or named.get("hostaddr") or "local socket")
     # A host with such a character is a part of a password that was not written as it should.
     if any(sign in hosts for sign in "@?#"):
         raise ConfigError("database_url: the host has one of the characters @ ? #; in a password they are %40 %3F %23")
-    return f"{hosts}:{named.get('port') or 5432}"
+    return f"{hosts}:{port}"

@@ -42,6 +42,7 @@ export class Connection {
   readonly settings: ConnectionSettings;
   readonly #wake: () => void;
   #client: Client | undefined;
+  #isEnded = false;
   /** The time that the server gives a statement in this session. */
   #limit = 0;
   /** The driver: loaded once, by the first statement. */
@@ -81,7 +82,13 @@ export class Connection {
     return this.#timed(client, values ? client.query(sql, values) : client.query(sql), timeoutMs);
   }
 
-  /** Ends the connection. */
+  /** Ends the connection for good. */
+  end(): void {
+    this.#isEnded = true;
+    this.drop();
+  }
+
+  /** Ends the connection. The next statement makes another. */
   drop(): void {
     const client = this.#client;
     this.#client = undefined;
@@ -90,6 +97,7 @@ export class Connection {
 
   async #connect(): Promise<Client> {
     const Driver = (this.#driver ??= await driver());
+    if (this.#isEnded) throw new Known('the store is closed');
     const { timeoutMs } = this.settings;
     let client: Client;
     try {

@@ -3,13 +3,23 @@
 // leaves by default.
 
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+if (process.argv[2] === '--help') {
+  console.log('usage: npm run build   (AUDIT_COMPONENT=FILE names the component)');
+  process.exit();
+}
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const repository = join(root, '../..');
 const component = process.env.AUDIT_COMPONENT || join(repository, 'target/components/audit-store.wasm');
+
+if (!existsSync(component)) {
+  console.error(`there is no component ${component}: run \`cargo xtask components\`, or name it by AUDIT_COMPONENT`);
+  process.exit(1);
+}
 
 function run(name, ...args) {
   execFileSync(process.execPath, [join(root, 'node_modules', name), ...args], { cwd: root, stdio: 'inherit' });
@@ -28,5 +38,7 @@ mkdirSync(join(root, 'sql'));
 for (const name of readdirSync(join(repository, 'sql')).filter((name) => name.endsWith('.sql'))) {
   copyFileSync(join(repository, 'sql', name), join(root, 'sql', name));
 }
+
+for (const name of ['LICENSE-APACHE', 'LICENSE-MIT']) copyFileSync(join(repository, name), join(root, name));
 
 run('typescript/bin/tsc', '--project', 'tsconfig.json');

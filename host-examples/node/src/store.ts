@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * The surface of a store: a bounded queue in front of an engine, which runs elsewhere. `write` puts an event into the
  * queue and returns; everything else asks the engine, and waits for its answer without holding up the event loop.

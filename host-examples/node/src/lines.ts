@@ -194,7 +194,7 @@ export function componentFilter(filter: Filter): ComponentFilter {
     if (value == null) continue;
     if (name === 'attributes') {
       wanted.attributes = pairs(value, name);
-    } else if (name in FILTERED) {
+    } else if (Object.hasOwn(FILTERED, name)) {
       const text = value instanceof Date ? date(value) : value;
       if (typeof text !== 'string') throw new InvalidError(0, name, `found ${found(value)}; accepted is a text`);
       wanted[FILTERED[name as keyof typeof FILTERED]] = text;

@@ -48,7 +48,5 @@ export type ToEngine =
 /** From the engine. */
 export type FromEngine =
   | { kind: 'released'; events: number; chars: number }
-  // What was sent cannot be stored now: it waits, for as long as that takes.
-  | { kind: 'stalled' }
   | { kind: 'answer'; id: number; value: unknown }
   | { kind: 'failure'; id: number; error: PlainError };

@@ -66,8 +66,8 @@ export abstract class Store {
   #chars = 0;
   /** What the engine has been sent and has not stored yet. */
   #sent = { events: 0, chars: 0 };
-  /** Whether the engine cannot store it now. A process does not have to go on for that: its end tries once more. */
-  #isStalled = false;
+  /** Whether the process waits for no answer any more. */
+  #isLetGo = false;
   #scheduled = false;
   #waiting = new Map<number, Waiting>();
   #lastId = 0;
@@ -245,6 +245,12 @@ export abstract class Store {
     this.#warn(what);
   }
 
+  /** @internal Has the process wait for nothing that was asked until now. */
+  protected letGo(): void {
+    this.#isLetGo = true;
+    this.#signal();
+  }
+
   /** @internal Hands over the events that wait here. */
   protected handOver(): void {
     this.#send();
@@ -258,12 +264,6 @@ export abstract class Store {
     if (message.kind === 'released') {
       this.#sent.events -= message.events;
       this.#sent.chars -= message.chars;
-      this.#signal();
-      return;
-    }
-    if (message.kind === 'stalled') {
-      this.#isStalled = true;
-      this.#signal();
       return;
     }
     const waiting = this.#waiting.get(message.id);
@@ -294,11 +294,9 @@ export abstract class Store {
     const lines = `${this.#lines.join('\n')}\n`;
     this.#sent.events += count;
     this.#sent.chars += lines.length;
-    this.#isStalled = false;
     this.#lines = [];
     this.#chars = 0;
     this.#link.post({ kind: 'events', lines, count });
-    this.#signal();
   }
 
   async #ask<K extends keyof Calls>(call: K, what: Calls[K]): Promise<unknown> {
@@ -315,6 +313,7 @@ export abstract class Store {
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
+      this.#isLetGo = false;
       this.#signal();
       this.#link.post({ kind: 'call', id, call, with: what } as ToEngine);
     });
@@ -338,7 +337,8 @@ export abstract class Store {
   }
 
   #signal(): void {
-    this.#link.busy(this.#waiting.size > 0 || (this.#sent.events > 0 && !this.#isStalled));
+    // Not for events: what is not stored when the process has nothing else to do is stored at its end.
+    this.#link.busy(this.#waiting.size > 0 && !this.#isLetGo);
   }
 
   /** The status with the events that did not get to the engine. */

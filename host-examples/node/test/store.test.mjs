@@ -84,13 +84,14 @@ test('a value of a wrong type is named, and the component goes on with all that 
     [() => store.readPage(null), 'json'],
     [() => store.readPage(7), 'json'],
     [() => store.readPage({ tool: 7 }), 'tool'],
+    [() => store.readPage({ constructor: 'x' }), 'constructor'],
     [() => store.readPage({ attributes: 7 }), 'attributes'],
     [() => store.readPage({ attributes: { a: 7 } }), 'attributes'],
     [() => store.writeJsonl(undefined), 'json'],
     [() => store.writeBatch({ tool: 'x' }), 'json'],
   ];
   for (const [call, field] of refused) {
-    await assert.rejects(call(), { name: 'InvalidError', field, reason: /^found .*; accepted (is|are) / });
+    await assert.rejects(call(), { name: 'InvalidError', field, reason: /accepted (is|are) / });
   }
   await assert.rejects(store.readPage({}, null), { kind: 'config' });
   // Attributes that are no object are none.

@@ -70,7 +70,6 @@ export class Engine {
       const { lines, count } = message;
       this.#backlog.push({ lines, count, left: count, chars: lines.length });
       this.deliverBacklog();
-      if (this.#backlog.length > 0) this.#with.send({ kind: 'stalled' });
       return;
     }
     try {

@@ -146,6 +146,8 @@ export class AuditStore extends Store {
   readonly #thread: Thread;
   readonly #exitTimeoutMs: number;
   #flushed = false;
+  /** Since when the process waits for the last flush. */
+  #endsSince: number | undefined;
 
   private constructor(thread: Thread, options: OpenOptions, { exitTimeoutMs }: Resolved) {
     super(thread, options, options.warnings ?? toStderr);
@@ -196,7 +198,13 @@ export class AuditStore extends Store {
     if (this.#flushed || this.isClosed) return;
     // Once: what the database does not take must not keep the process alive.
     this.#flushed = true;
-    this.flush().catch(() => undefined);
+    this.#endsSince = performance.now();
+    const timer = setTimeout(() => this.letGo(), this.#exitTimeoutMs);
+    const done = () => {
+      clearTimeout(timer);
+      this.#endsSince = undefined;
+    };
+    this.flush().then(done, done);
   }
 
   /** @internal In the end there is no event loop any more: hands over what waits. */
@@ -208,7 +216,7 @@ export class AuditStore extends Store {
 
   /** @internal Waits until the thread has stored it, also where the store was being closed. */
   exited(since: number): void {
-    const left = Math.max(0, this.#exitTimeoutMs - (performance.now() - since));
+    const left = Math.max(0, this.#exitTimeoutMs - (performance.now() - (this.#endsSince ?? since)));
     if (Atomics.wait(this.#thread.closed, 0, 0, left) === 'timed-out') {
       this.warn(`events were still being stored ${this.#exitTimeoutMs} ms after the process was to end, and may be lost`);
     }

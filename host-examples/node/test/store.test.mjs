@@ -240,6 +240,17 @@ test('options come before the environment, and a wrong one is named', async (t) 
   }
 });
 
+test('a database URL of another kind is named, without what is in it', async (t) => {
+  for (const databaseUrl of ['host=127.0.0.1 password=secret', 'mysql://me:secret@127.0.0.1:1/x', 'secret']) {
+    const store = await open(t, { dir: folder(t), backend: 'postgres', databaseUrl });
+    store.write({});
+    await assert.rejects(store.flush(), ({ message }) => message.includes('accepted is postgres://') && !message.includes('secret'));
+    const { counts, lastError } = await store.close();
+    assertBalanced(counts);
+    assert.ok(!lastError.includes('secret'), lastError);
+  }
+});
+
 test('the component reaches its folder alone, and no symbolic link out of it', async (t) => {
   const dir = folder(t);
   mkdirSync(dir);

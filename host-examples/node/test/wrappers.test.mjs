@@ -65,6 +65,9 @@ test('how a call failed is recorded, and what it has thrown is thrown', async (t
 });
 
 test('a call that its signal ends is cancelled, or timed out', async (t) => {
+  // The timer of `AbortSignal.timeout` does not keep the process alive.
+  const alive = setInterval(() => {}, 1000);
+  t.after(() => clearInterval(alive));
   const store = await open(t, { dir: folder(t) });
   const waits = audited(
     ({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('stopped')))),

@@ -7,6 +7,11 @@ import { setImmediate } from 'node:timers/promises';
 
 import { AuditStore } from '../dist/index.js';
 
+if (process.argv[2] === '--help') {
+  console.log('usage: npm run bench [DATABASE_URL]   (or the variable DATABASE_URL; rows are left in tool_audit_events)');
+  process.exit();
+}
+
 const COUNT = 200_000;
 const BATCH = 1000;
 const event = (n) => ({

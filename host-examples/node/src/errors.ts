@@ -84,6 +84,13 @@ export function plain(error: unknown): PlainError {
   return { kind, message: text(error) };
 }
 
+/** How a message names a value by its type. */
+export function found(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}
+
 /** The message of whatever was thrown. */
 export function text(error: unknown): string {
   try {

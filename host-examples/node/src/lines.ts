@@ -1,6 +1,6 @@
 /** Events and entries as JSON lines, with numbers up to 2^64 - 1 that are never rounded. */
 
-import { InvalidError } from './errors.js';
+import { found, InvalidError } from './errors.js';
 import type { AuditEvent, Entry, Filter } from './types.js';
 
 /** The fields of an event, in the order of a line. */
@@ -66,7 +66,7 @@ function isPlain(event: AuditEvent): boolean {
   for (const name in event) {
     const value: unknown = event[name as keyof AuditEvent];
     if (name === 'attributes') {
-      if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+      if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return false;
       for (const key in value) if (typeof (value as Record<string, unknown>)[key] !== 'string') return false;
     } else if (typeof value !== TYPES[name] || (typeof value === 'number' && !(value >= 0 && value < 2 ** 64))) {
       return false;
@@ -78,7 +78,7 @@ function isPlain(event: AuditEvent): boolean {
 /** The line of an event of a batch, in which the store refuses what is wrong. */
 export function strictLine(event: AuditEvent, index: number): string {
   if (event === null || typeof event !== 'object') {
-    throw new InvalidError(index, 'json', `found a ${event === null ? 'null' : typeof event}; accepted is an object`);
+    throw new InvalidError(index, 'json', `found ${found(event)}; accepted is an object`);
   }
   if (isPlain(event)) return JSON.stringify(event);
   const members: string[] = [];
@@ -186,26 +186,32 @@ export interface ComponentFilter {
 
 /** The component's form of a filter. */
 export function componentFilter(filter: Filter): ComponentFilter {
-  const found: ComponentFilter = { attributes: [] };
+  if (filter === null || typeof filter !== 'object') {
+    throw new InvalidError(0, 'json', `found ${found(filter)}; accepted is an object with the fields of a filter`);
+  }
+  const wanted: ComponentFilter = { attributes: [] };
   for (const [name, value] of Object.entries(filter)) {
     if (value == null) continue;
     if (name === 'attributes') {
-      found.attributes = pairs(value, name);
-    } else if (name in FILTERED) {
+      wanted.attributes = pairs(value, name);
+    } else if (Object.hasOwn(FILTERED, name)) {
       const text = value instanceof Date ? date(value) : value;
-      if (typeof text !== 'string') throw new InvalidError(0, name, `found a ${typeof value}; accepted is a text`);
-      found[FILTERED[name as keyof typeof FILTERED]] = text;
+      if (typeof text !== 'string') throw new InvalidError(0, name, `found ${found(value)}; accepted is a text`);
+      wanted[FILTERED[name as keyof typeof FILTERED]] = text;
     } else {
       const known = Object.keys(FILTERED).join(', ');
       throw new InvalidError(0, name, `the filter has no such field; accepted are ${known} and attributes`);
     }
   }
-  return found;
+  return wanted;
 }
 
 function pairs(value: unknown, field: string): { key: string; value: string }[] {
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    throw new InvalidError(0, field, `found ${found(value)}; accepted is an object with texts`);
+  }
   return Object.entries(value as Record<string, unknown>).map(([key, value]) => {
-    if (typeof value !== 'string') throw new InvalidError(0, field, `found a ${typeof value}; accepted are texts`);
+    if (typeof value !== 'string') throw new InvalidError(0, field, `found ${found(value)}; accepted are texts`);
     return { key, value };
   });
 }

@@ -1,10 +1,12 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * The surface of a store: a bounded queue in front of an engine, which runs elsewhere. `write` puts an event into the
  * queue and returns; everything else asks the engine, and waits for its answer without holding up the event loop.
  */
 
+import { queue } from './accepted.js';
 import { now } from './clock.js';
-import { AuditError, revive, text } from './errors.js';
+import { AuditError, found, InvalidError, revive, text } from './errors.js';
 import { componentFilter, entries, lenientLine, strictLine } from './lines.js';
 import type { Calls, FromEngine, ToEngine } from './messages.js';
 import type {
@@ -39,6 +41,17 @@ const BATCH_CHARS = 1 << 20;
 /** How often the same warning is printed, in milliseconds. */
 const WARN_EVERY = 60_000;
 
+/** The same for warnings, but what it throws is nobody's: a store must not fail because a log does. */
+export function guarded(warn: (text: string) => void): (text: string) => void {
+  return (text) => {
+    try {
+      warn(text);
+    } catch {
+      // There is nowhere else to report it.
+    }
+  };
+}
+
 interface Waiting {
   resolve(value: unknown): void;
   reject(error: AuditError): void;
@@ -47,13 +60,14 @@ interface Waiting {
 /** A store of audit events. Open it with `AuditStore.open`. */
 export abstract class Store {
   readonly #link: Link;
-  readonly #maxEvents: number;
-  readonly #maxChars: number;
+  readonly #most: { events: number; chars: number };
   readonly #warn: (text: string) => void;
   #lines: string[] = [];
   #chars = 0;
   /** What the engine has been sent and has not stored yet. */
   #sent = { events: 0, chars: 0 };
+  /** Whether the process waits for no answer any more. */
+  #isLetGo = false;
   #scheduled = false;
   #waiting = new Map<number, Waiting>();
   #lastId = 0;
@@ -70,9 +84,8 @@ export abstract class Store {
   /** @internal */
   protected constructor(link: Link, settings: StoreSettings, warn: (text: string) => void) {
     this.#link = link;
-    this.#maxEvents = settings.queueEvents ?? 100_000;
-    this.#maxChars = settings.queueChars ?? 64 << 20;
-    this.#warn = warn;
+    this.#most = queue(settings);
+    this.#warn = guarded(warn);
   }
 
   /**
@@ -95,7 +108,9 @@ export abstract class Store {
       return;
     }
     const events = this.#sent.events + this.#lines.length;
-    if (events >= this.#maxEvents || this.#sent.chars + this.#chars + line.length > this.#maxChars) {
+    // An event that is longer than the whole queue is taken where none waits before it.
+    const isLong = events > 0 && this.#sent.chars + this.#chars + line.length > this.#most.chars;
+    if (events >= this.#most.events || isLong) {
       this.#notTaken.queueFull++;
       this.#warnOf('full', `the queue is full; ${this.#notTaken.queueFull} events were dropped so far`);
       return;
@@ -122,6 +137,7 @@ export abstract class Store {
    * @throws {AuditError}
    */
   async writeBatch(events: readonly AuditEvent[]): Promise<Receipt> {
+    if (!Array.isArray(events)) throw new InvalidError(0, 'json', `found ${found(events)}; accepted is a list of events`);
     return this.writeJsonl(events.map((event, index) => `${strictLine(event, index)}\n`).join(''));
   }
 
@@ -132,6 +148,7 @@ export abstract class Store {
    * @throws {AuditError} as `writeBatch` does
    */
   async writeJsonl(lines: string): Promise<Receipt> {
+    if (typeof lines !== 'string') throw new InvalidError(0, 'json', `found ${found(lines)}; accepted is a text of lines`);
     return (await this.#ask('write', { lines })) as Receipt;
   }
 
@@ -161,6 +178,9 @@ export abstract class Store {
 
   /** `readPage` with the entries as their stored lines. */
   async readJsonl(filter: Filter = {}, page: PageRequest = {}): Promise<JsonlPage> {
+    if (page === null || typeof page !== 'object') {
+      throw new AuditError('config', `page: found ${found(page)}; accepted is an object with order, limit and cursor`);
+    }
     const limit = page.limit ?? 0;
     if (!Number.isInteger(limit) || limit < 0 || limit > 0xffff_ffff) {
       throw new AuditError('config', `limit: found ${limit}; accepted is a whole number from 0 to 4294967295`);
@@ -169,7 +189,11 @@ export abstract class Store {
     if (order !== 'oldest-first' && order !== 'newest-first') {
       throw new AuditError('config', `order: found ${String(order)}; accepted are oldest-first and newest-first`);
     }
-    const request = { order, limit, ...(page.cursor == null ? {} : { cursor: page.cursor }) };
+    const { cursor } = page;
+    if (cursor != null && typeof cursor !== 'string') {
+      throw new InvalidError(0, 'cursor', `found ${found(cursor)}; accepted is the text that a page has as its \`next\``);
+    }
+    const request = { order, limit, ...(cursor == null ? {} : { cursor }) };
     return (await this.#ask('read', { filter: componentFilter(filter), page: request })) as JsonlPage;
   }
 
@@ -216,6 +240,17 @@ export abstract class Store {
     return this.#isClosed || this.#failed !== undefined;
   }
 
+  /** @internal Prints a warning. Never throws. */
+  protected warn(what: string): void {
+    this.#warn(what);
+  }
+
+  /** @internal Has the process wait for nothing that was asked until now. */
+  protected letGo(): void {
+    this.#isLetGo = true;
+    this.#signal();
+  }
+
   /** @internal Hands over the events that wait here. */
   protected handOver(): void {
     this.#send();
@@ -229,7 +264,6 @@ export abstract class Store {
     if (message.kind === 'released') {
       this.#sent.events -= message.events;
       this.#sent.chars -= message.chars;
-      this.#signal();
       return;
     }
     const waiting = this.#waiting.get(message.id);
@@ -263,7 +297,6 @@ export abstract class Store {
     this.#lines = [];
     this.#chars = 0;
     this.#link.post({ kind: 'events', lines, count });
-    this.#signal();
   }
 
   async #ask<K extends keyof Calls>(call: K, what: Calls[K]): Promise<unknown> {
@@ -280,6 +313,7 @@ export abstract class Store {
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
+      this.#isLetGo = false;
       this.#signal();
       this.#link.post({ kind: 'call', id, call, with: what } as ToEngine);
     });
@@ -303,7 +337,8 @@ export abstract class Store {
   }
 
   #signal(): void {
-    this.#link.busy(this.#waiting.size > 0 || this.#sent.events > 0);
+    // Not for events: what is not stored when the process has nothing else to do is stored at its end.
+    this.#link.busy(this.#waiting.size > 0 && !this.#isLetGo);
   }
 
   /** The status with the events that did not get to the engine. */

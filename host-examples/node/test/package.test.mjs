@@ -17,6 +17,9 @@ test('the packed package runs the example of the README in an empty folder', (t)
   const [{ filename, files }] = JSON.parse(npm('pack', root, '--json', '--ignore-scripts'));
   const names = files.map(({ path }) => path);
   assert.ok(names.includes('README.md') && names.includes('sql/insert.sql') && !names.some((name) => name.startsWith('test/')));
+  assert.ok(names.includes('LICENSE-MIT') && names.includes('LICENSE-APACHE') && !names.includes('dist/built'), names.join());
+  // What an engine has not, costs each store that is opened some milliseconds.
+  assert.ok(!readFileSync(join(root, 'generated/component.js'), 'utf8').includes('WebAssembly.promising'));
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
   npm('install', `./${filename}`, '--no-audit', '--no-fund', '--offline');
 

@@ -233,6 +233,23 @@ test('a page that takes too long is looked for in windows', async (t) => {
   }
 });
 
+test('a database that hangs holds up the end of the process for no longer than it may', async (t) => {
+  const { url, state } = await proxy(t, databaseUrl());
+  state.passes = false;
+  const dir = folder(t);
+  const options = `dir, env: {}, databaseUrl: ${JSON.stringify(url)}, databaseTimeoutMs: 60_000, exitTimeoutMs: 300`;
+  for (const backend of ['postgres', 'auto']) {
+    const program = `
+      const store = await AuditStore.open({ ${options}, backend: '${backend}' });
+      for (let n = 0; n < 5000; n++) store.write({ req_id: String(n) });`;
+    const began = performance.now();
+    const { stderr } = await run(program, dir);
+    // The database alone would take a minute.
+    assert.ok(performance.now() - began < 30_000);
+    assert.match(stderr, /still being stored 300 ms after the process was to end/);
+  }
+});
+
 test('what waits for the database is stored when the process ends', async (t) => {
   const { url, sql } = await database(t);
   const program = `

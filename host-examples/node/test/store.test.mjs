@@ -75,6 +75,50 @@ test('a batch is refused with the place and the field of what is wrong', async (
   assertBalanced((await store.status()).counts);
 });
 
+test('a value of a wrong type is named, and the component goes on with all that it has', async (t) => {
+  const store = await open(t, { backend: 'memory' });
+  store.write({ tool: 'kept' });
+  const refused = [
+    [() => store.readPage({}, { cursor: 7 }), 'cursor'],
+    [() => store.readPage({}, { cursor: ['x'] }), 'cursor'],
+    [() => store.readPage(null), 'json'],
+    [() => store.readPage(7), 'json'],
+    [() => store.readPage({ tool: 7 }), 'tool'],
+    [() => store.readPage({ constructor: 'x' }), 'constructor'],
+    [() => store.readPage({ attributes: 7 }), 'attributes'],
+    [() => store.readPage({ attributes: { a: 7 } }), 'attributes'],
+    [() => store.writeJsonl(undefined), 'json'],
+    [() => store.writeBatch({ tool: 'x' }), 'json'],
+  ];
+  for (const [call, field] of refused) {
+    await assert.rejects(call(), { name: 'InvalidError', field, reason: /accepted (is|are) / });
+  }
+  await assert.rejects(store.readPage({}, null), { kind: 'config' });
+  // Attributes that are no object are none.
+  store.write({ tool: 'odd', attributes: new Date(0) });
+  const entries = await all(store.read());
+  assert.deepEqual(entries.map(({ tool, attributes }) => [tool, attributes]), [['kept', {}], ['odd', {}]]);
+  assert.equal((await store.status()).restarts, 0);
+});
+
+test('one store after the other has settings, counts and files of its own', async (t) => {
+  const dirs = [folder(t), folder(t)];
+  const chains = new Set();
+  for (let n = 0; n < 10; n++) {
+    const store = await open(t, { dir: dirs[n % 2], backend: n % 3 === 0 ? 'memory' : 'jsonl' });
+    if (n === 5) await assert.rejects(AuditStore.open({ env: {}, dir: dirs[0], batchSize: 0 }), { kind: 'config' });
+    store.write({ req_id: String(n) });
+    const { counts, backend, chain, dir } = await store.close();
+    assertBalanced(counts);
+    assert.deepEqual([counts.received, counts.stored, backend], [1, 1, n % 3 === 0 ? 'memory' : 'jsonl']);
+    assert.equal(dir, n % 3 === 0 ? '' : dirs[n % 2]);
+    chains.add(chain);
+  }
+  assert.equal(chains.size, 10);
+  const ids = dirs.map((dir) => lines(dir).map((line) => JSON.parse(line).req_id));
+  assert.deepEqual(ids, [['2', '4', '8'], ['1', '5', '7']]);
+});
+
 test('a read goes through all pages, in both orders', async (t) => {
   const store = await open(t, { backend: 'memory' });
   const ids = Array.from({ length: 25 }, (_, n) => String(n));
@@ -96,6 +140,26 @@ test('a full queue drops the newest events, and counts them', async (t) => {
   assert.match(warned[0], /the queue is full/);
   store.write({ req_id: 'later' });
   assert.equal((await store.status()).counts.stored, 4);
+});
+
+test('an event that is longer than the queue is recorded where none waits before it', async (t) => {
+  const store = await open(t, { dir: folder(t), queueChars: 1000 });
+  store.write({ tool: 'x'.repeat(100_000) });
+  store.write({ tool: 'dropped' });
+  const { counts, mended } = await store.status();
+  assertBalanced(counts);
+  assert.deepEqual([counts.stored, counts.dropped.queueFull, mended], [1, 1, 1]);
+});
+
+test('warnings that nobody can take make no call fail', async (t) => {
+  const warnings = () => {
+    throw new Error('the log is closed');
+  };
+  const store = await open(t, { dir: folder(t), queueEvents: 1, warnings });
+  for (let n = 0; n < 3; n++) store.write({});
+  const { counts } = await store.close();
+  assert.deepEqual([counts.stored, counts.dropped.queueFull], [1, 2]);
+  store.write({});
 });
 
 test('what a disk does not take waits, and is stored once it does', async (t) => {
@@ -167,11 +231,23 @@ test('options come before the environment, and a wrong one is named', async (t) 
     [{ batchSize: 0 }, /batch/i],
     [{ queueEvents: 0.5 }, /queueEvents: found 0.5/],
     [{ databaseTimeoutMs: 0 }, /databaseTimeoutMs: found 0/],
+    [{ exitTimeoutMs: NaN }, /exitTimeoutMs: found NaN/],
     [{ backend: 'postgres' }, /database/],
     [{ dir: '/' }, /dir: found \//],
   ];
   for (const [options, message] of wrong) {
     await assert.rejects(AuditStore.open({ env: {}, dir, ...options }), { kind: 'config', message });
+  }
+});
+
+test('a database URL of another kind is named, without what is in it', async (t) => {
+  for (const databaseUrl of ['host=127.0.0.1 password=secret', 'mysql://me:secret@127.0.0.1:1/x', 'secret']) {
+    const store = await open(t, { dir: folder(t), backend: 'postgres', databaseUrl });
+    store.write({});
+    await assert.rejects(store.flush(), ({ message }) => message.includes('accepted is postgres://') && !message.includes('secret'));
+    const { counts, lastError } = await store.close();
+    assertBalanced(counts);
+    assert.ok(!lastError.includes('secret'), lastError);
   }
 });
 
@@ -213,6 +289,7 @@ for (const [how, end] of [
   ['ends by itself', ''],
   ['calls process.exit()', 'process.exit(0);'],
   ['ends with an exception', 'throw new Error("on purpose");'],
+  ['calls process.exit() while the store is being closed', 'store.close(); process.exit(0);'],
 ]) {
   test(`nothing that is queued is lost where the process ${how}`, async (t) => {
     const dir = folder(t);
@@ -230,6 +307,19 @@ test('an open store does not keep the process alive', async (t) => {
   const { stdout } = await run("await AuditStore.open({ dir, env: {} }); console.log('end');", dir);
   assert.equal(stdout, 'end\n');
   assert.ok(!existsSync(dir));
+});
+
+test('events that cannot be stored do not keep the process alive, and are counted in the end', async (t) => {
+  const dir = folder(t);
+  // A file where the folder has to be.
+  writeFileSync(dir, '');
+  const program = `
+    const store = await AuditStore.open({ dir, env: {} });
+    for (let n = 0; n < 3; n++) store.write({ tool: 'waits' });
+    await store.status();
+    store.write({ tool: 'waits, too' });`;
+  const { stderr } = await run(program, dir);
+  assert.match(stderr, /4 events were not recorded when the store was closed/);
 });
 
 test('what is acknowledged survives SIGKILL', async (t) => {

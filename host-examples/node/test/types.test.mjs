@@ -7,10 +7,18 @@ import { test } from 'node:test';
 
 const at = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-test('a program that uses the package passes tsc --strict, and its mistakes are found', () => {
+function check(project) {
   try {
-    execFileSync(process.execPath, [at('../node_modules/typescript/bin/tsc'), '--project', at('types/tsconfig.json')]);
+    execFileSync(process.execPath, [at('../node_modules/typescript/bin/tsc'), '--project', at(project)]);
   } catch (error) {
     assert.fail(String(error.stdout));
   }
+}
+
+test('the types need no library that a page does not have', () => {
+  check('types/page.json');
+});
+
+test('a program that uses the package passes tsc --strict, and its mistakes are found', () => {
+  check('types/tsconfig.json');
 });

@@ -65,6 +65,9 @@ test('how a call failed is recorded, and what it has thrown is thrown', async (t
 });
 
 test('a call that its signal ends is cancelled, or timed out', async (t) => {
+  // The timer of `AbortSignal.timeout` does not keep the process alive.
+  const alive = setInterval(() => {}, 1000);
+  t.after(() => clearInterval(alive));
   const store = await open(t, { dir: folder(t) });
   const waits = audited(
     ({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('stopped')))),
@@ -88,6 +91,45 @@ test('a wrapper never makes a call fail', async (t) => {
   assert.equal(audited(() => 10n, { store, tool: 'odd' })(7n), 10n);
   const entries = await all(store.read());
   assert.deepEqual(entries.map(({ status, in_size }) => [status, in_size]), [['ok', 0], ['ok', 0], ['ok', 3]]);
+});
+
+test('a wrapper without a store is refused, and one whose store fails makes no call fail', async () => {
+  const missing = { message: 'store: found undefined; accepted is an AuditStore' };
+  assert.throws(() => audited(() => 1, { tool: 'x' }), missing);
+  assert.throws(() => auditTools({ x: { execute: () => 1 } }, {}), missing);
+  assert.throws(() => auditMcpClient({ callTool: async () => ({}) }), missing);
+  const fails = () => {
+    throw new Error('on purpose');
+  };
+  const store = { write: fails, sha256: fails, writeLater: fails };
+  assert.equal(audited(() => 1, { store, tool: 'x' })(), 1);
+  assert.equal(await audited(async () => 1, { store, tool: 'x' })(), 1);
+  assert.equal(auditTool('x', { execute: () => 1 }, { store }).execute({}), 1);
+});
+
+test('the call of an async generator is recorded at its end, with how it ended', async (t) => {
+  const store = await open(t, { dir: folder(t) });
+  const words = audited(
+    async function* (fails) {
+      const got = yield 'one';
+      if (fails) throw new RangeError('on purpose');
+      yield got ?? 'three';
+      return 'end';
+    },
+    { store, tool: 'words' },
+  );
+  const begun = words(false);
+  assert.deepEqual((await store.readPage()).entries, []);
+  assert.deepEqual(await begun.next(), { value: 'one', done: false });
+  assert.deepEqual(await begun.next('two'), { value: 'two', done: false });
+  assert.deepEqual(await begun.next(), { value: 'end', done: true });
+  assert.deepEqual(await all(words(false)), ['one', 'three']);
+  await assert.rejects(all(words(true)), RangeError);
+  for await (const _ of words(false)) break;
+  await assert.rejects(words(false).throw(new TypeError('of the reader')), TypeError);
+  const seen = (await all(store.read())).map(({ status, out_size, attributes }) => [status, out_size, attributes.error_type]);
+  const expected = [['ok', 6, undefined], ['ok', 8, undefined], ['error', 0, 'RangeError'], ['cancelled', 3, undefined]];
+  assert.deepEqual(seen.sort(), [...expected, ['error', 0, 'TypeError']].sort());
 });
 
 test('calls of an MCP client are recorded', async (t) => {

@@ -3,15 +3,16 @@
  * of events takes some microseconds each.
  */
 
+import { whole } from '../accepted.js';
 import { Instance, type Modules } from '../core/component.js';
 import { Engine } from '../core/engine.js';
 import { AuditError } from '../errors.js';
 import type { ComponentConfig, ToEngine } from '../messages.js';
-import { type Link, Store } from '../store.js';
+import { guarded, type Link, Store } from '../store.js';
 import type { StoreSettings, Whole } from '../types.js';
 import { imports } from './wasi.js';
 
-export * from '../errors.js';
+export { AuditError, type ErrorKind, IncompleteError, InvalidError } from '../errors.js';
 export type * from '../types.js';
 export { auditTool, auditTools } from '../wrap/ai.js';
 export { audited, type AuditedOptions } from '../wrap/audited.js';
@@ -65,7 +66,7 @@ class Here implements Link {
 /** A store of audit events. It ends with its page. */
 export class AuditStore extends Store {
   private constructor(link: Here, options: OpenOptions, modules: Modules) {
-    const warn = options.warnings ?? ((text: string) => console.warn(text));
+    const warn = guarded(options.warnings ?? ((text: string) => console.warn(text)));
     super(link, options, (text) => warn(`audit-store: ${text}`));
     const engine = new Engine({
       instantiate: () => new Instance(modules, imports(warn)),
@@ -104,9 +105,5 @@ function config({ backend = 'memory', memoryLimit }: OpenOptions): ComponentConf
   if (backend !== 'memory' && backend !== 'null') {
     throw new AuditError('config', `backend: found ${JSON.stringify(backend)}; accepted in a browser are memory, null`);
   }
-  if (memoryLimit === undefined) return { backend };
-  if (typeof memoryLimit === 'number' && !(Number.isSafeInteger(memoryLimit) && memoryLimit >= 0)) {
-    throw new AuditError('config', `memoryLimit: found ${memoryLimit}; accepted is a whole number from 1`);
-  }
-  return { backend, memoryLimit: BigInt(memoryLimit) };
+  return memoryLimit === undefined ? { backend } : { backend, memoryLimit: whole('memoryLimit', memoryLimit) };
 }

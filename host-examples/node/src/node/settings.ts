@@ -2,9 +2,10 @@
 
 import * as path from 'node:path';
 
+import { oneOf, queue, whole, within } from '../accepted.js';
 import { AuditError } from '../errors.js';
 import type { ComponentConfig } from '../messages.js';
-import type { StoreSettings, Whole } from '../types.js';
+import type { StoreSettings } from '../types.js';
 
 /** How `AuditStore.open` opens a store. What is absent comes from the environment variable, else it is the default. */
 export interface OpenOptions extends StoreSettings {
@@ -36,6 +37,7 @@ export interface Resolved {
   databaseUrl: string | undefined;
   databaseTimeoutMs: number;
   databaseReadTimeoutMs: number;
+  exitTimeoutMs: number;
 }
 
 const MOST_MILLIS = 3_600_000;
@@ -56,8 +58,7 @@ export function resolve(options: OpenOptions): Resolved {
     const value = options[name];
     if (value !== undefined) config[name] = whole(name, value);
   }
-  positive('queueEvents', options.queueEvents);
-  positive('queueChars', options.queueChars);
+  queue(options);
   const millis = (name: string, value: number) => within(name, value, 1, MOST_MILLIS);
   const read = (name: string, otherwise: number) => (/^\d+$/.test(variable(name) ?? '') ? Number(env[name]) : otherwise);
   // The component warns of variables that are wrong; here the default holds in their place.
@@ -74,6 +75,7 @@ export function resolve(options: OpenOptions): Resolved {
         ? Math.min(Math.max(timeout, 1), MOST_MILLIS)
         : millis('databaseTimeoutMs', options.databaseTimeoutMs),
     databaseReadTimeoutMs: millis('databaseReadTimeoutMs', options.databaseReadTimeoutMs ?? 10_000),
+    exitTimeoutMs: within('exitTimeoutMs', options.exitTimeoutMs ?? 5000, 0, MOST_MILLIS),
   };
 }
 
@@ -81,25 +83,3 @@ const OF_THE_COMPONENT =
   /^AUDIT_(BACKEND|DURABILITY|MEMORY_LIMIT|BATCH_SIZE|FLUSH_INTERVAL_MS|QUEUE_LIMIT|RECOVERY_INTERVAL_S)$/;
 const BACKENDS = ['memory', 'jsonl', 'postgres', 'auto', 'null'];
 const DURABILITIES = ['buffered', 'written', 'synced'];
-
-/** One of these texts. */
-export function oneOf(name: string, value: string, accepted: readonly string[]): string {
-  if (accepted.includes(value)) return value;
-  throw new AuditError('config', `${name}: found ${JSON.stringify(value)}; accepted are ${accepted.join(', ')}`);
-}
-
-/** A whole number as the component takes it. */
-export function whole(name: string, value: Whole): bigint {
-  const is = typeof value === 'bigint' ? value >= 0n && value < 2n ** 64n : Number.isSafeInteger(value) && value >= 0;
-  if (is) return BigInt(value);
-  throw new AuditError('config', `${name}: found ${value}; accepted is a whole number from 0`);
-}
-
-function positive(name: string, value: number | undefined): void {
-  if (value !== undefined) within(name, value, 1, Number.MAX_SAFE_INTEGER);
-}
-
-function within(name: string, value: number, least: number, most: number): number {
-  if (Number.isInteger(value) && value >= least && value <= most) return value;
-  throw new AuditError('config', `${name}: found ${value}; accepted is a whole number from ${least} to ${most}`);
-}

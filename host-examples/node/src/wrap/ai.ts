@@ -1,7 +1,7 @@
 /** `auditTool` and `auditTools`: tools of the AI SDK (the package `ai`) whose calls are recorded. */
 
 import { isThenable } from './audited.js';
-import { Call, type CallOptions } from './call.js';
+import { Call, type CallOptions, checkStore } from './call.js';
 
 /** What is used of the options that the AI SDK gives a tool. */
 interface ExecutionOptions {
@@ -16,6 +16,7 @@ type Execute = (input: any, options: any) => unknown;
  * stays as it is.
  */
 export function auditTool<T extends object>(name: string, tool: T, options: CallOptions): T {
+  checkStore(options);
   const { execute } = tool as { execute?: Execute };
   if (typeof execute !== 'function') return tool;
   const recorded: Execute = (input, given: ExecutionOptions | undefined) => {

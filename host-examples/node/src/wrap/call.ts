@@ -1,6 +1,7 @@
 /** One call of a tool, from its begin to its end, and the event that it becomes. A call never fails for its record. */
 
 import { now } from '../clock.js';
+import { found } from '../errors.js';
 import type { AuditEvent } from '../types.js';
 import { type Input, input, size } from './input.js';
 
@@ -37,13 +38,18 @@ export interface End {
   errorType?: string;
 }
 
+/** Wrappers that have nowhere to record are a mistake, which shows where it is made. */
+export function checkStore({ store }: CallOptions): void {
+  if (typeof store?.write !== 'function') throw new TypeError(`store: found ${found(store)}; accepted is an AuditStore`);
+}
+
 /** A call that has begun. */
 export class Call {
   readonly #options: CallOptions;
   readonly #known: Known;
   readonly #ts = now();
   readonly #began = performance.now();
-  readonly #input: Input | undefined;
+  #input: Input | undefined;
   readonly #more: AuditEvent;
   #ended = false;
 
@@ -51,7 +57,11 @@ export class Call {
     this.#options = options;
     this.#known = known;
     // Before the call, which may change its arguments.
-    this.#input = input(known.args);
+    try {
+      this.#input = input(known.args);
+    } catch {
+      // They are nested too deeply.
+    }
     let more: AuditEvent | undefined;
     try {
       more = typeof options.event === 'function' ? options.event() : options.event;
@@ -76,10 +86,18 @@ export class Call {
     this.end(endOf(error, this.#known.signal), 0);
   }
 
-  /** Records the event, once. */
-  end({ status, errorType }: End, outSize: number): void {
+  /** Records the event, once. Never throws. */
+  end(end: End, outSize: number): void {
     if (this.#ended) return;
     this.#ended = true;
+    try {
+      this.#record(end, outSize);
+    } catch {
+      // The store is none of this package's.
+    }
+  }
+
+  #record({ status, errorType }: End, outSize: number): void {
     const { tool, action, req_id } = this.#known;
     const more = this.#more;
     const found = this.#input;

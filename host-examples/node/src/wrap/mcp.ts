@@ -1,6 +1,6 @@
 /** `auditMcpClient`: a client of the Model Context Protocol whose calls of tools are recorded. */
 
-import { Call, type CallOptions, type Recorder } from './call.js';
+import { Call, type CallOptions, checkStore, type Recorder } from './call.js';
 
 /** What is used of a client of `@modelcontextprotocol/sdk`. */
 export interface McpClient {
@@ -19,6 +19,7 @@ export function auditMcpClient<C extends McpClient>(
   store: Recorder,
   options: Omit<CallOptions, 'store'> = {},
 ): C {
+  checkStore({ store });
   const callTool = client.callTool.bind(client) as McpClient['callTool'];
   client.callTool = async (params, ...rest) => {
     const server = client.getServerVersion?.();

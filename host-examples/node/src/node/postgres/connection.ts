@@ -16,6 +16,9 @@ const CANCEL = 500;
 /** How much earlier the server ends a statement than this program gives it up, in milliseconds, at most. */
 const EARLIER = 250;
 
+/** URLs that the driver knows. */
+const URLS = /^(postgres|postgresql|socket):\//;
+
 /** Settings that the statements need, whatever the server's are. Not named in the search path, `pg_catalog` comes first. */
 const SESSION = `
   SET TimeZone = 'UTC'; SET DateStyle = 'ISO, MDY'; SET standard_conforming_strings = on;
@@ -42,6 +45,7 @@ export class Connection {
   readonly settings: ConnectionSettings;
   readonly #wake: () => void;
   #client: Client | undefined;
+  #isEnded = false;
   /** The time that the server gives a statement in this session. */
   #limit = 0;
   /** The driver: loaded once, by the first statement. */
@@ -81,7 +85,13 @@ export class Connection {
     return this.#timed(client, values ? client.query(sql, values) : client.query(sql), timeoutMs);
   }
 
-  /** Ends the connection. */
+  /** Ends the connection for good. */
+  end(): void {
+    this.#isEnded = true;
+    this.drop();
+  }
+
+  /** Ends the connection. The next statement makes another. */
   drop(): void {
     const client = this.#client;
     this.#client = undefined;
@@ -90,10 +100,15 @@ export class Connection {
 
   async #connect(): Promise<Client> {
     const Driver = (this.#driver ??= await driver());
-    const { timeoutMs } = this.settings;
+    if (this.#isEnded) throw new Known('the store is closed');
+    const { timeoutMs, url } = this.settings;
+    // The driver takes anything else for the name of a database on some server.
+    if (!URLS.test(url)) {
+      throw new Known('the database URL cannot be read: accepted is postgres://USER:PASSWORD@HOST:PORT/DATABASE');
+    }
     let client: Client;
     try {
-      const config: ClientConfig = { connectionString: this.settings.url, connectionTimeoutMillis: timeoutMs, keepAlive: true };
+      const config: ClientConfig = { connectionString: url, connectionTimeoutMillis: timeoutMs, keepAlive: true };
       client = new Driver(config);
     } catch (error) {
       throw new Known(`the database URL cannot be read: ${oneLine(text(error))}`);

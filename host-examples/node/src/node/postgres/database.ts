@@ -15,6 +15,24 @@ const GRACE = 2000;
 
 type Unnumbered<R> = R extends Request ? Omit<R, 'id'> : never;
 
+/** The thread of a store that was closed, without its connection: the driver is loaded there. */
+let idle: Worker | undefined;
+
+/** A thread that serves no store. */
+function thread(): Worker {
+  const worker = idle ?? new Worker(new URL('./thread.js', import.meta.url), { execArgv: [], name: 'audit-store-database' });
+  if (worker !== idle) {
+    // Its end is seen as a missing answer.
+    worker.on('error', () => undefined);
+    worker.on('exit', () => {
+      if (idle === worker) idle = undefined;
+    });
+    worker.unref();
+  }
+  idle = undefined;
+  return worker;
+}
+
 /** The database of a store. */
 export class Database {
   readonly #settings: Resolved;
@@ -36,12 +54,23 @@ export class Database {
     return this.#call({ op: 'select', page: asked }, limit, 'unavailable') as RowPage;
   };
 
-  /** Ends the connection. */
+  /** Ends the connection. The thread is left to the next store. */
   end(): void {
+    const worker = this.#leave();
+    if (worker && !idle) idle = worker;
+    else void worker?.terminate();
+  }
+
+  /** Ends the thread, which may wait for the server. */
+  #stop(): void {
+    void this.#leave()?.terminate();
+  }
+
+  #leave(): Worker | undefined {
     const thread = this.#thread;
     this.#thread = undefined;
     thread?.port.close();
-    void thread?.worker.terminate();
+    return thread?.worker;
   }
 
   #call(request: Unnumbered<Request>, limit: number, late: 'unavailable' | 'unanswered'): unknown {
@@ -49,12 +78,12 @@ export class Database {
     try {
       reply = this.#wait(request, limit);
     } catch (error) {
-      this.end();
+      this.#stop();
       throw { payload: { tag: late, val: `the database's thread has failed: ${text(error)}` } satisfies SinkError };
     }
     if (reply === undefined) {
       // A new thread gets the next call.
-      this.end();
+      this.#stop();
       throw { payload: { tag: late, val: `the database did not answer within ${limit} ms` } satisfies SinkError };
     }
     if ('error' in reply) throw { payload: reply.error };
@@ -87,11 +116,8 @@ export class Database {
       timeoutMs: this.#settings.databaseTimeoutMs,
       readTimeoutMs: this.#settings.databaseReadTimeoutMs,
     };
-    const url = new URL('./thread.js', import.meta.url);
-    const worker = new Worker(url, { workerData: given, transferList: [port2], execArgv: [], name: 'audit-store-database' });
-    // Its end is seen as a missing answer.
-    worker.on('error', () => undefined);
-    worker.unref();
+    const worker = thread();
+    worker.postMessage(given, [port2]);
     port1.unref();
     return { worker, port: port1, alive };
   }

@@ -7,15 +7,13 @@ import type { Connection, Value } from './connection.js';
 import { Failure, isOpen, lacksTable, oneLine, refusal, sinkError, Unanswered } from './failure.js';
 import type { RefusedRow } from './messages.js';
 import { INSERT, keyed, MISSING, REFUSED, REFUSED_TABLE } from './statements.js';
-import { Table } from './table.js';
+import type { Table } from './table.js';
 
 /** Why an entry counts as refused that no statement has refused. */
 const VANISHED = 'the database accepted the row without storing it, as a trigger does that drops rows';
 
-const table = new Table();
-
 /** Stores all lines but those that the database refuses, which are returned in their order. */
-export async function insert(connection: Connection, text: string): Promise<RefusedRow[]> {
+export async function insert(connection: Connection, table: Table, text: string): Promise<RefusedRow[]> {
   const lines = text.split('\n').filter((line) => line !== '');
   const refused: RefusedRow[] = [];
   let stored = 0;
@@ -25,7 +23,7 @@ export async function insert(connection: Connection, text: string): Promise<Refu
     const [start, end] = range;
     if (start === end) continue;
     try {
-      const { added, vanished } = await add(connection, lines.slice(start, end));
+      const { added, vanished } = await add(connection, table, lines.slice(start, end));
       stored += added;
       refused.push(...vanished.map((row) => ({ index: start + row, reason: VANISHED })));
     } catch (error) {
@@ -52,21 +50,29 @@ function unstored(error: unknown, stored: number, connection: Connection): unkno
 }
 
 /** Inserts rows, once more where the table is not what it was, or another transaction was in the way. */
-async function add(connection: Connection, lines: string[]): Promise<{ added: number; vanished: number[] }> {
+async function add(
+  connection: Connection,
+  table: Table,
+  lines: string[],
+): Promise<{ added: number; vanished: number[] }> {
   await table.ensure(connection);
   try {
-    return await once(connection, lines);
+    return await once(connection, table, lines);
   } catch (error) {
     const server = error instanceof Failure ? error.server : undefined;
     const again = server && (lacksTable(server) || ['40001', '40P01'].includes(server.code));
     if (!again) throw error;
     table.forget();
     await table.ensure(connection);
-    return once(connection, lines);
+    return once(connection, table, lines);
   }
 }
 
-async function once(connection: Connection, lines: string[]): Promise<{ added: number; vanished: number[] }> {
+async function once(
+  connection: Connection,
+  table: Table,
+  lines: string[],
+): Promise<{ added: number; vanished: number[] }> {
   const { isPartitioned } = table;
   const values: Value[] = [`[${lines.join(',')}]`];
   if (isPartitioned) values.push(...span(lines));

@@ -3,7 +3,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ComponentFilter } from '../../lines.js';
 
-/** What the thread with the connection is given. */
+/** What the thread with the connection is given for a store. */
 export interface Connecting {
   port: MessagePort;
   /** Grows with every answer, and with every statement that begins: what waits for it waits on. */

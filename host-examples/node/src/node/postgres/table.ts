@@ -47,6 +47,8 @@ export class Table {
   #isReady = false;
   #isPartitioned = false;
   #upgrade: Promise<unknown> | undefined;
+  /** The connection of the upgrade. */
+  #upgrading: Connection | undefined;
 
   /** Whether the table is partitioned by `ts`. */
   get isPartitioned(): boolean {
@@ -64,7 +66,8 @@ export class Table {
         this.#isReady = true;
         return;
       }
-      this.#upgrade = upgrade(connection.another()).finally(() => {
+      this.#upgrading = connection.another();
+      this.#upgrade = upgrade(this.#upgrading).finally(() => {
         this.#upgrade = undefined;
       });
       this.#upgrade.catch(() => undefined);
@@ -81,6 +84,11 @@ export class Table {
     }
     this.#isPartitioned = false;
     this.#isReady = true;
+  }
+
+  /** Stops an upgrade, which the server then takes back. */
+  end(): void {
+    this.#upgrading?.end();
   }
 
   /** Has the table looked at again. */

@@ -1,7 +1,7 @@
 """Runs the composed agent: python host.py COMPONENT FOLDER EXPRESSION...
 
 Prints the answer to each expression as a line of JSON, and at last what the store has counted. An agent that traps is
-replaced, as a sandbox does it. FOLDER is where the record is kept; the component has it as /audit.
+replaced, as a sandbox does it; the store is replaced with it, and begins to count anew. FOLDER is where the record is kept; the component has it as /audit.
 """
 
 import json

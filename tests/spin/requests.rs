@@ -86,6 +86,31 @@ fn a_tenant_sees_nothing_of_another() {
     assert!(answer.status() == 400 && answer.body().contains("x-workspace-id"), "{answer:?}");
 }
 
+/// Of two names of a tenant, the client may have sent one. Names that are not text would be shown, and found, as one.
+#[test]
+fn a_request_whose_tenant_is_not_clear_is_refused() {
+    let (app, url) = app_on_shared();
+    let values: [&[&[u8]]; 5] = [&[], &[b""], &[b"acme", b"other"], &[b"acme", b"acme"], &[b"caf\xe9"]];
+    for values in values {
+        for path in ["/audit", "/tools/sum"] {
+            let mut request = Request::builder().uri(format!("http://127.0.0.1:3000{path}"));
+            request = request.method(if path == "/audit" { Method::GET } else { Method::POST });
+            for value in values {
+                request = request.header("x-workspace-id", *value);
+            }
+            let answer = app.request(request.body("1".to_owned()).unwrap()).unwrap();
+            assert!(
+                answer.status() == 400 && answer.body().contains("x-workspace-id"),
+                "{values:?}: {answer:?}"
+            );
+        }
+    }
+    let name = "\u{a0}caf\u{e9}";
+    let request = Request::post("http://127.0.0.1:3000/tools/sum").header("x-workspace-id", name.as_bytes());
+    assert_eq!(app.request(request.body("1".to_owned()).unwrap()).unwrap().status(), 200);
+    assert_eq!(Cluster::shared().column(&url, "SELECT workspace_id FROM tool_audit_events"), [name]);
+}
+
 #[test]
 fn the_pages_of_the_record_have_each_call_once() {
     let (app, _) = app_on_shared();

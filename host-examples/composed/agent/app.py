@@ -11,8 +11,11 @@ class WitWorld(wit_world.WitWorld):
     def run(self, expression: str) -> str:
         try:
             status, answer = "ok", str(eval(expression, {"writer": writer}))
-        except Exception as error:
+        # Also those that would end a program: their call is recorded like any other.
+        except BaseException as error:
             status, answer = "error", f"{type(error).__name__}: {error}"
+        # A text of Python may have halves of surrogate pairs, which are no UTF-8.
+        output = answer.encode(errors="replace")
         sent = expression.encode()
         event = {
             "agent_id": "planner",
@@ -20,8 +23,8 @@ class WitWorld(wit_world.WitWorld):
             "action": "eval",
             "status": status,
             "in_size": len(sent),
-            "out_size": len(answer.encode()),
+            "out_size": len(output),
             "input_hash": hashlib.sha256(sent).hexdigest(),
         }
         writer.write_jsonl(json.dumps(event))
-        return answer
+        return output.decode()

@@ -111,12 +111,13 @@ fn the_agent_in_python_records_and_can_neither_read_list_nor_touch_the_files() {
         "__import__('wit_world.imports.control')",
         "__import__('socket').create_connection(('127.0.0.1', 1))",
     ];
-    let honest = ["6 * 7", "1 / 0"];
+    let honest = ["6 * 7", "1 / 0", "chr(0xd800)", "(0 for _ in '').throw(SystemExit(7))"];
     let answers = evaluate(&composed, record.path(), &[&honest[..], &attempts[..]].concat()).unwrap();
 
     assert_eq!(answers[0]["answer"], "42");
     assert_eq!(answers[1]["answer"], "ZeroDivisionError: division by zero");
-    for (attempt, answer) in attempts.iter().zip(&answers[2..]) {
+    assert_eq!((&answers[2]["answer"], &answers[3]["answer"]), (&"?".into(), &"SystemExit: 7".into()));
+    for (attempt, answer) in attempts.iter().zip(&answers[honest.len()..]) {
         let failed = answer["stopped"].is_string()
             || answer["answer"].as_str().is_some_and(|text| text.contains("Error: "));
         assert!(failed && !answer.to_string().contains("secret"), "{attempt}: {answer}");
@@ -125,8 +126,8 @@ fn the_agent_in_python_records_and_can_neither_read_list_nor_touch_the_files() {
     let files = fs::read_dir(record.path()).unwrap().count();
     assert_eq!(files, 2, "the old file, and that of today");
     let found = entries(record.path());
-    let statuses: Vec<_> = found[1..3].iter().map(|entry| entry.event.status.as_str()).collect();
-    assert_eq!((found[0].event.tool.as_str(), statuses), ("secret", vec!["ok", "error"]));
+    let statuses: Vec<_> = found[1..5].iter().map(|entry| entry.event.status.as_str()).collect();
+    assert_eq!((found[0].event.tool.as_str(), statuses), ("secret", vec!["ok", "error", "ok", "error"]));
     assert!(found[1..].iter().all(|entry| entry.event.agent_id == "planner"));
 }
 

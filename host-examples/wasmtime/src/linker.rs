@@ -36,7 +36,7 @@ type Asked = (Filter, PageRequest);
 /// - `flush` answers once all that was written before is handed on.
 ///
 /// # What a guest may send
-/// A batch or lines of more than 64 MiB, and a batch that is sure to have more than 32 MiB of lines, are refused
+/// A batch or lines of more than 64 MiB, and those that are sure to have more than 32 MiB once they are stored, are refused
 /// as `other`. Wasmtime itself ends a guest that sends more in one call than
 /// [`Store::set_hostcall_fuel`](wasmtime::Store::set_hostcall_fuel) allows, by default 128 MiB. Of that, each event of a
 /// batch takes some 400 bytes, and its texts theirs.

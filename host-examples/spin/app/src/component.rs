@@ -1,7 +1,7 @@
 //! The component: answers HTTP, and records what was called in one batch for each request.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde_json::{Value, json};
@@ -59,10 +59,9 @@ impl Guest for App {
 fn answer(request: &IncomingRequest) -> Answer {
     let whole = request.path_with_query().unwrap_or_default();
     let (path, query) = whole.split_once('?').unwrap_or((&whole, ""));
-    let caller = caller(request);
-    if caller.workspace.is_empty() {
-        return Answer::problem(400, "the header x-workspace-id is missing: it names the tenant");
-    }
+    let Some(caller) = caller(request) else {
+        return Answer::problem(400, "accepted is one header x-workspace-id, in UTF-8: it names the tenant");
+    };
     match (&request.method(), path) {
         (Method::Get, "/" | "/audit") => trail(&caller, query),
         (Method::Post, "/tools") => several(request, &caller),
@@ -77,18 +76,22 @@ fn answer(request: &IncomingRequest) -> Answer {
     }
 }
 
-fn caller(request: &IncomingRequest) -> Caller {
+/// On whose behalf a request comes. None: it does not say which tenant it is, or says it twice, of which the client may have
+/// sent one.
+fn caller(request: &IncomingRequest) -> Option<Caller> {
     let headers = request.headers();
     let header = |name: &str| {
         let value = headers.get(name).into_iter().next().unwrap_or_default();
-        String::from_utf8_lossy(&value).trim().to_string()
+        String::from_utf8_lossy(&value).into_owned()
     };
-    Caller {
-        workspace: header("x-workspace-id"),
+    let mut workspaces = headers.get("x-workspace-id").into_iter();
+    let workspace = workspaces.next().filter(|name| !name.is_empty() && workspaces.next().is_none())?;
+    Some(Caller {
+        workspace: String::from_utf8(workspace).ok()?,
         user: header("x-user-id"),
         agent: header("x-agent-id"),
         request: header("x-request-id"),
-    }
+    })
 }
 
 /// `POST /tools/NAME`: the body is the tool's input.

@@ -47,11 +47,15 @@ impl Address {
             return Err(format!("the database URL names no host; {ACCEPTED}"));
         }
         let seconds = connect.as_millis().div_ceil(1000).max(1).to_string();
+        if !parts.port.chars().all(|sign| sign.is_ascii_digit() || sign == ',') {
+            return Err(format!("the port in the database URL is no number; {ACCEPTED}"));
+        }
         let mut whole = text.to_owned();
         for (name, value) in [("connect_timeout", seconds.as_str())].into_iter().chain(LIVENESS) {
             if !parts.parameters.iter().any(|given| given == name) {
                 let sign = match scheme {
-                    Some(_) if whole.contains('?') => '&',
+                    // The password may have a question mark.
+                    Some(_) if whole.rsplit('@').next().is_some_and(|address| address.contains('?')) => '&',
                     Some(_) => '?',
                     None => ' ',
                 };
@@ -100,17 +104,18 @@ struct Parts {
 
 impl Parts {
     fn of_url(rest: &str) -> Result<Self, String> {
-        let (before, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, database) = before.split_once('/').unwrap_or((before, ""));
-        let (credentials, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
-        if credentials.contains('@') {
+        // As the driver of Spin reads it: all that is before the @, where there may be / and ? too.
+        let (credentials, address) = rest.split_once('@').unwrap_or(("", rest));
+        let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+        if address.contains('@') || user.contains(['/', '?']) || credentials.contains("password=") {
             return Err(
-                "the database URL has more than one @ before its host; write %40 for each @ of user and \
-                        password"
+                "it is not clear where the host of the database URL begins; in the user, the password and \
+                        parameters, write @ as %40, and / ? # : as %2F %3F %23 %3A"
                     .to_owned(),
             );
         }
-        let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+        let (before, query) = address.split_once('?').unwrap_or((address, ""));
+        let (hosts, database) = before.split_once('/').unwrap_or((before, ""));
         let (host, port) = match hosts.rsplit_once(':') {
             // The colons of an IPv6 address are in brackets.
             Some((host, port)) if !port.contains(']') => (host, port),
@@ -246,6 +251,46 @@ mod tests {
         }
         let error = Address::parse("postgres://me:s3@cret@db", CONNECT).err().unwrap();
         assert!(error.contains("%40") && !error.contains("cret@"), "{error}");
+    }
+
+    /// As the driver reads it, a password may have these signs as they are. No name that messages show may have a part of it.
+    #[test]
+    fn a_password_with_the_signs_of_a_url_is_a_password() {
+        for text in [
+            "postgres://me:s3/cret@db/audit",
+            "postgres://me:s3?cret@db:5432/audit?sslmode=require",
+            "postgres://me:s3:cret@db/audit",
+            "postgres://me:s3#cr/et?@db/audit",
+        ] {
+            let address = Address::parse(text, CONNECT).unwrap();
+            let (_, password) = text.split_once("me:").unwrap();
+            let password = password.split('@').next().unwrap();
+            assert_eq!(address.names().server, "db:5432", "{text}");
+            assert_eq!(address.names().database, "database \"audit\"", "{text}");
+            assert_eq!(address.without_secrets(&format!("it is {password}")), "it is …");
+            assert!(
+                address.text.contains("?") && address.text.contains("connect_timeout=3"),
+                "{}",
+                address.text
+            );
+        }
+        let whole = Address::parse("postgres://me:s3?cret@db/audit", CONNECT).unwrap().text;
+        assert!(whole.starts_with("postgres://me:s3?cret@db/audit?connect_timeout=3&"), "{whole}");
+    }
+
+    #[test]
+    fn an_address_that_is_not_clear_is_refused_before_a_message_shows_it() {
+        for text in [
+            "postgres://me:s3cret",
+            "postgres://me:s3cret/audit",
+            "postgres://db/audit?user=me&password=s3@cret",
+            "postgres://db:5432/audit?password=s3@cret",
+            "postgres://me/s3cret@db/audit",
+            "host=db port=s3cret",
+        ] {
+            let error = Address::parse(text, CONNECT).err().unwrap_or_else(|| panic!("{text}"));
+            assert!(!error.contains("s3") && !error.contains("cret"), "{error}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::iter;
 use core::ops::Range;
 
 use audit_format::line::Stamp;
@@ -16,7 +17,7 @@ use audit_sql::statements::{self, keyed};
 
 use crate::database::{Database, Refused};
 use crate::failure::{Error, of_nothing_stored, of_sent};
-use crate::link::{Connection, Driver, Fault, Parameter};
+use crate::link::{Connection, Driver, Fault, Parameter, Value};
 use crate::table;
 
 /// Why an entry counts as refused that no statement has refused.
@@ -84,8 +85,16 @@ fn insert<D: Driver>(
     let mut is_prepared = false;
     let mut contended = 0;
     loop {
-        let fault = match rows.insert(connection, &database.key.borrow()) {
-            Ok(vanished) => return Ok(vanished),
+        let added = rows.insert(connection, &database.key.borrow());
+        let fault = match added {
+            Ok(added) if added >= lines.len() as u64 => return Ok(Vec::new()),
+            Ok(_) => {
+                let missing = rows.missing(connection, &database.key.borrow());
+                // The others are stored by now, whatever the fault.
+                let failed =
+                    |fault| Failure::Error(of_nothing_stored(&fault, &database.address).unanswered());
+                return missing.map_err(failed);
+            }
             Err(fault) => fault,
         };
         let server = fault.server();
@@ -118,18 +127,27 @@ impl<'l> Rows<'l> {
         Self { lines, json: format!("[{}]", objects.join(",")) }
     }
 
-    fn insert(&self, connection: &impl Connection, key: &Key) -> Result<Vec<usize>, Fault> {
-        let bounds = self.bounds(key);
-        let bounds = bounds.as_ref().map(|[first, last]| [first.as_str(), last.as_str()]);
-        let mut parameters = Vec::from([Parameter::Text(&self.json)]);
-        parameters.extend(bounds.iter().flatten().copied().map(Parameter::Text));
-        let added = connection.execute(&of_texts(statements::INSERT, key), &parameters)?;
-        if added >= self.lines.len() as u64 {
-            return Ok(Vec::new());
-        }
-        let missing = connection.query(&of_texts(statements::MISSING, key), &parameters)?;
-        let position = |row: &Vec<_>| usize::try_from(row.first().and_then(crate::link::Value::number)?).ok();
+    /// Inserts them, and returns how many were added.
+    fn insert(&self, connection: &impl Connection, key: &Key) -> Result<u64, Fault> {
+        self.with_parameters(key, |parameters| {
+            connection.execute(&of_texts(statements::INSERT, key), parameters)
+        })
+    }
+
+    /// The positions of those that the table does not have.
+    fn missing(&self, connection: &impl Connection, key: &Key) -> Result<Vec<usize>, Fault> {
+        let missing = self.with_parameters(key, |parameters| {
+            connection.query(&of_texts(statements::MISSING, key), parameters)
+        })?;
+        let position = |row: &Vec<Value>| usize::try_from(row.first().and_then(Value::number)?).ok();
         Ok(missing.iter().filter_map(position).filter(|row| *row < self.lines.len()).collect())
+    }
+
+    fn with_parameters<T>(&self, key: &Key, run: impl FnOnce(&[Parameter<'_>]) -> T) -> T {
+        let bounds = self.bounds(key);
+        let bounds = bounds.iter().flatten().map(|bound| Parameter::Text(bound));
+        let parameters: Vec<Parameter<'_>> = iter::once(Parameter::Text(&self.json)).chain(bounds).collect();
+        run(&parameters)
     }
 
     /// The first and the last `ts` of the batch, if the key has it. Where one is unreadable, those of any event.

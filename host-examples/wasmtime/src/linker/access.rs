@@ -14,7 +14,7 @@ use crate::store::Handle;
 use crate::types::{Event, Filter, InvalidValue, JsonlPage, Page, PageRequest, Receipt};
 
 /// Who a guest is, as far as the host says so. What is given here is in each of the guest's events, whatever the guest has
-/// in its place. The rest is the guest's to fill in.
+/// in its place. The rest is the guest's to fill in, also when the call was: an event with an old `ts` is among old events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// The agent that calls.

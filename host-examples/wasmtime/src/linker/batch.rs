@@ -22,9 +22,7 @@ const MAX_EVENTS: usize = MAX_LINES / SHORTEST_LINE;
 /// The events of a list that is in the guest's memory.
 pub(super) fn events(mut store: impl AsContextMut, list: &WasmList<Event>) -> Result<Vec<Event>, Error> {
     let count = list.len();
-    if count > MAX_EVENTS {
-        return Err(too_large(&format!("{count} events; accepted are {MAX_EVENTS} at most")));
-    }
+    check_count(count)?;
     let mut events = Vec::with_capacity(count);
     let mut size = 0;
     // One by one, so that each may be as large as an event of `write`.
@@ -39,9 +37,20 @@ pub(super) fn events(mut store: impl AsContextMut, list: &WasmList<Event>) -> Re
     Ok(events)
 }
 
-/// The lines, if they are not too large.
+/// The lines, if they are not too large, and not too many: each takes memory of the store, and may get an identity.
 pub(super) fn lines(lines: String) -> Result<String, Error> {
-    if lines.len() > MAX_SENT { Err(too_large(&sent(lines.len()))) } else { Ok(lines) }
+    if lines.len() > MAX_SENT {
+        return Err(too_large(&sent(lines.len())));
+    }
+    check_count(lines.split('\n').filter(|line| !line.trim_ascii().is_empty()).count())?;
+    Ok(lines)
+}
+
+fn check_count(events: usize) -> Result<(), Error> {
+    if events > MAX_EVENTS {
+        return Err(too_large(&format!("{events} events; accepted are {MAX_EVENTS} at most")));
+    }
+    Ok(())
 }
 
 fn sent(size: usize) -> String {

@@ -10,6 +10,10 @@ const CLOSED: &str = "the store is closed";
 const UNAVAILABLE: &str = "the store, or its database, cannot take or give anything now";
 const UNANSWERED: &str = "the database has not answered: the events may be recorded or not";
 const STOPPED: &str = "the store had to break off the call; events of it may be recorded or not";
+const REFUSED: &str = "the store, or its database, refuses the call";
+
+/// The component's words on a batch that is too large: the one other error that a guest can do something about.
+const TOO_LARGE: &str = "the batch has more than 32 MiB of lines; send smaller batches";
 
 /// The answer as the guest gets it.
 pub(super) fn told<T>(answer: Result<T, Error>) -> Result<T, types::Error> {
@@ -26,8 +30,9 @@ pub(super) fn told<T>(answer: Result<T, Error>) -> Result<T, types::Error> {
         }
         Error::Unanswered(_) => types::Error::Unanswered(UNANSWERED.into()),
         Error::Trap(_) => types::Error::Other(STOPPED.into()),
-        // The component's words on the call itself, such as that a batch is too large.
-        Error::Other(text) => types::Error::Other(text),
+        Error::Other(text) if text == TOO_LARGE => types::Error::Other(text),
+        // The database's words, most of the time.
+        Error::Other(_) => types::Error::Other(REFUSED.into()),
     })
 }
 
@@ -46,6 +51,7 @@ mod tests {
             Error::Start(secret()),
             Error::Config(secret()),
             Error::Trap(secret()),
+            Error::Other(secret()),
         ];
         for error in errors {
             let told = told::<()>(Err(error)).unwrap_err();

@@ -1,8 +1,8 @@
 //! What no honest guest does: the store, the host and the guest go on.
 
-use audit_host::{GuestReader, GuestWriter};
+use audit_host::{GuestReader, GuestWriter, Identity};
 
-use crate::guest::{CALLS, Calls, Running, Seen, confined, everything, in_memory, tenant};
+use crate::guest::{CALLS, Calls, Running, Seen, confined, event, everything, in_memory, tenant};
 
 type Accepted = (Result<u64, String>,);
 
@@ -38,7 +38,8 @@ fn a_batch_that_is_too_large_is_refused_and_the_guest_goes_on() {
             guest.call::<_, Accepted>("write-jsonl", (" ".repeat(1 << 20), 65u32)).unwrap().0,
         ];
         for answer in answers {
-            assert!(answer.as_ref().is_err_and(|text| text.starts_with("other ")), "{answer:?}");
+            let says = "other the batch ";
+            assert!(answer.as_ref().is_err_and(|text| text.starts_with(says)), "{answer:?}");
         }
         assert_eq!(batch(&mut guest, 1, 1), Ok(1));
         assert_eq!(everything(&audit).len(), 1);
@@ -61,6 +62,25 @@ fn a_million_events_are_refused_or_end_their_guest_as_the_embedder_chooses() {
     );
     assert_eq!(batch(&mut guest, 1, 1), Ok(1));
     assert_eq!(everything(&audit).len(), 1);
+}
+
+/// With an identity, each of the lines would become some times as long.
+#[test]
+fn more_lines_than_the_store_takes_are_refused_before_the_identity_is_put_into_them() {
+    let identity = Identity { agent_id: Some("planner".into()), ..Identity::default() };
+    for calls in CALLS {
+        let audit = in_memory();
+        let mut guest = confined(GuestWriter::new(audit.handle()).with_identity(identity.clone()), calls);
+        for line in ["{}", "}"] {
+            let answer =
+                guest.call::<_, Accepted>("write-jsonl", (format!("{line}\n"), 90_000u32)).unwrap().0;
+            let says = "other the batch is too large: it has 90000 events";
+            assert!(answer.as_ref().is_err_and(|text| text.starts_with(says)), "{answer:?}");
+        }
+        // Empty lines are no events.
+        let answer = guest.call::<_, Accepted>("write-jsonl", (" \n{}\n".to_owned(), 50_000u32)).unwrap().0;
+        assert_eq!(answer, Ok(50_000));
+    }
 }
 
 #[test]
@@ -95,4 +115,18 @@ fn strange_cursors_and_filters_are_invalid() {
             assert!(answer.starts_with("invalid 0 filter: found "), "{answer}");
         }
     }
+}
+
+/// Lists of so many lines would take more memory than the store has. It would be started anew, without the events that it keeps.
+#[test]
+fn no_number_of_lines_stops_the_store() {
+    let audit = in_memory();
+    audit.handle().write(event("host", "before"));
+    let mut guest = confined(GuestWriter::new(audit.handle()), Calls::Sync);
+    let answer = guest.call::<_, Accepted>("write-jsonl", ("{}\n".to_owned(), 9_000_000u32)).unwrap().0;
+    assert!(
+        answer.as_ref().is_err_and(|text| text.starts_with("other the batch is too large")),
+        "{answer:?}"
+    );
+    assert_eq!(everything(&audit).len(), 1);
 }

@@ -2,6 +2,7 @@
 
 use audit_fixtures::component;
 use audit_host::{AuditStore, Error, Filter, GuestReader, GuestWriter, Identity, Options};
+use audit_testbed::Cluster;
 
 use crate::guest::{CALLS, Calls, Running, Seen, event, in_memory, tenant};
 
@@ -97,6 +98,33 @@ fn lines_that_are_no_events_are_nobodys() {
     let audit = AuditStore::open(Options::new().dir(folder.path())).unwrap();
     assert_eq!(audit.read(&Filter::default(), Default::default()).unwrap().skipped, 2);
     assert_eq!(read(&mut acme(&audit, Calls::Sync), None, 0, None).skipped, 0);
+}
+
+/// The database is one that is not there: the server says so, with its name.
+#[test]
+fn an_error_of_the_database_does_not_name_it() {
+    let cluster = Cluster::shared();
+    let options =
+        Options::new().backend("postgres").database_url(cluster.url("s3cret_database")).warnings(|_| {});
+    let audit = AuditStore::open(options).unwrap();
+    let of_host = audit.read(&Filter::default(), Default::default()).unwrap_err();
+    assert!(matches!(&of_host, Error::Other(text) if text.contains("s3cret_database")), "{of_host}");
+    for calls in CALLS {
+        let mut guest = acme(&audit, calls);
+        let page = (None::<String>, None::<String>, 0u32, None::<String>);
+        let read = guest.read::<_, Seen>("read", page).unwrap_err();
+        let written =
+            guest.call::<_, (Result<u64, String>,)>("write-batch", ("a".to_owned(), 1u32, 1u32)).unwrap().0;
+        let flushed = guest.call::<_, (Result<(), String>,)>("flush", ()).unwrap().0;
+        for told in [Err(read), written.map(drop), flushed] {
+            let text = format!("{told:?}");
+            let port = cluster.port().to_string();
+            assert!(
+                !text.contains("s3cret") && !text.contains("127.0.0.1") && !text.contains(&port),
+                "{text}"
+            );
+        }
+    }
 }
 
 #[test]

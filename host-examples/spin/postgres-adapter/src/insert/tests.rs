@@ -84,6 +84,27 @@ fn rows_that_vanish_are_refused() {
     assert_eq!(server.asked()[1].text(), "[{\"n\":0},{\"n\":1},{\"n\":2}]");
 }
 
+/// The rows are committed by then.
+#[test]
+fn an_error_of_the_search_for_vanished_rows_does_not_say_that_nothing_is_stored() {
+    for fault in [
+        server_error("ERROR", "57014", "canceling statement due to statement timeout"),
+        server_error("ERROR", "53200", "out of memory"),
+        server_error("ERROR", "42501", "permission denied for table tool_audit_events"),
+        server_error("ERROR", "22003", "out of range"),
+        Fault::Unusable("a value cannot be converted".to_owned()),
+    ] {
+        let fails = fault.clone();
+        let server = Server::new(move |asked| match asked.is_missing() {
+            true => Err(fails.clone()),
+            false => Ok(Answer::Changed(1)),
+        });
+        let error = server.database().insert(&lines(2)).unwrap_err();
+        assert!(matches!(error, Error::Unanswered(_)), "{fault:?}: {error:?}");
+        assert_eq!(server.asked().len(), 2, "{fault:?}");
+    }
+}
+
 #[test]
 fn a_statement_that_lost_against_another_is_run_again_and_not_for_ever() {
     let mut left = 2;

@@ -89,7 +89,14 @@ impl LogFolder {
 
 impl Folder for LogFolder {
     fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        match fs::read(self.path_of(name)) {
+        let path = self.path_of(name);
+        // Opening a pipe would wait for whoever writes into it.
+        let content = match fs::metadata(&path) {
+            Ok(metadata) if !metadata.is_file() => Err(io::Error::other("it is not a file")),
+            Ok(_) => fs::read(&path),
+            Err(error) => Err(error),
+        };
+        match content {
             Ok(content) => Ok(Some(content)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -124,5 +131,20 @@ impl Folder for LogFolder {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = std::process::Command::new("mkfifo").arg(folder.path().join("checkpoint")).status();
+        assert!(made.unwrap().success());
+        let log = LogFolder::new(folder.path());
+        assert_eq!(log.read("checkpoint").unwrap_err().to_string(), "it is not a file");
+        assert_eq!(log.read("segments.jsonl").unwrap(), None);
     }
 }

@@ -41,7 +41,7 @@ pub fn verdict<F: Folder, S: Source + ?Sized>(
     counts.unreadable = search.ledger.unreadable;
     note(&search, &counts, &comparison, options, &mut not_checked);
     let unaltered = unaltered(&counts, options, &findings);
-    let not_removed = not_removed(&head, &search, options, &findings, &mut not_checked);
+    let not_removed = not_removed(&head, &search, &counts, options, &findings, &mut not_checked);
     if comparison.more > 0 {
         not_checked.push(format!("{} more findings are not told", comparison.more));
     }
@@ -254,6 +254,7 @@ fn not_removed<F: Folder, S: Source + ?Sized>(
     let time = |size: u64| {
         let time = size.checked_sub(1).and_then(|leaf| search.ledger.marks.get(&leaf)?.clone());
         time.map_or(String::new(), |time| format!(", the last of which is of {time}"))
+    counts: &Counts,
     };
     let mut because = Vec::new();
     let newest = options.against.iter().max_by_key(|(_, kept)| kept.unverified().size());
@@ -274,12 +275,15 @@ fn not_removed<F: Folder, S: Source + ?Sized>(
     }
     let holds = if is_one_of(findings, &[Missing, Truncated, RolledBack, Forked]) {
         Holds::No
-    } else if proved == 0 && head.size > 0 {
+    } else if (proved == 0 && head.size > 0) || counts.not_looked_at > 0 {
         Holds::NotProved
     } else {
         Holds::Yes
     };
     if proved < head.size {
+    if counts.not_looked_at > 0 {
+        because.push(format!("{} were not looked at", counts.not_looked_at));
+    }
         let size = head.size - proved;
         not_checked.push(format!(
             "the end and the age of the log: no checkpoint from elsewhere has its last {size} events, so an older state of \

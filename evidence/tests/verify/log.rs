@@ -251,10 +251,12 @@ fn days_before_the_first_that_is_asked_for_are_not_read() {
     lines.remove(3);
     folder.write(0, &lines);
     let keys = [key().verifier()];
-    let options = Options { keys: &keys, since: Some("2026-11-24"), ..Options::default() };
+    let kept = [("kept".to_owned(), folder.log().checkpoint().unwrap().unwrap())];
+    let options = Options { keys: &keys, against: &kept, since: Some("2026-11-24"), ..Options::default() };
     let verdict = folder.verify_with(&options);
     assert_eq!(found(&verdict), []);
     assert!(verdict.counts.not_looked_at > 30 && verdict.unaltered.holds == Holds::NotProved);
+    assert_eq!(verdict.not_removed.holds, Holds::NotProved);
     let mut lines = folder.lines(1);
     lines.remove(3);
     folder.write(1, &lines);

@@ -46,7 +46,7 @@ mod verdict;
 
 use std::path::Path;
 
-use audit_log::checkpoint::SignedCheckpoint;
+use audit_log::checkpoint::{Origin, SignedCheckpoint};
 use audit_log::cosignature::CosignerKey;
 use audit_log::note::VerifierKey;
 
@@ -70,6 +70,8 @@ use tree::Leaves;
 pub struct Options<'o> {
     /// The keys of the log. They are to be known from elsewhere.
     pub keys: &'o [VerifierKey],
+    /// The name of the log; none: that of one of the keys.
+    pub origin: Option<&'o Origin>,
     /// The keys of witnesses.
     pub witnesses: &'o [CosignerKey],
     /// Checkpoints that were kept elsewhere, with names for people.

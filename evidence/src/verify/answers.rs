@@ -222,10 +222,10 @@ fn is_one_of(findings: &[Finding], kinds: &[FindingKind]) -> bool {
 }
 
 fn unaltered(counts: &Counts, options: &Options<'_>, findings: &[Finding]) -> Answer {
-    use FindingKind::{Changed, Duplicated, Forked, Inserted, Reordered, Unsigned, WrongSignature};
+    use FindingKind::{Changed, Duplicated, Forked, Inserted, OtherLog, Reordered, Unsigned, WrongSignature};
     let Counts { sealed, as_sealed, not_looked_at, .. } = counts;
     let mut because = vec![format!("{as_sealed} of {sealed} sealed events stand as they were sealed")];
-    let kinds = [Changed, Duplicated, Forked, Inserted, Reordered, Unsigned, WrongSignature];
+    let kinds = [Changed, Duplicated, Forked, Inserted, OtherLog, Reordered, Unsigned, WrongSignature];
     let holds = if is_one_of(findings, &kinds) {
         Holds::No
     } else if options.keys.is_empty() || *not_looked_at > 0 {

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use audit_evidence::Files;
 use audit_evidence::verify::FindingKind::*;
-use audit_evidence::verify::{Holds, Options};
+use audit_evidence::verify::{self, Holds, Options};
+use audit_evidence::{Files, Log, LogFolder, seal};
 use audit_log::checkpoint::SignedCheckpoint;
 use audit_log::cosignature::{Cosigner, Time};
 use audit_log::note::SigningKey;
@@ -303,4 +304,21 @@ fn what_was_pruned_is_believed_where_a_sealed_event_says_so() {
     lines.remove(2);
     folder.write(1, &lines);
     assert_eq!(found(&folder.verify()).len(), 1);
+}
+
+#[test]
+fn another_log_of_the_same_key_is_told_apart() {
+    let (folder, keys) = (Folder::sample(50), [key().verifier()]);
+    let name = "example.com/other".parse().unwrap();
+    let mut log = Log::new(LogFolder::for_sealing(folder.path().join("other")).unwrap());
+    seal(&mut log, &mut Files::new(folder.path()), &name, &key()).unwrap();
+    let verify = |origin| {
+        let options = Options { keys: &keys, origin, ..Options::default() };
+        verify::verify(&log, &mut Files::new(folder.path()), &options, &mut |_| {}).unwrap()
+    };
+    let verdict = verify(None);
+    assert_eq!(found(&verdict), [(OtherLog, "checkpoint".into())]);
+    assert_eq!(verdict.unaltered.holds, Holds::No);
+    assert_eq!(found(&verify(Some(&name))), []);
+    assert_eq!(found(&verify(Some(&NAME.parse().unwrap()))), [(OtherLog, "checkpoint".into())]);
 }

@@ -35,6 +35,7 @@ pub(crate) fn run(args: &VerifyArgs, store: StoreArgs) -> Result<ExitCode, Failu
         .collect::<Result<Vec<_>, Failure>>()?;
     let options = Options {
         keys: &args.pubkey,
+        origin: args.origin.as_ref(),
         witnesses: &args.witness_key,
         against: &against,
         since: args.since.as_deref(),

@@ -61,7 +61,7 @@ use crate::record::Kind;
 use crate::segment::Segments;
 use compare::Comparison;
 use ledger::Ledger;
-use pruned::Declared;
+use pruned::{Declared, Gone};
 use search::Search;
 use tree::Leaves;
 
@@ -134,9 +134,12 @@ pub fn verify<F: Folder, S: Source + ?Sized>(
         source,
     };
     search::expect_all(&mut search, &segments, |first, end| declared.has(first, end))?;
+    // A prune may have gone on meanwhile.
+    let declared = Declared::read(log)?;
     let pruned = declared.confirmed_by(&search.ledger.tally.pruned);
     search.missing.append(&mut search.declared.clone());
-    let (comparison, compared) = Comparison::of(&mut search, &segments, &|leaf| pruned.has(leaf, leaf + 1))?;
+    let (comparison, compared) =
+        Comparison::of(&mut search, &segments, Gone { declared: &declared, pruned: &pruned })?;
     findings.extend(compared);
     head.cosigned_by.sort_by(|one, next| one.witness.cmp(&next.witness));
     answers::verdict(head, search, comparison, &pruned, options, findings, not_checked)

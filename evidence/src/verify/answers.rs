@@ -40,6 +40,14 @@ pub fn verdict<F: Folder, S: Source + ?Sized>(
     counts.foreign = search.ledger.foreign;
     counts.unreadable = search.ledger.unreadable;
     note(&search, &counts, &comparison, options, &mut not_checked);
+    if counts.pruned > 0 {
+        not_checked.push(format!(
+            "whether {} events were to be pruned: the log says that it was done by {}, and a sealed event confirms it. \
+             Whoever can write the record and the log can have that too",
+            counts.pruned,
+            pruned.by()
+        ));
+    }
     let unaltered = unaltered(&counts, options, &findings);
     let not_removed = not_removed(&head, &search, &counts, options, &findings, &mut not_checked);
     if comparison.more > 0 {
@@ -246,6 +254,7 @@ fn unaltered(counts: &Counts, options: &Options<'_>, findings: &[Finding]) -> An
 fn not_removed<F: Folder, S: Source + ?Sized>(
     head: &Head,
     search: &Search<'_, '_, F, S>,
+    counts: &Counts,
     options: &Options<'_>,
     findings: &[Finding],
     not_checked: &mut Vec<String>,
@@ -254,7 +263,6 @@ fn not_removed<F: Folder, S: Source + ?Sized>(
     let time = |size: u64| {
         let time = size.checked_sub(1).and_then(|leaf| search.ledger.marks.get(&leaf)?.clone());
         time.map_or(String::new(), |time| format!(", the last of which is of {time}"))
-    counts: &Counts,
     };
     let mut because = Vec::new();
     let newest = options.against.iter().max_by_key(|(_, kept)| kept.unverified().size());
@@ -273,6 +281,9 @@ fn not_removed<F: Folder, S: Source + ?Sized>(
             one.time
         ));
     }
+    if counts.not_looked_at > 0 {
+        because.push(format!("{} were not looked at", counts.not_looked_at));
+    }
     let holds = if is_one_of(findings, &[Missing, Truncated, RolledBack, Forked]) {
         Holds::No
     } else if (proved == 0 && head.size > 0) || counts.not_looked_at > 0 {
@@ -281,9 +292,6 @@ fn not_removed<F: Folder, S: Source + ?Sized>(
         Holds::Yes
     };
     if proved < head.size {
-    if counts.not_looked_at > 0 {
-        because.push(format!("{} were not looked at", counts.not_looked_at));
-    }
         let size = head.size - proved;
         not_checked.push(format!(
             "the end and the age of the log: no checkpoint from elsewhere has its last {size} events, so an older state of \

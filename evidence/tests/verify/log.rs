@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use audit_evidence::Files;
 use audit_evidence::verify::FindingKind::*;
 use audit_evidence::verify::{self, Holds, Options};
 use audit_evidence::{Files, Log, LogFolder, seal};
@@ -292,6 +291,12 @@ fn what_was_pruned_is_believed_where_a_sealed_event_says_so() {
             .replace("28c059fecab2486c4df7fa0ef24097d0c363d808bffc0407a8032a3e08614c3f", &hash),
     ));
     folder.write(2, &lines);
+    // What came later for that day is no other event in the place of one that was pruned.
+    fs::write(folder.file(0), format!("{}\n", own(0, 70, 0))).unwrap();
+    let verdict = folder.verify();
+    assert_eq!(found(&verdict), [(Missing, format!("{}:1", crate::sample::file(0)))]);
+    assert!(verdict.findings[0].detail.ends_with("the next seal does"), "{:?}", verdict.findings);
+    assert_eq!(verdict.unaltered.holds, Holds::Yes);
     // It is not sealed yet, so anybody may have written it.
     assert_eq!(found(&folder.verify()).len(), 1);
     folder.seal();
@@ -299,6 +304,13 @@ fn what_was_pruned_is_believed_where_a_sealed_event_says_so() {
     assert_eq!(found(&verdict), []);
     let events = first_day.iter().filter(|line| line.ends_with('}')).count() as u64;
     assert_eq!(verdict.counts.pruned, events);
+    // Whoever can write both may have pruned: so it is said who it was.
+    let said = format!("whether {events} events were to be pruned: the log says that it was done by ops,");
+    assert!(verdict.not_checked.iter().any(|text| text.starts_with(&said)), "{:?}", verdict.not_checked);
+    // What comes later for that day stays unsealed, and is no finding.
+    folder.write(0, &[own(0, 70, 0), own(0, 70, 1), own(0, 70, 2)]);
+    let verdict = folder.verify();
+    assert_eq!((found(&verdict), verdict.counts.unsealed), (vec![], 3));
     // More than was declared.
     let mut lines = folder.lines(1);
     lines.remove(2);

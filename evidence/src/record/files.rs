@@ -180,12 +180,13 @@ impl Files {
         sealed: &Sealed<'_>,
         take: &mut Take<'_>,
     ) -> Result<(), Stop> {
-        let len = fs::metadata(self.folder.join(file))?.len();
+        let metadata = fs::metadata(self.folder.join(file))?;
+        let len = metadata.len();
         if len < known.end {
             let (file, sealed) = (file.to_owned(), known.end);
             return Err(Stop::Trouble(Trouble::Shorter { file, sealed, found: len }));
         }
-        if len == known.end {
+        if len == known.end && metadata.is_file() {
             return Ok(());
         }
         let mut lines = Lines::open(&self.folder, file)?;

@@ -190,12 +190,29 @@ impl Files {
             return Ok(());
         }
         let mut lines = Lines::open(&self.folder, file)?;
+        self.sync(&lines.file, known)?;
         if let Some((leaf, end)) = known.last
             && lines.last_before(end)? != Line::Leaf((sealed.leaf)(leaf)?)
         {
             return Err(Stop::Trouble(Trouble::Replaced { file: file.to_owned() }));
         }
         lines.hand_over(known.end, len, take)
+    }
+}
+
+impl Files {
+    /// Waits until a file is on the disk, and its name if nothing of it is sealed yet. What a power cut takes from the record
+    /// must not be in its log: it would look as if somebody had removed it.
+    #[cfg(unix)]
+    fn sync(&self, file: &File, known: SealedFile) -> io::Result<()> {
+        file.sync_all()?;
+        if known.end == 0 { File::open(&self.folder)?.sync_all() } else { Ok(()) }
+    }
+
+    /// Where a file has to be open for writing to be synced, its writer has to do that.
+    #[cfg(not(unix))]
+    fn sync(&self, _: &File, _: SealedFile) -> io::Result<()> {
+        Ok(())
     }
 }
 

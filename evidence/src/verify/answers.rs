@@ -281,21 +281,25 @@ fn not_removed<F: Folder, S: Source + ?Sized>(
             one.time
         ));
     }
+    let is_unknown = because.is_empty();
     if counts.not_looked_at > 0 {
         because.push(format!("{} were not looked at", counts.not_looked_at));
     }
     let holds = if is_one_of(findings, &[Missing, Truncated, RolledBack, Forked]) {
         Holds::No
-    } else if (proved == 0 && head.size > 0) || counts.not_looked_at > 0 {
+    } else if is_unknown || (proved == 0 && head.size > 0) || counts.not_looked_at > 0 {
         Holds::NotProved
     } else {
         Holds::Yes
     };
-    if proved < head.size {
-        let size = head.size - proved;
+    if is_unknown || proved < head.size {
+        let has = match head.size - proved {
+            0 => "is there".to_owned(),
+            size => format!("has its last {size} events"),
+        };
         not_checked.push(format!(
-            "the end and the age of the log: no checkpoint from elsewhere has its last {size} events, so an older state of \
-             record and log together would look the same"
+            "the end and the age of the log: no checkpoint from elsewhere {has}, so an older state of record and log together \
+             would look the same"
         ));
     }
     Answer { holds, because }

@@ -334,3 +334,15 @@ fn another_log_of_the_same_key_is_told_apart() {
     assert_eq!(found(&verify(Some(&name))), []);
     assert_eq!(found(&verify(Some(&NAME.parse().unwrap()))), [(OtherLog, "checkpoint".into())]);
 }
+
+#[test]
+fn a_log_that_was_set_back_to_its_beginning_proves_nothing() {
+    let folder = Folder::new();
+    folder.seal();
+    let verdict = folder.verify();
+    assert_eq!((found(&verdict), verdict.not_removed.holds), (vec![], Holds::NotProved));
+    assert_eq!(verdict.not_checked.len(), 1, "{:?}", verdict.not_checked);
+    let kept = [("kept".to_owned(), folder.log().checkpoint().unwrap().unwrap())];
+    let options = Options { keys: &[key().verifier()], against: &kept, ..Options::default() };
+    assert_eq!(folder.verify_with(&options).not_removed.holds, Holds::Yes);
+}

@@ -226,13 +226,16 @@ fn what_is_held_or_not_sealed_stays_and_is_said() {
     assert!(site.day(1).exists() && site.day(2).exists() && !site.day(3).exists());
     site.done("hold remove hold-1 --reason closed");
     assert_eq!(site.done("hold list"), "");
+    let add = site.workspace.audit(["hold", "add", "--tool", "none", "--reason", "two\nlines"]);
+    assert!(run(add).status.success());
+    assert_eq!(site.done("hold list").lines().count(), 1);
     site.seal();
     site.done("prune --keep 1d");
     site.seal();
     assert!(!site.day(1).exists() && !site.day(2).exists());
     site.verified(0);
     let actions: Vec<Value> = site.workspace.events().iter().map(|event| event["action"].clone()).collect();
-    assert_eq!(actions.iter().filter(|action| **action == "hold").count(), 2);
+    assert_eq!(actions.iter().filter(|action| **action == "hold").count(), 3);
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub fn day_of(file: &str) -> Option<(Day, Option<u64>)> {
 /// # Errors
 /// Where it cannot be read.
 pub fn open(path: &Path) -> io::Result<impl BufRead + use<>> {
-    Ok(BufReader::with_capacity(1 << 20, zstd::Decoder::new(File::open(path)?)?))
+    Ok(BufReader::with_capacity(1 << 20, zstd::Decoder::new(crate::folder::open(path)?)?))
 }
 
 /// The archives of a folder, in the order of their days and leaves.

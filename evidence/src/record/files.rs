@@ -224,12 +224,7 @@ struct Lines<'f> {
 
 impl<'f> Lines<'f> {
     fn open(folder: &Path, name: &'f str) -> io::Result<Self> {
-        let path = folder.join(name);
-        // Opening a pipe would wait for whoever writes into it.
-        if !fs::metadata(&path)?.is_file() {
-            return Err(io::Error::other("it is not a file"));
-        }
-        Ok(Self { name, file: File::open(path)? })
+        Ok(Self { name, file: crate::folder::open(&folder.join(name))? })
     }
 
     /// The last line before an offset that is not blank.

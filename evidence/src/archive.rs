@@ -39,7 +39,7 @@ pub fn day_of(file: &str) -> Option<(Day, Option<u64>)> {
 /// # Errors
 /// Where it cannot be read.
 pub fn open(path: &Path) -> io::Result<impl BufRead + use<>> {
-    Ok(BufReader::with_capacity(1 << 20, zstd::Decoder::new(File::open(path)?)?))
+    Ok(BufReader::with_capacity(1 << 20, zstd::Decoder::new(crate::folder::open(path)?)?))
 }
 
 /// The archives of a folder, in the order of their days and leaves.
@@ -86,14 +86,55 @@ pub(crate) fn write(
     let (path, new) = (folder.join(name), folder.join(format!("{name}.new")));
     let failed = |source| Error::Write { name: path.display().to_string(), source };
     fs::create_dir_all(folder).map_err(failed)?;
-    let mut encoder = File::create(&new).and_then(|file| zstd::Encoder::new(file, LEVEL)).map_err(failed)?;
-    encoder.include_checksum(true).map_err(failed)?;
-    content(&mut encoder)?;
-    let file = encoder.finish().map_err(failed)?;
-    file.sync_all().map_err(failed)?;
+    let file = File::create(&new).map_err(failed)?;
+    if let Err(error) = fill(file, content, failed) {
+        // The disk may be full, and a part of an archive is of no use.
+        let _ = fs::remove_file(&new);
+        return Err(error);
+    }
     fs::rename(&new, &path).map_err(failed)?;
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
     Ok(path)
+}
+
+/// Compresses content into a file, onto the disk.
+fn fill(
+    file: File,
+    content: impl FnOnce(&mut dyn Write) -> Result<(), Error>,
+    failed: impl Fn(io::Error) -> Error,
+) -> Result<(), Error> {
+    let mut encoder = zstd::Encoder::new(file, LEVEL).map_err(&failed)?;
+    encoder.include_checksum(true).map_err(&failed)?;
+    let mut out = Out { to: encoder, error: None };
+    let done = content(&mut out);
+    let Out { to: encoder, error } = out;
+    match error {
+        Some(error) => return Err(failed(error)),
+        None => done?,
+    }
+    encoder.finish().and_then(|file| file.sync_all()).map_err(failed)
+}
+
+/// Knows whether it could not be written: whoever copies cannot tell that from what cannot be read.
+struct Out<W> {
+    to: W,
+    error: Option<io::Error>,
+}
+
+impl<W: Write> Write for Out<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.to.write(bytes).map_err(|error| match error.kind() {
+            ErrorKind::Interrupted => error,
+            kind => {
+                self.error = Some(error);
+                kind.into()
+            }
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
 }
 
 #[cfg(test)]
@@ -114,6 +155,28 @@ mod tests {
         ] {
             assert_eq!(day_of(other), None, "{other}");
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_that_of_the_archive_and_gets_its_room_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let new = folder.path().join("a.zst.new");
+        std::os::unix::fs::symlink("/dev/full", &new).unwrap();
+        // What cannot be compressed, so that some of it is written before the end.
+        let mut random = 1_u64;
+        let bytes: Vec<u8> = std::iter::repeat_with(|| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (random >> 56) as u8
+        })
+        .take(1 << 20)
+        .collect();
+        let copy = |out: &mut dyn Write| {
+            io::copy(&mut bytes.as_slice(), out).map(drop).map_err(Error::read("a day"))
+        };
+        let error = write(folder.path(), "a.zst", copy).unwrap_err().to_string();
+        assert!(error.contains("a.zst cannot be written: No space left"), "{error}");
+        assert!(new.symlink_metadata().is_err());
     }
 
     #[test]

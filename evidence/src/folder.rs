@@ -1,7 +1,7 @@
 //! The folder of a log, as the calls that a log makes of it: so that each of them can fail in a test.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::lock::{self, LockError};
@@ -87,9 +87,19 @@ impl LogFolder {
     }
 }
 
+/// Opens a file to read it. Opening a pipe would wait for whoever writes into it.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    if fs::metadata(path)?.is_file() { File::open(path) } else { Err(io::Error::other("it is not a file")) }
+}
+
 impl Folder for LogFolder {
     fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        match fs::read(self.path_of(name)) {
+        let read = || -> io::Result<Vec<u8>> {
+            let mut content = Vec::new();
+            open(&self.path_of(name))?.read_to_end(&mut content)?;
+            Ok(content)
+        };
+        match read() {
             Ok(content) => Ok(Some(content)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -124,5 +134,23 @@ impl Folder for LogFolder {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["checkpoint", "a.zst"] {
+            let made = std::process::Command::new("mkfifo").arg(folder.path().join(name)).status();
+            assert!(made.unwrap().success());
+        }
+        assert!(crate::archive::open(&folder.path().join("a.zst")).is_err());
+        let log = LogFolder::new(folder.path());
+        assert_eq!(log.read("checkpoint").unwrap_err().to_string(), "it is not a file");
+        assert_eq!(log.read("segments.jsonl").unwrap(), None);
     }
 }

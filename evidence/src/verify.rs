@@ -46,7 +46,7 @@ mod verdict;
 
 use std::path::Path;
 
-use audit_log::checkpoint::SignedCheckpoint;
+use audit_log::checkpoint::{Origin, SignedCheckpoint};
 use audit_log::cosignature::CosignerKey;
 use audit_log::note::VerifierKey;
 
@@ -61,7 +61,7 @@ use crate::record::Kind;
 use crate::segment::Segments;
 use compare::Comparison;
 use ledger::Ledger;
-use pruned::Declared;
+use pruned::{Declared, Gone};
 use search::Search;
 use tree::Leaves;
 
@@ -70,6 +70,8 @@ use tree::Leaves;
 pub struct Options<'o> {
     /// The keys of the log. They are to be known from elsewhere.
     pub keys: &'o [VerifierKey],
+    /// The name of the log; none: that of one of the keys.
+    pub origin: Option<&'o Origin>,
     /// The keys of witnesses.
     pub witnesses: &'o [CosignerKey],
     /// Checkpoints that were kept elsewhere, with names for people.
@@ -132,9 +134,12 @@ pub fn verify<F: Folder, S: Source + ?Sized>(
         source,
     };
     search::expect_all(&mut search, &segments, |first, end| declared.has(first, end))?;
+    // A prune may have gone on meanwhile.
+    let declared = Declared::read(log)?;
     let pruned = declared.confirmed_by(&search.ledger.tally.pruned);
     search.missing.append(&mut search.declared.clone());
-    let (comparison, compared) = Comparison::of(&mut search, &segments, &|leaf| pruned.has(leaf, leaf + 1))?;
+    let (comparison, compared) =
+        Comparison::of(&mut search, &segments, Gone { declared: &declared, pruned: &pruned })?;
     findings.extend(compared);
     head.cosigned_by.sort_by(|one, next| one.witness.cmp(&next.witness));
     answers::verdict(head, search, comparison, &pruned, options, findings, not_checked)

@@ -121,15 +121,16 @@ impl<R: PruneRows> Prunable for Table<R> {
     }
 
     fn copy(&mut self, part: &Part, out: &mut dyn Write) -> Result<(), Error> {
-        let mut written = Ok(());
         for (.., place) in &part.ranges {
+            let mut written = Ok(());
             self.bodies(place, &mut |body| {
                 let line = leaf::line_of_body(body).unwrap_or_default();
                 written = out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n"));
                 Ok(if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
             })?;
+            written.map_err(Error::write("the archive"))?;
         }
-        written.map_err(Error::write("the archive"))
+        Ok(())
     }
 
     fn remove(&mut self, part: &Part, step: &mut OnStep<'_>) -> Result<(), Error> {

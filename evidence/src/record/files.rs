@@ -180,21 +180,39 @@ impl Files {
         sealed: &Sealed<'_>,
         take: &mut Take<'_>,
     ) -> Result<(), Stop> {
-        let len = fs::metadata(self.folder.join(file))?.len();
+        let metadata = fs::metadata(self.folder.join(file))?;
+        let len = metadata.len();
         if len < known.end {
             let (file, sealed) = (file.to_owned(), known.end);
             return Err(Stop::Trouble(Trouble::Shorter { file, sealed, found: len }));
         }
-        if len == known.end {
+        if len == known.end && metadata.is_file() {
             return Ok(());
         }
         let mut lines = Lines::open(&self.folder, file)?;
+        self.sync(&lines.file, known)?;
         if let Some((leaf, end)) = known.last
             && lines.last_before(end)? != Line::Leaf((sealed.leaf)(leaf)?)
         {
             return Err(Stop::Trouble(Trouble::Replaced { file: file.to_owned() }));
         }
         lines.hand_over(known.end, len, take)
+    }
+}
+
+impl Files {
+    /// Waits until a file is on the disk, and its name if nothing of it is sealed yet. What a power cut takes from the record
+    /// must not be in its log: it would look as if somebody had removed it.
+    #[cfg(unix)]
+    fn sync(&self, file: &File, known: SealedFile) -> io::Result<()> {
+        file.sync_all()?;
+        if known.end == 0 { File::open(&self.folder)?.sync_all() } else { Ok(()) }
+    }
+
+    /// Where a file has to be open for writing to be synced, its writer has to do that.
+    #[cfg(not(unix))]
+    fn sync(&self, _: &File, _: SealedFile) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -206,12 +224,7 @@ struct Lines<'f> {
 
 impl<'f> Lines<'f> {
     fn open(folder: &Path, name: &'f str) -> io::Result<Self> {
-        let path = folder.join(name);
-        // Opening a pipe would wait for whoever writes into it.
-        if !fs::metadata(&path)?.is_file() {
-            return Err(io::Error::other("it is not a file"));
-        }
-        Ok(Self { name, file: File::open(path)? })
+        Ok(Self { name, file: crate::folder::open(&folder.join(name))? })
     }
 
     /// The last line before an offset that is not blank.

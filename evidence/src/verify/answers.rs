@@ -40,8 +40,16 @@ pub fn verdict<F: Folder, S: Source + ?Sized>(
     counts.foreign = search.ledger.foreign;
     counts.unreadable = search.ledger.unreadable;
     note(&search, &counts, &comparison, options, &mut not_checked);
+    if counts.pruned > 0 {
+        not_checked.push(format!(
+            "whether {} events were to be pruned: the log says that it was done by {}, and a sealed event confirms it. \
+             Whoever can write the record and the log can have that too",
+            counts.pruned,
+            pruned.by()
+        ));
+    }
     let unaltered = unaltered(&counts, options, &findings);
-    let not_removed = not_removed(&head, &search, options, &findings, &mut not_checked);
+    let not_removed = not_removed(&head, &search, &counts, options, &findings, &mut not_checked);
     if comparison.more > 0 {
         not_checked.push(format!("{} more findings are not told", comparison.more));
     }
@@ -222,10 +230,10 @@ fn is_one_of(findings: &[Finding], kinds: &[FindingKind]) -> bool {
 }
 
 fn unaltered(counts: &Counts, options: &Options<'_>, findings: &[Finding]) -> Answer {
-    use FindingKind::{Changed, Duplicated, Forked, Inserted, Reordered, Unsigned, WrongSignature};
+    use FindingKind::{Changed, Duplicated, Forked, Inserted, OtherLog, Reordered, Unsigned, WrongSignature};
     let Counts { sealed, as_sealed, not_looked_at, .. } = counts;
     let mut because = vec![format!("{as_sealed} of {sealed} sealed events stand as they were sealed")];
-    let kinds = [Changed, Duplicated, Forked, Inserted, Reordered, Unsigned, WrongSignature];
+    let kinds = [Changed, Duplicated, Forked, Inserted, OtherLog, Reordered, Unsigned, WrongSignature];
     let holds = if is_one_of(findings, &kinds) {
         Holds::No
     } else if options.keys.is_empty() || *not_looked_at > 0 {
@@ -246,6 +254,7 @@ fn unaltered(counts: &Counts, options: &Options<'_>, findings: &[Finding]) -> An
 fn not_removed<F: Folder, S: Source + ?Sized>(
     head: &Head,
     search: &Search<'_, '_, F, S>,
+    counts: &Counts,
     options: &Options<'_>,
     findings: &[Finding],
     not_checked: &mut Vec<String>,
@@ -272,18 +281,25 @@ fn not_removed<F: Folder, S: Source + ?Sized>(
             one.time
         ));
     }
+    let is_unknown = because.is_empty();
+    if counts.not_looked_at > 0 {
+        because.push(format!("{} were not looked at", counts.not_looked_at));
+    }
     let holds = if is_one_of(findings, &[Missing, Truncated, RolledBack, Forked]) {
         Holds::No
-    } else if proved == 0 && head.size > 0 {
+    } else if is_unknown || (proved == 0 && head.size > 0) || counts.not_looked_at > 0 {
         Holds::NotProved
     } else {
         Holds::Yes
     };
-    if proved < head.size {
-        let size = head.size - proved;
+    if is_unknown || proved < head.size {
+        let has = match head.size - proved {
+            0 => "is there".to_owned(),
+            size => format!("has its last {size} events"),
+        };
         not_checked.push(format!(
-            "the end and the age of the log: no checkpoint from elsewhere has its last {size} events, so an older state of \
-             record and log together would look the same"
+            "the end and the age of the log: no checkpoint from elsewhere {has}, so an older state of record and log together \
+             would look the same"
         ));
     }
     Answer { holds, because }

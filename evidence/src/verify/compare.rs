@@ -12,6 +12,7 @@ use audit_log::tree::Hash;
 
 use super::item::Item;
 use super::ledger::{Ledger, MAX_ODD, Odd, Read};
+use super::pruned::Gone;
 use super::search::Search;
 use super::source::{Source, Standing, Stream, to_id};
 use super::verdict::{Finding, FindingKind, Spot};
@@ -19,6 +20,10 @@ use crate::error::Error;
 use crate::folder::Folder;
 use crate::record::Kind;
 use crate::segment::{Segment, Segments};
+
+/// What is said of events that a prune has declared, until the next seal.
+const UNCONFIRMED: &str = "`pruned.jsonl` says that a prune has removed them, and no sealed event confirms that: if it was a \
+                           prune, the next seal does";
 
 /// How many findings are told.
 const MAX_FINDINGS: usize = 1000;
@@ -99,20 +104,20 @@ impl Comparison {
     pub fn of<F: Folder, S: Source + ?Sized>(
         search: &mut Search<'_, '_, F, S>,
         segments: &Segments,
-        is_pruned: &dyn Fn(u64) -> bool,
+        pruned: Gone<'_>,
     ) -> Result<(Self, Vec<Finding>), Error> {
         let mut comparison = Self::default();
         match search.source.kind() {
-            Kind::Files => files::compare(search, segments, &mut comparison)?,
+            Kind::Files => files::compare(search, segments, pruned, &mut comparison)?,
             Kind::Table => rows::compare(search, segments, &mut comparison)?,
         }
         let known = comparison.known(search)?;
         comparison.repeated(&known);
         for between in std::mem::take(&mut comparison.between) {
-            comparison.tell(between, &known, search, is_pruned)?;
+            comparison.tell(between, &known, search, pruned)?;
         }
         comparison.odd_ones(search);
-        let findings = comparison.findings(search, is_pruned)?;
+        let findings = comparison.findings(search, pruned)?;
         Ok((comparison, findings))
     }
 
@@ -159,13 +164,13 @@ impl Comparison {
         between: Between,
         known: &HashMap<Hash, u64>,
         search: &mut Search<'_, '_, F, S>,
-        is_pruned: &dyn Fn(u64) -> bool,
+        pruned: Gone<'_>,
     ) -> Result<(), Error> {
         let Between { stream, mut at, missing, extras, declared, is_known, is_tail } = between;
         let leaves: Vec<u64> = missing
             .iter()
             .flat_map(|(first, end)| *first..*end)
-            .filter(|leaf| !is_pruned(*leaf))
+            .filter(|leaf| !pruned.is_declared(*leaf))
             .take(extras.len())
             .collect();
         let mut hashes = HashMap::new();
@@ -222,15 +227,15 @@ impl Comparison {
         self.changed += changed.len() as u64;
         let kind = if is_tail { FindingKind::Truncated } else { FindingKind::Missing };
         let gone = without(&missing, &changed);
-        let told = gone.iter().flat_map(|(first, end)| not_pruned(*first, *end, is_pruned));
-        let told: Vec<(u64, u64)> = told.collect();
-        if let Some((first, _)) = told.first() {
+        for (told, kind, detail) in
+            [(lost(&gone, pruned), kind, ""), (unconfirmed(&gone, pruned), FindingKind::Missing, UNCONFIRMED)]
+        {
+            let Some((first, _)) = told.first() else { continue };
             // It stood behind what was no event before it.
             let before = declared.iter().filter(|(leaf, ..)| leaf <= first).count();
             let at = old.iter().take(before).map(|extra| extra.next).fold(at, u64::max);
-            let count = told.iter().map(|(first, end)| end - first).sum();
-            let (leaf, detail) = (Some(*first), String::new());
-            let fault = Fault { kind, stream, at, next: at, leaf, count, detail };
+            let (leaf, count) = (Some(*first), count_of(&told));
+            let fault = Fault { kind, stream, at, next: at, leaf, count, detail: detail.into() };
             self.faults.insert((stream, at, true, *first), fault);
         }
         self.missing.extend(gone);
@@ -254,28 +259,25 @@ impl Comparison {
     fn findings<F: Folder, S: Source + ?Sized>(
         &mut self,
         search: &mut Search<'_, '_, F, S>,
-        is_pruned: &dyn Fn(u64) -> bool,
+        pruned: Gone<'_>,
     ) -> Result<Vec<Finding>, Error> {
         let mut findings = Vec::new();
         let mut gone = std::mem::take(&mut self.gone);
         gone.sort();
         for of_file in gone.chunk_by(|one, next| one.0 == next.0) {
-            self.missing.extend(of_file.iter().map(|(_, first, end)| (*first, *end)));
-            let told = of_file.iter().flat_map(|(_, first, end)| not_pruned(*first, *end, is_pruned));
-            let told: Vec<(u64, u64)> = told.collect();
-            let Some((first, _)) = told.first() else { continue };
+            let gone: Vec<(u64, u64)> = of_file.iter().map(|(_, first, end)| (*first, *end)).collect();
+            self.missing.extend(&gone);
             let file = of_file[0].0.clone();
             let (place, detail) = match file.is_empty() {
                 true => (Spot::Log { log: "segments.jsonl".into() }, "they are in none of the files"),
                 false => (Spot::Line { file, line: 1 }, "the file is gone"),
             };
-            findings.push(Finding {
-                kind: FindingKind::Missing,
-                place,
-                count: told.iter().map(|(first, end)| end - first).sum(),
-                leaf: Some(*first),
-                detail: detail.into(),
-            });
+            for (told, detail) in [(lost(&gone, pruned), detail), (unconfirmed(&gone, pruned), UNCONFIRMED)] {
+                let Some((first, _)) = told.first() else { continue };
+                let (kind, place) = (FindingKind::Missing, place.clone());
+                let (count, leaf) = (count_of(&told), Some(*first));
+                findings.push(Finding { kind, place, count, leaf, detail: detail.into() });
+            }
         }
         let joined = joined(std::mem::take(&mut self.faults).into_values());
         for faults in joined.chunk_by(|one, next| one.stream == next.stream) {
@@ -379,10 +381,24 @@ fn without(ranges: &[(u64, u64)], taken: &HashSet<u64>) -> Vec<(u64, u64)> {
     left
 }
 
-/// The parts of a range that are not pruned.
-fn not_pruned(first: u64, end: u64, is_pruned: &dyn Fn(u64) -> bool) -> Vec<(u64, u64)> {
+/// The parts of ranges that are not even declared.
+fn lost(ranges: &[(u64, u64)], pruned: Gone<'_>) -> Vec<(u64, u64)> {
+    parts_of(ranges, &|leaf| !pruned.is_declared(leaf))
+}
+
+/// The parts of ranges that are declared, and not confirmed.
+fn unconfirmed(ranges: &[(u64, u64)], pruned: Gone<'_>) -> Vec<(u64, u64)> {
+    parts_of(ranges, &|leaf| pruned.is_declared(leaf) && !pruned.is_pruned(leaf))
+}
+
+fn count_of(ranges: &[(u64, u64)]) -> u64 {
+    ranges.iter().map(|(first, end)| end - first).sum()
+}
+
+/// The parts of ranges that have these leaves.
+fn parts_of(ranges: &[(u64, u64)], has: &dyn Fn(u64) -> bool) -> Vec<(u64, u64)> {
     let mut parts: Vec<(u64, u64)> = Vec::new();
-    for leaf in (first..end).filter(|leaf| !is_pruned(*leaf)) {
+    for leaf in ranges.iter().flat_map(|(first, end)| *first..*end).filter(|leaf| has(*leaf)) {
         match parts.last_mut() {
             Some(last) if last.1 == leaf => last.1 += 1,
             _ => parts.push((leaf, leaf + 1)),

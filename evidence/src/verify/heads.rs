@@ -1,6 +1,6 @@
 //! Who signed a checkpoint, and whether it agrees with those that were kept elsewhere.
 
-use audit_log::checkpoint::{SignedCheckpoint, VerifyError};
+use audit_log::checkpoint::{Origin, SignedCheckpoint, VerifyError};
 use audit_log::note::Verifier as _;
 use audit_log::tree::Hash;
 
@@ -25,6 +25,17 @@ pub fn check_signatures(
         );
     } else {
         check(CHECKPOINT, signed, options, findings);
+        let origin = signed.unverified().origin();
+        if !is_asked_for(origin, options) {
+            let accepted = match options.origin {
+                Some(origin) => origin.to_string(),
+                None => {
+                    options.keys.iter().map(|key| key.name().to_string()).collect::<Vec<_>>().join(" or ")
+                }
+            };
+            let detail = format!("it is of the log {origin}, accepted is {accepted}");
+            findings.push(finding(FindingKind::OtherLog, CHECKPOINT, detail));
+        }
         let signers = signed.note().verified_by(options.keys).unwrap_or_default();
         head.signed_by = signers.iter().map(ToString::to_string).collect();
         for (name, kept) in options.against {
@@ -49,6 +60,14 @@ pub fn check_signatures(
         not_checked.push(format!("the checkpoint has no cosignature of {}", silent.join(", ")));
     }
     head
+}
+
+/// Whether the log is the one that is meant: with one key, somebody may have sealed several.
+fn is_asked_for(origin: &Origin, options: &Options<'_>) -> bool {
+    match options.origin {
+        Some(asked) => asked == origin,
+        None => options.keys.iter().any(|key| key.name().as_ref() == origin.as_ref()),
+    }
 }
 
 fn check(name: &str, signed: &SignedCheckpoint, options: &Options<'_>, findings: &mut Vec<Finding>) {

@@ -12,10 +12,36 @@ use crate::log::Log;
 
 const NAME: &str = "pruned.jsonl";
 
+/// How many of those who pruned are named.
+const MAX_NAMES: usize = 10;
+
 #[derive(Deserialize)]
 struct Line {
+    #[serde(default)]
+    by: String,
     index: u64,
     count: u64,
+}
+
+/// What is declared, and what of it is confirmed.
+#[derive(Clone, Copy, Debug)]
+pub struct Gone<'d> {
+    /// All that the file says.
+    pub declared: &'d Declared,
+    /// That which a sealed event says too.
+    pub pruned: &'d Declared,
+}
+
+impl Gone<'_> {
+    /// Whether a leaf is declared: what stands in its place is not what has become of it.
+    pub fn is_declared(&self, leaf: u64) -> bool {
+        self.declared.has(leaf, leaf + 1)
+    }
+
+    /// Whether a leaf was pruned.
+    pub fn is_pruned(&self, leaf: u64) -> bool {
+        self.pruned.has(leaf, leaf + 1)
+    }
 }
 
 /// Ranges of leaves that are declared.
@@ -23,6 +49,8 @@ struct Line {
 pub struct Declared {
     /// First, and behind the last, and the number of the line: in order.
     ranges: Vec<(u64, u64, usize)>,
+    /// Who removed them, with the number of the line: the first [`MAX_NAMES`].
+    by: Vec<(String, usize)>,
     /// The hash of the file up to the end of each line.
     hashes: Vec<String>,
 }
@@ -37,10 +65,13 @@ impl Declared {
             sha.update(text);
             let digest = sha.clone().finalize();
             declared.hashes.push(digest.iter().map(|byte| format!("{byte:02x}")).collect());
-            if let Ok(Line { index, count }) = serde_json::from_slice(text)
+            if let Ok(Line { by, index, count }) = serde_json::from_slice(text)
                 && count > 0
             {
                 declared.ranges.push((index, index.saturating_add(count), number));
+                if declared.by.len() < MAX_NAMES && declared.by.iter().all(|(known, _)| *known != by) {
+                    declared.by.push((by, number));
+                }
             }
         }
         declared.ranges.sort_unstable();
@@ -50,8 +81,18 @@ impl Declared {
     /// Those that sealed events confirm, which have these hashes.
     pub fn confirmed_by(&self, hashes: &HashSet<String>) -> Self {
         let last = self.hashes.iter().rposition(|hash| hashes.contains(hash));
-        let is_confirmed = |(_, _, number): &&(u64, u64, usize)| last.is_some_and(|last| *number <= last);
-        Self { ranges: self.ranges.iter().filter(is_confirmed).copied().collect(), hashes: Vec::new() }
+        let is_confirmed = |number: usize| last.is_some_and(|last| number <= last);
+        Self {
+            ranges: self.ranges.iter().filter(|(.., number)| is_confirmed(*number)).copied().collect(),
+            by: self.by.iter().filter(|(_, number)| is_confirmed(*number)).cloned().collect(),
+            hashes: Vec::new(),
+        }
+    }
+
+    /// Who removed them, as the file says: for people.
+    pub fn by(&self) -> String {
+        let names = self.by.iter().map(|(by, _)| if by.is_empty() { "nobody" } else { by });
+        names.collect::<Vec<_>>().join(", ")
     }
 
     /// Whether all leaves between two are declared.

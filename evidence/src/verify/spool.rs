@@ -1,7 +1,7 @@
 //! Events that wait for the database, and those that it has refused: they are no part of the record, and explain numbers that
 //! are missing in chains.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead as _, BufReader, ErrorKind};
 use std::path::Path;
 
@@ -10,6 +10,7 @@ use audit_format::read::parse_stored;
 
 use super::item::Stamp;
 use crate::error::Error;
+use crate::folder;
 
 /// What a file of the folder is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub fn read(folder: &Path, take: &mut dyn FnMut(Waiting, Stamp)) -> Result<(), E
             (None, Some(chain)) if audit_format::id::parse(chain).is_some() => Waiting::Refused,
             _ => continue,
         };
-        let file = match File::open(entry.path()) {
+        let file = match folder::open(&entry.path()) {
             Ok(file) => file,
             // The database has it meanwhile.
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
@@ -51,4 +52,19 @@ pub fn read(folder: &Path, take: &mut dyn FnMut(Waiting, Stamp)) -> Result<(), E
         }
     }
     Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = "refused_01a21dfc-da9d-775e-9c12-b8a0e19beb0f.jsonl";
+        let made = std::process::Command::new("mkfifo").arg(folder.path().join(name)).status();
+        assert!(made.unwrap().success());
+        let error = read(folder.path(), &mut |_, _| {}).unwrap_err();
+        assert_eq!(error.to_string(), format!("{name} cannot be read: it is not a file"));
+    }
 }

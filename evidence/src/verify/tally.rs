@@ -6,11 +6,19 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use audit_format::read::parse_stored;
 use memchr::{memchr, memmem::Finder};
 
+use crate::pruned;
+
 /// How many calls without an end are remembered.
 const MAX_STARTED: usize = 1_000_000;
 
 /// How many sources are told apart.
 const MAX_SOURCES: usize = 1000;
+
+/// How much of the name of a source is kept, in bytes: a line of another writer may have one of any length.
+const MAX_NAME: usize = 256;
+
+/// The length of the hash of a prune.
+const HASH_LEN: usize = 64;
 
 /// What stands before the source.
 const BEFORE_SOURCE: &[u8] = b"\"source\":\"";
@@ -60,6 +68,7 @@ impl Tally {
         let source =
             attributes.and_then(|line| Some(text_at(&line[self.source.find(line)? + BEFORE_SOURCE.len()..])));
         let source = source.unwrap_or_default();
+        let source = &source[..source.len().min(MAX_NAME)];
         if source != self.last.0 {
             self.end_source();
             self.last.0 = source.to_vec();
@@ -82,9 +91,8 @@ impl Tally {
 
     fn add_prune(&mut self, line: &[u8]) {
         let Ok(parsed) = parse_stored(str::from_utf8(line).unwrap_or_default()) else { return };
-        let event = parsed.event;
-        if event.tool == "audit" && event.action == "prune" && event.status == "ok" {
-            self.pruned.insert(event.input_hash.into_owned());
+        if let Some(hash) = pruned::confirms(&parsed.event).filter(|hash| hash.len() == HASH_LEN) {
+            self.pruned.insert(hash.to_owned());
         }
     }
 
@@ -122,4 +130,23 @@ fn request(line: &[u8]) -> Option<u64> {
     let mut hasher = DefaultHasher::new();
     request.hash(&mut hasher);
     Some(hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_event_says_takes_little_memory_however_long_it_is() {
+        let (long, mut tally) = ("n".repeat(1 << 20), Tally::default());
+        tally.add(format!(r#"{{"ts":"","attributes":{{"source":"{long}"}}}}"#).as_bytes(), true);
+        tally.add(
+            format!(r#"{{"ts":"","tool":"audit","action":"prune","status":"ok","input_hash":"{long}"}}"#)
+                .as_bytes(),
+            true,
+        );
+        tally.end();
+        assert_eq!(tally.sources.keys().map(String::len).collect::<Vec<_>>(), [0, MAX_NAME]);
+        assert!(tally.pruned.is_empty());
+    }
 }

@@ -154,6 +154,8 @@ pub enum FindingKind {
     Unsigned,
     /// A signature of a pinned key is wrong.
     WrongSignature,
+    /// It is another log than was asked for.
+    OtherLog,
 }
 
 impl fmt::Display for FindingKind {
@@ -170,6 +172,7 @@ impl fmt::Display for FindingKind {
             Self::Gap => "gap in a chain",
             Self::Unsigned => "unsigned",
             Self::WrongSignature => "wrong signature",
+            Self::OtherLog => "other log",
         })
     }
 }

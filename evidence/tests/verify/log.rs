@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use audit_evidence::Files;
 use audit_evidence::verify::FindingKind::*;
-use audit_evidence::verify::{Holds, Options};
+use audit_evidence::verify::{self, Holds, Options};
+use audit_evidence::{Files, Log, LogFolder, seal};
 use audit_log::checkpoint::SignedCheckpoint;
 use audit_log::cosignature::{Cosigner, Time};
 use audit_log::note::SigningKey;
@@ -251,10 +251,12 @@ fn days_before_the_first_that_is_asked_for_are_not_read() {
     lines.remove(3);
     folder.write(0, &lines);
     let keys = [key().verifier()];
-    let options = Options { keys: &keys, since: Some("2026-11-24"), ..Options::default() };
+    let kept = [("kept".to_owned(), folder.log().checkpoint().unwrap().unwrap())];
+    let options = Options { keys: &keys, against: &kept, since: Some("2026-11-24"), ..Options::default() };
     let verdict = folder.verify_with(&options);
     assert_eq!(found(&verdict), []);
     assert!(verdict.counts.not_looked_at > 30 && verdict.unaltered.holds == Holds::NotProved);
+    assert_eq!(verdict.not_removed.holds, Holds::NotProved);
     let mut lines = folder.lines(1);
     lines.remove(3);
     folder.write(1, &lines);
@@ -289,6 +291,12 @@ fn what_was_pruned_is_believed_where_a_sealed_event_says_so() {
             .replace("28c059fecab2486c4df7fa0ef24097d0c363d808bffc0407a8032a3e08614c3f", &hash),
     ));
     folder.write(2, &lines);
+    // What came later for that day is no other event in the place of one that was pruned.
+    fs::write(folder.file(0), format!("{}\n", own(0, 70, 0))).unwrap();
+    let verdict = folder.verify();
+    assert_eq!(found(&verdict), [(Missing, format!("{}:1", crate::sample::file(0)))]);
+    assert!(verdict.findings[0].detail.ends_with("the next seal does"), "{:?}", verdict.findings);
+    assert_eq!(verdict.unaltered.holds, Holds::Yes);
     // It is not sealed yet, so anybody may have written it.
     assert_eq!(found(&folder.verify()).len(), 1);
     folder.seal();
@@ -296,9 +304,45 @@ fn what_was_pruned_is_believed_where_a_sealed_event_says_so() {
     assert_eq!(found(&verdict), []);
     let events = first_day.iter().filter(|line| line.ends_with('}')).count() as u64;
     assert_eq!(verdict.counts.pruned, events);
+    // Whoever can write both may have pruned: so it is said who it was.
+    let said = format!("whether {events} events were to be pruned: the log says that it was done by ops,");
+    assert!(verdict.not_checked.iter().any(|text| text.starts_with(&said)), "{:?}", verdict.not_checked);
+    // What comes later for that day stays unsealed, and is no finding.
+    folder.write(0, &[own(0, 70, 0), own(0, 70, 1), own(0, 70, 2)]);
+    let verdict = folder.verify();
+    assert_eq!((found(&verdict), verdict.counts.unsealed), (vec![], 3));
     // More than was declared.
     let mut lines = folder.lines(1);
     lines.remove(2);
     folder.write(1, &lines);
     assert_eq!(found(&folder.verify()).len(), 1);
+}
+
+#[test]
+fn another_log_of_the_same_key_is_told_apart() {
+    let (folder, keys) = (Folder::sample(50), [key().verifier()]);
+    let name = "example.com/other".parse().unwrap();
+    let mut log = Log::new(LogFolder::for_sealing(folder.path().join("other")).unwrap());
+    seal(&mut log, &mut Files::new(folder.path()), &name, &key()).unwrap();
+    let verify = |origin| {
+        let options = Options { keys: &keys, origin, ..Options::default() };
+        verify::verify(&log, &mut Files::new(folder.path()), &options, &mut |_| {}).unwrap()
+    };
+    let verdict = verify(None);
+    assert_eq!(found(&verdict), [(OtherLog, "checkpoint".into())]);
+    assert_eq!(verdict.unaltered.holds, Holds::No);
+    assert_eq!(found(&verify(Some(&name))), []);
+    assert_eq!(found(&verify(Some(&NAME.parse().unwrap()))), [(OtherLog, "checkpoint".into())]);
+}
+
+#[test]
+fn a_log_that_was_set_back_to_its_beginning_proves_nothing() {
+    let folder = Folder::new();
+    folder.seal();
+    let verdict = folder.verify();
+    assert_eq!((found(&verdict), verdict.not_removed.holds), (vec![], Holds::NotProved));
+    assert_eq!(verdict.not_checked.len(), 1, "{:?}", verdict.not_checked);
+    let kept = [("kept".to_owned(), folder.log().checkpoint().unwrap().unwrap())];
+    let options = Options { keys: &[key().verifier()], against: &kept, ..Options::default() };
+    assert_eq!(folder.verify_with(&options).not_removed.holds, Holds::Yes);
 }

@@ -3,10 +3,26 @@
 /// The text in the place of a password, or of the user and the password of a URL.
 const MASK: &str = "…";
 
-/// Replaces `scheme://USER:PASSWORD@` by `scheme://…@`, and `password=PASSWORD` by `password=…`. In case of
-/// doubt too much is masked, rather than too little.
+/// What a private key begins with, as `audit keygen` writes it.
+const PRIVATE_KEY: &str = "PRIVATE+KEY+";
+
+/// Replaces `scheme://USER:PASSWORD@` by `scheme://…@`, `password=PASSWORD` by `password=…`, and private keys by
+/// `PRIVATE+KEY+…`. In case of doubt too much is masked, rather than too little.
 pub(super) fn masked(text: &str) -> String {
-    mask_pairs(&mask_urls(text))
+    mask_keys(&mask_pairs(&mask_urls(text)))
+}
+
+/// Masks private keys, each up to the end of its word.
+fn mask_keys(text: &str) -> String {
+    let mut parts = text.split(PRIVATE_KEY);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| c.is_whitespace() || "'\"`,".contains(c)).unwrap_or(part.len());
+        out += PRIVATE_KEY;
+        out += MASK;
+        out += &part[end..];
+    }
+    out
 }
 
 /// Masks the credentials of URLs.
@@ -122,6 +138,20 @@ mod tests {
             ("'host=h password=secret' for", "'host=h password=…' for"),
             ("postgres://h/d?password=secret&user=u for", "postgres://h/d?password=… for"),
             ("password=a password=b", "password=… password=…"),
+        ] {
+            assert_eq!(masked(text), expected);
+        }
+    }
+
+    #[test]
+    fn private_keys_are_masked() {
+        for (text, expected) in [
+            (
+                "invalid value 'PRIVATE+KEY+a.org/b+0011aabb+AQI+9iXG/z=' for",
+                "invalid value 'PRIVATE+KEY+…' for",
+            ),
+            ("PRIVATE+KEY+a+b+c PRIVATE+KEY+a+b+c", "PRIVATE+KEY+… PRIVATE+KEY+…"),
+            ("x PRIVATE+KEY+", "x PRIVATE+KEY+…"),
         ] {
             assert_eq!(masked(text), expected);
         }

@@ -199,6 +199,19 @@ fn old_days_go_into_archives_that_can_be_read_and_the_record_still_verifies() {
 }
 
 #[test]
+fn days_that_went_before_an_error_are_named() {
+    let site = Site::new();
+    let archive = site.workspace.path().join("archive");
+    fs::create_dir(&archive).unwrap();
+    fs::write(archive.join("tool_audit_2026-05-02.jsonl.zst"), "another file").unwrap();
+    let pruned = site.run("prune --before 2026-05-03 --archive archive", 2);
+    let said = text(&pruned.stderr);
+    assert!(said.contains("pruned before what went wrong: 2026-05-01; seal now"), "{said}");
+    assert!(said.contains("tool_audit_2026-05-02.jsonl.zst is there already"), "{said}");
+    assert!(!site.day(1).exists() && site.day(2).exists());
+}
+
+#[test]
 fn what_is_held_or_not_sealed_stays_and_is_said() {
     let site = Site::new();
     let held = site.done("hold add --workspace w1 --to 2026-05-01 --reason inquiry --by counsel");
@@ -213,13 +226,16 @@ fn what_is_held_or_not_sealed_stays_and_is_said() {
     assert!(site.day(1).exists() && site.day(2).exists() && !site.day(3).exists());
     site.done("hold remove hold-1 --reason closed");
     assert_eq!(site.done("hold list"), "");
+    let add = site.workspace.audit(["hold", "add", "--tool", "none", "--reason", "two\nlines"]);
+    assert!(run(add).status.success());
+    assert_eq!(site.done("hold list").lines().count(), 1);
     site.seal();
     site.done("prune --keep 1d");
     site.seal();
     assert!(!site.day(1).exists() && !site.day(2).exists());
     site.verified(0);
     let actions: Vec<Value> = site.workspace.events().iter().map(|event| event["action"].clone()).collect();
-    assert_eq!(actions.iter().filter(|action| **action == "hold").count(), 2);
+    assert_eq!(actions.iter().filter(|action| **action == "hold").count(), 3);
 }
 
 #[test]

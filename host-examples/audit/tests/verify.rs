@@ -144,3 +144,17 @@ fn days_before_since_are_not_read() {
     assert_eq!(verdict["counts"]["not_looked_at"], 10);
     site.verdict(&["--since", "1970-01-01"], 1);
 }
+
+#[test]
+fn the_checkpoint_of_the_log_is_not_one_from_elsewhere() {
+    let site = Site::new();
+    let own = site.workspace.events_dir().join("log/checkpoint");
+    let key = ["--pubkey", site.public.as_str()];
+    let verified = site.verify(&[&key[..], &["--against", own.to_str().unwrap()]].concat());
+    assert_eq!(verified.status.code(), Some(2), "{verified:?}");
+    assert!(text(&verified.stderr).contains("it is the checkpoint of the log itself"), "{verified:?}");
+    let kept = site.workspace.path().join("kept");
+    fs::copy(own, &kept).unwrap();
+    let verified = site.verify(&[&key[..], &["--against", kept.to_str().unwrap()]].concat());
+    assert_eq!(verified.status.code(), Some(0), "{verified:?}");
+}

@@ -4,13 +4,14 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::order::in_order;
-use super::{Between, Comparison, Extra, Fault, leaves_of};
+use super::{Between, Comparison, Extra, Fault, count_of, leaves_of, lost};
 use crate::error::Error;
 use crate::folder::Folder;
 use crate::record::Kind;
 use crate::segment::{Place, Segment, Segments};
 use crate::verify::item::Item;
 use crate::verify::ledger::MAX_ODD;
+use crate::verify::pruned::Gone;
 use crate::verify::search::{Run, Search};
 use crate::verify::source::{Flow, Source};
 use crate::verify::verdict::FindingKind;
@@ -19,6 +20,7 @@ use crate::verify::verdict::FindingKind;
 pub fn compare<F: Folder, S: Source + ?Sized>(
     search: &mut Search<'_, '_, F, S>,
     segments: &Segments,
+    pruned: Gone<'_>,
     comparison: &mut Comparison,
 ) -> Result<(), Error> {
     // In order.
@@ -42,7 +44,7 @@ pub fn compare<F: Folder, S: Source + ?Sized>(
     for (number, missing) in homes.iter_mut().enumerate() {
         if search.streams[number].day >= search.since {
             missing.sort_unstable();
-            walk(number, missing, &around, search, segments, comparison)?;
+            walk((number, missing), &around, search, segments, pruned, comparison)?;
         }
     }
     Ok(())
@@ -146,11 +148,11 @@ fn is_right<F: Folder, S: Source + ?Sized>(
 
 /// Goes through a file, from leaves that stand in order to the next ones.
 fn walk<F: Folder, S: Source + ?Sized>(
-    number: usize,
-    missing: &[(u64, u64)],
+    (number, missing): (usize, &[(u64, u64)]),
     around: &Around,
     search: &mut Search<'_, '_, F, S>,
     segments: &Segments,
+    pruned: Gone<'_>,
     comparison: &mut Comparison,
 ) -> Result<(), Error> {
     let runs: Vec<Run> = search.runs.iter().filter(|run| run.stream == number).copied().collect();
@@ -160,7 +162,7 @@ fn walk<F: Folder, S: Source + ?Sized>(
     let right: Vec<Run> =
         runs.iter().zip(&is_out).filter(|(_, is_out)| !**is_out).map(|(run, _)| *run).collect();
     let mut ordered = in_order(&right).into_iter();
-    let sealed_end = sealed_end(&search.streams[number].name, segments, search.leaves.size());
+    let sealed_end = sealed_end(&search.streams[number].name, segments, pruned, search.leaves.size());
     let gaps: Vec<(u64, u64, u64)> = segments
         .iter()
         .filter(|segment| segment.gap.is_some())
@@ -180,24 +182,25 @@ fn walk<F: Folder, S: Source + ?Sized>(
             continue;
         }
         let end = Edge { at: run.from, leaf: run.index };
-        let part = Part { number, start, end, others: &others, is_tail: false, sealed_end, gaps: &gaps };
+        let part =
+            Part { number, start, end, others: &others, is_tail: false, sealed_end, pruned, gaps: &gaps };
         part.compare(missing, search, segments, comparison)?;
         start = Edge { at: run.to, leaf: run.end() };
         others.clear();
     }
     let end = Edge { at: search.streams[number].end, leaf: u64::MAX };
-    let part = Part { number, start, end, others: &others, is_tail: true, sealed_end, gaps: &gaps };
+    let part = Part { number, start, end, others: &others, is_tail: true, sealed_end, pruned, gaps: &gaps };
     part.compare(missing, search, segments, comparison)
 }
 
-/// Where the sealed part of a file ended; none: it is not known.
-fn sealed_end(name: &str, segments: &Segments, size: u64) -> Option<u64> {
+/// Where the sealed part of a file ended; none: it is not known. One that was pruned is another file.
+fn sealed_end(name: &str, segments: &Segments, pruned: Gone<'_>, size: u64) -> Option<u64> {
     if segments.size() < size {
         return None;
     }
     let ends =
         segments.iter().filter(|segment| segment.index < size).filter_map(|segment| match &segment.place {
-            Place::Lines { file, to, .. } if file == name => Some(*to),
+            Place::Lines { file, to, .. } if file == name && !pruned.is_declared(segment.index) => Some(*to),
             _ => None,
         });
     Some(ends.max().unwrap_or(0))
@@ -247,6 +250,7 @@ struct Part<'p> {
     others: &'p [Run],
     is_tail: bool,
     sealed_end: Option<u64>,
+    pruned: Gone<'p>,
     /// What was no event when it was sealed: the leaf behind it, and where it stood then. In order.
     gaps: &'p [(u64, u64, u64)],
 }
@@ -276,13 +280,14 @@ impl Part<'_> {
     }
 
     /// What stands there. In the tail, only as much as is missing can be in the place of that; all else is not sealed yet.
+    /// Nothing is in the place of what was pruned: the file was removed, and another one came later.
     fn extras<F: Folder, S: Source + ?Sized>(
         &self,
         missing: &[(u64, u64)],
         search: &mut Search<'_, '_, F, S>,
         comparison: &mut Comparison,
     ) -> Result<Vec<Extra>, Error> {
-        let count: u64 = missing.iter().map(|(first, end)| end - first).sum();
+        let count = count_of(&lost(missing, self.pruned));
         let most = if self.is_tail { (count as usize).min(MAX_ODD) } else { MAX_ODD };
         let stream = search.streams[self.number].clone();
         let mut extras = Vec::new();

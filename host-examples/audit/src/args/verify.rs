@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use audit_evidence::CosignerKey;
 use audit_format::show::quoted;
 use audit_format::time::parse_bound;
+use audit_log::checkpoint::Origin;
 use audit_log::note::VerifierKey;
 use clap::Args;
 
@@ -35,7 +36,7 @@ older state of both that somebody has put back looks the same as one that never 
 one that lies in the log is not trusted.
 
 What is found is named with its place: changed, missing, inserted, reordered, duplicated, truncated, rolled back, forked, gap in \
-a chain, unsigned, wrong signature. What retention has removed is no finding where a sealed event says so (`audit prune`), and \
+a chain, unsigned, wrong signature, other log. What retention has removed is no finding where a sealed event says so (`audit prune`), and \
 torn lines, events that wait in the spool, rows that the database has refused, and events that are not sealed yet are none.
 
 --since leaves out days before one: their hashes stay in the tree, and their events are not read. For a table it does nothing.
@@ -55,6 +56,9 @@ pub(crate) struct VerifyArgs {
     /// The public key of the log, as `audit keygen` has shown it; may be given several times
     #[arg(long, value_name = "KEY")]
     pub(crate) pubkey: Vec<VerifierKey>,
+    /// The name of the log [default: the name of a key of --pubkey]
+    #[arg(long, value_name = "NAME", requires = "pubkey")]
+    pub(crate) origin: Option<Origin>,
     /// The public key of a witness of the log; may be given several times
     #[arg(long, value_name = "KEY", value_parser = witness_key)]
     pub(crate) witness_key: Vec<CosignerKey>,

@@ -117,7 +117,9 @@ fn list(args: &HoldListArgs, store: StoreArgs) -> Result<ExitCode, Failure> {
         (true, _) => serde_json::to_string(hold).map_err(io::Error::from),
         (false, filter) => {
             let filter = filter.as_ref().map(shown).unwrap_or_default();
-            Ok(format!("{}  since {} by {}  {}  {}", hold.id, hold.ts, hold.by, filter, hold.reason))
+            let line = format!("{}  since {} by {}  {}  {}", hold.id, hold.ts, hold.by, filter, hold.reason);
+            // One line a hold, whatever its reason has.
+            Ok(escaped(&line).into_owned())
         }
     };
     let lines = holds.active().map(line).collect::<Result<Vec<_>, _>>()?;

@@ -1,10 +1,11 @@
 //! `audit prune`: events that are old enough leave the record, and their hashes stay.
 
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, Write as _};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use audit_evidence::prune::{Outcome, Policy, Why, prune};
+use audit_evidence::prune::{Outcome, Policy, Step, Why, prune};
 use audit_evidence::{Log, LogFolder};
 use audit_format::time::Timestamp;
 use indicatif::HumanCount;
@@ -52,7 +53,21 @@ pub(crate) fn run(args: PruneArgs, store: StoreArgs) -> Result<ExitCode, Failure
     let by = args.by.unwrap_or_else(place::user);
     let policy = Policy { before, now, by, archive: args.archive, dry_run: args.dry_run };
     let mut trail = Recorder::new(options);
-    let outcome = prune(&mut Log::new(folder), &mut source, &mut trail, &policy, &mut |_| Ok(()));
+    let mut begun = BTreeSet::new();
+    let mut on_step = |step: &Step| {
+        if let Step::Remove(day) = step {
+            begun.insert(*day);
+        }
+        Ok(())
+    };
+    let outcome = prune(&mut Log::new(folder), &mut source, &mut trail, &policy, &mut on_step);
+    if outcome.is_err() && !begun.is_empty() {
+        let days: Vec<String> = begun.iter().map(ToString::to_string).collect();
+        warn(format_args!(
+            "pruned before what went wrong: {}; seal now, so that it is on record",
+            days.join(", ")
+        ));
+    }
     let outcome = outcome.map_err(Failure::new)?;
     let is_complete = outcome.stays.iter().all(|stays| matches!(stays.why, Why::Held { .. }));
     let report = Report::of(&policy, outcome);

@@ -23,11 +23,16 @@ pub(crate) fn run(args: &VerifyArgs, store: StoreArgs) -> Result<ExitCode, Failu
     let mut source = Source::open(store)?;
     source.check()?;
     let folder = args.log.clone().map_or_else(|| source.log(), Ok)?;
+    let own = fs::canonicalize(folder.join("checkpoint")).ok();
     let against = args
         .against
         .iter()
         .map(|path| {
             let name = path.display().to_string();
+            if own.is_some() && fs::canonicalize(path).ok() == own {
+                let why = "it is the checkpoint of the log itself: accepted is one that was kept elsewhere";
+                return Err(Failure::because(format!("--against: {name}"), why));
+            }
             let bytes = fs::read(path).map_err(|error| Failure::because(&name, error))?;
             let kept = SignedCheckpoint::parse(&bytes).map_err(|error| Failure::because(&name, error))?;
             Ok((name, kept))
@@ -35,6 +40,7 @@ pub(crate) fn run(args: &VerifyArgs, store: StoreArgs) -> Result<ExitCode, Failu
         .collect::<Result<Vec<_>, Failure>>()?;
     let options = Options {
         keys: &args.pubkey,
+        origin: args.origin.as_ref(),
         witnesses: &args.witness_key,
         against: &against,
         since: args.since.as_deref(),

@@ -98,7 +98,7 @@ fn take_all_sessions(url: &str) -> Vec<Client> {
         let more: Vec<_> = std::iter::from_fn(|| Client::connect(url, NoTls).ok()).collect();
         let none_was_left = more.is_empty();
         taken.extend(more);
-        let all = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'";
+        let all = "SELECT count(*) FROM pg_stat_activity WHERE backend_type OPERATOR(pg_catalog.=) 'client backend'";
         none_was_left && taken[0].query_one(all, &[]).unwrap().get::<_, i64>(0) == taken.len() as i64
     });
     taken

@@ -1,6 +1,6 @@
 //! How many rows a second reach a PostgreSQL through the component, beside the same rows by COPY and by a prepared
 //! INSERT of one row, and how long `write` takes while the database hangs. It starts a server of its own, in which a
-//! commit waits for the disk.
+//! commit waits for the disk. It is one round, of which `cargo xtask bench-postgres` runs several.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -12,6 +12,7 @@ use audit_host::{AuditStore, Component, Event, Filter, Instance, Options, Order}
 use audit_testbed::postgres::types::ToSql;
 use audit_testbed::postgres::{Client, NoTls};
 use audit_testbed::{Cluster, Rows};
+use xtask::figures;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
@@ -31,7 +32,6 @@ fn main() -> Result {
     let component = Component::load(&Options::new())?;
     let events: Vec<Event> = (0..ROWS as u64).map(event).collect();
 
-    println!("{ROWS} rows into PostgreSQL ({SINGLE_ROWS} of them by the prepared INSERT)");
     let mut url = String::new();
     for batch in [50, 500, 5_000] {
         url = database_with_table(&cluster);
@@ -60,8 +60,7 @@ fn main() -> Result {
 }
 
 fn show(what: &str, rows: usize, started: Instant) {
-    let seconds = started.elapsed().as_secs_f64();
-    println!("  {what:<28} {:>8.0} rows/s  {seconds:.2} s", rows as f64 / seconds);
+    figures::print(what, rows as f64 / started.elapsed().as_secs_f64());
 }
 
 /// A connection to a database with the table and its indexes, as the host makes them.
@@ -122,24 +121,20 @@ fn hang(component: &Component) -> Result {
         handle.write(event);
         times.push(before.elapsed());
     }
-    let wrote = started.elapsed();
     let status = handle.status()?;
     cluster.resume();
     store.flush()?;
     times.sort_unstable();
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
-    println!("{EVENTS} events in {:.1} s while the database hangs (timeout 2 s)", wrote.as_secs_f64());
-    println!(
-        "  write: median {:?}, p99 {:?}, p99.9 {:?}, longest {:?}",
-        at(0.5),
-        at(0.99),
-        at(0.999),
-        at(1.0)
-    );
+    for (which, share) in [("median", 0.5), ("99.9 of 100", 0.999), ("longest", 1.0)] {
+        figures::print(&format!("hang, {which}"), at(share).as_secs_f64() * 1e6);
+    }
     let counts = status.counts;
-    println!("  spooled {}, refused {}", counts.spooled, counts.dropped.queue_full);
     let all = store.entries(Filter::default(), Order::OldestFirst).count();
-    println!("  {all} events are read after the database has come back");
+    let expected = 1_000 + EVENTS - counts.dropped.queue_full as usize;
+    if all != expected {
+        return Err(format!("{all} events are read after the database has come back, not {expected}").into());
+    }
     store.close()?;
     Ok(())
 }

@@ -179,18 +179,19 @@ fn show(group: &str, rows: &[Measurement]) {
     println!("\n{group}\n{}", table.aligned());
 }
 
-/// Builds the program, and the examples that are run. Those of other packages are built by themselves: together with some of
-/// them, cargo would compile wasmtime for the program with other features, which is once more.
+/// Builds the program, and the examples that are run. The program is always built with the same examples, and those of other
+/// packages by themselves: cargo would compile some of its dependencies with other features otherwise, and once more.
 fn build(workspace: &Workspace, plans: &[&Plan]) -> Result<()> {
     const WITH_PROGRAM: &str = "audit-host";
-    let examples = || plans.iter().flat_map(|plan| plan.examples);
     let mut program = vec!["build", "--package", "audit-cli", "--bin", "audit", "--package", WITH_PROGRAM];
-    program.extend(
-        examples().filter(|(package, _)| *package == WITH_PROGRAM).flat_map(|(_, name)| ["--example", name]),
-    );
+    let with_program =
+        PLANS.iter().flat_map(|plan| plan.examples).filter(|(package, _)| *package == WITH_PROGRAM);
+    program.extend(with_program.flat_map(|(_, name)| ["--example", name]));
     release(workspace, &program)?;
-    for (package, example) in examples().filter(|(package, _)| *package != WITH_PROGRAM) {
-        release(workspace, &["build", "--package", package, "--example", example])?;
+    for (package, example) in plans.iter().flat_map(|plan| plan.examples) {
+        if *package != WITH_PROGRAM {
+            release(workspace, &["build", "--package", package, "--example", example])?;
+        }
     }
     Ok(())
 }

@@ -7,21 +7,22 @@ const BLOCK: usize = 64;
 
 const LANES: usize = 4;
 
+const ROUNDS: usize = 64;
+
+/// The words that the rounds of a block use. There are more than a processor has registers for, so all are computed
+/// before the rounds, which then need few enough.
+type Schedule = [Vector; ROUNDS];
+
 #[rustfmt::skip]
-const K: [[u32; 16]; 4] = [
-    [
-        0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
-        0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
-    ], [
-        0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
-        0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
-    ], [
-        0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
-        0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
-    ], [
-        0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
-        0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
-    ],
+static K: [u32; ROUNDS] = [
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
 ];
 
 const INITIAL: [u32; 8] =
@@ -35,6 +36,7 @@ pub fn hash_all(
     mut done: impl FnMut(&mut [u8], Range<usize>, [u8; 32]),
 ) {
     let mut state = INITIAL.map(Vector::splat);
+    let mut schedule = [Vector::splat(0); ROUNDS];
     let mut lanes = [const { Lane::IDLE }; LANES];
     loop {
         for (place, lane) in lanes.iter_mut().enumerate().filter(|(_, lane)| lane.is_done()) {
@@ -47,7 +49,8 @@ pub fn hash_all(
         if lanes.iter().all(Lane::is_done) {
             return;
         }
-        compress(&mut state, lanes.each_ref().map(|lane| lane.block(bytes)));
+        fill(&mut schedule, lanes.each_ref().map(|lane| lane.block(bytes)));
+        compress(&mut state, &schedule);
         for (place, lane) in lanes.iter_mut().enumerate().filter(|(_, lane)| !lane.is_done()) {
             lane.block += 1;
             if lane.is_done() {
@@ -119,56 +122,42 @@ impl Lane {
     }
 }
 
-fn compress(state: &mut [Vector; 8], blocks: [&[u8; BLOCK]; LANES]) {
+fn fill(w: &mut Schedule, blocks: [&[u8; BLOCK]; LANES]) {
     let quarters: [&[Quarter]; LANES] = blocks.map(|block| block.as_chunks().0);
-    let mut w = [Vector::splat(0); 16];
-    for (n, words) in w.as_chunks_mut().0.iter_mut().enumerate() {
+    for (n, words) in w[..16].as_chunks_mut().0.iter_mut().enumerate() {
         *words = Vector::load(quarters.map(|quarters| &quarters[n]));
     }
+    for t in 16..ROUNDS {
+        let far = w[t - 16].add(small_sigma_0(w[t - 15]));
+        w[t] = far.add(w[t - 7].add(small_sigma_1(w[t - 2])));
+    }
+}
+
+fn compress(state: &mut [Vector; 8], w: &Schedule) {
     let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = *state;
-    // Of the majority, what the last round has computed.
+    // Of the majority, what the round before has computed.
     let mut b_c = b.xor(c);
-    macro_rules! round {
-        ($k:ident $t:literal $a:ident $b:ident $c:ident $d:ident $e:ident $f:ident $g:ident $h:ident) => {
-            let input = $h.add(w[$t].add(Vector::splat($k[$t])));
-            let first = input.add(big_sigma_1($e)).add($e.choose($f, $g));
-            let a_b = $a.xor($b);
-            let majority = $b.xor(a_b.and(b_c));
-            b_c = a_b;
-            $d = $d.add(first);
-            $h = first.add(majority.add(big_sigma_0($a)));
-        };
-    }
-    macro_rules! schedule {
-        ($t:literal) => {
-            let far = w[$t].add(small_sigma_0(w[($t + 1) % 16]));
-            w[$t] = far.add(w[($t + 9) % 16].add(small_sigma_1(w[($t + 14) % 16])));
-        };
-    }
-    macro_rules! sixteen_rounds {
-        ($k:ident $($before:ident)?) => {
-            $($before!(0);)? round!($k 0 a b c d e f g h);
-            $($before!(1);)? round!($k 1 h a b c d e f g);
-            $($before!(2);)? round!($k 2 g h a b c d e f);
-            $($before!(3);)? round!($k 3 f g h a b c d e);
-            $($before!(4);)? round!($k 4 e f g h a b c d);
-            $($before!(5);)? round!($k 5 d e f g h a b c);
-            $($before!(6);)? round!($k 6 c d e f g h a b);
-            $($before!(7);)? round!($k 7 b c d e f g h a);
-            $($before!(8);)? round!($k 8 a b c d e f g h);
-            $($before!(9);)? round!($k 9 h a b c d e f g);
-            $($before!(10);)? round!($k 10 g h a b c d e f);
-            $($before!(11);)? round!($k 11 f g h a b c d e);
-            $($before!(12);)? round!($k 12 e f g h a b c d);
-            $($before!(13);)? round!($k 13 d e f g h a b c);
-            $($before!(14);)? round!($k 14 c d e f g h a b);
-            $($before!(15);)? round!($k 15 b c d e f g h a);
-        };
-    }
-    let [k, more @ ..] = &K;
-    sixteen_rounds!(k);
-    for k in more {
-        sixteen_rounds!(k schedule);
+    for start in (0..ROUNDS).step_by(8) {
+        macro_rules! round {
+            ($t:literal $a:ident $b:ident $c:ident $d:ident $e:ident $f:ident $g:ident $h:ident) => {
+                let t = start + $t;
+                let input = $h.add(w[t].add(Vector::splat(K[t])));
+                let first = input.add(big_sigma_1($e)).add($e.choose($f, $g));
+                let a_b = $a.xor($b);
+                let majority = $b.xor(a_b.and(b_c));
+                b_c = a_b;
+                $d = $d.add(first);
+                $h = first.add(majority.add(big_sigma_0($a)));
+            };
+        }
+        round!(0 a b c d e f g h);
+        round!(1 h a b c d e f g);
+        round!(2 g h a b c d e f);
+        round!(3 f g h a b c d e);
+        round!(4 e f g h a b c d);
+        round!(5 d e f g h a b c);
+        round!(6 c d e f g h a b);
+        round!(7 b c d e f g h a);
     }
     for (word, change) in state.iter_mut().zip([a, b, c, d, e, f, g, h]) {
         *word = word.add(change);

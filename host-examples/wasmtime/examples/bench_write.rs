@@ -30,6 +30,10 @@ const BATCH: usize = 1_000;
 
 const ROUNDS: usize = 15;
 
+/// A line that is refused, and with it the whole text: what comes after it is not looked at, and what comes before it is
+/// not hashed.
+const ODD: &str = "{\"odd\":1}\n";
+
 /// One way to do something with all events, and how many microseconds an event took at least.
 struct Way<'a> {
     name: &'a str,
@@ -181,48 +185,46 @@ fn through<'a>(
     pieces: &'a [String],
     folder: &'a Path,
 ) -> Vec<Way<'a>> {
-    let record = folder.join("audit");
-    let options = move |backend| Options::new().backend(backend).dir(&record).no_call_limit();
     // An empty folder for each round.
     let start = move |backend: &str| -> Result<Instance> {
-        let options = options(backend);
-        let _ = fs::remove_dir_all(folder.join("audit"));
+        let record = folder.join("audit");
+        let _ = fs::remove_dir_all(&record);
+        let options = Options::new().backend(backend).dir(record).no_call_limit();
         Ok(Instance::start(component, &options)?)
     };
-    let empty: Vec<String> = pieces.iter().map(|piece| " ".repeat(piece.len())).collect();
-    let invalid: Vec<String> = pieces.iter().map(|piece| piece.clone() + "{\"odd\":1}\n").collect();
-    let (a, b, c, d, e, f, g) =
-        (start.clone(), start.clone(), start.clone(), start.clone(), start.clone(), start.clone(), start);
+    let refused: Vec<String> = pieces.iter().map(|piece| format!("{ODD}{piece}")).collect();
+    let invalid: Vec<String> = pieces.iter().map(|piece| format!("{piece}{ODD}")).collect();
+    let all_refused = |instance: &mut Instance, texts: &[String]| {
+        let accepted = texts.iter().any(|text| instance.write_jsonl(text).is_ok());
+        if accepted { Err("an unknown field was accepted".into()) } else { Ok(()) }
+    };
     vec![
-        way("write-jsonl: an empty text of this size", None, move || {
-            let mut instance = a("null")?;
-            timed(|| Ok(empty.iter().try_for_each(|text| instance.write_jsonl(text).map(drop))?))
+        way("write-jsonl: hand over, find the lines", None, move || {
+            let mut instance = start("null")?;
+            timed(|| all_refused(&mut instance, &refused))
         }),
         way("write-jsonl: and parse, check, stamp, encode", 1, move || {
-            let mut instance = b("null")?;
-            timed(|| {
-                let accepted = invalid.iter().any(|text| instance.write_jsonl(text).is_ok());
-                if accepted { Err("an unknown field was accepted".into()) } else { Ok(()) }
-            })
+            let mut instance = start("null")?;
+            timed(|| all_refused(&mut instance, &invalid))
         }),
         way("write-jsonl: and hash", 1, move || {
-            let mut instance = c("null")?;
+            let mut instance = start("null")?;
             timed(|| Ok(pieces.iter().try_for_each(|text| instance.write_jsonl(text).map(drop))?))
         }),
         way("write-jsonl: and append", 1, move || {
-            let mut instance = d("jsonl")?;
+            let mut instance = start("jsonl")?;
             timed(|| Ok(pieces.iter().try_for_each(|text| instance.write_jsonl(text).map(drop))?))
         }),
         way("write-batch: all but append", None, move || {
-            let mut instance = e("null")?;
+            let mut instance = start("null")?;
             timed(|| Ok(events.chunks(BATCH).try_for_each(|batch| instance.write_batch(batch).map(drop))?))
         }),
         way("write-batch: and append", 1, move || {
-            let mut instance = f("jsonl")?;
+            let mut instance = start("jsonl")?;
             timed(|| Ok(events.chunks(BATCH).try_for_each(|batch| instance.write_batch(batch).map(drop))?))
         }),
         way("write, one by one", None, move || {
-            let mut instance = g("jsonl")?;
+            let mut instance = start("jsonl")?;
             timed(|| Ok(events.iter().try_for_each(|event| instance.write(event))?))
         }),
         way("Handle::write, until all is in the file", None, move || handle(component, events, folder)),
@@ -249,10 +251,7 @@ fn timed(work: impl FnOnce() -> Result<()>) -> Result<Spent> {
     let (began, processor) = (Instant::now(), processor_time());
     work()?;
     let of_an_event = |time: Duration| time.as_secs_f64() * 1e6 / EVENTS as f64;
-    Ok(Spent {
-        processor: of_an_event(processor_time() - processor),
-        clock: of_an_event(began.elapsed()),
-    })
+    Ok(Spent { processor: of_an_event(processor_time() - processor), clock: of_an_event(began.elapsed()) })
 }
 
 /// The processor time of all threads so far.

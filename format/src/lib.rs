@@ -39,6 +39,7 @@ mod plain;
 pub mod query;
 pub mod read;
 pub mod record;
+pub mod sent;
 pub mod show;
 pub mod time;
 

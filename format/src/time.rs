@@ -118,14 +118,35 @@ impl fmt::Display for Timestamp {
 
 /// Whether `text` has the shape of a stored timestamp. Its day or hour may still be one that does not exist.
 pub fn is_stored_text(text: &[u8]) -> bool {
-    const SHAPE: &[u8; TEXT_LEN] = b"dddd-dd-ddTdd:dd:5d.ddddddZ";
-    text.len() == TEXT_LEN
-        && text.iter().zip(SHAPE).all(|(byte, shape)| match shape {
-            b'd' => byte.is_ascii_digit(),
-            // No stored timestamp has the second 60: a leap second is stored as the next second.
-            b'5' => (b'0'..=b'5').contains(byte),
-            _ => byte == shape,
-        })
+    const SHAPE: &[u8; TEXT_LEN] = b"0000-00-00T00:00:00.000000Z";
+    const TENS_OF_SECONDS: usize = 17;
+    let Ok(text) = <&[u8; TEXT_LEN]>::try_from(text) else { return false };
+    // Eight bytes at once; the last eight overlap with others.
+    [0, 8, 16, TEXT_LEN - 8].into_iter().all(|start| has_shape(word(text, start), word(SHAPE, start)))
+        // No stored timestamp has the second 60: a leap second is stored as the next second.
+        && text[TENS_OF_SECONDS] <= b'5'
+}
+
+fn word(text: &[u8; TEXT_LEN], start: usize) -> u64 {
+    text[start..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
+/// Whether eight bytes are digits where the shape has `0`, and elsewhere those of the shape.
+fn has_shape(bytes: u64, shape: u64) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    // A bit for each byte of the shape that is not `0`. No byte of the shape is below `-`, and `0` alone has the lower
+    // four bits and this one clear.
+    let differs = bytes ^ shape;
+    let zeros = {
+        let other = shape ^ (ONES * u64::from(b'0'));
+        // The high bit of each byte that is 0. Every byte is below 0x80.
+        !(other + ONES * 0x7f) & (ONES << 7)
+    };
+    let digits = (zeros >> 7) * 0xff;
+    let is_same = differs & !digits == 0;
+    // In the place of a digit, the difference is its value: 10 and more have a high bit, or get one by 6 more.
+    let values = differs & digits;
+    is_same && (values | (values & (ONES * 0x7f)) + (ONES * 6 & digits)) & (ONES * 0xf0) & digits == 0
 }
 
 fn put_digits(place: &mut [u8], mut number: u32) {
@@ -343,6 +364,23 @@ mod tests {
             if let Some(fast) = Timestamp::parse_stored(text.as_bytes()) {
                 prop_assert_eq!(Some(fast), slow);
             }
+        }
+
+        #[test]
+        fn a_stored_text_is_one_of_which_each_byte_is(
+            place in 0..TEXT_LEN,
+            byte in any::<u8>(),
+            digits in "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-6][0-9]\\.[0-9]{6}Z",
+        ) {
+            let mut text = digits.into_bytes();
+            text[place] = byte;
+            let is_stored = text.iter().zip(b"dddd-dd-ddTdd:dd:5d.ddddddZ").all(|(byte, shape)| match shape {
+                b'd' => byte.is_ascii_digit(),
+                b'5' => (b'0'..=b'5').contains(byte),
+                _ => byte == shape,
+            });
+            prop_assert_eq!(is_stored_text(&text), is_stored);
+            prop_assert!(!is_stored_text(&text[1..]));
         }
 
         #[test]

@@ -105,6 +105,12 @@ impl Batch {
         }
     }
 
+    /// The instants of consecutive lines, each with the size of the line in bytes.
+    pub fn sizes(&self, lines: Range<usize>) -> impl Iterator<Item = (Timestamp, u64)> {
+        let lines = self.lines.get(lines).unwrap_or_default();
+        lines.iter().map(|(at, range)| (*at, range.len() as u64))
+    }
+
     /// The end of the lines from `start` that fit into one append of [`MAX_APPEND`] bytes: one line at least, and none
     /// after `end`.
     pub fn piece_end(&self, start: usize, end: usize) -> usize {

@@ -162,6 +162,19 @@ pub trait File {
     /// At most `len` bytes from `offset`. The host may return fewer, but none only at the end of the file.
     fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, FileError>;
 
+    /// `len` bytes from `offset`, fewer only at the end of the file.
+    fn read_whole(&self, offset: u64, len: usize) -> Result<Vec<u8>, FileError> {
+        let mut bytes = self.read(offset, len)?;
+        while bytes.len() < len {
+            let more = self.read(offset + bytes.len() as u64, len - bytes.len())?;
+            if more.is_empty() {
+                break;
+            }
+            bytes.extend_from_slice(&more);
+        }
+        Ok(bytes)
+    }
+
     /// Appends at most `line::MAX_LEN` bytes, or whole lines of at most [`MAX_APPEND`] bytes. No bytes of others come
     /// in between, except between the [`pieces`] of more than `line::MAX_LEN` bytes where the host takes no more at
     /// once. After an error some of the bytes may be in the file.

@@ -35,6 +35,7 @@ mod limit;
 pub mod line;
 pub mod mended;
 pub mod names;
+pub mod own;
 mod plain;
 pub mod query;
 pub mod read;

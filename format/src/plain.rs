@@ -173,7 +173,7 @@ fn starts_with(text: &[u8], bytes: &'static [u8]) -> bool {
 }
 
 /// How many bytes come before the first quote, backslash or control character.
-fn plain_len(bytes: &[u8]) -> usize {
+pub(crate) fn plain_len(bytes: &[u8]) -> usize {
     let (chunks, rest) = bytes.as_chunks::<16>();
     let mut len = 0;
     for chunk in chunks {

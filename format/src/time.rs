@@ -61,20 +61,8 @@ impl Timestamp {
 
     /// Parses only the stored form, much faster than [`Timestamp::parse`]; most timestamps have this form.
     pub fn parse_stored(text: &[u8]) -> Option<Self> {
-        if !is_stored_text(text) {
-            return None;
-        }
-        let number = |from: usize, to: usize| {
-            text[from..to].iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0'))
-        };
-        let date = NaiveDate::from_ymd_opt(number(0, 4) as i32, number(5, 7), number(8, 10))?;
-        let (hours, minutes, seconds) = (number(11, 13), number(14, 16), number(17, 19));
-        if hours > 23 || minutes > 59 {
-            return None;
-        }
-        let seconds = i64::from(hours * 3600 + minutes * 60 + seconds);
-        let micros = seconds * 1_000_000 + i64::from(number(20, 26));
-        Some(Self(i64::from(date.to_epoch_days()) * MICROS_PER_DAY + micros))
+        let text = <&[u8; TEXT_LEN]>::try_from(text).ok().filter(|text| is_stored_text(*text))?;
+        Some(Self(date_micros(text)? + time_micros(text)?))
     }
 
     /// The UTC day of this instant.
@@ -118,35 +106,70 @@ impl fmt::Display for Timestamp {
 
 /// Whether `text` has the shape of a stored timestamp. Its day or hour may still be one that does not exist.
 pub fn is_stored_text(text: &[u8]) -> bool {
-    const SHAPE: &[u8; TEXT_LEN] = b"0000-00-00T00:00:00.000000Z";
-    const TENS_OF_SECONDS: usize = 17;
+    // No stored timestamp has the second 60: a leap second is stored as the next second.
+    const LEAST: &[u8; TEXT_LEN] = b"0000-00-00T00:00:00.000000Z";
+    const MOST: &[u8; TEXT_LEN] = b"9999-99-99T99:99:59.999999Z";
     let Ok(text) = <&[u8; TEXT_LEN]>::try_from(text) else { return false };
-    // Eight bytes at once; the last eight overlap with others.
-    [0, 8, 16, TEXT_LEN - 8].into_iter().all(|start| has_shape(word(text, start), word(SHAPE, start)))
-        // No stored timestamp has the second 60: a leap second is stored as the next second.
-        && text[TENS_OF_SECONDS] <= b'5'
+    // Without an early exit the compiler makes this compare 16 bytes at once.
+    let mut fits = true;
+    for ((byte, least), most) in text.iter().zip(LEAST).zip(MOST) {
+        fits &= (least <= byte) & (byte <= most);
+    }
+    fits
 }
 
-fn word(text: &[u8; TEXT_LEN], start: usize) -> u64 {
-    text[start..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+/// Parses stored timestamps that follow each other. Most are of the same day as the one before, whose date need not be
+/// parsed again.
+#[derive(Debug)]
+pub struct StoredTimes {
+    date: [u8; DATE_LEN],
+    day: i64,
 }
 
-/// Whether eight bytes are digits where the shape has `0`, and elsewhere those of the shape.
-fn has_shape(bytes: u64, shape: u64) -> bool {
-    const ONES: u64 = u64::MAX / 255;
-    // A bit for each byte of the shape that is not `0`. No byte of the shape is below `-`, and `0` alone has the lower
-    // four bits and this one clear.
-    let differs = bytes ^ shape;
-    let zeros = {
-        let other = shape ^ (ONES * u64::from(b'0'));
-        // The high bit of each byte that is 0. Every byte is below 0x80.
-        !(other + ONES * 0x7f) & (ONES << 7)
-    };
-    let digits = (zeros >> 7) * 0xff;
-    let is_same = differs & !digits == 0;
-    // In the place of a digit, the difference is its value: 10 and more have a high bit, or get one by 6 more.
-    let values = differs & digits;
-    is_same && (values | (values & (ONES * 0x7f)) + (ONES * 6 & digits)) & (ONES * 0xf0) & digits == 0
+/// The length of a date, `2026-11-23`, in bytes.
+const DATE_LEN: usize = 10;
+
+impl Default for StoredTimes {
+    fn default() -> Self {
+        Self { date: *b"1970-01-01", day: 0 }
+    }
+}
+
+impl StoredTimes {
+    /// As [`Timestamp::parse_stored`].
+    #[inline]
+    pub fn parse(&mut self, text: &[u8; TEXT_LEN]) -> Option<Timestamp> {
+        if !is_stored_text(text) {
+            return None;
+        }
+        if text[..DATE_LEN] != self.date {
+            self.day = date_micros(text)?;
+            self.date.copy_from_slice(&text[..DATE_LEN]);
+        }
+        Some(Timestamp(self.day + time_micros(text)?))
+    }
+}
+
+/// A number in decimal digits.
+fn number(digits: &[u8]) -> u32 {
+    digits.iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0'))
+}
+
+/// The first instant of the day of a timestamp in the stored shape, in microseconds since 1970.
+fn date_micros(text: &[u8; TEXT_LEN]) -> Option<i64> {
+    let date =
+        NaiveDate::from_ymd_opt(number(&text[..4]) as i32, number(&text[5..7]), number(&text[8..10]))?;
+    Some(i64::from(date.to_epoch_days()) * MICROS_PER_DAY)
+}
+
+/// The microseconds of the day of a timestamp in the stored shape.
+fn time_micros(text: &[u8; TEXT_LEN]) -> Option<i64> {
+    let (hours, minutes, seconds) = (number(&text[11..13]), number(&text[14..16]), number(&text[17..19]));
+    if hours > 23 || minutes > 59 {
+        return None;
+    }
+    let seconds = i64::from(hours * 3600 + minutes * 60 + seconds);
+    Some(seconds * 1_000_000 + i64::from(number(&text[20..26])))
 }
 
 fn put_digits(place: &mut [u8], mut number: u32) {
@@ -363,6 +386,11 @@ mod tests {
             prop_assert_eq!(Timestamp::parse(&text).ok(), slow);
             if let Some(fast) = Timestamp::parse_stored(text.as_bytes()) {
                 prop_assert_eq!(Some(fast), slow);
+            }
+            let mut times = StoredTimes::default();
+            for text in [&*text, "2026-11-23T06:30:00.123456Z", &*text] {
+                let parsed = times.parse(text.as_bytes().try_into().unwrap());
+                prop_assert_eq!(parsed, Timestamp::parse_stored(text.as_bytes()));
             }
         }
 

@@ -148,7 +148,7 @@ impl Options {
         self
     }
 
-    /// How many events the component sends to the database at once, at least 1. The default is 50.
+    /// How many events wait for the database until the component sends them, at least 1. The default is 50.
     #[must_use]
     pub fn batch_size(mut self, events: u64) -> Self {
         self.config.batch_size = Some(events);

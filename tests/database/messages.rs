@@ -28,14 +28,14 @@ const ALL: &str = "AUDIT_TESTBED_MESSAGES";
 
 /// How many cases a scenario has in a run that does not take all of them. Those in which something comes late take a second
 /// each, and hardly any processor time.
-const AT_ONCE: usize = 24;
-const LATE: usize = 8;
+const AT_ONCE: usize = 20;
+const LATE: usize = 5;
 
 /// How many cases run at once. Each has a database of its own.
 const WORKERS: usize = 12;
 
 /// How late a message comes. The host has given up by then, and the statement that it tried to cancel too.
-const DELAY: Duration = Duration::from_millis(1_200);
+const DELAY: Duration = Duration::from_millis(1_300);
 
 const FAULTS: [Fault; 5] =
     [Fault::CutBefore, Fault::CutWithin, Fault::CutAfter, Fault::LoseAnswer, Fault::Delay(DELAY)];

@@ -38,15 +38,19 @@ fn again<T>(
     mut call: impl FnMut() -> Result<T, SinkError>,
     mut undone: impl FnMut(&str),
 ) -> T {
+    let mut in_doubt = false;
     wait_for(|| match call() {
         Ok(value) => Ok(value),
         Err(SinkError::Unavailable(text)) => {
             place.calm();
-            undone(&text);
+            if !in_doubt {
+                undone(&text);
+            }
             place.heal();
             Err(text)
         }
         Err(SinkError::Unanswered(text)) => {
+            in_doubt = true;
             place.heal();
             Err(text)
         }

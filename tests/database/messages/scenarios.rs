@@ -188,7 +188,7 @@ fn queue(place: &Place, variant: &Variant) {
     place.table(Table::Usual);
     let store = AuditStore::open_with(component(), place.options(variant.backend)).unwrap();
     store.write_batch(all_numbered("queue", 0..3)).expect("there is room");
-    store.flush().expect("the database answers");
+    wait_for(|| store.flush());
     place.begin();
     let sent = 3 + 2 * BATCH + 5;
     all_numbered("queue", 3..sent).into_iter().for_each(|event| store.write(event));

@@ -66,7 +66,16 @@ pub(super) async fn store(link: &Link, lines: &str) -> Result<Imported, SinkErro
     for (row, reason) in refused {
         let reason = match keep(link, &lines[ranges[row].clone()], &reason).await {
             Ok(()) => reason,
-            Err(why) => format!("{reason} (nothing is kept of it in tool_audit_refused: {why})"),
+            // The same lines come again. Else nothing would ever explain the hole in the chain.
+            Err(failure) if failure.ends_connection() => {
+                let failure = failure.of_nothing_stored();
+                let is_stored = imported.stored > 0;
+                return Err(link.sink_error(if is_stored { failure.unanswered() } else { failure }));
+            }
+            Err(failure) => {
+                let why = why_not_kept(link, failure);
+                format!("{reason} (nothing is kept of it in tool_audit_refused: {why})")
+            }
         };
         let index = u32::try_from(row).unwrap_or(u32::MAX);
         imported.refused.push(RefusedRow { index, reason });
@@ -85,7 +94,7 @@ fn ranges(lines: &str) -> Vec<Range<usize>> {
 }
 
 /// Keeps what is known of a refused entry. Another writer's row is in no chain, which it could leave a hole in.
-async fn keep(link: &Link, line: &str, reason: &str) -> Result<(), String> {
+async fn keep(link: &Link, line: &str, reason: &str) -> Result<(), Failure> {
     let Some((ts, stamp)) =
         parse_stored(line).ok().and_then(|line| Some((line.event.ts.into_owned(), line.stamp?)))
     else {
@@ -94,16 +103,17 @@ async fn keep(link: &Link, line: &str, reason: &str) -> Result<(), String> {
     if Timestamp::parse(&ts).is_err() {
         return Ok(());
     }
-    let statement = Keep { stamp: stamp.into_owned(), ts, reason };
-    link.run(&statement).await.map_err(|failure| {
-        let refusal = failure.server().and_then(|error| error.refusal());
-        refusal.unwrap_or_else(|| one_line(&message(link, failure)))
-    })
+    link.run(&Keep { stamp: stamp.into_owned(), ts, reason }).await
 }
 
-fn message(link: &Link, failure: Failure) -> String {
+fn why_not_kept(link: &Link, failure: Failure) -> String {
+    if let Some(refusal) = failure.server().and_then(|error| error.refusal()) {
+        return refusal;
+    }
     match link.sink_error(failure) {
-        SinkError::Unavailable(text) | SinkError::Unanswered(text) | SinkError::Other(text) => text,
+        SinkError::Unavailable(text) | SinkError::Unanswered(text) | SinkError::Other(text) => {
+            one_line(&text)
+        }
         SinkError::NotConfigured => String::new(),
     }
 }

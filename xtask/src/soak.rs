@@ -16,7 +16,18 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
         cargo.env_remove("CARGO_BUILD_TARGET").args(arguments);
         cargo
     };
-    let build = ["build", "--release", "--package", "audit-cli", "--bin", "audit", "--package", "audit-soak"];
+    let build = [
+        "build",
+        "--release",
+        "--package",
+        "audit-cli",
+        "--bin",
+        "audit",
+        "--package",
+        "audit-soak",
+        "--bin",
+        "audit-soak",
+    ];
     let built = cargo(&build).status().context("cannot run cargo")?;
     if !built.success() {
         return Ok(ExitCode::FAILURE);

@@ -188,3 +188,25 @@ fn read_archives(site: &Site, record: &Record, all: &mut All) {
     lines.for_each(|line| all.take(&line.expect("the output is text")));
     assert!(child.wait().expect("it is a child").success(), "the archives cannot be read");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(numbers: &[u64]) -> Found {
+        let mut found = Found::default();
+        numbers.iter().for_each(|n| found.add(*n));
+        found
+    }
+
+    #[test]
+    fn what_is_lost_twice_or_there_against_what_was_said_is_wrong() {
+        let told = Told { acknowledged: 3, absent_from: Some(5) };
+        for right in [&[0, 1, 2][..], &[2, 1, 0, 4]] {
+            assert_eq!(found(right).problem("w", told), None, "{right:?}");
+        }
+        for wrong in [&[][..], &[0, 1], &[0, 2, 3], &[0, 1, 2, 2], &[0, 1, 2, 4, 4], &[0, 1, 2, 5]] {
+            assert!(found(wrong).problem("w", told).is_some(), "{wrong:?}");
+        }
+    }
+}

@@ -29,6 +29,28 @@ pub struct Imported {
     pub refused: Vec<RefusedRow>,
 }
 
+impl Imported {
+    /// Counts a row as refused, once what is known of it is kept. The rows behind it are stored only then: else a program that
+    /// ends in between would leave a hole in the chain that nothing explains.
+    async fn refuse(&mut self, link: &Link, row: usize, line: &str, reason: String) -> Result<(), SinkError> {
+        let reason = match keep(link, line, &reason).await {
+            Ok(()) => reason,
+            // The same lines come again.
+            Err(failure) if failure.ends_connection() => {
+                let failure = failure.of_nothing_stored();
+                return Err(link.sink_error(if self.stored > 0 { failure.unanswered() } else { failure }));
+            }
+            Err(failure) => {
+                let why = why_not_kept(link, failure);
+                format!("{reason} (nothing is kept of it in tool_audit_refused: {why})")
+            }
+        };
+        let index = u32::try_from(row).unwrap_or(u32::MAX);
+        self.refused.push(RefusedRow { index, reason });
+        Ok(())
+    }
+}
+
 /// Why an entry counts as refused that no statement has refused.
 const VANISHED: &str = "the database accepted the row without storing it, as a trigger does that drops rows";
 
@@ -36,7 +58,6 @@ const VANISHED: &str = "the database accepted the row without storing it, as a t
 pub(super) async fn store(link: &Link, lines: &str) -> Result<Imported, SinkError> {
     let mut imported = Imported { stored: 0, refused: Vec::new() };
     let ranges = ranges(lines);
-    let mut refused = Vec::new();
     // A stack: the first half goes on top, so that the rows are inserted in their order.
     let mut left = Vec::from([(0, ranges.len())]);
     while let Some((start, end)) = left.pop() {
@@ -49,10 +70,12 @@ pub(super) async fn store(link: &Link, lines: &str) -> Result<Imported, SinkErro
         match link.run(&Insert { link, lines: text, rows: rows.len(), arrays: Arrays::of(text) }).await {
             Ok(Inserted { added, vanished }) => {
                 imported.stored += added;
-                refused.extend(vanished.into_iter().map(|row| (rows.start + row, VANISHED.to_owned())));
+                for row in vanished.into_iter().map(|row| rows.start + row) {
+                    imported.refuse(link, row, &lines[ranges[row].clone()], VANISHED.to_owned()).await?;
+                }
             }
             Err(failure) => match (failure.server().and_then(|error| error.refusal()), rows.len()) {
-                (Some(reason), 1) => refused.push((rows.start, reason)),
+                (Some(reason), 1) => imported.refuse(link, rows.start, text, reason).await?,
                 (Some(_), count) => {
                     let middle = rows.start + count / 2;
                     left.extend([(middle, end), (start, middle)]);
@@ -62,23 +85,6 @@ pub(super) async fn store(link: &Link, lines: &str) -> Result<Imported, SinkErro
                 (None, _) => return Err(link.sink_error(failure)),
             },
         }
-    }
-    for (row, reason) in refused {
-        let reason = match keep(link, &lines[ranges[row].clone()], &reason).await {
-            Ok(()) => reason,
-            // The same lines come again. Else nothing would ever explain the hole in the chain.
-            Err(failure) if failure.ends_connection() => {
-                let failure = failure.of_nothing_stored();
-                let is_stored = imported.stored > 0;
-                return Err(link.sink_error(if is_stored { failure.unanswered() } else { failure }));
-            }
-            Err(failure) => {
-                let why = why_not_kept(link, failure);
-                format!("{reason} (nothing is kept of it in tool_audit_refused: {why})")
-            }
-        };
-        let index = u32::try_from(row).unwrap_or(u32::MAX);
-        imported.refused.push(RefusedRow { index, reason });
     }
     Ok(imported)
 }

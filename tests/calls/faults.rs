@@ -1,7 +1,7 @@
 //! Each call that the component makes to its host, in each scenario, with each fault that the call can have.
 //!
 //! `AUDIT_FAULT` runs the cases alone whose name begins so, such as `spool Synced 17`: a case that fails prints its name.
-//! `AUDIT_FAULT_CASES` is how many cases of each scenario are run; `all` runs all of them.
+//! `AUDIT_FAULT_CASES` is how many cases of each scenario and durability are run; `all` runs all of them.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -9,12 +9,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use audit_format::time::Timestamp;
 
-use crate::host::{Backend, Call, Durability, Fault, NEVER_FAIL, Settings, World, imports};
+use crate::host::{
+    Backend, Call, Durability, Effect, Fault, NEVER_FAIL, Part, Reason, Settings, World, imports,
+};
 use crate::run::{Run, START, Stopped};
 use crate::scenarios;
 
-/// How many cases of a scenario are run by default.
-const CASES: usize = 250;
+/// How many cases of a scenario are run by default with each durability.
+const CASES: usize = 100;
 
 type Act = fn(&mut Run) -> Result<(), Stopped>;
 
@@ -46,7 +48,7 @@ macro_rules! scenarios {
             $(
                 let (before, run) = (scenarios::$before, scenarios::$run);
                 let scenario = Scenario { name: $name, backend: Backend::$backend, before, run };
-                called.extend(scenario.calls(Durability::Synced).into_iter().map(|call| call.name));
+                called.extend(scenario.all_calls());
             )*
             called
         }
@@ -126,6 +128,17 @@ impl Scenario {
 
     fn calls(self, durability: Durability) -> Vec<Call> {
         self.play(durability, None)
+    }
+
+    /// The names of the calls of the scenario, and of those that it makes after a short write.
+    fn all_calls(self) -> BTreeSet<&'static str> {
+        let calls = self.calls(Durability::Synced);
+        let mut names: BTreeSet<_> = calls.iter().map(|call| call.name).collect();
+        for (n, _) in calls.iter().enumerate().filter(|(_, call)| call.effect == Effect::Writes) {
+            let short = Fault::Short(Part::Half, Reason::NoSpace);
+            names.extend(self.play(Durability::Synced, Some((n, short))).into_iter().map(|call| call.name));
+        }
+        names
     }
 
     /// All cases of the scenario, those of each durability with its calls.

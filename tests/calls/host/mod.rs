@@ -18,7 +18,7 @@ use wasmtime::{Cache, CacheConfig, Config, Engine, Store};
 
 pub use bindings::exports::audit::store::control::{Backend, Counts, Durability, StoreStatus};
 pub use bindings::exports::audit::store::types::{Error, JsonlPage, Order, PageRequest};
-pub use fault::{Fault, Loss};
+pub use fault::{Effect, Fault, Loss, Part, Reason};
 pub use wasi::NEVER_FAIL;
 pub use world::{Call, World};
 

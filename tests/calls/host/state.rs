@@ -17,6 +17,8 @@ pub struct State {
     pub descriptors: HashMap<u32, Opened>,
     /// The names and files behind the streams.
     pub streams: HashMap<u32, (String, FileId)>,
+    /// What was written to them and not flushed.
+    pub unflushed: HashMap<u32, Vec<u8>>,
 }
 
 impl State {
@@ -32,6 +34,7 @@ impl State {
             world: world.clone(),
             descriptors: HashMap::new(),
             streams: HashMap::new(),
+            unflushed: HashMap::new(),
         }
     }
 }

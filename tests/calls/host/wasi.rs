@@ -3,15 +3,14 @@
 
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource, ResourceType};
-use wasmtime_wasi::WasiView as _;
 use wasmtime_wasi::filesystem::{WasiFilesystemCtxView, WasiFilesystemView as _};
-use wasmtime_wasi::p2::FsResult;
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
 use wasmtime_wasi::p2::bindings::sync::filesystem::types::{
     Descriptor, DescriptorFlags, DescriptorStat, DirectoryEntryStream, ErrorCode, Host, HostDescriptor,
     HostDirectoryEntryStream, OpenFlags, PathFlags,
 };
 use wasmtime_wasi::p2::bindings::sync::io::streams::{self, HostOutputStream, OutputStream};
+use wasmtime_wasi::p2::{FsResult, StreamError, StreamResult};
 
 use super::disk::Disk;
 use super::fault::Effect::{self, Changes, Reads, Writes};
@@ -291,40 +290,88 @@ fn set_time(stat: &mut DescriptorStat, micros: Option<i64>) {
     });
 }
 
-type Written = wasmtime::Result<(Result<(), streams::StreamError>,)>;
+type Written<T> = wasmtime::Result<(Result<T, streams::StreamError>,)>;
 
 fn link_streams(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     let mut streams = linker.instance("wasi:io/streams@0.2.12")?;
     streams.resource("output-stream", ResourceType::host::<OutputStream>(), |mut store, rep| {
         let state = store.data_mut();
         state.streams.remove(&rep);
+        state.unflushed.remove(&rep);
         HostOutputStream::drop(&mut state.table, Resource::new_own(rep))
     })?;
     streams.func_wrap(
         "[method]output-stream.blocking-write-and-flush",
         |mut store: StoreContextMut<'_, State>, (stream, bytes): (Resource<OutputStream>, Vec<u8>)| {
-            write(store.data_mut(), stream, bytes)
+            write(store.data_mut(), "blocking-write-and-flush", stream, &bytes)
+        },
+    )?;
+    streams.func_wrap(
+        "[method]output-stream.check-write",
+        |mut store: StoreContextMut<'_, State>, (stream,): (Resource<OutputStream>,)| {
+            prepare(store.data_mut(), "check-write", &stream, |state, stream| state.table.check_write(stream))
+        },
+    )?;
+    // A host need not have written anything before a flush: that is where it is done, and where it can be done in part.
+    streams.func_wrap(
+        "[method]output-stream.write",
+        |mut store: StoreContextMut<'_, State>, (stream, bytes): (Resource<OutputStream>, Vec<u8>)| {
+            prepare(store.data_mut(), "write", &stream, |state, stream| {
+                state.unflushed.entry(stream.rep()).or_default().extend(bytes);
+                Ok(())
+            })
+        },
+    )?;
+    streams.func_wrap(
+        "[method]output-stream.blocking-flush",
+        |mut store: StoreContextMut<'_, State>, (stream,): (Resource<OutputStream>,)| {
+            let state = store.data_mut();
+            let bytes = state.unflushed.remove(&stream.rep()).unwrap_or_default();
+            write(state, "blocking-flush", stream, &bytes)
         },
     )
 }
 
+/// The name of the file of a stream.
+fn file_of(state: &State, stream: &Resource<OutputStream>) -> String {
+    state.streams.get(&stream.rep()).map_or_else(|| "stderr".to_owned(), |(name, _)| name.clone())
+}
+
+/// Makes a call of a stream that writes nothing.
+fn prepare<T>(
+    state: &mut State,
+    name: &'static str,
+    stream: &Resource<OutputStream>,
+    act: impl FnOnce(&mut State, Resource<OutputStream>) -> StreamResult<T>,
+) -> Written<T> {
+    let file = file_of(state, stream);
+    match state.world.begin(&Call { name, file, effect: Reads }) {
+        Verdict::Stop => return Err(stopped()),
+        Verdict::Fail(reason) => {
+            return failed(state, StreamError::LastOperationFailed(reason.os_error().into()));
+        }
+        _ => {}
+    }
+    match act(state, Resource::new_borrow(stream.rep())) {
+        Ok(done) => Ok((Ok(done),)),
+        Err(error) => failed(state, error),
+    }
+}
+
 /// Writes to a file, or to stderr.
-fn write(state: &mut State, stream: Resource<OutputStream>, bytes: Vec<u8>) -> Written {
-    let known = state.streams.get(&stream.rep()).cloned();
-    let file = known.as_ref().map_or_else(|| "stderr".to_owned(), |(name, _)| name.clone());
-    let verdict = state.world.begin(&Call { name: "blocking-write-and-flush", file, effect: Writes });
+fn write(state: &mut State, name: &'static str, stream: Resource<OutputStream>, bytes: &[u8]) -> Written<()> {
+    let file = file_of(state, &stream);
+    let verdict = state.world.begin(&Call { name, file, effect: Writes });
     let part = match verdict {
         Verdict::Stop => return Err(stopped()),
         Verdict::Fail(reason) => {
-            return failed(
-                state,
-                wasmtime_wasi::p2::StreamError::LastOperationFailed(reason.os_error().into()),
-            );
+            return failed(state, StreamError::LastOperationFailed(reason.os_error().into()));
         }
         Verdict::Short(part, _) | Verdict::ShortStop(part) => &bytes[..part.of(bytes.len())],
-        Verdict::Go | Verdict::Done(_) | Verdict::DoneStop => &bytes[..],
+        Verdict::Go | Verdict::Done(_) | Verdict::DoneStop => bytes,
     };
-    if let Err(error) = state.ctx().table.blocking_write_and_flush(stream, part.to_vec()) {
+    let known = state.streams.get(&stream.rep()).cloned();
+    if let Err(error) = write_whole(state, &stream, part) {
         return failed(state, error);
     }
     if let Some((_, file)) = known {
@@ -335,13 +382,21 @@ fn write(state: &mut State, stream: Resource<OutputStream>, bytes: Vec<u8>) -> W
     match verdict {
         Verdict::ShortStop(_) | Verdict::DoneStop => Err(stopped()),
         Verdict::Short(_, reason) | Verdict::Done(reason) => {
-            failed(state, wasmtime_wasi::p2::StreamError::LastOperationFailed(reason.os_error().into()))
+            failed(state, StreamError::LastOperationFailed(reason.os_error().into()))
         }
         _ => Ok((Ok(()),)),
     }
 }
 
-fn failed(state: &mut State, error: wasmtime_wasi::p2::StreamError) -> Written {
+/// Writes all of the bytes by wasmtime's own stream.
+fn write_whole(state: &mut State, stream: &Resource<OutputStream>, bytes: &[u8]) -> StreamResult<()> {
+    let stream = || Resource::new_borrow(stream.rep());
+    state.table.check_write(stream())?;
+    state.table.write(stream(), bytes.to_vec())?;
+    state.table.blocking_flush(stream())
+}
+
+fn failed<T>(state: &mut State, error: StreamError) -> Written<T> {
     let error = streams::Host::convert_stream_error(&mut state.table, error)?;
     Ok((Err(error),))
 }

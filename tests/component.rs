@@ -28,7 +28,7 @@ const IMPORTS: [&str; 8] = [
 fn max_size(world: World) -> u64 {
     match world {
         World::Full => 512 << 10,
-        World::Local => 384 << 10,
+        World::Local => 400 << 10,
     }
 }
 

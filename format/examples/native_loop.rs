@@ -11,12 +11,10 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use audit_format::event::Dated;
 use audit_format::id::Ids;
-use audit_format::line::{self, MAX_LEN};
-use audit_format::read::parse_sent;
+use audit_format::line::MAX_LEN;
 use audit_format::time::{Day, Timestamp};
-use audit_format::{leaf, names};
+use audit_format::{leaf, names, sent};
 use uuid::Uuid;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -71,11 +69,10 @@ impl Writer {
         self.bytes.clear();
         self.lines.clear();
         for line in text.lines() {
-            let mut event = Dated::new(parse_sent(line)?, now)?;
-            let start = self.bytes.len();
-            line::encode(&mut event, self.ids.next(now, random), self.chain, self.seq, &mut self.bytes);
+            let (id, start) = (self.ids.next(now, random), self.bytes.len());
+            let (at, _) = sent::encode(line, now, id, self.chain, self.seq, &mut self.bytes)?;
             self.seq += 1;
-            self.lines.push((event.instant().day(), start..self.bytes.len()));
+            self.lines.push((at.day(), start..self.bytes.len()));
         }
         leaf::seal(&mut self.bytes, self.lines.iter().map(|(_, line)| line.clone()));
         self.append()

@@ -32,7 +32,7 @@ use self::rows::Group;
 use crate::{Workspace, setup};
 
 /// What is measured, in this order.
-const PLANS: [Plan; 10] = [
+const PLANS: [Plan; 12] = [
     Plan {
         examples: &[("audit-format", "native_loop")],
         prepare: files::make_input,
@@ -45,6 +45,8 @@ const PLANS: [Plan; 10] = [
     Plan { prepare: files::make_record, ..Plan::new("everything", files::everything) },
     Plan::new("start", files::start),
     Plan { examples: &[("audit-host", "bench_store")], ..Plan::new("component", programs::component) },
+    Plan { examples: &[("audit-host", "bench_write")], ..Plan::new("phases", programs::phases) },
+    Plan { pooled: true, ..Plan::new("instance", programs::instance) },
     Plan {
         examples: &[("audit-host", "bench_postgres")],
         prepare: programs::need_postgres,
@@ -73,6 +75,8 @@ struct Plan {
     name: &'static str,
     /// Packages and their examples.
     examples: &'static [(&'static str, &'static str)],
+    /// Whether it runs the example that needs wasmtime with pools.
+    pooled: bool,
     prepare: fn(&Bench<'_>) -> Result<()>,
     group: fn(&Bench<'_>) -> Group,
     end: fn(&Bench<'_>) -> Result<()>,
@@ -80,7 +84,7 @@ struct Plan {
 
 impl Plan {
     const fn new(name: &'static str, group: fn(&Bench<'_>) -> Group) -> Self {
-        Self { name, examples: &[], prepare: |_| Ok(()), group, end: |_| Ok(()) }
+        Self { name, examples: &[], pooled: false, prepare: |_| Ok(()), group, end: |_| Ok(()) }
     }
 
     /// The group with the rows that are asked for; none: there are none.
@@ -192,6 +196,10 @@ fn build(workspace: &Workspace, plans: &[&Plan]) -> Result<()> {
         if *package != WITH_PROGRAM {
             release(workspace, &["build", "--package", package, "--example", example])?;
         }
+    }
+    if plans.iter().any(|plan| plan.pooled) {
+        let pooled = ["--features", "pooling-allocator", "--example", "bench_instantiate"];
+        release(workspace, &[&["build", "--package", WITH_PROGRAM], &pooled[..]].concat())?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod package;
 mod setup;
+mod soak;
 mod system;
 mod test;
 
@@ -35,6 +36,9 @@ Commands:
                  their own with PostgreSQL's programs, and run packages of npm and PyPI: what is missing is
                  installed, as Debian's packages (apt-get) and into target/peers.
                  --fast leaves out the slow tests, and takes less than three minutes once all is built
+  soak [--minutes N] [--seed S]
+                 Build for release, and let everything write, read and fail at once for N minutes (10): processes are
+                 killed, the database is away, disks are full. Then check that what was acknowledged is there once
   bench [OPTION]...
                  Build for release, run the program `audit`, the libraries and their peers in turn, and print one
                  table: medians, spread, how many times as fast as each peer, and the most memory at once. The
@@ -49,6 +53,8 @@ Commands:
                    everything  all events as JSON lines, CSV and a table, cat, DuckDB
                    start       `audit read` of nothing, `audit exec -- true`, `audit hook`; `true`, a hook in Python
                    component   the component in the Rust library's instance, and its size
+                   phases      where the time of a written event goes, in the component and natively
+                   instance    starting an instance for each request, with a pool of instances and without
                    postgres    rows into PostgreSQL; COPY, single INSERTs; `write` while the database hangs
                    hosts       every host, on files and PostgreSQL: Rust, guests of another runtime, Python,
                                Node.js, Spin
@@ -89,7 +95,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         [] => ("help", arguments),
         [command, rest @ ..] => (command.as_str(), rest),
     };
-    if !rest.is_empty() && !["bench", "bench-hosts", "bench-postgres", "test"].contains(&command) {
+    if !rest.is_empty() && !["bench", "bench-hosts", "bench-postgres", "soak", "test"].contains(&command) {
         bail!("`{command}` takes no arguments: see `cargo xtask help`");
     }
     let workspace = Workspace::find()?;
@@ -107,6 +113,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         "bench-otlp" => bench::otlp(&workspace)?,
         "bench-mcp" => bench::mcp::run(&workspace)?,
         "package" => package::run(&workspace)?,
+        "soak" => return soak::run(&workspace, rest),
         "test" => return test::run(&workspace, rest),
         "help" | "--help" | "-h" => print!("{HELP}"),
         other => bail!("there is no command `{other}`: see `cargo xtask help`"),

@@ -2,8 +2,9 @@
 //! truncated one. Nothing is taken back: others may append to the file at any time, and a shortened file could lose what
 //! they were told is stored.
 
+use super::indexing::Indexing;
 use crate::batch::Batch;
-use crate::host::{File, FileError};
+use crate::host::{File, FileError, Folder};
 use alloc::vec::Vec;
 use audit_format::line::MAX_LEN;
 use audit_format::time::Day;
@@ -21,15 +22,43 @@ pub struct DailyFile<F> {
     /// The size that the file has if nobody else appended since this instance did: it then ends with a
     /// newline.
     expected_size: Option<u64>,
+    indexing: Indexing,
+}
+
+/// Why not all lines were appended.
+pub struct Unfinished {
+    /// How many of the first lines the host has taken.
+    pub appended: usize,
+    pub error: FileError,
 }
 
 impl<F: File> DailyFile<F> {
     pub fn new(day: Day, file: F) -> Self {
-        Self { day, file, expected_size: None }
+        Self { day, file, expected_size: None, indexing: Indexing::default() }
+    }
+
+    /// Extends the index of the file, which now has `size` bytes, where that is due.
+    pub fn extend_index(&mut self, folder: &mut impl Folder<File = F>, size: u64) {
+        if Some(size) != self.expected_size {
+            self.indexing.restart(size);
+        }
+        self.indexing.extend(folder, self.day, &self.file, size);
     }
 
     /// Appends these lines of the batch to the file, which now has `size` bytes.
-    pub fn append(&mut self, batch: &Batch, lines: Range<usize>, size: u64) -> Result<(), FileError> {
+    pub fn append(&mut self, batch: &Batch, lines: Range<usize>, size: u64) -> Result<(), Unfinished> {
+        let mut appended = 0;
+        self.append_pieces(batch, lines, size, &mut appended).map_err(|error| Unfinished { appended, error })
+    }
+
+    /// Appends lines piece by piece, and counts those of each piece in `appended`.
+    fn append_pieces(
+        &mut self,
+        batch: &Batch,
+        lines: Range<usize>,
+        size: u64,
+        appended: &mut usize,
+    ) -> Result<(), FileError> {
         let mut start = lines.start;
         while start < lines.end {
             let end = batch.piece_end(start, lines.end);
@@ -40,6 +69,8 @@ impl<F: File> DailyFile<F> {
                 self.file.append(piece)?;
                 self.expected_size = self.expected_size.map(|expected| expected + piece.len() as u64);
             }
+            self.note(batch, start..end);
+            *appended += end - start;
             start = end;
         }
         if batch.part(lines.clone()).len() > MAX_LEN && Some(self.file.size()?) != self.expected_size {
@@ -52,13 +83,27 @@ impl<F: File> DailyFile<F> {
     fn append_on_new_line(&mut self, mut size: u64, piece: &[u8]) -> Result<(), FileError> {
         let is_known = Some(size) == self.expected_size;
         self.expected_size = None;
-        if !is_known && self.is_truncated(&mut size)? {
-            self.file.append(b"\n")?;
-            size += 1;
+        if !is_known {
+            if self.is_truncated(&mut size)? {
+                self.file.append(b"\n")?;
+                size += 1;
+            }
+            self.indexing.restart(size);
         }
         self.file.append(piece)?;
         self.expected_size = Some(size + piece.len() as u64);
         Ok(())
+    }
+
+    /// Notes for the index which lines were appended last. That they are where they seem to be shows the size of the file
+    /// before the next append.
+    fn note(&mut self, batch: &Batch, lines: Range<usize>) {
+        let Some(end) = self.expected_size else { return };
+        let mut offset = end - batch.part(lines.clone()).len() as u64;
+        for (at, size) in batch.sizes(lines) {
+            self.indexing.note(offset, at);
+            offset += size;
+        }
     }
 
     /// Whether the last line has no end. A line that another process is just appending looks so for a moment.

@@ -98,6 +98,75 @@ pub(crate) fn component(bench: &Bench<'_>) -> Group {
     group
 }
 
+/// Where the time of a written event goes: microseconds of processors for each event, what comes on top of the line above
+/// it.
+pub(crate) fn phases(bench: &Bench<'_>) -> Group {
+    let mut group = Group::new(bench.rounds);
+    group.runs.push(Run::printing(Command::new(bench.example("bench_write"))).named("phases"));
+    for (id, what, native, component) in [
+        (
+            "hand-over",
+            "handing lines over, finding them",
+            None,
+            Some("write-jsonl: hand over, find the lines (the part)"),
+        ),
+        (
+            "encode",
+            "parsing, checking, stamping, encoding",
+            Some("natively: parse, check, stamp, encode (the part)"),
+            Some("write-jsonl: and parse, check, stamp, encode (the part)"),
+        ),
+        ("hash", "hashing", Some("natively: and hash (the part)"), Some("write-jsonl: and hash (the part)")),
+        (
+            "append",
+            "appending",
+            Some("natively: and append (the part)"),
+            Some("write-jsonl: and append (the part)"),
+        ),
+        ("all", "all of it, JSON lines", Some("natively: and append"), Some("write-jsonl: and append")),
+        ("batch", "all of it, records in batches", None, Some("write-batch: and append")),
+        ("single", "all of it, records one by one", None, Some("write, one by one")),
+        ("handle", "all of it, through the handle", None, Some("Handle::write, until all is in the file")),
+    ] {
+        let mut row = Row::new(format!("phases: {id}"), what, Unit::As("us"));
+        for (name, figure) in [("audit", component), ("natively", native)] {
+            if let Some(figure) = figure {
+                row = row.entry(name, Source::Printed("phases".into(), figure));
+            }
+        }
+        group.rows.push(row);
+    }
+    group
+}
+
+/// Starting an instance for each request.
+pub(crate) fn instance(bench: &Bench<'_>) -> Group {
+    let mut group = Group::new(bench.rounds);
+    group.runs.push(Run::printing(Command::new(bench.example("bench_instantiate"))).named("instance"));
+    for (what, pooled, plain) in [
+        (
+            "start and drop, configured by a call",
+            "start and drop, configured by a call (pool)",
+            "start and drop, configured by a call (no pool)",
+        ),
+        (
+            "start and drop, configured by variables, a folder",
+            "start and drop, configured by variables, a folder (pool)",
+            "start and drop, configured by variables, a folder (no pool)",
+        ),
+        (
+            "start, write an event to a file, drop",
+            "the same, and write an event to a file (pool)",
+            "the same, and write an event to a file (no pool)",
+        ),
+    ] {
+        let row = Row::new(format!("instance: {what}"), what, Unit::As("us"));
+        let printed = |figure| Source::Printed("instance".into(), figure);
+        group.rows.push(row.entry("with a pool", printed(pooled)).entry("without a pool", printed(plain)));
+    }
+    group
+}
+
 /// Rows into a PostgreSQL that waits for its disk.
 pub(crate) fn postgres(bench: &Bench<'_>) -> Group {
     let mut group = Group::new(bench.rounds);
@@ -109,6 +178,7 @@ pub(crate) fn postgres(bench: &Bench<'_>) -> Group {
         .entry("batches of 50", printed("component, batches of 50"))
         .entry("batches of 5 000", printed("component, batches of 5000"))
         .entry(copy, printed(copy))
+        .entry("COPY, 500 rows in each", printed("COPY, 500 rows in each"))
         .entry("prepared INSERT, a row each", printed("prepared INSERT, a row each"))
         .goal(Goal::ratio(copy, 0.7));
     group.rows.push(row);

@@ -93,11 +93,8 @@ impl Plan {
         match &options.only {
             None if self.name == LARGE && !options.large => return None,
             None => {}
-            Some(word) if PLANS.iter().any(|plan| plan.name == word) => {
-                if self.name != word {
-                    return None;
-                }
-            }
+            Some(word) if self.name == word => {}
+            Some(word) if PLANS.iter().any(|plan| plan.name == word) => return None,
             Some(word) => group.select(|row| row.id.contains(word.as_str())),
         }
         (!group.rows.is_empty()).then_some(group)

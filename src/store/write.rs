@@ -66,10 +66,9 @@ impl<H: Host + 'static> Store<H> {
     /// # Errors
     /// As [`Store::write_batch`], and if a line is not an event.
     pub fn write_jsonl(&mut self, text: &str) -> Result<Receipt, Error> {
-        let lines: Vec<_> =
-            lines(text).enumerate().filter(|(_, line)| !line.trim_ascii().is_empty()).collect();
-        let count = lines.len();
-        self.write_all(count, lines.into_iter().map(|(index, line)| (index, parse_sent(line))))
+        // They are found twice, because a list of very many short ones would take far more memory than they do.
+        let lines = || lines(text).enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
+        self.write_all(lines().count(), lines().map(|(index, line)| (index, parse_sent(line))))
     }
 
     fn write_all<'e>(

@@ -1,11 +1,12 @@
 //! A batch: encoded lines that a backend is to store.
 
+use crate::host::MAX_APPEND;
 use crate::selection::Selection;
 use alloc::vec::Vec;
 use audit_format::cursor::Position;
 use audit_format::leaf;
-use audit_format::line::MAX_LEN;
 use audit_format::time::Timestamp;
+use core::convert::Infallible;
 use core::ops::Range;
 
 /// Encoded lines, each with the instant of its event.
@@ -16,11 +17,25 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Adds the line of an event that happened at `at`. `encode` appends the line, newline included.
-    pub fn push(&mut self, at: Timestamp, encode: impl FnOnce(&mut Vec<u8>)) {
+    /// Adds the line of an event. `encode` appends the line, newline included, and returns when the event happened, and
+    /// what else the caller wants to know.
+    pub fn push<T>(&mut self, encode: impl FnOnce(&mut Vec<u8>) -> (Timestamp, T)) -> T {
+        let Ok(more) = self.try_push(|out| Ok::<_, Infallible>(encode(out)));
+        more
+    }
+
+    /// As [`Batch::push`].
+    ///
+    /// # Errors
+    /// That of `encode`, which has appended nothing then.
+    pub fn try_push<T, E>(
+        &mut self,
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<(Timestamp, T), E>,
+    ) -> Result<T, E> {
         let start = self.bytes.len();
-        encode(&mut self.bytes);
+        let (at, more) = encode(&mut self.bytes)?;
         self.lines.push((at, start..self.bytes.len()));
+        Ok(more)
     }
 
     /// Fills in the leaf hashes. Called once, before the batch goes to a backend.
@@ -90,11 +105,17 @@ impl Batch {
         }
     }
 
-    /// The end of the lines from `start` that fit into one atomic append of [`MAX_LEN`] bytes: one line at
-    /// least, and none after `end`.
+    /// The instants of consecutive lines, each with the size of the line in bytes.
+    pub fn sizes(&self, lines: Range<usize>) -> impl Iterator<Item = (Timestamp, u64)> {
+        let lines = self.lines.get(lines).unwrap_or_default();
+        lines.iter().map(|(at, range)| (*at, range.len() as u64))
+    }
+
+    /// The end of the lines from `start` that fit into one append of [`MAX_APPEND`] bytes: one line at least, and none
+    /// after `end`.
     pub fn piece_end(&self, start: usize, end: usize) -> usize {
         let mut piece = start + 1;
-        while piece < end && self.part(start..piece + 1).len() <= MAX_LEN {
+        while piece < end && self.part(start..piece + 1).len() <= MAX_APPEND {
             piece += 1;
         }
         piece

@@ -15,6 +15,7 @@ pub mod backends;
 pub mod batch;
 pub mod error;
 pub mod host;
+mod index;
 mod scan;
 pub mod selection;
 pub mod settings;

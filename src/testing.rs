@@ -53,9 +53,7 @@ pub struct Page {
 
 impl Sink for Page {
     fn take(&mut self, entry: Found<'_>) {
-        let mut line = Vec::new();
-        entry.put(&mut line);
-        self.lines += &String::from_utf8(line).unwrap();
+        self.lines += entry.line;
         self.events.push(entry.parsed().unwrap().event.into_owned());
     }
 }

@@ -86,7 +86,7 @@ fn is_stored_form(attributes: &[Attribute<'_>]) -> bool {
         && attributes.iter().all(is_stored)
 }
 
-fn is_accepted(key: &str) -> bool {
+pub(crate) fn is_accepted(key: &str) -> bool {
     (1..=MAX_KEY).contains(&key.len()) && key.chars().all(is_key_char)
 }
 

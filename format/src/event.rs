@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 
 /// The most bytes of the texts that reads can be filtered by: an index of PostgreSQL takes no longer ones, and the row would
 /// be refused.
-const MAX_INDEXED: usize = 2600;
+pub(crate) const MAX_INDEXED: usize = 2600;
 
 /// Calls another macro with the fifteen fields of an event, in the order of the JSON line. The macro is named
 /// in brackets; arguments after the brackets are passed on, before the fields. All other lists of the fields

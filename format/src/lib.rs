@@ -35,10 +35,12 @@ mod limit;
 pub mod line;
 pub mod mended;
 pub mod names;
+pub mod own;
 mod plain;
 pub mod query;
 pub mod read;
 pub mod record;
+pub mod sent;
 pub mod show;
 pub mod time;
 

@@ -70,6 +70,7 @@ pub fn encode(event: &mut Dated<'_>, id: Uuid, chain: Uuid, seq: u64, out: &mut 
         event.mend(room(seq));
         put_event(event.event(), out);
     }
+    out.pop();
     put_stamp(id, chain, seq, &leaf::UNSEALED, out);
 }
 
@@ -87,7 +88,7 @@ pub fn fitted(mut event: Event<'_>) -> (Event<'_>, Mended) {
 
 /// How many bytes the JSON object of an event may have, so that its line with this `seq` is not longer than
 /// [`MAX_LEN`].
-fn room(seq: u64) -> usize {
+pub(crate) fn room(seq: u64) -> usize {
     const IDS: usize = ",\"id\":\"\",\"chain\":\"\",\"seq\":".len() + 2 * 36;
     MAX_LEN - IDS - itoa::Buffer::new().format(seq).len() - leaf::TAIL + "}".len()
 }
@@ -107,12 +108,12 @@ impl Dated<'_> {
 /// that [`encode`] and `leaf::seal` made.
 pub fn put_entry(event: &Event<'_>, stamp: &Stamp<'_>, out: &mut Vec<u8>) {
     put_event(event, out);
+    out.pop();
     put_stamp(stamp.id, stamp.chain, stamp.seq, stamp.hash.as_bytes(), out);
 }
 
-/// Adds the stamp to the JSON object at the end of `out`, and the newline.
-fn put_stamp(id: Uuid, chain: Uuid, seq: u64, hash: &[u8], out: &mut Vec<u8>) {
-    out.pop();
+/// Adds the stamp to the JSON object at the end of `out`, which is not closed yet, and the newline.
+pub(crate) fn put_stamp(id: Uuid, chain: Uuid, seq: u64, hash: &[u8], out: &mut Vec<u8>) {
     let mut text = Uuid::encode_buffer();
     out.extend_from_slice(b",\"id\":\"");
     out.extend_from_slice(id.hyphenated().encode_lower(&mut text).as_bytes());

@@ -16,6 +16,12 @@ pub fn day_of(name: &str) -> Option<Day> {
     Day::parse(name.strip_prefix("tool_audit_")?.strip_suffix(".jsonl")?)
 }
 
+/// The name of the index of a day's file, `.tool_audit_YYYY-MM-DD.blocks`. It is hidden, so that whoever reads all files of
+/// a folder does not take it for a part of the record.
+pub fn index(day: Day) -> String {
+    format!(".tool_audit_{day}.blocks")
+}
+
 /// The name of a spool file, `spool_<chain>_<n>.jsonl`.
 pub fn spool(chain: Uuid, number: u64) -> String {
     format!("spool_{chain}_{number}.jsonl")
@@ -64,6 +70,13 @@ pub const VISITED: &str = "spool_visited";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_index_is_no_daily_file() {
+        let name = index(Day::parse("2026-11-23").unwrap());
+        assert_eq!(name, ".tool_audit_2026-11-23.blocks");
+        assert_eq!((day_of(&name), spool_of(&name), drained_of(&name)), (None, None, None));
+    }
 
     #[test]
     fn only_the_exact_spelling_is_a_name() {

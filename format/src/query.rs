@@ -7,12 +7,10 @@ use crate::cut::{self, Wanted};
 use crate::event::{Event, Field};
 use crate::leaf;
 use crate::time::{Timestamp, parse_bound};
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
-use memchr::memchr;
 use memchr::memmem::Finder;
 
 /// The limit of a page whose request has none.
@@ -96,8 +94,6 @@ struct TextMatch {
     place: Place,
     wanted: Wanted,
     needle: Needle,
-    /// What the line has in the place of the needle where the text was cut.
-    cut: Option<Box<Finder<'static>>>,
 }
 
 /// Where a text must be.
@@ -111,14 +107,13 @@ enum Place {
 /// What a line must contain for one of its fields to have a certain text, whatever its spacing.
 #[derive(Clone, Debug)]
 enum Needle {
-    /// The text in quotes, or any escape: escapes may write the text in another way.
-    TextOrEscape(Box<Finder<'static>>),
-    /// An escape, because JSON cannot write the text without one.
-    Escape,
-    /// As `TextOrEscape`, or nothing where the line is not a store's: other writers may have written the text as another
-    /// JSON value, such as a number.
-    TextOrForeign(Box<Finder<'static>>),
-    /// Nothing: the text is empty, and so is that of a field that is not in the line.
+    /// One of these.
+    AnyOf(Vec<Finder<'static>>),
+    /// One of these, or nothing where the line is not a store's: other writers may have written the text as another JSON
+    /// value, such as a number.
+    AnyOfOrForeign(Vec<Finder<'static>>),
+    /// Nothing: the text is empty, and so is that of a field that is not in the line; or it has what stands in the place of
+    /// bytes that are not UTF-8.
     Nothing,
 }
 
@@ -179,20 +174,33 @@ impl Query {
         })
     }
 
+    /// Whether the filter asks for texts or attributes.
+    pub fn has_texts(&self) -> bool {
+        !self.texts.is_empty()
+    }
+
     /// Whether the event of this line can match. A fast search for the texts, without parsing: true does not
     /// mean that it matches.
     pub fn may_match(&self, line: &[u8]) -> bool {
-        self.texts.iter().all(|text| {
-            let is_whole = match &text.needle {
-                Needle::TextOrEscape(text) => text.find(line).is_some() || has_escape(line),
-                Needle::Escape => has_escape(line),
-                Needle::TextOrForeign(text) => {
-                    text.find(line).is_some() || has_escape(line) || !leaf::ends_as_stored(line)
-                }
-                Needle::Nothing => true,
-            };
-            is_whole || text.cut.as_ref().is_some_and(|cut| cut.find(line).is_some())
+        let has_any = |finders: &[Finder<'_>]| finders.iter().any(|finder| finder.find(line).is_some());
+        self.texts.iter().all(|text| match &text.needle {
+            Needle::AnyOf(finders) => has_any(finders),
+            Needle::AnyOfOrForeign(finders) => has_any(finders) || !leaf::ends_as_stored(line),
+            Needle::Nothing => true,
         })
+    }
+
+    /// The places in these lines that lines which [may match](Self::may_match) have. None: each line has to be looked at.
+    pub fn candidates<'b>(&self, lines: &'b [u8]) -> Option<Candidates<'_, 'b>> {
+        let finders = self.texts.iter().filter_map(|text| match &text.needle {
+            Needle::AnyOf(finders) => Some(finders),
+            Needle::AnyOfOrForeign(_) | Needle::Nothing => None,
+        });
+        // A long text is rare.
+        let rarest =
+            finders.max_by_key(|finders| finders.first().map_or(0, |finder| finder.needle().len()))?;
+        let found = rarest.iter().map(|finder| (finder, None)).collect();
+        Some(Candidates { lines, found })
     }
 
     /// Whether the event has the texts and attributes that the filter asks for. The bounds are not checked.
@@ -213,9 +221,8 @@ impl TextMatch {
 
     fn new(place: Place, text: String) -> Self {
         let wanted = Wanted::new(cut::replaced(text));
-        let needle = Needle::new(wanted.whole());
-        let cut = wanted.ending().map(|ending| Box::new(Finder::new(ending).into_owned()));
-        Self { place, wanted, needle, cut }
+        let needle = Needle::new(&wanted);
+        Self { place, wanted, needle }
     }
 
     /// The text that the event has in this place.
@@ -230,32 +237,64 @@ impl TextMatch {
 }
 
 impl Needle {
-    fn new(value: &str) -> Self {
-        match serde_json::to_string(value) {
-            _ if value.is_empty() => Needle::Nothing,
-            Ok(json) if !json.contains('\\') => {
-                let finder = Box::new(Finder::new(&json).into_owned());
-                let may_be_another_value =
-                    !value.starts_with(|c: char| c.is_ascii_lowercase() && c != 't' && c != 'f');
-                if may_be_another_value {
-                    Needle::TextOrForeign(finder)
-                } else {
-                    Needle::TextOrEscape(finder)
-                }
-            }
-            _ => Needle::Escape,
+    fn new(wanted: &Wanted) -> Self {
+        let text = wanted.whole();
+        if text.is_empty() || text.contains(char::REPLACEMENT_CHARACTER) {
+            return Self::Nothing;
         }
+        let json = serde_json::to_string(text).unwrap_or_default();
+        let mut needles: Vec<&str> = Vec::new();
+        if json.contains('\\') {
+            // Escapes can be written in several ways.
+            needles.push("\\");
+        } else {
+            // Its characters can be written as they are, or as these escapes.
+            needles.extend([&*json, "\\u"]);
+            if text.contains('/') {
+                needles.push("\\/");
+            }
+        }
+        // What the line has where the text was cut.
+        needles.extend(wanted.ending());
+        let finders = needles.into_iter().map(|needle| Finder::new(needle).into_owned()).collect();
+        if is_other_value(text) { Self::AnyOfOrForeign(finders) } else { Self::AnyOf(finders) }
     }
 }
 
-fn has_escape(line: &[u8]) -> bool {
-    memchr(b'\\', line).is_some()
+/// Whether the text can stand for a JSON value that is no text.
+fn is_other_value(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '-' | '[' | '{'))
+        || matches!(text, "true" | "false" | "NaN" | "Infinity")
+}
+
+/// Finds lines that may match among others, without looking at each.
+#[derive(Debug)]
+pub struct Candidates<'q, 'b> {
+    lines: &'b [u8],
+    /// What is searched for, and where it was found last; none: it was not searched for yet.
+    found: Vec<(&'q Finder<'static>, Option<usize>)>,
+}
+
+impl Candidates<'_, '_> {
+    /// The first place from this offset on that is in a line which may match; none: there is none.
+    pub fn next(&mut self, from: usize) -> Option<usize> {
+        let lines = self.lines;
+        let places = self.found.iter_mut().map(|(finder, found)| match found {
+            Some(place) if *place >= from => *place,
+            _ => {
+                let place = finder.find(&lines[from..]).map_or(usize::MAX, |place| from + place);
+                *found.insert(place)
+            }
+        });
+        places.min().filter(|place| *place < usize::MAX)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use alloc::string::String;
+    use alloc::vec;
     use proptest::prelude::*;
 
     proptest! {
@@ -269,6 +308,38 @@ mod tests {
             let line = format!("{{{spaces}\"agent_id\":{},\"tool\"{spaces}:{}}}", json(&other), json(&tool));
             let filter = Filter { texts: [(Field::Tool, tool)].into(), ..Filter::default() };
             prop_assert!(Query::new(filter, &PageRequest::default()).unwrap().may_match(line.as_bytes()));
+        }
+
+        #[test]
+        fn the_candidates_are_in_all_lines_that_may_match(
+            tool in "[ab/]{1,2}",
+            lines in prop::collection::vec("[ab\"\\\\/u,]{0,6}", 0..30),
+        ) {
+            let filter = Filter { texts: [(Field::Tool, tool)].into(), ..Filter::default() };
+            let query = Query::new(filter, &PageRequest::default()).unwrap();
+            let text = lines.join("\n");
+            let mut candidates = query.candidates(text.as_bytes()).unwrap();
+            let mut start = 0;
+            for line in &lines {
+                let found = candidates.next(start).is_some_and(|place| place < start + line.len());
+                prop_assert_eq!(found, query.may_match(line.as_bytes()), "{}", line);
+                start += line.len() + 1;
+            }
+        }
+
+        #[test]
+        fn a_text_that_another_writer_wrote_as_another_value_is_not_ruled_out(
+            value in prop_oneof![
+                "-?(0|[1-9][0-9]{0,2})", Just("1e3".into()), Just("true".into()), Just("false".into()), Just("NaN".into()),
+                Just("-Infinity".into()), Just("[1]".into()), Just("{\"a\":1}".into()), "\"[a\u{fffd}]{0,3}\"",
+                Just("\"\\ud800\"".into()), Just("\"\\u0061\\/\"".into()),
+            ],
+        ) {
+            let line = format!("{{\"ts\":\"2026-11-23T06:30:00Z\",\"tool\":{value}}}");
+            let event = crate::read::parse_stored(&line).unwrap().event;
+            let filter = Filter { texts: [(Field::Tool, event.tool.clone().into_owned())].into(), ..Filter::default() };
+            let query = Query::new(filter, &PageRequest::default()).unwrap();
+            prop_assert!(query.texts_match(&event) && query.may_match(line.as_bytes()));
         }
 
         #[test]

@@ -231,7 +231,11 @@ fn pairs<'a>(raw: &'a str, origin: Origin, mended: &mut Mended) -> Result<Vec<At
         if replaced {
             mended.note(Change::Replaced, attributes::NAME);
         }
-        let value = json(Name::Id, value, origin, mended)?.into_text(origin);
+        let mut changed = Mended::default();
+        let value = json(Name::Id, value, origin, &mut changed)?.into_text(origin);
+        if !changed.is_empty() {
+            mended.note(Change::Replaced, attributes::NAME);
+        }
         if let Some(value) = value.map_err(|reason| format!("{}: {reason}", quoted(&key)))? {
             pairs.push(Attribute { key, value });
         }

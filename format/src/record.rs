@@ -53,6 +53,31 @@ impl Owned<u64> for u64 {
     }
 }
 
+/// The conversion of a record's value into a field of an [`Event`](crate::event::Event) that borrows its text; used by
+/// [`event_record`](crate::event_record).
+pub trait Lent<'r, T> {
+    /// The value, which borrows from this one.
+    fn lend(&'r self) -> T;
+}
+
+impl<'r> Lent<'r, Cow<'r, str>> for String {
+    fn lend(&'r self) -> Cow<'r, str> {
+        Cow::Borrowed(self)
+    }
+}
+
+impl<'r> Lent<'r, Option<Cow<'r, str>>> for Option<String> {
+    fn lend(&'r self) -> Option<Cow<'r, str>> {
+        self.as_deref().map(Cow::Borrowed)
+    }
+}
+
+impl Lent<'_, u64> for u64 {
+    fn lend(&self) -> u64 {
+        *self
+    }
+}
+
 /// Implements the conversions between [`Event`](crate::event::Event) and a record with the same fields, whose
 /// texts are `String`, such as the record that is generated from the WIT; and those of its attributes.
 ///
@@ -71,6 +96,7 @@ impl Owned<u64> for u64 {
 /// # fn main() {
 /// let record = Record::from(audit_format::event::Event { tool: "search".into(), ..Default::default() });
 /// assert_eq!(record.tool, "search");
+/// assert_eq!(audit_format::event::Event::from(&record).tool, "search");
 /// # }
 /// ```
 #[macro_export]
@@ -89,6 +115,19 @@ macro_rules! event_record {
         impl From<$crate::attributes::Attribute<'_>> for $attribute {
             fn from(attribute: $crate::attributes::Attribute<'_>) -> Self {
                 Self { key: attribute.key.into_owned(), value: attribute.value.into_owned() }
+            }
+        }
+
+        impl<'r> From<&'r $attribute> for $crate::attributes::Attribute<'r> {
+            fn from(attribute: &'r $attribute) -> Self {
+                Self::new(&*attribute.key, &*attribute.value)
+            }
+        }
+
+        impl<'r> From<&'r $record> for $crate::event::Event<'r> {
+            fn from(record: &'r $record) -> Self {
+                let attributes = record.attributes.iter().map(Into::into).collect();
+                Self { $($field: $crate::record::Lent::lend(&record.$field),)* attributes }
             }
         }
 

@@ -61,20 +61,8 @@ impl Timestamp {
 
     /// Parses only the stored form, much faster than [`Timestamp::parse`]; most timestamps have this form.
     pub fn parse_stored(text: &[u8]) -> Option<Self> {
-        if !is_stored_text(text) {
-            return None;
-        }
-        let number = |from: usize, to: usize| {
-            text[from..to].iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0'))
-        };
-        let date = NaiveDate::from_ymd_opt(number(0, 4) as i32, number(5, 7), number(8, 10))?;
-        let (hours, minutes, seconds) = (number(11, 13), number(14, 16), number(17, 19));
-        if hours > 23 || minutes > 59 {
-            return None;
-        }
-        let seconds = i64::from(hours * 3600 + minutes * 60 + seconds);
-        let micros = seconds * 1_000_000 + i64::from(number(20, 26));
-        Some(Self(i64::from(date.to_epoch_days()) * MICROS_PER_DAY + micros))
+        let text = <&[u8; TEXT_LEN]>::try_from(text).ok().filter(|text| is_stored_text(*text))?;
+        Some(Self(date_micros(text)? + time_micros(text)?))
     }
 
     /// The UTC day of this instant.
@@ -118,14 +106,69 @@ impl fmt::Display for Timestamp {
 
 /// Whether `text` has the shape of a stored timestamp. Its day or hour may still be one that does not exist.
 pub fn is_stored_text(text: &[u8]) -> bool {
-    const SHAPE: &[u8; TEXT_LEN] = b"dddd-dd-ddTdd:dd:5d.ddddddZ";
-    text.len() == TEXT_LEN
-        && text.iter().zip(SHAPE).all(|(byte, shape)| match shape {
-            b'd' => byte.is_ascii_digit(),
-            // No stored timestamp has the second 60: a leap second is stored as the next second.
-            b'5' => (b'0'..=b'5').contains(byte),
-            _ => byte == shape,
-        })
+    // No stored timestamp has the second 60: a leap second is stored as the next second.
+    const LEAST: &[u8; TEXT_LEN] = b"0000-00-00T00:00:00.000000Z";
+    const MOST: &[u8; TEXT_LEN] = b"9999-99-99T99:99:59.999999Z";
+    let Ok(text) = <&[u8; TEXT_LEN]>::try_from(text) else { return false };
+    // Without an early exit the compiler makes this compare 16 bytes at once.
+    let mut fits = true;
+    for ((byte, least), most) in text.iter().zip(LEAST).zip(MOST) {
+        fits &= (least <= byte) & (byte <= most);
+    }
+    fits
+}
+
+/// Parses stored timestamps that follow each other. Most are of the same day as the one before, whose date need not be
+/// parsed again.
+#[derive(Debug)]
+pub struct StoredTimes {
+    date: [u8; DATE_LEN],
+    day: i64,
+}
+
+/// The length of a date, `2026-11-23`, in bytes.
+const DATE_LEN: usize = 10;
+
+impl Default for StoredTimes {
+    fn default() -> Self {
+        Self { date: *b"1970-01-01", day: 0 }
+    }
+}
+
+impl StoredTimes {
+    /// As [`Timestamp::parse_stored`].
+    #[inline]
+    pub fn parse(&mut self, text: &[u8; TEXT_LEN]) -> Option<Timestamp> {
+        if !is_stored_text(text) {
+            return None;
+        }
+        if text[..DATE_LEN] != self.date {
+            self.day = date_micros(text)?;
+            self.date.copy_from_slice(&text[..DATE_LEN]);
+        }
+        Some(Timestamp(self.day + time_micros(text)?))
+    }
+}
+
+/// A number in decimal digits.
+fn number(digits: &[u8]) -> u32 {
+    digits.iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0'))
+}
+
+/// The first instant of the day of a timestamp in the stored shape, in microseconds since 1970.
+fn date_micros(text: &[u8; TEXT_LEN]) -> Option<i64> {
+    let date = NaiveDate::from_ymd_opt(number(&text[..4]) as i32, number(&text[5..7]), number(&text[8..10]))?;
+    Some(i64::from(date.to_epoch_days()) * MICROS_PER_DAY)
+}
+
+/// The microseconds of the day of a timestamp in the stored shape.
+fn time_micros(text: &[u8; TEXT_LEN]) -> Option<i64> {
+    let (hours, minutes, seconds) = (number(&text[11..13]), number(&text[14..16]), number(&text[17..19]));
+    if hours > 23 || minutes > 59 {
+        return None;
+    }
+    let seconds = i64::from(hours * 3600 + minutes * 60 + seconds);
+    Some(seconds * 1_000_000 + i64::from(number(&text[20..26])))
 }
 
 fn put_digits(place: &mut [u8], mut number: u32) {
@@ -343,6 +386,28 @@ mod tests {
             if let Some(fast) = Timestamp::parse_stored(text.as_bytes()) {
                 prop_assert_eq!(Some(fast), slow);
             }
+            let mut times = StoredTimes::default();
+            for text in [&*text, "2026-11-23T06:30:00.123456Z", &*text] {
+                let parsed = times.parse(text.as_bytes().try_into().unwrap());
+                prop_assert_eq!(parsed, Timestamp::parse_stored(text.as_bytes()));
+            }
+        }
+
+        #[test]
+        fn a_stored_text_is_one_of_which_each_byte_is(
+            place in 0..TEXT_LEN,
+            byte in any::<u8>(),
+            digits in "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-6][0-9]\\.[0-9]{6}Z",
+        ) {
+            let mut text = digits.into_bytes();
+            text[place] = byte;
+            let is_stored = text.iter().zip(b"dddd-dd-ddTdd:dd:5d.ddddddZ").all(|(byte, shape)| match shape {
+                b'd' => byte.is_ascii_digit(),
+                b'5' => (b'0'..=b'5').contains(byte),
+                _ => byte == shape,
+            });
+            prop_assert_eq!(is_stored_text(&text), is_stored);
+            prop_assert!(!is_stored_text(&text[1..]));
         }
 
         #[test]

@@ -183,6 +183,15 @@ impl Sink for Measured<'_> {
         self.bytes += entry.line.len();
         self.sink.take(entry);
     }
+
+    fn take_all(&mut self, lines: String, count: usize) -> Option<String> {
+        let bytes = lines.len();
+        let rest = self.sink.take_all(lines, count);
+        if rest.is_none() {
+            self.bytes += bytes;
+        }
+        rest
+    }
 }
 
 /// Offers a row to the page; one without a valid `ts` is skipped.
@@ -197,7 +206,7 @@ fn take_row(page: &mut Selection<'_>, line: &str) {
         Some(stamp) => Key::of_entry(at, stamp.id),
         None => Key::of_foreign(at, Position { day: 0, offset: place }),
     };
-    page.take(key, line.as_bytes());
+    page.take(key, line);
 }
 
 impl From<DatabaseError> for Error {

@@ -14,9 +14,10 @@ use audit_format::Invalid;
 use audit_format::event::{Dated, Event};
 use audit_format::line;
 use audit_format::mended::Mended;
-use audit_format::read::{Sent, parse_sent};
+use audit_format::sent;
 use audit_format::time::Timestamp;
 use memchr::memchr;
+use uuid::Uuid;
 
 /// How much memory is kept from one batch for the next, in bytes.
 const SCRATCH_KEPT: usize = 1 << 20;
@@ -32,7 +33,9 @@ impl<H: Host + 'static> Store<H> {
         let now = self.host.now();
         let mut batch = core::mem::take(&mut self.scratch);
         let mut mended = MendedEvents::default();
-        self.stamp(Dated::new_or_now(event, now), now, self.seq, &mut batch, &mut mended);
+        let (id, chain, seq) = (self.next_id(now), self.chain, self.seq);
+        let line = batch.push(|out| encoded(Dated::new_or_now(event, now), id, chain, seq, out));
+        mended.note(batch.len(), line);
         let failure = self.append(&mut batch, &mended).err();
         self.keep_scratch(batch);
         match failure {
@@ -56,9 +59,9 @@ impl<H: Host + 'static> Store<H> {
     /// If the `ts` of an event is invalid, the batch is too large, the queue is full, the store is closed, or a file
     /// cannot be written.
     pub fn write_batch(&mut self, events: Vec<Event<'_>>) -> Result<Receipt, Error> {
-        let count = events.len();
-        let events = events.into_iter().enumerate().map(|(index, event)| (index, Ok(event.into())));
-        self.write_all(count, events)
+        self.write_all(events.len(), events.into_iter().enumerate(), |event, now, id, chain, seq, out| {
+            Ok(encoded(Dated::new(event, now)?, id, chain, seq, out))
+        })
     }
 
     /// Records the events of all JSON lines, or rejects all. Empty lines are skipped.
@@ -68,13 +71,15 @@ impl<H: Host + 'static> Store<H> {
     pub fn write_jsonl(&mut self, text: &str) -> Result<Receipt, Error> {
         // They are found twice, because a list of very many short ones would take far more memory than they do.
         let lines = || lines(text).enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
-        self.write_all(lines().count(), lines().map(|(index, line)| (index, parse_sent(line))))
+        self.write_all(lines().count(), lines(), sent::encode)
     }
 
-    fn write_all<'e>(
+    /// `encode` appends the line of an event, whose index is that in the call.
+    fn write_all<E>(
         &mut self,
         count: usize,
-        events: impl Iterator<Item = (usize, Result<Sent<'e>, Invalid>)>,
+        events: impl Iterator<Item = (usize, E)>,
+        encode: impl Fn(E, Timestamp, Uuid, Uuid, u64, &mut Vec<u8>) -> Result<(Timestamp, Mended), Invalid>,
     ) -> Result<Receipt, Error> {
         self.received += count as u64;
         let first_seq = self.seq;
@@ -82,9 +87,9 @@ impl<H: Host + 'static> Store<H> {
         let mut batch = core::mem::take(&mut self.scratch);
         let mut mended = MendedEvents::default();
         for (index, event) in events {
-            let seq = first_seq + batch.len() as u64;
-            match event.and_then(|event| Dated::new(event, now)) {
-                Ok(event) => self.stamp(event, now, seq, &mut batch, &mut mended),
+            let (id, chain, seq) = (self.next_id(now), self.chain, first_seq + batch.len() as u64);
+            match batch.try_push(|out| encode(event, now, id, chain, seq, out)) {
+                Ok(line) => mended.note(batch.len(), line),
                 Err(invalid) => {
                     self.keep_scratch(batch);
                     self.rejected += count as u64;
@@ -109,18 +114,8 @@ impl<H: Host + 'static> Store<H> {
         Ok(Receipt { accepted: count as u64, chain: self.chain, first_seq })
     }
 
-    /// Adds the line of an event to the batch.
-    fn stamp(
-        &mut self,
-        mut event: Dated<'_>,
-        now: Timestamp,
-        seq: u64,
-        batch: &mut Batch,
-        mended: &mut MendedEvents,
-    ) {
-        let id = self.ids.next(now, || self.host.random());
-        batch.push(event.instant(), |out| line::encode(&mut event, id, self.chain, seq, out));
-        mended.note(batch.len(), event.mended());
+    fn next_id(&mut self, now: Timestamp) -> Uuid {
+        self.ids.next(now, || self.host.random())
     }
 
     fn append(&mut self, batch: &mut Batch, mended: &MendedEvents) -> Result<(), Rejected> {
@@ -149,6 +144,12 @@ impl<H: Host + 'static> Store<H> {
             self.scratch = batch;
         }
     }
+}
+
+/// Appends the line of an event. Returns when it happened, and what was changed in it.
+fn encoded(mut event: Dated<'_>, id: Uuid, chain: Uuid, seq: u64, out: &mut Vec<u8>) -> (Timestamp, Mended) {
+    line::encode(&mut event, id, chain, seq, out);
+    (event.instant(), event.mended())
 }
 
 /// The events of a batch in which something was changed.

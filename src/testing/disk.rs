@@ -1,7 +1,7 @@
 //! The disk of the host in memory.
 
 use super::state::{Content, State};
-use crate::host::{File, FileError, Folder, Stat};
+use crate::host::{File, FileError, Folder, MAX_APPEND, Stat, pieces};
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -101,22 +101,8 @@ pub struct TestFile {
     state: Rc<RefCell<State>>,
 }
 
-impl File for TestFile {
-    fn size(&self) -> Result<u64, FileError> {
-        Ok(self.content.borrow().bytes.len() as u64)
-    }
-
-    fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, FileError> {
-        let content = self.content.borrow();
-        let rest = content.bytes.get(offset as usize..).unwrap_or_default();
-        // Hosts may return fewer bytes than asked for.
-        let read = rest[..rest.len().min(len).min(1000)].to_vec();
-        self.state.borrow_mut().bytes_read += read.len() as u64;
-        Ok(read)
-    }
-
-    fn append(&mut self, bytes: &[u8]) -> Result<(), FileError> {
-        assert!(bytes.len() <= MAX_LEN, "a host does not take an append this long in one piece");
+impl TestFile {
+    fn append_piece(&mut self, bytes: &[u8]) -> Result<(), FileError> {
         let (used, capacity) = {
             let state = self.state.borrow();
             let used: usize = state.files.values().map(|file| file.borrow().bytes.len()).sum();
@@ -140,6 +126,33 @@ impl File for TestFile {
             return Err(FileError::Other("no space left".to_string()));
         }
         Ok(())
+    }
+}
+
+impl File for TestFile {
+    fn size(&self) -> Result<u64, FileError> {
+        Ok(self.content.borrow().bytes.len() as u64)
+    }
+
+    fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, FileError> {
+        let content = self.content.borrow();
+        let rest = content.bytes.get(offset as usize..).unwrap_or_default();
+        // Hosts may return fewer bytes than asked for.
+        let read = rest[..rest.len().min(len).min(1000)].to_vec();
+        self.state.borrow_mut().bytes_read += read.len() as u64;
+        Ok(read)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), FileError> {
+        assert!(bytes.len() <= MAX_APPEND, "a host does not take an append this long");
+        let whole_lines = bytes.ends_with(b"\n");
+        assert!(bytes.len() <= MAX_LEN || whole_lines, "a host may take these bytes in several pieces");
+        let at_once = self.state.borrow().appends_at_once;
+        if at_once {
+            self.append_piece(bytes)
+        } else {
+            pieces(bytes).try_for_each(|piece| self.append_piece(piece))
+        }
     }
 
     fn truncate(&mut self, size: u64) -> Result<(), FileError> {

@@ -25,6 +25,8 @@ pub struct State {
     pub appended_on_failure: Option<Vec<u8>>,
     /// What another process appends after this many more appends of ours, and one.
     pub appended_in_between: Option<(u32, Vec<u8>)>,
+    /// Whether the host takes an append of any length at once.
+    pub appends_at_once: bool,
     /// Whether files cannot be synced.
     pub sync_fails: bool,
     /// The error of every use of the folder.

@@ -1,8 +1,9 @@
 //! Open files of `wasi:filesystem`.
 
-use crate::host::{File, FileError};
+use crate::host::{File, FileError, pieces};
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use audit_format::line::MAX_LEN;
 use wasi::filesystem::types::{Descriptor, ErrorCode, filesystem_error_code};
 use wasi::io::streams::{OutputStream, StreamError};
 
@@ -38,7 +39,7 @@ impl File for WasiFile {
             None => self.descriptor.append_via_stream()?,
         };
         // An error closes the stream, so only a stream without one is kept for the next append.
-        match stream.blocking_write_and_flush(bytes) {
+        match append_to(&stream, bytes) {
             Ok(()) => {
                 self.stream = Some(stream);
                 Ok(())
@@ -58,6 +59,15 @@ impl File for WasiFile {
     fn sync(&mut self) -> Result<(), FileError> {
         Ok(self.descriptor.sync_data()?)
     }
+}
+
+/// Appends in one write of the host if it permits one that long, else in pieces that every host takes.
+fn append_to(stream: &OutputStream, bytes: &[u8]) -> Result<(), StreamError> {
+    if bytes.len() > MAX_LEN && stream.check_write()? >= bytes.len() as u64 {
+        stream.write(bytes)?;
+        return stream.blocking_flush();
+    }
+    pieces(bytes).try_for_each(|piece| stream.blocking_write_and_flush(piece))
 }
 
 impl From<ErrorCode> for FileError {

@@ -180,6 +180,8 @@ impl Files {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
+        // Without its file it is of no use, and no event is in it.
+        let _ = fs::remove_file(self.folder().join(names::index(day)));
         self.sync_folder().map_err(failed)
     }
 

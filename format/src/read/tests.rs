@@ -90,6 +90,14 @@ fn what_json_can_say_and_an_event_cannot_is_changed() {
     assert_eq!((&*sent.event.tool, &*sent.event.ts), ("a\u{fffd}b", "2026-11-23T06:30:00.500000Z"));
     assert_eq!(sent.event.attributes, [Attribute::new("k", "\u{fffd}\u{1f600}")]);
     assert_eq!(sent.mended.changes().collect::<Vec<_>>(), [(Change::Replaced, "tool")]);
+    for changed in [
+        r#"{"attributes":{"k":"\u0000"}}"#,
+        r#"{"attributes":{"k":"\ud800"}}"#,
+        r#"{"attributes":{"\ud800":"v"}}"#,
+    ] {
+        let changes = parse_sent(changed).unwrap().mended;
+        assert_eq!(changes.changes().collect::<Vec<_>>(), [(Change::Replaced, "attributes")]);
+    }
 
     let sent = parse_sent("\u{feff}{\"tool\":\"a\",\"tool\":\"b\",\"in_size\":1,\"input_chars\":2}").unwrap();
     assert_eq!((&*sent.event.tool, sent.event.in_size), ("b", 2));

@@ -22,7 +22,7 @@ use audit_format::event::Field;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use self::calls::CallArgs;
-pub(super) use self::evidence::{KEY_FILE, KeygenArgs, SealArgs};
+pub(super) use self::evidence::{KEY_FILE, KeygenArgs, LogArgs, SealArgs};
 pub(super) use self::fields::option;
 use self::fields::{EventTexts, Filters, attribute, field};
 pub(super) use self::hook::HookArgs;

@@ -96,7 +96,9 @@ impl Writing {
     /// the error, and closing the store tells how many events are lost.
     fn flush(&mut self) -> Result<(), Failure> {
         self.flush_at = None;
-        if self.instance.status()?.counts.pending == 0 {
+        let pending = self.instance.status()?.counts.pending;
+        self.recent.keep(pending);
+        if pending == 0 {
             return Ok(());
         }
         match self.instance.flush() {
@@ -118,11 +120,18 @@ impl Writing {
             let part = whole_lines(rest, max_bytes);
             match self.instance.write_jsonl(part) {
                 Ok(receipt) => {
+                    let lines = count_lines(part);
                     self.accepted += receipt.accepted;
-                    self.recent.add(part, line);
-                    self.recent.keep(self.instance.status()?.counts.pending);
+                    if receipt.accepted == lines {
+                        self.recent.add_run(line..line + lines);
+                    } else {
+                        self.recent.add(part, line);
+                    }
+                    if self.recent.is_scattered() {
+                        self.recent.keep(self.instance.status()?.counts.pending);
+                    }
                     rest = &rest[part.len()..];
-                    line += count_lines(part);
+                    line += lines;
                     max_bytes = max_bytes.saturating_mul(2);
                 }
                 Err(Error::Invalid(value)) => {

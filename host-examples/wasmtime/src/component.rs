@@ -17,6 +17,7 @@ use crate::bindings::{FullPre, audit};
 use crate::error::Error;
 use crate::options::Options;
 use crate::state::HostState;
+use crate::streams::Streams;
 
 /// How many times the limit of a call is checked within that limit.
 const TICKS: u32 = 10;
@@ -123,13 +124,13 @@ fn link(engine: &wasmtime::Engine, component: &component::Component) -> wasmtime
     filesystem::preopens::add_to_linker::<_, wasi_filesystem::WasiFilesystem>(l, files)?;
     sync::filesystem::types::add_to_linker::<_, wasi_filesystem::WasiFilesystem>(l, files)?;
     sync::io::error::add_to_linker::<_, Resources>(l, HostState::resources)?;
-    sync::io::streams::add_to_linker::<_, Resources>(l, HostState::resources)?;
+    sync::io::streams::add_to_linker::<_, Streams<'static>>(l, |state| Streams(state.resources()))?;
     audit::store::types::add_to_linker::<_, HasSelf<HostState>>(l, |state| state)?;
     audit::store::postgres::add_to_linker::<_, HasSelf<HostState>>(l, |state| state)?;
     FullPre::new(linker.instantiate_pre(component)?)
 }
 
-/// Gives the interfaces of `wasi:io` the resources, which are the part of the state that they use.
+/// Gives `wasi:io/error` the resources, which are the part of the state that it uses.
 struct Resources;
 
 impl HasData for Resources {

@@ -79,6 +79,7 @@ mod queue;
 mod reader;
 mod state;
 mod store;
+mod streams;
 mod types;
 mod unanswered;
 mod warnings;

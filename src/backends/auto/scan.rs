@@ -3,7 +3,7 @@
 use super::spool::Spool;
 use crate::error::Error;
 use crate::host::{FileError, Folder, Host};
-use crate::scan::{Zones, scan_file};
+use crate::scan::{Blocks, scan_file};
 use crate::selection::Selection;
 use alloc::format;
 use audit_format::names;
@@ -23,8 +23,10 @@ impl<H: Host> Spool<H> {
             for (name, _) in
                 names.iter().filter(|(name, is_file)| *is_file && names::spool_of(name).is_some())
             {
-                let (mut zones, before) = (Zones::new(Timestamp::MIN.day()), page.skipped());
-                let scanned = self.folder.open(name).and_then(|file| scan_file(&file, &mut zones, page));
+                let (mut blocks, before) = (Blocks::default(), page.skipped());
+                let day = Timestamp::MIN.day();
+                let scanned =
+                    self.folder.open(name).and_then(|file| scan_file(&file, day, &mut blocks, page));
                 match scanned {
                     // The first page of a read has counted the skipped lines.
                     Ok(()) if page.is_continuation() => page.reset_skipped(before),

@@ -2,8 +2,9 @@
 //! truncated one. Nothing is taken back: others may append to the file at any time, and a shortened file could lose what
 //! they were told is stored.
 
+use super::indexing::Indexing;
 use crate::batch::Batch;
-use crate::host::{File, FileError};
+use crate::host::{File, FileError, Folder};
 use alloc::vec::Vec;
 use audit_format::line::MAX_LEN;
 use audit_format::time::Day;
@@ -21,11 +22,20 @@ pub struct DailyFile<F> {
     /// The size that the file has if nobody else appended since this instance did: it then ends with a
     /// newline.
     expected_size: Option<u64>,
+    indexing: Indexing,
 }
 
 impl<F: File> DailyFile<F> {
     pub fn new(day: Day, file: F) -> Self {
-        Self { day, file, expected_size: None }
+        Self { day, file, expected_size: None, indexing: Indexing::default() }
+    }
+
+    /// Extends the index of the file, which now has `size` bytes, where that is due.
+    pub fn extend_index(&mut self, folder: &mut impl Folder<File = F>, size: u64) {
+        if Some(size) != self.expected_size {
+            self.indexing.restart(size);
+        }
+        self.indexing.extend(folder, self.day, &self.file, size);
     }
 
     /// Appends these lines of the batch to the file, which now has `size` bytes.
@@ -40,6 +50,7 @@ impl<F: File> DailyFile<F> {
                 self.file.append(piece)?;
                 self.expected_size = self.expected_size.map(|expected| expected + piece.len() as u64);
             }
+            self.note(batch, start..end);
             start = end;
         }
         if batch.part(lines.clone()).len() > MAX_LEN && Some(self.file.size()?) != self.expected_size {
@@ -52,13 +63,27 @@ impl<F: File> DailyFile<F> {
     fn append_on_new_line(&mut self, mut size: u64, piece: &[u8]) -> Result<(), FileError> {
         let is_known = Some(size) == self.expected_size;
         self.expected_size = None;
-        if !is_known && self.is_truncated(&mut size)? {
-            self.file.append(b"\n")?;
-            size += 1;
+        if !is_known {
+            if self.is_truncated(&mut size)? {
+                self.file.append(b"\n")?;
+                size += 1;
+            }
+            self.indexing.restart(size);
         }
         self.file.append(piece)?;
         self.expected_size = Some(size + piece.len() as u64);
         Ok(())
+    }
+
+    /// Notes for the index which lines were appended last. That they are where they seem to be shows the size of the file
+    /// before the next append.
+    fn note(&mut self, batch: &Batch, lines: Range<usize>) {
+        let Some(end) = self.expected_size else { return };
+        let mut offset = end - batch.part(lines.clone()).len() as u64;
+        for (at, size) in batch.sizes(lines) {
+            self.indexing.note(offset, at);
+            offset += size;
+        }
     }
 
     /// Whether the last line has no end. A line that another process is just appending looks so for a moment.

@@ -67,10 +67,11 @@ impl<F: Folder> DailyFiles<F> {
         let known = self.open.iter().position(|file| file.day == day).map(|place| self.open.remove(place));
         let known = known.filter(|known| self.folder.holds(&names::daily(day), &known.file));
         let known = known.and_then(|known| known.file.size().ok().map(|size| (known, size)));
-        let (file, size) = match known {
+        let (mut file, size) = match known {
             Some(known) => known,
             None => self.open_file(day)?,
         };
+        file.extend_index(&mut self.folder, size);
         if self.open.len() == OPEN_FILES {
             self.open.remove(0);
         }

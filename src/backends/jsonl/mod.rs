@@ -4,24 +4,28 @@
 mod daily_file;
 mod daily_files;
 mod days;
+mod indexing;
 
 use crate::accounting::{DropReason, events};
 use crate::backend::{Backend, Holdings, Rejected};
 use crate::batch::Batch;
 use crate::error::Error;
 use crate::host::Folder;
-use crate::scan::Zones;
 use crate::selection::Selection;
 use crate::settings::{Durability, Settings};
 use crate::sink::{End, Sink};
 use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
 use audit_format::query::Query;
 use daily_files::DailyFiles;
+use days::Days;
 
 /// With the durability `buffered`, this many waiting bytes are written without a flush.
 const BUFFER_BYTES: usize = 64 << 10;
+
+/// How often a page is made at most. An index that is found to be wrong is not used again, so more than a second try is for
+/// files that are rewritten meanwhile.
+const TRIES: u32 = 3;
 
 pub struct Jsonl<F: Folder> {
     files: DailyFiles<F>,
@@ -29,8 +33,8 @@ pub struct Jsonl<F: Folder> {
     queue_limit: usize,
     /// The lines that wait in memory; always empty except with the durability `buffered`.
     waiting: Batch,
-    /// The zone maps of the files, for the next page of a read.
-    zones: Vec<Zones>,
+    /// What is known of the files, for later pages and reads.
+    days: Days,
 }
 
 impl<F: Folder> Jsonl<F> {
@@ -40,7 +44,7 @@ impl<F: Folder> Jsonl<F> {
             buffered: settings.durability == Durability::Buffered,
             queue_limit: settings.queue_limit,
             waiting: Batch::default(),
-            zones: Vec::new(),
+            days: Days::default(),
         }
     }
 
@@ -93,12 +97,20 @@ impl<F: Folder> Backend for Jsonl<F> {
     fn read(&mut self, query: &Query, sink: &mut dyn Sink) -> Result<End, Error> {
         // Lines that cannot be written are read from memory.
         let _ = self.write_waiting();
-        let mut page = Selection::new(query);
-        self.waiting.offer_to(&mut page);
-        days::scan(&mut self.files.folder, &mut self.zones, &mut page)?;
-        Ok(page.finish(sink).1)
+        let mut tries = 0;
+        loop {
+            let mut page = Selection::new(query);
+            self.waiting.offer_to(&mut page);
+            let is_right = self.days.scan(&mut self.files.folder, &mut page)?;
+            tries += 1;
+            if is_right || tries == TRIES {
+                return Ok(page.finish(sink).1);
+            }
+        }
     }
 }
 
+#[cfg(test)]
+mod histories;
 #[cfg(test)]
 mod tests;

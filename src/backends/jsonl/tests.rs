@@ -77,6 +77,24 @@ fn a_truncated_line_between_the_pieces_of_a_batch_hides_no_line_of_it() {
 }
 
 #[test]
+fn a_truncated_line_between_long_appends_hides_no_line() {
+    for appends in 0..3 {
+        let host = TestHost::at(NOON);
+        host.0.borrow_mut().appended_in_between = Some((appends, "{\"ts\":\"2026-11-2".into()));
+        host.0.borrow_mut().appends_at_once = true;
+        let mut store = store(&host);
+        let batch = (0..200).map(|n| event_at("", &format!("{n:03}"))).collect();
+        store.write_batch(batch).unwrap();
+        let left = host.0.borrow().appended_in_between.is_some();
+        assert!(!left, "the batch is written in more than {appends} appends");
+        store.write(event_at("2026-11-23T12:00:01Z", "after"));
+        let (mut there, _) = tools(&mut store);
+        there.dedup();
+        assert_eq!(there.len(), 201);
+    }
+}
+
+#[test]
 fn a_complete_line_without_a_newline_is_read_and_kept() {
     let host = TestHost::at(NOON);
     host.set_file(TODAY, "{\"ts\":\"2026-11-23T01:00:00Z\",\"tool\":\"whole\"}");
@@ -208,8 +226,9 @@ fn garbage_is_counted_once_over_the_pages_of_a_read() {
 fn on_a_full_disk_the_first_events_of_a_batch_stay_and_the_caller_goes_on_behind_them() {
     let days = ["2026-11-23T13:00:00Z", "2026-11-22T13:00:00Z", "2026-11-23T14:00:00Z"];
     let batch = || (0..60).map(|i| event_at(days[i / 20], &format!("{i:02}"))).collect::<Vec<_>>();
-    for room in (0..19_000).step_by(997) {
+    for room in (0..19_000).step_by(499) {
         let host = TestHost::at(NOON);
+        host.0.borrow_mut().appends_at_once = room % 2 == 1;
         let mut store = store(&host);
         store.write(event_at("", "first"));
         let before = host.file(TODAY);
@@ -240,8 +259,9 @@ fn on_a_full_disk_the_first_events_of_a_batch_stay_and_the_caller_goes_on_behind
 /// Two instances share a full disk. Whatever is acknowledged stays, however their batches fail.
 #[test]
 fn an_acknowledged_event_is_never_lost_to_a_neighbours_full_disk() {
-    for room in (0..6_000).step_by(131) {
+    for room in (0..6_000).step_by(67) {
         let host = TestHost::at(NOON);
+        host.0.borrow_mut().appends_at_once = room % 2 == 1;
         let (mut one, mut other) = (store(&host), store(&host));
         let batch = |name: &str| (0..8).map(|i| event_at("", &format!("{name}{i}"))).collect::<Vec<_>>();
         host.0.borrow_mut().capacity = Some(room);

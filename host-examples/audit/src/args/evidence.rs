@@ -11,6 +11,14 @@ use clap::Args;
 
 use super::times::ago;
 
+/// Where the log of a record is.
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// The folder of the log [default: `log` in the folder of the record; a table needs this option]
+    #[arg(id = "log", long, value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
+}
+
 /// The variable that names the file with the key.
 pub(crate) const KEY_FILE: &str = "AUDIT_SEAL_KEY_FILE";
 
@@ -77,9 +85,8 @@ a copy or the witness does not have the checkpoint; 2 if nothing could be sealed
 #[derive(Debug, Args)]
 #[command(after_help = SEAL_HELP)]
 pub(crate) struct SealArgs {
-    /// The folder of the log [default: `log` in the folder of the record; a table needs this option]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) log: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
     /// The file with the private key, which `audit keygen` writes; nobody else may be able to read it
     /// [env: AUDIT_SEAL_KEY_FILE]
     #[arg(long, value_name = "FILE")]

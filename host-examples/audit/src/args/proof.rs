@@ -7,7 +7,7 @@ use audit_log::checkpoint::Origin;
 use audit_log::note::VerifierKey;
 use clap::{ArgGroup, Args};
 
-use super::evidence::witness_key;
+use super::evidence::{LogArgs, witness_key};
 
 const PROVE_HELP: &str = "\
 Examples:
@@ -44,9 +44,8 @@ pub(crate) struct ProveArgs {
     /// Up to this number of events, or to the checkpoint in this file [default: the last checkpoint]
     #[arg(long, value_name = "SIZE|FILE", requires = "from")]
     pub(crate) to: Option<String>,
-    /// The folder of the log [default: `log` in the folder of the record; a table needs this option]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) log: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
     /// The file for the proof [default: stdout]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,

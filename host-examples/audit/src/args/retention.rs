@@ -7,6 +7,7 @@ use audit_format::show::quoted;
 use audit_format::time::Day;
 use clap::{ArgGroup, Args, Subcommand};
 
+use super::evidence::LogArgs;
 use super::fields::{Filters, attribute, text};
 use super::times::{Period, ago};
 
@@ -51,9 +52,8 @@ pub(crate) struct PruneArgs {
     /// Show what would be pruned, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// The folder of the log [default: `log` in the folder of the record; a table needs this option]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) log: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
     /// Who prunes [default: the user of this process]
     #[arg(long, value_name = "NAME", value_parser = text())]
     pub(crate) by: Option<String>,
@@ -114,9 +114,8 @@ pub(crate) struct HoldAddArgs {
     /// Who holds [default: the user of this process]
     #[arg(long, value_name = "NAME", value_parser = text())]
     pub(crate) by: Option<String>,
-    /// The folder of the log [default: `log` in the folder of the record; a table needs this option]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) log: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
 }
 
 #[derive(Debug, Args)]
@@ -131,17 +130,15 @@ pub(crate) struct HoldRemoveArgs {
     /// Who ends it [default: the user of this process]
     #[arg(long, value_name = "NAME", value_parser = text())]
     pub(crate) by: Option<String>,
-    /// The folder of the log [default: `log` in the folder of the record; a table needs this option]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) log: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = HOLD_HELP)]
 pub(crate) struct HoldListArgs {
-    /// The folder of the log [default: `log` in the folder of the record; a table needs this option]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) log: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
     /// Show each hold as a JSON object, on one line
     #[arg(long)]
     pub(crate) json: bool,

@@ -9,7 +9,7 @@ use audit_log::checkpoint::Origin;
 use audit_log::note::VerifierKey;
 use clap::Args;
 
-use super::evidence::witness_key;
+use super::evidence::{LogArgs, witness_key};
 use super::times::ago;
 
 const VERIFY_HELP: &str = "\
@@ -47,9 +47,8 @@ checkpoint or a file cannot be read. What was not checked is said in any case.";
 #[derive(Debug, Args)]
 #[command(after_help = VERIFY_HELP)]
 pub(crate) struct VerifyArgs {
-    /// The folder of the log [default: `log` in the folder of the record; a table needs this option]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) log: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
     /// A checkpoint of the log that was kept elsewhere; may be given several times
     #[arg(long, value_name = "FILE")]
     pub(crate) against: Vec<PathBuf>,

@@ -1,7 +1,6 @@
 //! `audit hold`: keeps events from being pruned.
 
 use std::io::{self, ErrorKind, Write as _};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
@@ -15,7 +14,9 @@ use audit_format::time::Timestamp;
 
 use super::record::Source;
 use super::trail::Recorder;
-use crate::args::{HoldAddArgs, HoldArgs, HoldCommand, HoldListArgs, HoldRemoveArgs, StoreArgs, option};
+use crate::args::{
+    HoldAddArgs, HoldArgs, HoldCommand, HoldListArgs, HoldRemoveArgs, LogArgs, StoreArgs, option,
+};
 use crate::call::place;
 use crate::message::Failure;
 
@@ -45,13 +46,13 @@ fn add(args: HoldAddArgs, store: StoreArgs) -> Result<ExitCode, Failure> {
         return Err(Failure::because("--all", why));
     }
     let change = |id| (Change::Add, id, args.reason.clone(), Some(filter.clone()));
-    let id = apply(store, args.log, args.by, args.id, change)?;
+    let id = apply(store, &args.log, args.by, args.id, change)?;
     say(&format!("{id} holds {}", shown(&filter)))
 }
 
 fn remove(args: HoldRemoveArgs, store: StoreArgs) -> Result<ExitCode, Failure> {
     let change = |id| (Change::Remove, id, args.reason.clone(), None);
-    let id = apply(store, args.log, args.by, Some(args.id), change)?;
+    let id = apply(store, &args.log, args.by, Some(args.id), change)?;
     say(&format!("{id} has ended"))
 }
 
@@ -59,14 +60,14 @@ fn remove(args: HoldRemoveArgs, store: StoreArgs) -> Result<ExitCode, Failure> {
 /// it is not.
 fn apply(
     store: StoreArgs,
-    log: Option<PathBuf>,
+    log: &LogArgs,
     by: Option<String>,
     id: Option<String>,
     change: impl FnOnce(String) -> (Change, String, String, Option<HeldFilter>),
 ) -> Result<String, Failure> {
     let (source, options) = Source::open_to_write(store)?;
     source.check()?;
-    let folder = log.map_or_else(|| source.log(), Ok)?;
+    let folder = source.log(log)?;
     let mut log = Log::new(LogFolder::for_sealing(folder).map_err(Failure::new)?);
     let mut holds = log.holds().map_err(Failure::new)?;
     let (change, id, reason, filter) = change(id.unwrap_or_else(|| holds.free_id()));
@@ -111,7 +112,7 @@ fn event(change: &HoldChange) -> Event<'static> {
 
 fn list(args: &HoldListArgs, store: StoreArgs) -> Result<ExitCode, Failure> {
     let source = Source::open(store)?;
-    let folder = args.log.clone().map_or_else(|| source.log(), Ok)?;
+    let folder = source.log(&args.log)?;
     let holds = Log::new(LogFolder::new(folder)).holds().map_err(Failure::new)?;
     let line = |hold: &HoldChange| match (args.json, &hold.filter) {
         (true, _) => serde_json::to_string(hold).map_err(io::Error::from),

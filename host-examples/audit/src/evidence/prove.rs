@@ -19,7 +19,7 @@ const FOUND: u8 = 1;
 pub(crate) fn run(args: &ProveArgs, store: StoreArgs) -> Result<ExitCode, Failure> {
     let mut source = Source::open(store)?;
     source.check()?;
-    let folder = args.log.clone().map_or_else(|| source.log(), Ok)?;
+    let folder = source.log(&args.log)?;
     let log = Log::new(LogFolder::new(folder));
     let proof = match &args.from {
         Some(from) => growth(&log, from, args.to.as_deref())?,

@@ -45,7 +45,7 @@ pub(crate) fn run(args: PruneArgs, store: StoreArgs) -> Result<ExitCode, Failure
     let before = args.before.unwrap_or_else(|| now.day().plus(args.keep.map_or(0, |days| -days)));
     let (mut source, options) = Source::open_to_write(store)?;
     source.check()?;
-    let folder = args.log.map_or_else(|| source.log(), Ok)?;
+    let folder = source.log(&args.log)?;
     let folder = match args.dry_run {
         true => LogFolder::new(folder),
         false => LogFolder::for_sealing(folder).map_err(Failure::new)?,

@@ -6,7 +6,7 @@ use audit_evidence::verify::{self, Each, Stream};
 use audit_evidence::{Error, Files, Kind, Place, Record, Row, RowPage, Rows, Sealed, Table, Take, Trouble};
 use audit_host::{Backend, Database, Options};
 
-use crate::args::{HOW_TO_GIVE_A_URL, StoreArgs};
+use crate::args::{HOW_TO_GIVE_A_URL, LogArgs, StoreArgs};
 use crate::message::Failure;
 
 /// A record of either kind.
@@ -48,11 +48,12 @@ impl Source {
         Ok((source, options))
     }
 
-    /// The folder of the log, where no option says it.
-    pub(super) fn log(&self) -> Result<PathBuf, Failure> {
-        match self {
-            Self::Files { folder, .. } => Ok(folder.join("log")),
-            Self::Table(_) => {
+    /// The folder of the log.
+    pub(super) fn log(&self, args: &LogArgs) -> Result<PathBuf, Failure> {
+        match (&args.folder, self) {
+            (Some(folder), _) => Ok(folder.clone()),
+            (None, Self::Files { folder, .. }) => Ok(folder.join("log")),
+            (None, Self::Table(_)) => {
                 Err(Failure::because("--log", "the log of a table has no folder by default; give one"))
             }
         }

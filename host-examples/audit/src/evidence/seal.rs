@@ -78,7 +78,7 @@ impl Sealing {
                 .map_err(|error| Failure::because("--origin", error))?,
         };
         let source = Source::open(store)?;
-        let log = args.log.map_or_else(|| source.log(), Ok)?;
+        let log = source.log(&args.log)?;
         let witness = args.witness.zip(args.witness_key);
         let witness = witness.map(|(url, key)| Witness::new(&url, key)).transpose()?;
         Ok(Self { source, log, key, origin, copies: args.checkpoint_to, witness, json: args.json })

@@ -22,7 +22,7 @@ pub(crate) fn run(args: &VerifyArgs, store: StoreArgs) -> Result<ExitCode, Failu
     let spool = store.clone().options()?.folder();
     let mut source = Source::open(store)?;
     source.check()?;
-    let folder = args.log.clone().map_or_else(|| source.log(), Ok)?;
+    let folder = source.log(&args.log)?;
     let own = fs::canonicalize(folder.join("checkpoint")).ok();
     let against = args
         .against

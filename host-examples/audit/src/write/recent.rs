@@ -3,6 +3,9 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+/// How many runs may be kept. Without empty and rejected lines there is one.
+const MAX_RUNS: usize = 1024;
+
 /// The lines of the last events, as ranges of lines that follow each other.
 #[derive(Default)]
 pub(super) struct Recent {
@@ -16,12 +19,22 @@ impl Recent {
         let events =
             (first..).zip(lines.split_terminator('\n')).filter(|(_, line)| !line.trim_ascii().is_empty());
         for (line, _) in events {
-            self.events += 1;
-            match self.runs.back_mut() {
-                Some(run) if run.end == line => run.end += 1,
-                _ => self.runs.push_back(line..line + 1),
-            }
+            self.add_run(line..line + 1);
         }
+    }
+
+    /// Adds the events of lines of which none is empty.
+    pub(super) fn add_run(&mut self, lines: Range<u64>) {
+        self.events += lines.end - lines.start;
+        match self.runs.back_mut() {
+            Some(run) if run.end == lines.start => run.end = lines.end,
+            _ => self.runs.push_back(lines),
+        }
+    }
+
+    /// Whether the lines take much memory, so that it is time to forget some.
+    pub(super) fn is_scattered(&self) -> bool {
+        self.runs.len() > MAX_RUNS
     }
 
     /// Forgets all but the last `count` events.
@@ -58,7 +71,7 @@ mod tests {
             recent.keep(count);
             assert_eq!(recent.first(), line, "{count}");
         }
-        recent.add("f\n", 9);
+        recent.add_run(9..10);
         assert_eq!(recent.first(), 9);
     }
 }

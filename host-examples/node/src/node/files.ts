@@ -59,6 +59,9 @@ export class IoError {
   }
 }
 
+/** The most bytes that are written in one call: as many as wasmtime permits. */
+const PERMIT = 65_536n;
+
 /** An output stream over an open file: of a file that is appended to, or of stderr. */
 export class OutputStream {
   readonly #fd: number;
@@ -75,6 +78,18 @@ export class OutputStream {
       throw { tag: 'last-operation-failed', val: new IoError(code(error)) };
     }
   }
+
+  /** How many bytes `write` takes. */
+  checkWrite(): bigint {
+    return PERMIT;
+  }
+
+  write(contents: Uint8Array): void {
+    this.blockingWriteAndFlush(contents);
+  }
+
+  /** What was written is with the operating system already. */
+  blockingFlush(): void {}
 }
 
 interface OpenFlags {

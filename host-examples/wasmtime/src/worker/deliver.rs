@@ -117,7 +117,7 @@ impl Worker {
         if let Err(error) = self.ensure_started() {
             return Outcome::Rejected(error);
         }
-        match self.call(|instance| instance.write_batch(events)) {
+        match self.call(|instance| instance.write_events(events)) {
             Ok((answer, change)) => {
                 let taken = usize::try_from(change.taken).unwrap_or(usize::MAX).min(events.len());
                 let accepted: Vec<_> = events.drain(..taken).collect();

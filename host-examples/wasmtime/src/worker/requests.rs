@@ -17,7 +17,7 @@ impl Worker {
             self.ledger.rejected(count as u64);
             return Err(error);
         }
-        match self.call_writer(|instance| instance.write_batch(&events)) {
+        match self.call_writer(|instance| instance.write_events(&events)) {
             Ok((answer, change)) => {
                 events.truncate(usize::try_from(change.taken).unwrap_or(usize::MAX));
                 self.ledger.accepted(change.taken, Some(events));

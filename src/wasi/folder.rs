@@ -148,7 +148,10 @@ fn open_folder(path: &str, create: bool) -> Result<Descriptor, FileError> {
     for part in rest.split('/').filter(|part| !part.is_empty()) {
         if create && part != "." {
             match folder.create_directory_at(part) {
-                Ok(()) | Err(ErrorCode::Exist) => {}
+                // The name of the new folder has to survive a crash of the machine before anything in it does. Not every
+                // host can sync a folder.
+                Ok(()) => drop(folder.sync_data()),
+                Err(ErrorCode::Exist) => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -89,7 +89,10 @@ impl Instance {
     }
 
     /// Another instance of the same component with the same options.
-    pub(crate) fn reopen(&self) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// As for [`Instance::open`].
+    pub fn reopen(&self) -> Result<Self, Error> {
         Self::start(&self.component, &self.options)
     }
 

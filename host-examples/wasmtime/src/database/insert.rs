@@ -1,7 +1,8 @@
-//! Inserts a batch with one statement. If the database refuses a row, the batch is halved until that row is
+//! Stores a batch with one statement. If the database refuses a row, the batch is halved until that row is
 //! found, and the others are stored.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use audit_format::line::Stamp;
 use audit_format::read::parse_stored;
@@ -15,7 +16,8 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 
 use crate::bindings::audit::store::postgres::{RefusedRow, SinkError};
-use crate::database::arrays::{Arrays, Time};
+use crate::database::arrays::Arrays;
+use crate::database::entries::{Entry, Time};
 use crate::database::failure::Failure;
 use crate::database::link::{Link, Statement};
 use crate::database::pools::Lane;
@@ -29,6 +31,28 @@ pub struct Imported {
     pub refused: Vec<RefusedRow>,
 }
 
+impl Imported {
+    /// Counts a row as refused, once what is known of it is kept. The rows behind it are stored only then: else a program that
+    /// ends in between would leave a hole in the chain that nothing explains.
+    async fn refuse(&mut self, link: &Link, row: usize, line: &str, reason: String) -> Result<(), SinkError> {
+        let reason = match keep(link, line, &reason).await {
+            Ok(()) => reason,
+            // The same lines come again.
+            Err(failure) if failure.ends_connection() => {
+                let failure = failure.of_nothing_stored();
+                return Err(link.sink_error(if self.stored > 0 { failure.unanswered() } else { failure }));
+            }
+            Err(failure) => {
+                let why = why_not_kept(link, failure);
+                format!("{reason} (nothing is kept of it in tool_audit_refused: {why})")
+            }
+        };
+        let index = u32::try_from(row).unwrap_or(u32::MAX);
+        self.refused.push(RefusedRow { index, reason });
+        Ok(())
+    }
+}
+
 /// Why an entry counts as refused that no statement has refused.
 const VANISHED: &str = "the database accepted the row without storing it, as a trigger does that drops rows";
 
@@ -36,7 +60,6 @@ const VANISHED: &str = "the database accepted the row without storing it, as a t
 pub(super) async fn store(link: &Link, lines: &str) -> Result<Imported, SinkError> {
     let mut imported = Imported { stored: 0, refused: Vec::new() };
     let ranges = ranges(lines);
-    let mut refused = Vec::new();
     // A stack: the first half goes on top, so that the rows are inserted in their order.
     let mut left = Vec::from([(0, ranges.len())]);
     while let Some((start, end)) = left.pop() {
@@ -46,13 +69,18 @@ pub(super) async fn store(link: &Link, lines: &str) -> Result<Imported, SinkErro
             [only] => &lines[only.clone()],
             [first, .., last] => &lines[first.start..last.end],
         };
-        match link.run(&Insert { link, lines: text, rows: rows.len(), arrays: Arrays::of(text) }).await {
+        let insert = Insert::new(link, text, rows.len(), rows.len() == ranges.len());
+        match link.run(&insert).await {
             Ok(Inserted { added, vanished }) => {
                 imported.stored += added;
-                refused.extend(vanished.into_iter().map(|row| (rows.start + row, VANISHED.to_owned())));
+                for row in vanished.into_iter().map(|row| rows.start + row) {
+                    imported.refuse(link, row, &lines[ranges[row].clone()], VANISHED.to_owned()).await?;
+                }
             }
+            // Which of them are stored is asked only once they are.
+            Err(failure) if insert.is_committed() => return Err(link.sink_error(failure.unanswered())),
             Err(failure) => match (failure.server().and_then(|error| error.refusal()), rows.len()) {
-                (Some(reason), 1) => refused.push((rows.start, reason)),
+                (Some(reason), 1) => imported.refuse(link, rows.start, text, reason).await?,
                 (Some(_), count) => {
                     let middle = rows.start + count / 2;
                     left.extend([(middle, end), (start, middle)]);
@@ -62,14 +90,6 @@ pub(super) async fn store(link: &Link, lines: &str) -> Result<Imported, SinkErro
                 (None, _) => return Err(link.sink_error(failure)),
             },
         }
-    }
-    for (row, reason) in refused {
-        let reason = match keep(link, &lines[ranges[row].clone()], &reason).await {
-            Ok(()) => reason,
-            Err(why) => format!("{reason} (nothing is kept of it in tool_audit_refused: {why})"),
-        };
-        let index = u32::try_from(row).unwrap_or(u32::MAX);
-        imported.refused.push(RefusedRow { index, reason });
     }
     Ok(imported)
 }
@@ -85,7 +105,7 @@ fn ranges(lines: &str) -> Vec<Range<usize>> {
 }
 
 /// Keeps what is known of a refused entry. Another writer's row is in no chain, which it could leave a hole in.
-async fn keep(link: &Link, line: &str, reason: &str) -> Result<(), String> {
+async fn keep(link: &Link, line: &str, reason: &str) -> Result<(), Failure> {
     let Some((ts, stamp)) =
         parse_stored(line).ok().and_then(|line| Some((line.event.ts.into_owned(), line.stamp?)))
     else {
@@ -94,26 +114,31 @@ async fn keep(link: &Link, line: &str, reason: &str) -> Result<(), String> {
     if Timestamp::parse(&ts).is_err() {
         return Ok(());
     }
-    let statement = Keep { stamp: stamp.into_owned(), ts, reason };
-    link.run(&statement).await.map_err(|failure| {
-        let refusal = failure.server().and_then(|error| error.refusal());
-        refusal.unwrap_or_else(|| one_line(&message(link, failure)))
-    })
+    link.run(&Keep { stamp: stamp.into_owned(), ts, reason }).await
 }
 
-fn message(link: &Link, failure: Failure) -> String {
+fn why_not_kept(link: &Link, failure: Failure) -> String {
+    if let Some(refusal) = failure.server().and_then(|error| error.refusal()) {
+        return refusal;
+    }
     match link.sink_error(failure) {
-        SinkError::Unavailable(text) | SinkError::Unanswered(text) | SinkError::Other(text) => text,
+        SinkError::Unavailable(text) | SinkError::Unanswered(text) | SinkError::Other(text) => {
+            one_line(&text)
+        }
         SinkError::NotConfigured => String::new(),
     }
 }
 
-/// Rows as JSON lines, and as arrays if a store wrote all of them.
+/// Rows as JSON lines, and as entries if a store wrote all of them.
 struct Insert<'l> {
     link: &'l Link,
     lines: &'l str,
     rows: usize,
-    arrays: Option<Arrays>,
+    entries: Option<Vec<Entry<'l>>>,
+    /// Whether they are the whole batch, of which the database has refused no row yet.
+    whole: bool,
+    /// Whether a statement that stores the rows has ended well, in whatever attempt.
+    committed: AtomicBool,
 }
 
 /// The parameters of a statement, with their types.
@@ -143,7 +168,11 @@ impl Statement for Insert<'_> {
 
     async fn run(&self, client: &ClientWrapper, prepares: bool) -> Result<Inserted, Error> {
         let key = self.link.key();
-        let added = self.add(client, prepares, &key).await?;
+        let added = match self.copy(client, prepares, &key).await? {
+            Some(added) => added,
+            None => self.add(client, prepares, &key).await?,
+        };
+        self.committed.store(true, Ordering::Relaxed);
         if added >= self.rows as u64 {
             return Ok(Inserted { added, vanished: Vec::new() });
         }
@@ -155,14 +184,33 @@ impl Statement for Insert<'_> {
     }
 }
 
-impl Insert<'_> {
+impl<'l> Insert<'l> {
+    fn new(link: &'l Link, lines: &'l str, rows: usize, whole: bool) -> Self {
+        Self { link, lines, rows, entries: Entry::all(lines), whole, committed: AtomicBool::new(false) }
+    }
+
+    fn is_committed(&self) -> bool {
+        self.committed.load(Ordering::Relaxed)
+    }
+
+    /// Copies the rows, where that is possible. A session that may not keep a statement cannot begin to copy.
+    async fn copy(&self, client: &ClientWrapper, prepares: bool, key: &Key) -> Result<Option<u64>, Error> {
+        match &self.entries {
+            Some(entries) if prepares && self.whole && *key == Key::default() => {
+                self.link.copying().copy(client, entries).await
+            }
+            _ => Ok(None),
+        }
+    }
+
     async fn add(&self, client: &ClientWrapper, prepares: bool, key: &Key) -> Result<u64, Error> {
         let bounds = self.bounds(key);
-        let Some(arrays) = &self.arrays else {
+        let Some(entries) = &self.entries else {
             let json = self.json();
             let values = bounded(vec![(&json, Type::TEXT)], &bounds);
             return client.execute_typed(&keyed(statements::INSERT, key, 2), &values).await;
         };
+        let arrays = Arrays::of(entries);
         let values = arrays.typed();
         let insert = keyed(statements::INSERT_ARRAYS, key, values.len() + 1);
         let values = bounded(values, &bounds);

@@ -51,7 +51,7 @@ pub fn key(line: &str, times: &mut StoredTimes) -> Option<Key> {
     rest.number()?;
     rest.pass(leaf::BEFORE)?;
     let hash = rest.take(leaf::UNSEALED.len())?;
-    let hexadecimal = |byte: u8| byte.is_ascii_digit() | (b'a' <= byte) & (byte <= b'f');
+    let hexadecimal = |byte: u8| byte.is_ascii_digit() | (b'a'..=b'f').contains(&byte);
     // Without an early exit the compiler makes this compare 16 bytes at once.
     if !hash.iter().fold(true, |all, byte| all & hexadecimal(*byte)) {
         return None;

@@ -7,6 +7,8 @@ use crate::cut::{self, Wanted};
 use crate::event::{Event, Field};
 use crate::leaf;
 use crate::time::{Timestamp, parse_bound};
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -111,8 +113,9 @@ enum Needle {
     /// One of these.
     AnyOf(Vec<Finder<'static>>),
     /// One of these; or nothing where the line is not a store's, or has what no line of a store has behind this name, in
-    /// quotes: other writers may have written the text as another JSON value, such as a number.
-    AnyOfOrForeign(Vec<Finder<'static>>, Finder<'static>),
+    /// quotes: other writers may have written the text as another JSON value, such as a number, or an attribute that is cut
+    /// when it is read.
+    AnyOfOrForeign(Vec<Finder<'static>>, Box<Finder<'static>>),
     /// Nothing: the text is empty, and so is that of a field that is not in the line; or it has what stands in the place of
     /// bytes that are not UTF-8.
     Nothing,
@@ -266,8 +269,8 @@ impl Needle {
         // What the line has where the text was cut.
         needles.extend(wanted.ending());
         let finders = needles.into_iter().map(|needle| Finder::new(needle).into_owned()).collect();
-        if is_other_value(text) {
-            Self::AnyOfOrForeign(finders, Finder::new(&format!("\"{name}\"")).into_owned())
+        if is_other_value(text) || name == attributes::NAME && is_cut(text) {
+            Self::AnyOfOrForeign(finders, Box::new(Finder::new(&format!("\"{name}\"")).into_owned()))
         } else {
             Self::AnyOf(finders)
         }
@@ -280,6 +283,11 @@ fn is_other_value(text: &str) -> bool {
     let may_begin = |first: char| first.is_ascii_digit() || matches!(first, '-' | '[' | '{');
     matches!(text, "true" | "false" | "NaN" | "Infinity" | "-Infinity")
         || text.starts_with(may_begin) && is_json()
+}
+
+/// Whether the text ends as those that were cut.
+fn is_cut(text: &str) -> bool {
+    matches!(cut::known_by(text), Cow::Borrowed(ending) if ending.len() < text.len())
 }
 
 /// Whether a member of this name, which is in quotes, has a value that is neither a text nor null.
@@ -349,6 +357,15 @@ mod tests {
                 prop_assert_eq!(found, query.may_match(line.as_bytes()), "{}", line);
                 start += line.len() + 1;
             }
+        }
+
+        #[test]
+        fn an_attribute_of_another_writer_is_found_by_the_text_that_it_is_read_as(len in 500..600_usize) {
+            let line = format!("{{\"attributes\":{{\"k\":\"{}\"}}}}", "v".repeat(len));
+            let event = crate::read::parse_stored(&line).unwrap().event;
+            let attributes = event.attributes.iter().map(|attribute| attribute.clone().into_owned()).collect();
+            let query = Query::new(Filter { attributes, ..Filter::default() }, &PageRequest::default()).unwrap();
+            prop_assert!(query.texts_match(&event) && query.may_match(line.as_bytes()));
         }
 
         #[test]

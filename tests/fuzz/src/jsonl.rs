@@ -23,6 +23,9 @@ const PART: usize = 256 << 10;
 /// The file of the first event's day, or of this one.
 const DAY: &str = "2026-11-23";
 
+/// The bit of the choice by which a filter has an end.
+const UNTIL: u8 = 0x40;
+
 /// The first byte is the limit of a page, the second one says where in the file a part ends, the third one which field is
 /// filtered by, and the rest is the file.
 ///
@@ -47,14 +50,15 @@ pub fn jsonl(mut input: &[u8]) {
     assert_same(&whole, &newest, "the other order");
     // Lines of other writers that stand far from their day are looked for in the first page alone.
     let is_near = |entry: &Entry| entry.key.at.day() >= day.plus(-1) && entry.key.at.day() <= day.plus(1);
-    if whole.entries.iter().all(is_near) && is_unique(&whole) {
+    let are_near = whole.entries.iter().all(is_near);
+    if are_near && is_unique(&whole) {
         let paged = read_all(&mut store, &Filter::default(), Order::OldestFirst, u32::from(limit).max(1));
         assert_same(&whole, &paged, "small pages");
         let mut paged = read_all(&mut store, &Filter::default(), Order::NewestFirst, u32::from(limit).max(1));
         paged.entries.reverse();
         assert_same(&whole, &paged, "small pages of the other order");
     }
-    assert_filtered(&mut store, &whole, choice);
+    assert_filtered(&mut store, &whole, if are_near { choice } else { choice & !UNTIL });
 }
 
 /// The file, behind a blank line so long that a part ends `border` times four bytes behind it.
@@ -165,7 +169,7 @@ fn assert_filtered(store: &mut Store<Memory>, whole: &Whole, choice: u8) {
         let attribute = event.attributes.first();
         filter.attributes.extend(attribute.map(|a| Attribute::new(a.key.to_string(), a.value.to_string())));
     }
-    if choice & 0x40 != 0 {
+    if choice & UNTIL != 0 {
         filter.to_ts = Some(at.to_string());
     }
     let query = Query::new(filter.clone(), &PageRequest::default()).expect("a valid filter");

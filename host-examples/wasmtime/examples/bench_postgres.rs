@@ -42,7 +42,9 @@ fn main() -> Result {
     let component = Component::load(&Options::new())?;
     let events: Vec<Event> = (0..ROWS as u64).map(event).collect();
 
-    println!("{ROWS} rows into PostgreSQL, {ROUNDS} rounds ({SINGLE_ROWS} of them once by the prepared INSERT)");
+    println!(
+        "{ROWS} rows into PostgreSQL, {ROUNDS} rounds ({SINGLE_ROWS} of them once by the prepared INSERT)"
+    );
     let (mut times, mut source) = (Times::default(), Source::default());
     for _ in 0..ROUNDS {
         for batch in BATCHES {
@@ -101,7 +103,9 @@ impl Times {
         for ((name, times), median) in ways {
             let (rate, least) = (ROWS as f64 / median, times[0].as_secs_f64());
             let ratio = copy / median;
-            println!("  {name:<28} {rate:>8.0} rows/s  {median:.2} s (least {least:.2} s)  {ratio:.2} of one COPY");
+            println!(
+                "  {name:<28} {rate:>8.0} rows/s  {median:.2} s (least {least:.2} s)  {ratio:.2} of one COPY"
+            );
         }
     }
 }
@@ -119,7 +123,8 @@ impl Source {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let columns = cluster.sql(url, COLUMNS).iter().map(|row| [0, 1].map(|n| text(&row[n]))).collect();
         let mut source = Self { columns, rows: Rows::new() };
-        let mut rows = cluster.sql(url, &format!("SELECT {} FROM tool_audit_events ORDER BY id", source.names()));
+        let mut rows =
+            cluster.sql(url, &format!("SELECT {} FROM tool_audit_events ORDER BY id", source.names()));
         // Without the event that opened the connection.
         source.rows = rows.split_off(1);
         source
@@ -140,7 +145,8 @@ fn copy(client: &mut Client, source: &Source, each: usize) -> Result<Duration> {
     let started = Instant::now();
     let mut line = String::new();
     for rows in source.rows.chunks(each) {
-        let mut writer = client.copy_in(&format!("COPY tool_audit_events ({}) FROM STDIN", source.names()))?;
+        let mut writer =
+            client.copy_in(&format!("COPY tool_audit_events ({}) FROM STDIN", source.names()))?;
         for row in rows {
             line.clear();
             for (n, value) in row.iter().enumerate() {
@@ -166,7 +172,11 @@ fn insert(client: &mut Client, source: &Source) -> Result {
         client.execute(&statement, &values)?;
     }
     let seconds = started.elapsed().as_secs_f64();
-    println!("  {:<28} {:>8.0} rows/s  {seconds:.2} s", "prepared INSERT, a row each", SINGLE_ROWS as f64 / seconds);
+    println!(
+        "  {:<28} {:>8.0} rows/s  {seconds:.2} s",
+        "prepared INSERT, a row each",
+        SINGLE_ROWS as f64 / seconds
+    );
     Ok(())
 }
 

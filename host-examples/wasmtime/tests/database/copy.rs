@@ -84,7 +84,10 @@ fn large_batches_are_copied_and_have_the_rows_of_an_insert() {
     for (table, database, command) in [("copied", &database, "COPY"), ("inserted", &other, "INSERT")] {
         assert_eq!(database.insert_entries(entries.clone()), Ok(Vec::new()));
         assert_eq!(noted(cluster, &url), [command]);
-        cluster.execute(&url, &format!("CREATE TABLE {table} AS SELECT * FROM tool_audit_events WHERE id > {BEFORE}"));
+        cluster.execute(
+            &url,
+            &format!("CREATE TABLE {table} AS SELECT * FROM tool_audit_events WHERE id > {BEFORE}"),
+        );
         cluster.execute(&url, &format!("DELETE FROM tool_audit_events WHERE id > {BEFORE}"));
     }
     let rows = |table| cluster.number(&url, &format!("SELECT count(*) FROM {table}"));
@@ -190,8 +193,11 @@ fn rows_of_a_large_batch_that_another_session_is_inserting_are_stored_once() {
 #[test]
 fn a_large_batch_is_inserted_where_copying_would_not_do_the_same() {
     for (change, tool) in [
-        ("ALTER TABLE tool_audit_events ENABLE ROW LEVEL SECURITY;
-          CREATE POLICY mine ON tool_audit_events USING (tool = 'search')", "shell"),
+        (
+            "ALTER TABLE tool_audit_events ENABLE ROW LEVEL SECURITY;
+          CREATE POLICY mine ON tool_audit_events USING (tool = 'search')",
+            "shell",
+        ),
         ("CREATE RULE instead AS ON DELETE TO tool_audit_events DO INSTEAD NOTHING", "search"),
     ] {
         let (cluster, url, _) = with_table();
@@ -242,7 +248,8 @@ fn a_unique_index_that_is_dropped_between_two_large_batches_is_made_again() {
         assert_eq!(database.insert_entries(next.clone()), Ok(Vec::new()));
     }
     assert_eq!(cluster.stored(&url), BEFORE + 2 * LARGE);
-    let unique = "SELECT count(*) FROM pg_index WHERE indrelid = 'tool_audit_events'::regclass AND indisunique";
+    let unique =
+        "SELECT count(*) FROM pg_index WHERE indrelid = 'tool_audit_events'::regclass AND indisunique";
     assert_eq!(cluster.number(&url, unique), 2);
 }
 

@@ -9,7 +9,8 @@ use audit_testbed::{Cluster, DISK_FULL, NOWHERE, REFUSAL, TABLE, WRITE_AND_READ,
 use uuid::Uuid;
 
 use crate::{
-    assert_unanswered, assert_unavailable, entry, entry_of, event_of_texts, id, open, other_error, pages, read, seqs, with_table,
+    assert_unanswered, assert_unavailable, entry, entry_of, event_of_texts, id, open, other_error, pages,
+    read, seqs, with_table,
 };
 
 /// Inserts the entries, and returns the numbers of those that [`Cluster::refuse_tool`] makes the database refuse.
@@ -296,7 +297,8 @@ fn where_the_server_does_not_tell_which_rows_it_has_dropped_the_others_may_be_st
          END $$;
          CREATE TRIGGER hurry AFTER INSERT ON tool_audit_events EXECUTE FUNCTION hurry()",
     );
-    let entries: Vec<Entry> = (0..3_000).map(|n| if n == 7 { entry_of("ghost", n) } else { entry(n) }).collect();
+    let entries: Vec<Entry> =
+        (0..3_000).map(|n| if n == 7 { entry_of("ghost", n) } else { entry(n) }).collect();
     assert_unanswered(database.insert_entries(entries.clone()), &["statement timeout"]);
     assert_eq!(cluster.stored(&url), 2_999);
     cluster.execute(&url, "DROP TRIGGER hurry ON tool_audit_events");
@@ -322,7 +324,11 @@ fn a_batch_does_not_make_the_server_read_the_whole_table() {
         )
     };
     wait_until("the statistics have arrived", || statistic("n_tup_ins") >= 6 * 1_255);
-    assert!(statistic("seq_tup_read") < 100, "{} rows were read one after the other", statistic("seq_tup_read"));
+    assert!(
+        statistic("seq_tup_read") < 100,
+        "{} rows were read one after the other",
+        statistic("seq_tup_read")
+    );
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! The server and the way to it fail and recover at random while four stores write: both backends, on an `Instance` and
 //! on an `AuditStore`.
 
-mod fault;
-
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -11,12 +9,11 @@ use audit_fixtures::{
     assert_chains, assert_same_events, database_options, database_with_table, random_event, rows,
 };
 use audit_host::{Error, Event};
-use audit_testbed::{Cluster, DATABASE_BACKENDS, Proxy, Rng, seed, spools};
+use audit_testbed::{Cluster, DATABASE_BACKENDS, Faults, Proxy, Rng, seed, spools};
 use tempfile::TempDir;
 
 use crate::SetOnDrop;
 use crate::client::{Client, WAYS, Way};
-use fault::Faults;
 
 /// How many faults there are.
 const FLIPS: usize = 60;
@@ -184,10 +181,12 @@ mod slow {
                 });
             }
             let _ended = SetOnDrop(&ended);
-            let mut flips = 0;
+            let (mut flips, mut rng) = (0, Rng::with_seed(!seed));
             while flips < FLIPS && !ended.load(Ordering::Relaxed) {
                 flips += 1;
                 faults.flip();
+                // This is up to half of the stores' timeout.
+                thread::sleep(Duration::from_millis(rng.u64(..150)));
             }
         });
         faults.heal();

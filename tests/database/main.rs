@@ -11,6 +11,7 @@ mod crashes;
 mod flips;
 mod hangs;
 mod limits;
+mod messages;
 mod neighbours;
 mod original;
 mod reads;

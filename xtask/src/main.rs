@@ -2,8 +2,10 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod package;
 mod setup;
+mod soak;
 mod system;
 mod test;
 
@@ -35,6 +37,9 @@ Commands:
                  their own with PostgreSQL's programs, and run packages of npm and PyPI: what is missing is
                  installed, as Debian's packages (apt-get) and into target/peers.
                  --fast leaves out the slow tests, and takes less than three minutes once all is built
+  soak [--minutes N] [--seed S]
+                 Build for release, and let everything write, read and fail at once for N minutes (10): processes are
+                 killed, the database is away, disks are full. Then check that what was acknowledged is there once
   bench [--against AUDIT]
                  Build for release, and print one table: `audit write` and `audit read` beside loops in Python
                  that do the same, the start of `audit read`, one call of `audit hook`, the size of both
@@ -47,6 +52,10 @@ Commands:
   bench-hosts    Time every host on files and on a PostgreSQL of its own (release): the Rust library, guests of another
                  runtime, Spin's interfaces, Python, Node.js
   bench-mcp      Time calls of an MCP server (release): without a proxy, behind `audit mcp`, and with --fail-closed
+  fuzz [--minutes N] [FUZZER]
+                 Build the fuzzers of fuzz/, and run all of them, or one, for N minutes in all (10). Their inputs begin
+                 with those of fuzz/corpus. What they find is left in target/fuzz/found, and the status is 1. cargo-fuzz
+                 is installed into target/ where it is missing
   package        Run `cargo package` for the crates that are published, the component included, and compile
                  each from its package. They are left in target/package; uncommitted changes are packed too
   help           Print this
@@ -71,7 +80,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         [] => ("help", arguments),
         [command, rest @ ..] => (command.as_str(), rest),
     };
-    if !rest.is_empty() && !["bench", "test"].contains(&command) {
+    if !rest.is_empty() && !["bench", "fuzz", "soak", "test"].contains(&command) {
         bail!("`{command}` takes no arguments: see `cargo xtask help`");
     }
     let workspace = Workspace::find()?;
@@ -86,6 +95,8 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         "bench-hosts" => bench::hosts::run(&workspace)?,
         "bench-mcp" => bench::mcp::run(&workspace)?,
         "package" => package::run(&workspace)?,
+        "soak" => return soak::run(&workspace, rest),
+        "fuzz" => return fuzz::run(&workspace, rest),
         "test" => return test::run(&workspace, rest),
         "help" | "--help" | "-h" => print!("{HELP}"),
         other => bail!("there is no command `{other}`: see `cargo xtask help`"),

@@ -23,6 +23,7 @@
 
 mod account;
 mod cluster;
+mod faults;
 mod files;
 mod odd;
 mod pooler;
@@ -39,10 +40,11 @@ pub use cluster::{
     Cluster, DATABASE_BACKENDS, DISK_FULL, ORIGINAL_TABLE, REFUSAL, ROLE_PASSWORD, Stop, TABLE,
     WRITE_AND_READ,
 };
+pub use faults::Faults;
 pub use files::{age_spools, files, refused, spools};
 pub use pooler::Pooler;
 pub use postgres;
-pub use proxy::Proxy;
+pub use proxy::{Aftermath, Fault, Proxy, Seen, Side, Strike};
 pub use random::{Rng, SEED, seed};
 pub use sql::Rows;
 pub use url::{NOWHERE, as_user, database_name};

@@ -1,7 +1,8 @@
 //! A proxy between a client and the server that knows PostgreSQL's messages, so that it can lose the answer to a
-//! statement which the server has executed.
+//! statement which the server has executed, and fail at any one message.
 
 mod connection;
+mod strike;
 mod wire;
 
 use std::collections::HashMap;
@@ -12,6 +13,9 @@ use std::thread;
 use std::time::Duration;
 
 use crate::url;
+
+use strike::Watch;
+pub use strike::{Aftermath, Fault, Seen, Side, Strike};
 
 /// Listens on a port of 127.0.0.1 and passes all connections on to a server, until it is told otherwise.
 ///
@@ -42,6 +46,7 @@ struct State {
     swallowed: u64,
     connections: u64,
     open: HashMap<u64, Vec<TcpStream>>,
+    watch: Watch,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -85,6 +90,7 @@ impl Proxy {
             state.delay = Duration::ZERO;
             state.every = 0;
             state.next = 0;
+            state.watch.strike = None;
         });
     }
 
@@ -135,6 +141,31 @@ impl Proxy {
     /// How many acknowledgements the proxy has lost.
     pub fn swallowed(&self) -> u64 {
         self.shared.state().swallowed
+    }
+
+    /// Notes all messages from now on, for [`Proxy::seen`].
+    pub fn watch(&self) {
+        self.change(|state| state.watch.seen = Some(Vec::new()));
+    }
+
+    /// The messages that came since [`Proxy::watch`], in about their order: those of one side are in order.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.shared.state().watch.seen.clone().unwrap_or_default()
+    }
+
+    /// Has one fault happen, at a message that is counted from now on. Only the connection of that message fails.
+    pub fn strike(&self, strike: Strike) {
+        self.change(|state| state.watch = Watch { strike: Some(strike), ..Watch::default() });
+    }
+
+    /// The message at which the fault has happened. `None` if it has not.
+    pub fn struck(&self) -> Option<Seen> {
+        self.shared.state().watch.struck
+    }
+
+    /// Whether the fault has happened, and nothing of it is still to come: a message that was late has been passed on.
+    pub fn is_over(&self) -> bool {
+        self.shared.state().watch.over
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
@@ -222,6 +253,21 @@ impl Shared {
     fn delay(&self) {
         let delay = self.state().delay;
         thread::sleep(delay);
+    }
+
+    /// Takes note of a message. Returns the fault that happens at it.
+    fn meet(&self, message: Seen) -> Option<Fault> {
+        let mut state = self.state();
+        let strike = state.watch.meet(message)?;
+        if strike.aftermath == Aftermath::Away {
+            state.mode = Mode::Refuse;
+        }
+        Some(strike.fault)
+    }
+
+    /// Notes that nothing of the fault is still to come.
+    fn end_strike(&self) {
+        self.state().watch.over = true;
     }
 
     /// Whether the next acknowledgement may have to be swallowed.

@@ -31,6 +31,28 @@ pub struct Imported {
     pub refused: Vec<RefusedRow>,
 }
 
+impl Imported {
+    /// Counts a row as refused, once what is known of it is kept. The rows behind it are stored only then: else a program that
+    /// ends in between would leave a hole in the chain that nothing explains.
+    async fn refuse(&mut self, link: &Link, row: usize, line: &str, reason: String) -> Result<(), SinkError> {
+        let reason = match keep(link, line, &reason).await {
+            Ok(()) => reason,
+            // The same lines come again.
+            Err(failure) if failure.ends_connection() => {
+                let failure = failure.of_nothing_stored();
+                return Err(link.sink_error(if self.stored > 0 { failure.unanswered() } else { failure }));
+            }
+            Err(failure) => {
+                let why = why_not_kept(link, failure);
+                format!("{reason} (nothing is kept of it in tool_audit_refused: {why})")
+            }
+        };
+        let index = u32::try_from(row).unwrap_or(u32::MAX);
+        self.refused.push(RefusedRow { index, reason });
+        Ok(())
+    }
+}
+
 /// Why an entry counts as refused that no statement has refused.
 const VANISHED: &str = "the database accepted the row without storing it, as a trigger does that drops rows";
 
@@ -38,7 +60,6 @@ const VANISHED: &str = "the database accepted the row without storing it, as a t
 pub(super) async fn store(link: &Link, lines: &str) -> Result<Imported, SinkError> {
     let mut imported = Imported { stored: 0, refused: Vec::new() };
     let ranges = ranges(lines);
-    let mut refused = Vec::new();
     // A stack: the first half goes on top, so that the rows are inserted in their order.
     let mut left = Vec::from([(0, ranges.len())]);
     while let Some((start, end)) = left.pop() {
@@ -52,12 +73,14 @@ pub(super) async fn store(link: &Link, lines: &str) -> Result<Imported, SinkErro
         match link.run(&insert).await {
             Ok(Inserted { added, vanished }) => {
                 imported.stored += added;
-                refused.extend(vanished.into_iter().map(|row| (rows.start + row, VANISHED.to_owned())));
+                for row in vanished.into_iter().map(|row| rows.start + row) {
+                    imported.refuse(link, row, &lines[ranges[row].clone()], VANISHED.to_owned()).await?;
+                }
             }
             // Which of them are stored is asked only once they are.
             Err(failure) if insert.is_committed() => return Err(link.sink_error(failure.unanswered())),
             Err(failure) => match (failure.server().and_then(|error| error.refusal()), rows.len()) {
-                (Some(reason), 1) => refused.push((rows.start, reason)),
+                (Some(reason), 1) => imported.refuse(link, rows.start, text, reason).await?,
                 (Some(_), count) => {
                     let middle = rows.start + count / 2;
                     left.extend([(middle, end), (start, middle)]);
@@ -67,14 +90,6 @@ pub(super) async fn store(link: &Link, lines: &str) -> Result<Imported, SinkErro
                 (None, _) => return Err(link.sink_error(failure)),
             },
         }
-    }
-    for (row, reason) in refused {
-        let reason = match keep(link, &lines[ranges[row].clone()], &reason).await {
-            Ok(()) => reason,
-            Err(why) => format!("{reason} (nothing is kept of it in tool_audit_refused: {why})"),
-        };
-        let index = u32::try_from(row).unwrap_or(u32::MAX);
-        imported.refused.push(RefusedRow { index, reason });
     }
     Ok(imported)
 }
@@ -90,7 +105,7 @@ fn ranges(lines: &str) -> Vec<Range<usize>> {
 }
 
 /// Keeps what is known of a refused entry. Another writer's row is in no chain, which it could leave a hole in.
-async fn keep(link: &Link, line: &str, reason: &str) -> Result<(), String> {
+async fn keep(link: &Link, line: &str, reason: &str) -> Result<(), Failure> {
     let Some((ts, stamp)) =
         parse_stored(line).ok().and_then(|line| Some((line.event.ts.into_owned(), line.stamp?)))
     else {
@@ -99,16 +114,17 @@ async fn keep(link: &Link, line: &str, reason: &str) -> Result<(), String> {
     if Timestamp::parse(&ts).is_err() {
         return Ok(());
     }
-    let statement = Keep { stamp: stamp.into_owned(), ts, reason };
-    link.run(&statement).await.map_err(|failure| {
-        let refusal = failure.server().and_then(|error| error.refusal());
-        refusal.unwrap_or_else(|| one_line(&message(link, failure)))
-    })
+    link.run(&Keep { stamp: stamp.into_owned(), ts, reason }).await
 }
 
-fn message(link: &Link, failure: Failure) -> String {
+fn why_not_kept(link: &Link, failure: Failure) -> String {
+    if let Some(refusal) = failure.server().and_then(|error| error.refusal()) {
+        return refusal;
+    }
     match link.sink_error(failure) {
-        SinkError::Unavailable(text) | SinkError::Unanswered(text) | SinkError::Other(text) => text,
+        SinkError::Unavailable(text) | SinkError::Unanswered(text) | SinkError::Other(text) => {
+            one_line(&text)
+        }
         SinkError::NotConfigured => String::new(),
     }
 }

@@ -1,10 +1,11 @@
-//! The faults of the server and of the way to it, one after the other.
+//! The faults of a server and of the way to it, one after the other.
 
 use std::collections::BTreeMap;
-use std::thread;
 use std::time::Duration;
 
-use audit_testbed::{Cluster, Proxy, Rng, Stop, TABLE};
+use crate::cluster::{Cluster, Stop, TABLE};
+use crate::proxy::Proxy;
+use crate::random::Rng;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fault {
@@ -37,7 +38,8 @@ const FAULTS: [Fault; 12] = [
     Fault::ReadOnly,
 ];
 
-/// The schedule of faults.
+/// A schedule of faults: the server stops, crashes, hangs, has no room or takes no writes, and the way to it is cut, slow or
+/// loses answers.
 pub struct Faults<'b> {
     cluster: &'b Cluster,
     proxy: &'b Proxy,
@@ -48,11 +50,13 @@ pub struct Faults<'b> {
 }
 
 impl<'b> Faults<'b> {
+    /// A schedule for a server, a proxy in front of it, and the databases whose table refuses writes where the disk counts as
+    /// full.
     pub fn new(cluster: &'b Cluster, proxy: &'b Proxy, databases: Vec<String>, rng: Rng) -> Self {
         Self { cluster, proxy, databases, rng, now: Fault::None, times: BTreeMap::new() }
     }
 
-    /// Ends the current fault, and begins another one for a random time.
+    /// Ends the current fault, and begins another one.
     pub fn flip(&mut self) {
         let next = FAULTS[self.rng.usize(..FAULTS.len())];
         if next != self.now {
@@ -60,8 +64,6 @@ impl<'b> Faults<'b> {
         }
         self.begin(next);
         *self.times.entry(next).or_default() += 1;
-        // This is up to half of the stores' timeout.
-        thread::sleep(Duration::from_millis(self.rng.u64(..150)));
     }
 
     fn begin(&mut self, fault: Fault) {

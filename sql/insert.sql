@@ -5,9 +5,12 @@
 --
 -- The role needs INSERT on the table, and SELECT on its column event_id.
 --
--- For a table that is partitioned by ts, (event_id) is replaced by (event_id, ts) in both places, and the table behind
--- LEFT JOIN by (SELECT * FROM tool_audit_events WHERE ts BETWEEN $2 AND $3), so that only the partitions of the batch are
--- planned for. $2 and $3 TIMESTAMPTZ: the first and the last ts of the batch.
+-- For a table that is partitioned by ts, (event_id) is replaced by (event_id, ts), and behind WHERE known.event_id =
+-- batch.event_id is added AND known.ts BETWEEN $2 AND $3, so that only the partitions of the batch are planned for. $2 and
+-- $3 TIMESTAMPTZ: the first and the last ts of the batch.
+--
+-- Known entries are looked up one by one, in the index. A join would read the whole table for a batch of some hundred rows,
+-- until the table is so large that the server thinks better of it.
 --
 -- Where fewer rows were inserted than the batch has, missing.sql tells which ones the table does not have. The server
 -- should plan the statement anew each time, because the table grows: for a statement that stays prepared, set
@@ -37,7 +40,6 @@ FROM (
         graph_run_id, graph_node, job_id, attributes, event_id, chain, seq, hash, place
     )
 ) AS batch
-LEFT JOIN tool_audit_events AS known USING (event_id)
-WHERE known.event_id IS NULL
+WHERE (SELECT TRUE FROM tool_audit_events AS known WHERE known.event_id = batch.event_id LIMIT 1) IS NULL
 ORDER BY place
 ON CONFLICT (event_id) DO NOTHING

@@ -17,7 +17,6 @@ WITH ORDINALITY AS batch (
     ts, req_id, workspace_id, user_id, agent_id, tool, action, status, duration_ms, in_size, out_size, input_hash,
     graph_run_id, graph_node, job_id, attributes, event_id, chain, seq, hash, place
 )
-LEFT JOIN tool_audit_events AS known USING (event_id)
-WHERE known.event_id IS NULL
+WHERE (SELECT TRUE FROM tool_audit_events AS known WHERE known.event_id = batch.event_id LIMIT 1) IS NULL
 ORDER BY place
 ON CONFLICT (event_id) DO NOTHING

@@ -23,6 +23,6 @@ FROM (
         event_id, time, req_id, workspace_id, user_id, agent_id, tool, action, status, input_hash, place
     )
 ) AS batch
-LEFT JOIN tool_audit_events AS known USING (event_id)
-WHERE known.event_id IS NULL AND batch.event_id IS NOT NULL
+WHERE (SELECT TRUE FROM tool_audit_events AS known WHERE known.event_id = batch.event_id LIMIT 1) IS NULL
+    AND batch.event_id IS NOT NULL
 ORDER BY index

@@ -130,11 +130,7 @@ impl<'f, F: File> Scan<'f, F> {
 
     /// The blocks that the page can take entries from, in the order in which they matter, with their zones. Blocks that are
     /// not known are scanned for that, and not left for later if their lines can be searched meanwhile.
-    fn plan(
-        &mut self,
-        blocks: &mut Blocks,
-        page: &mut Selection<'_>,
-    ) -> Result<Vec<(u64, Zone)>, FileError> {
+    fn plan(&mut self, blocks: &mut Blocks, page: &mut Selection<'_>) -> Result<Vec<(u64, Zone)>, FileError> {
         let is_search = page.query().candidates(b"").is_some();
         let mut planned = Vec::new();
         for block in 0..self.size.div_ceil(BLOCK_BYTES) {

@@ -27,8 +27,8 @@ const IMPORTS: [&str; 8] = [
 /// The limit on the size of an artifact, in bytes.
 fn max_size(world: World) -> u64 {
     match world {
-        World::Full => 512 << 10,
-        World::Local => 384 << 10,
+        World::Full => 640 << 10,
+        World::Local => 512 << 10,
     }
 }
 

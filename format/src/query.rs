@@ -197,7 +197,8 @@ impl Query {
             Needle::AnyOfOrForeign(_) | Needle::Nothing => None,
         });
         // A long text is rare.
-        let rarest = finders.max_by_key(|finders| finders.first().map_or(0, |finder| finder.needle().len()))?;
+        let rarest =
+            finders.max_by_key(|finders| finders.first().map_or(0, |finder| finder.needle().len()))?;
         let found = rarest.iter().map(|finder| (finder, None)).collect();
         Some(Candidates { lines, found })
     }

@@ -14,7 +14,7 @@ use core::fmt::Write as _;
 /// assert_eq!(audit_format::show::escaped("café"), "café");
 /// ```
 pub fn escaped(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_escaped) {
+    if is_plain(text) || !text.contains(is_escaped) {
         return text.into();
     }
     let mut out = String::with_capacity(text.len() + 16);
@@ -31,6 +31,13 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
         }
     }
     out.into()
+}
+
+/// Whether the text has only the characters of ASCII that are seen, and spaces, as nearly all texts. Each is one byte, takes
+/// one place on a terminal, and is shown as it is.
+pub fn is_plain(text: &str) -> bool {
+    // Without an early exit the compiler makes this compare 16 bytes at once.
+    text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'))
 }
 
 /// Whether a character is shown as an escape.
@@ -58,4 +65,23 @@ pub fn one_line(text: &str) -> String {
     let first = String::from(lines.next().unwrap_or_default());
     let joined = lines.fold(first, |joined, line| joined + " " + line);
     escaped(&joined).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_plain_is_shown_as_it_is_and_takes_a_byte_a_character(
+            text in "[ -~]{0,40}[\u{0}-\u{a0}\u{202e}\u{6f22}]{0,2}[ -~]{0,20}",
+        ) {
+            let seen = |char: char| char == ' ' || char.is_ascii_graphic();
+            prop_assert_eq!(is_plain(&text), text.chars().all(seen));
+            let changed = escaped(&text) != text;
+            prop_assert_eq!(changed, text.contains(is_escaped));
+            prop_assert!(!escaped(&text).contains(is_escaped));
+        }
+    }
 }

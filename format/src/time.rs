@@ -157,8 +157,7 @@ fn number(digits: &[u8]) -> u32 {
 
 /// The first instant of the day of a timestamp in the stored shape, in microseconds since 1970.
 fn date_micros(text: &[u8; TEXT_LEN]) -> Option<i64> {
-    let date =
-        NaiveDate::from_ymd_opt(number(&text[..4]) as i32, number(&text[5..7]), number(&text[8..10]))?;
+    let date = NaiveDate::from_ymd_opt(number(&text[..4]) as i32, number(&text[5..7]), number(&text[8..10]))?;
     Some(i64::from(date.to_epoch_days()) * MICROS_PER_DAY)
 }
 

@@ -25,9 +25,19 @@ pub const INSERT: &str = include_str!("../insert.sql");
 /// TIMESTAMPTZ for `ts`, of UUID for `event_id` and `chain`, of TEXT for all others.
 pub const INSERT_ARRAYS: &str = include_str!("../insert_arrays.sql");
 
+/// Stores a batch by COPY. Its rows follow in binary form.
+pub const COPY: &str = include_str!("../copy.sql");
+
+/// Tells whether [`COPY`] stores a batch as [`INSERT`] does. Its parameter is the identifiers of the entries (UUID[]). It
+/// returns whether it does so with this table, and whether none of the entries is in it (two BOOLEAN).
+pub const MAY_COPY: &str = include_str!("../may_copy.sql");
+
 /// Tells which entries of a batch the table does not have after the batch was inserted. Its parameter is that of
 /// [`INSERT`]. It returns the position in the batch, from 0 (BIGINT), and the `event_id` (TEXT).
 pub const MISSING: &str = include_str!("../missing.sql");
+
+/// How the statements that insert look for an entry that is stored already.
+const KNOWN: &str = "WHERE known.event_id = batch.event_id";
 
 /// The text of [`INSERT`], [`INSERT_ARRAYS`] or [`MISSING`] for a table with this key. Where the key has `ts`, the
 /// first and the last `ts` of the batch (TIMESTAMPTZ) are two parameters more, from this number on.
@@ -39,12 +49,8 @@ pub fn keyed<'t>(text: &'t str, key: &Key, next: usize) -> Cow<'t, str> {
     if !key.has("ts") {
         return text.into();
     }
-    let of_batch = format!(
-        "LEFT JOIN (SELECT {} FROM tool_audit_events WHERE ts BETWEEN ${next} AND ${})",
-        key.columns(),
-        next + 1
-    );
-    text.replace("LEFT JOIN tool_audit_events", &of_batch).into()
+    let of_batch = format!("{KNOWN} AND known.ts BETWEEN ${next} AND ${}", next + 1);
+    text.replace(KNOWN, &of_batch).into()
 }
 
 /// Keeps what is known of an entry that the database refused. Its parameters are the entry's `id`, `chain`, `seq`,

@@ -21,6 +21,17 @@ use uuid::Uuid;
 /// could take as much memory as a page again.
 const FILLED_BYTES: usize = 1 << 20;
 
+/// How many lines go to the database at once where many wait, unless a batch is larger: more would save little, and the
+/// statement would have to be repeated for more of them where the database refuses one.
+const MOST_AT_ONCE: usize = if cfg!(test) { 1_000 } else { 5_000 };
+
+/// How many bytes they have at most, because the host keeps copies of them. A batch may have more.
+const MOST_BYTES: usize = 2 << 20;
+
+/// The database is quick if it takes no longer than this for an insert, in microseconds. It is a small part of any time
+/// within which it has to answer, so that twice as many lines do not take too long.
+const QUICK_MICROS: u64 = 100_000;
+
 /// A line that the database refuses, or that cannot become a row.
 pub struct Refusal<'l> {
     /// The line, with its newline.
@@ -77,11 +88,14 @@ pub struct Waiting {
     pub lines: Batch,
     /// How many of the first lines the database was sent and has not acknowledged: they may be stored or not.
     unanswered: usize,
+    /// How many lines a quick database takes at once, where it is more than a batch.
+    at_once: usize,
 }
 
 impl Waiting {
-    /// Inserts the lines in batches, as long as at least `least` of them wait. `on_refusal` gets the lines that are
-    /// refused. On an error, the lines that were not inserted keep waiting.
+    /// Inserts the lines in batches, as long as at least `least` of them wait. Where more than a batch waits, a quick
+    /// database gets more at once. `on_refusal` gets the lines that are refused. On an error, the lines that were not
+    /// inserted keep waiting.
     pub fn send<H: Host>(
         &mut self,
         host: &H,
@@ -93,9 +107,18 @@ impl Waiting {
         let mut sent = 0;
         let mut result = Ok(());
         while sent < lines.len() && lines.len() - sent >= least {
-            let end = lines.len().min(sent + batch_size);
+            let most = batch_size.max(self.at_once);
+            let end = sent + fitting(lines, sent, most, batch_size);
+            let asked = host.now();
             // Encoded lines are UTF-8.
-            match host.insert(core::str::from_utf8(lines.part(sent..end)).unwrap_or_default()) {
+            let inserted = host.insert(core::str::from_utf8(lines.part(sent..end)).unwrap_or_default());
+            let is_quick = host.now().micros().abs_diff(asked.micros()) <= QUICK_MICROS;
+            self.at_once = match &inserted {
+                Ok(_) if is_quick && end - sent == most => MOST_AT_ONCE.min(2 * most),
+                Ok(_) if is_quick => self.at_once,
+                _ => 0,
+            };
+            match inserted {
                 Ok(refused) => {
                     for refused in refused {
                         let line = lines.part(sent + refused.index..sent + refused.index + 1);
@@ -134,6 +157,16 @@ impl Waiting {
             error => error.with_unstored(self.lines.len()),
         }
     }
+}
+
+/// How many of the lines from `start` on go to the database at once: at most `most`, and beyond a batch no more than
+/// [`MOST_BYTES`].
+fn fitting(lines: &Batch, start: usize, most: usize, batch_size: usize) -> usize {
+    let mut count = most.min(lines.len() - start);
+    while count > batch_size && lines.part(start..start + count).len() > MOST_BYTES {
+        count = batch_size.max(count / 2);
+    }
+    count
 }
 
 /// Reads a page that joins the rows of the database with the lines that `offer` adds. `offer` is called

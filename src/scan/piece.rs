@@ -37,12 +37,7 @@ pub struct Piece {
 
 impl Piece {
     /// Reads the piece from `start`, of a file with `size` bytes. `last` is a piece that was read before.
-    pub fn read(
-        file: &impl File,
-        start: u64,
-        size: u64,
-        last: Option<Self>,
-    ) -> Result<Self, FileError> {
+    pub fn read(file: &impl File, start: u64, size: u64, last: Option<Self>) -> Result<Self, FileError> {
         if let Some(last) = last.filter(|last| (last.start, last.size) == (start, size)) {
             return Ok(last);
         }
@@ -50,8 +45,7 @@ impl Piece {
         let origin = start.saturating_sub(1);
         let most = size.min(start + PIECE_BYTES + BEYOND) - origin;
         let read = file.read_whole(origin, most as usize)?;
-        let mut piece =
-            Self { start, size, read, origin, lines: 0..0, ends: true, is_overlong: false };
+        let mut piece = Self { start, size, read, origin, lines: 0..0, ends: true, is_overlong: false };
         piece.find_lines(file)?;
         Ok(piece)
     }

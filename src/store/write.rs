@@ -59,7 +59,7 @@ impl<H: Host + 'static> Store<H> {
     /// If the `ts` of an event is invalid, the batch is too large, the queue is full, the store is closed, or a file
     /// cannot be written.
     pub fn write_batch(&mut self, events: Vec<Event<'_>>) -> Result<Receipt, Error> {
-        self.write_all(events.into_iter().enumerate(), |event, now, id, chain, seq, out| {
+        self.write_all(events.len(), events.into_iter().enumerate(), |event, now, id, chain, seq, out| {
             Ok(encoded(Dated::new(event, now)?, id, chain, seq, out))
         })
     }
@@ -69,18 +69,18 @@ impl<H: Host + 'static> Store<H> {
     /// # Errors
     /// As [`Store::write_batch`], and if a line is not an event.
     pub fn write_jsonl(&mut self, text: &str) -> Result<Receipt, Error> {
-        let lines: Vec<_> =
-            lines(text).enumerate().filter(|(_, line)| !line.trim_ascii().is_empty()).collect();
-        self.write_all(lines.into_iter(), sent::encode)
+        // They are found twice, because a list of very many short ones would take far more memory than they do.
+        let lines = || lines(text).enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
+        self.write_all(lines().count(), lines(), sent::encode)
     }
 
     /// `encode` appends the line of an event, whose index is that in the call.
     fn write_all<E>(
         &mut self,
-        events: impl ExactSizeIterator<Item = (usize, E)>,
+        count: usize,
+        events: impl Iterator<Item = (usize, E)>,
         encode: impl Fn(E, Timestamp, Uuid, Uuid, u64, &mut Vec<u8>) -> Result<(Timestamp, Mended), Invalid>,
     ) -> Result<Receipt, Error> {
-        let count = events.len();
         self.received += count as u64;
         let first_seq = self.seq;
         let now = self.host.now();

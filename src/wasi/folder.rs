@@ -6,6 +6,7 @@ use super::path::{normalized, within};
 use crate::host::{FileError, Folder, Stat};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use audit_format::show::escaped;
 use wasi::filesystem::preopens;
 use wasi::filesystem::types::{Descriptor, DescriptorFlags, DescriptorType, ErrorCode, OpenFlags, PathFlags};
 
@@ -15,7 +16,7 @@ const LIST_TRIES: u32 = 20;
 
 /// A folder in one of the preopened folders.
 pub struct WasiFolder {
-    /// The path as configured, for messages.
+    /// The path as configured, but for control characters, for messages.
     path: String,
     normalized: String,
     opened: Option<Descriptor>,
@@ -23,7 +24,8 @@ pub struct WasiFolder {
 
 impl WasiFolder {
     pub fn new(path: &str) -> Self {
-        let shown = path.trim_end_matches('/').to_string();
+        // Whoever configures the store may be somebody else than who reads its messages.
+        let shown = escaped(path.trim_end_matches('/')).into_owned();
         Self { path: shown, normalized: normalized(path), opened: None }
     }
 
@@ -146,7 +148,10 @@ fn open_folder(path: &str, create: bool) -> Result<Descriptor, FileError> {
     for part in rest.split('/').filter(|part| !part.is_empty()) {
         if create && part != "." {
             match folder.create_directory_at(part) {
-                Ok(()) | Err(ErrorCode::Exist) => {}
+                // The name of the new folder has to survive a crash of the machine before anything in it does. Not every
+                // host can sync a folder.
+                Ok(()) => drop(folder.sync_data()),
+                Err(ErrorCode::Exist) => {}
                 Err(error) => return Err(error.into()),
             }
         }

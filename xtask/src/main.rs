@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod package;
 mod setup;
 mod soak;
@@ -51,6 +52,10 @@ Commands:
   bench-hosts    Time every host on files and on a PostgreSQL of its own (release): the Rust library, guests of another
                  runtime, Spin's interfaces, Python, Node.js
   bench-mcp      Time calls of an MCP server (release): without a proxy, behind `audit mcp`, and with --fail-closed
+  fuzz [--minutes N] [FUZZER]
+                 Build the fuzzers of fuzz/, and run all of them, or one, for N minutes in all (10). Their inputs begin
+                 with those of fuzz/corpus. What they find is left in target/fuzz/found, and the status is 1. cargo-fuzz
+                 is installed into target/ where it is missing
   package        Run `cargo package` for the crates that are published, the component included, and compile
                  each from its package. They are left in target/package; uncommitted changes are packed too
   help           Print this
@@ -75,7 +80,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         [] => ("help", arguments),
         [command, rest @ ..] => (command.as_str(), rest),
     };
-    if !rest.is_empty() && !["bench", "soak", "test"].contains(&command) {
+    if !rest.is_empty() && !["bench", "fuzz", "soak", "test"].contains(&command) {
         bail!("`{command}` takes no arguments: see `cargo xtask help`");
     }
     let workspace = Workspace::find()?;
@@ -91,6 +96,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         "bench-mcp" => bench::mcp::run(&workspace)?,
         "package" => package::run(&workspace)?,
         "soak" => return soak::run(&workspace, rest),
+        "fuzz" => return fuzz::run(&workspace, rest),
         "test" => return test::run(&workspace, rest),
         "help" | "--help" | "-h" => print!("{HELP}"),
         other => bail!("there is no command `{other}`: see `cargo xtask help`"),

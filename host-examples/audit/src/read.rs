@@ -1,28 +1,35 @@
 //! `audit read`: shows the recorded events, a page at a time.
 
+mod ahead;
 mod archives;
 mod follow;
 mod output;
 mod pages;
+mod parts;
 mod short;
 mod show;
 pub(crate) mod table;
 mod unfinished;
 pub(crate) mod visible;
 
+use std::collections::HashSet;
 use std::io::{self, IsTerminal as _};
+use std::iter;
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
 use audit_format::event::Field;
 use audit_format::query;
 use audit_host::{Active, Error, Instance, Options, Order};
 
+use self::ahead::Ahead;
 use self::output::Output;
 use self::pages::Pages;
-use self::show::{Csv, Jsonl, Show};
+use self::parts::Span;
+use self::show::{Csv, Jsonl, Show, Tables};
 use self::table::Table;
 use crate::args::{Format, ReadArgs, option};
-use crate::message::{Failure, count, warn};
+use crate::message::{Failure, count, warn, warn_of_store};
 
 /// How many events `--follow` shows at first, where nothing says it, as `tail -f` does.
 const FOLLOWED: u64 = 10;
@@ -58,6 +65,8 @@ impl From<io::Error> for Stop {
 /// What is read, and how it is shown.
 struct Reading {
     filter: query::Filter,
+    /// The time that the filter names.
+    span: Span,
     errors: bool,
     order: Order,
     limit: Option<u64>,
@@ -72,8 +81,8 @@ pub(super) fn run(args: ReadArgs, options: &Options) -> Result<ExitCode, Failure
     let on_terminal = io::stdout().is_terminal();
     let format = args.format.unwrap_or(if on_terminal { Format::Table } else { Format::Jsonl });
     let show: Box<dyn Show> = match format {
-        Format::Table if args.follow => Box::new(Table::that_goes_on(args.wide)),
-        Format::Table => Box::new(Table::new(args.wide)),
+        Format::Table if args.follow => Box::new(Tables::from(Table::that_goes_on(args.wide))),
+        Format::Table => Box::new(Tables::from(Table::new(args.wide))),
         Format::Jsonl => Box::new(Jsonl),
         Format::Csv => Box::new(Csv::default()),
     };
@@ -85,7 +94,7 @@ pub(super) fn run(args: ReadArgs, options: &Options) -> Result<ExitCode, Failure
         attributes: args.attributes,
     };
     let (errors, limit, output) = (args.errors, args.limit, Output::new(order.into()));
-    let mut reading = Reading { filter, errors, order, limit, show, output };
+    let mut reading = Reading { filter, span, errors, order, limit, show, output };
     let done = if args.follow {
         follow::run(&mut reading, options)
     } else if args.unfinished {
@@ -107,25 +116,67 @@ pub(super) fn run(args: ReadArgs, options: &Options) -> Result<ExitCode, Failure
 
 impl Reading {
     fn show_all(&mut self, options: &Options, cursor: Option<String>) -> Result<(), Stop> {
-        let Some(mut instance) = open(options)? else { return Ok(()) };
-        let mut pages = self.pages(cursor);
-        while let Some(lines) = pages.next(&mut instance)? {
-            self.write(&lines)?;
-            if let Some(cursor) = pages.searched() {
-                self.output.searched(cursor);
+        let options = telling_once(options);
+        let Some(instance) = open(&options)? else { return Ok(()) };
+        let (mut skipped, mut rest) = (0, None);
+        for read in self.reads(&options, instance, cursor)? {
+            while let Some(page) = read.next() {
+                self.write(&page.lines)?;
+                if let Some(cursor) = page.searched {
+                    self.output.searched(&cursor);
+                }
             }
+            let pages = read.end()?;
+            skipped += pages.skipped();
+            rest = pages.rest();
         }
         self.output.end();
-        warn_of_skipped(pages.skipped());
-        if let Some(cursor) = pages.rest() {
+        warn_of_skipped(skipped);
+        if let Some(cursor) = rest {
             warn(format_args!("next cursor: {cursor}"));
         }
         Ok(())
     }
 
+    /// The reads that go on at once, whose events are shown one read after the other.
+    fn reads(
+        &self,
+        options: &Options,
+        mut instance: Instance,
+        cursor: Option<String>,
+    ) -> Result<Vec<Ahead>, Failure> {
+        let filters = match cursor {
+            None => self.parts(options, &mut instance)?,
+            Some(_) => vec![self.filter.clone()],
+        };
+        let others = filters.iter().skip(1).map(|_| instance.reopen()).collect::<Result<Vec<_>, _>>()?;
+        iter::once(instance)
+            .chain(others)
+            .zip(filters)
+            .map(|(instance, filter)| Ahead::start(self.pages(filter, cursor.clone()), instance))
+            .collect()
+    }
+
+    /// The filters of parts of the time that are searched at once, in the order of the read.
+    fn parts(&self, options: &Options, instance: &mut Instance) -> Result<Vec<query::Filter>, Failure> {
+        let is_search = self.errors || !self.filter.texts.is_empty() || !self.filter.attributes.is_empty();
+        // What is shown in full is not read faster than it is shown, and of what has a limit the first part may be all.
+        let folder = options.folder().filter(|_| is_search && self.limit.unwrap_or_default() == 0);
+        let mut filters = match folder {
+            Some(folder) if instance.status()?.backend == Active::Jsonl => {
+                parts::of_filter(&self.filter, &parts::of_folder(&folder, self.span))
+            }
+            _ => vec![self.filter.clone()],
+        };
+        if self.order == Order::NewestFirst {
+            filters.reverse();
+        }
+        Ok(filters)
+    }
+
     fn show_unfinished(&mut self, options: &Options) -> Result<(), Stop> {
-        let Some(mut instance) = open(options)? else { return Ok(()) };
-        let found = unfinished::find(&mut instance, &self.filter, |cursor| self.output.searched(cursor))?;
+        let Some(instance) = open(options)? else { return Ok(()) };
+        let found = unfinished::find(instance, &self.filter, |cursor| self.output.searched(cursor))?;
         self.output.end();
         let limit = match self.limit {
             None | Some(0) => usize::MAX,
@@ -145,13 +196,13 @@ impl Reading {
         Ok(())
     }
 
-    fn pages(&self, cursor: Option<String>) -> Pages {
-        Pages::new(self.filter.clone(), self.errors, self.order, self.limit, self.show.page_size(), cursor)
+    fn pages(&self, filter: query::Filter, cursor: Option<String>) -> Pages {
+        Pages::new(filter, self.errors, self.order, self.limit, self.show.page_size(), cursor)
     }
 
     fn write(&mut self, lines: &str) -> Result<(), Stop> {
         let text = self.show.show(lines)?;
-        Ok(self.output.write(&text)?)
+        Ok(self.output.write(text)?)
     }
 }
 
@@ -162,6 +213,17 @@ fn warn_of_skipped(skipped: u64) {
         _ => ("were", "they are not events, or their file cannot be read"),
     };
     warn(format_args!("{} {were} passed over: {why}", count(skipped, "line")));
+}
+
+/// The same options for several instances, which tell each warning once between them.
+fn telling_once(options: &Options) -> Options {
+    let told = Mutex::new(HashSet::new());
+    options.clone().warnings(move |line| {
+        let is_new = told.lock().unwrap_or_else(PoisonError::into_inner).insert(line.to_owned());
+        if is_new {
+            warn_of_store(line);
+        }
+    })
 }
 
 /// An instance to read from. `None` if nothing has been recorded.

@@ -135,6 +135,39 @@ fn a_reader_that_closes_the_pipe_is_no_error() {
 }
 
 #[test]
+fn a_large_record_is_shown_page_after_page_in_every_format() {
+    const EVENTS: usize = 9500;
+    let workspace = filled(EVENTS);
+    let stored = std::fs::read_to_string(workspace.daily_file()).unwrap();
+    let mut lines: Vec<&str> = stored.split_inclusive('\n').collect();
+    // The times are those of one day, again and again. Events of one time are in the order in which they were written.
+    let times = field(stored.as_bytes(), "ts");
+    let mut order: Vec<usize> = (0..EVENTS).collect();
+    order.sort_by_key(|n| (&times[*n], *n));
+    lines = order.into_iter().map(|n| lines[n]).collect();
+    assert!(text(&run(workspace.audit(["read"])).stdout) == lines.concat());
+    lines.reverse();
+    assert!(text(&run(workspace.audit(["read", "--newest"])).stdout) == lines.concat());
+    lines.reverse();
+
+    let output = run(workspace.audit(["read", "--limit", "9000"]));
+    assert!(text(&output.stdout) == lines[..9000].concat());
+    let (_, cursor) = text(&output.stderr).trim_end().split_once("next cursor: ").unwrap();
+    let rest = run(workspace.audit(["read", "--cursor", cursor]));
+    assert!(text(&rest.stdout) == lines[9000..].concat() && rest.stderr.is_empty());
+
+    let ids = field(lines.concat().as_bytes(), "id");
+    let output = run(workspace.audit(["read", "--format", "csv"]));
+    let mut csv = csv::Reader::from_reader(output.stdout.as_slice());
+    let records = csv.records().map(|record| record.unwrap()[16].to_owned());
+    assert!(records.eq(ids.iter().cloned()));
+    let output = run(workspace.audit(["read", "--format", "table", "--wide"]));
+    let requests = field(lines.concat().as_bytes(), "req_id");
+    let rows = text(&output.stdout).lines().filter(|line| line.contains("req-"));
+    assert!(rows.zip(&requests).filter(|(row, id)| row.contains(&format!(" {id} "))).count() == EVENTS);
+}
+
+#[test]
 fn lines_that_are_no_events_are_skipped_and_counted() {
     let workspace = filled(2);
     let path = workspace.daily_file();

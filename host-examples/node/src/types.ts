@@ -207,7 +207,7 @@ export interface StoreSettings {
   durability?: Durability;
   /** How many events `memory` keeps. `AUDIT_MEMORY_LIMIT`, default 100 000. */
   memoryLimit?: Whole;
-  /** How many events go to the database at once. `AUDIT_BATCH_SIZE`, default 50. */
+  /** How many events wait for the database until they are sent. `AUDIT_BATCH_SIZE`, default 50. */
   batchSize?: Whole;
   /** How long an event may wait in the component's memory, in milliseconds. `AUDIT_FLUSH_INTERVAL_MS`, default 2000. */
   flushIntervalMs?: Whole;

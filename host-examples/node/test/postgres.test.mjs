@@ -84,6 +84,20 @@ test('a row that a trigger drops is refused', async (t) => {
   assert.deepEqual([counts.stored, counts.dropped.unwritable], [2, 1]);
 });
 
+test('where the server does not tell which rows it has dropped, the others may be stored', async (t) => {
+  const { url, sql, schema } = await database(t);
+  const store = await open(t, { backend: 'postgres', databaseUrl: url, dir: folder(t), batchSize: 3000 });
+  store.write({ req_id: 'first' });
+  await store.flush();
+  await sql(`CREATE FUNCTION ${schema}.nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$`);
+  await sql(`CREATE TRIGGER t BEFORE INSERT ON tool_audit_events FOR EACH ROW WHEN (NEW.tool = 'x') EXECUTE FUNCTION ${schema}.nothing()`);
+  await sql(`CREATE FUNCTION ${schema}.hurry() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('statement_timeout', '1', false); RETURN NULL; END $$`);
+  await sql(`CREATE TRIGGER hurry AFTER INSERT ON tool_audit_events EXECUTE FUNCTION ${schema}.hurry()`);
+  await store.writeBatch(Array.from({ length: 2999 }, (_, n) => ({ tool: n === 7 ? 'x' : 'y' })));
+  await assert.rejects(store.flush(), { kind: 'unanswered', message: /statement timeout/ });
+  assert.equal((await sql('SELECT count(*)::int FROM tool_audit_events'))[0].count, 2999);
+});
+
 test('a database that hangs holds up neither the event loop nor, under auto, the record', async (t) => {
   const { url, sql } = await database(t);
   const { url: through, state, cut } = await proxy(t, url);

@@ -101,6 +101,29 @@ def test_rows_that_the_database_refuses_hold_up_no_other_and_are_kept(database: 
     assert len(kept.read_text().splitlines()) == 3
 
 
+def test_where_the_server_does_not_tell_which_rows_it_dropped_the_others_may_be_stored(
+    database: str, tmp_path: Path
+) -> None:
+    with AuditStore(dir=tmp_path, backend="postgres", database_url=database, batch_size=3000) as store:
+        store.write(req_id="before")
+        store.flush()
+        sql(
+            database,
+            """
+            CREATE FUNCTION vanish() RETURNS trigger LANGUAGE plpgsql
+                AS 'BEGIN IF NEW.tool = ''vanishes'' THEN RETURN NULL; END IF; RETURN NEW; END';
+            CREATE TRIGGER vanish BEFORE INSERT ON tool_audit_events FOR EACH ROW EXECUTE FUNCTION vanish();
+            CREATE FUNCTION hurry() RETURNS trigger LANGUAGE plpgsql
+                AS 'BEGIN PERFORM set_config(''statement_timeout'', ''1'', false); RETURN NULL; END';
+            CREATE TRIGGER hurry AFTER INSERT ON tool_audit_events EXECUTE FUNCTION hurry();
+            """,
+        )
+        store.write_batch([Event(tool="vanishes" if n == 7 else "t") for n in range(2999)])
+        with pytest.raises(Unanswered, match="statement timeout"):
+            store.flush()
+        assert len(ids(database)) == 2999
+
+
 def test_a_lost_answer_stores_nothing_twice(proxy: Proxy, database: str, tmp_path: Path) -> None:
     with AuditStore(dir=tmp_path, backend="auto", database_url=proxy.url, database_timeout_ms=2000) as store:
         store.write(req_id="first")

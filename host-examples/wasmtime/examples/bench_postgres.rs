@@ -17,6 +17,17 @@ type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
 const ROWS: usize = 100_000;
 
+/// How often each way is timed, in turn: the machine may do something else meanwhile.
+const ROUNDS: usize = 5;
+
+/// How many events wait for the database before they are sent. Where more of them wait, more are sent at once.
+const BATCHES: [u64; 3] = [50, 500, 5_000];
+
+/// How many rows have a transaction of their own where they are copied in parts.
+const COPIED: usize = 500;
+
+const ONE_COPY: &str = "COPY, one transaction";
+
 /// How many rows the prepared INSERT stores. Each of them costs a commit.
 const SINGLE_ROWS: usize = 10_000;
 
@@ -31,37 +42,97 @@ fn main() -> Result {
     let component = Component::load(&Options::new())?;
     let events: Vec<Event> = (0..ROWS as u64).map(event).collect();
 
-    println!("{ROWS} rows into PostgreSQL ({SINGLE_ROWS} of them by the prepared INSERT)");
-    let mut url = String::new();
-    for batch in [50, 500, 5_000] {
-        url = database_with_table(&cluster);
-        let options = Options::new().backend("postgres").batch_size(batch).database_url(&url);
-        let mut store = Instance::start(&component, &options)?;
-        // The first event opens the connection.
-        store.write(&event(0))?;
-        store.flush()?;
-        let started = Instant::now();
-        for events in events.chunks(5_000) {
-            store.write_batch(events)?;
+    println!(
+        "{ROWS} rows into PostgreSQL, {ROUNDS} rounds ({SINGLE_ROWS} of them once by the prepared INSERT)"
+    );
+    let (mut times, mut source) = (Times::default(), Source::default());
+    for _ in 0..ROUNDS {
+        for batch in BATCHES {
+            let url = database_with_table(&cluster);
+            let time = component_takes(&component, &url, batch, &events)?;
+            times.add(&format!("component, batches of {batch}"), time);
+            if source.rows.is_empty() {
+                source = Source::of(&cluster, &url);
+            }
         }
-        store.flush()?;
-        show(&format!("component, batches of {batch}"), ROWS, started);
+        times.add(ONE_COPY, copy(&mut connect(&cluster)?, &source, ROWS)?);
+        let each = format!("COPY, {COPIED} rows in each");
+        times.add(&each, copy(&mut connect(&cluster)?, &source, COPIED)?);
     }
-    let columns: Vec<[String; 2]> = cluster
-        .sql(&url, COLUMNS)
-        .into_iter()
-        .map(|row| [0, 1].map(|n| row[n].clone().unwrap_or_default()))
-        .collect();
-    let names = columns.iter().map(|[name, _]| name.as_str()).collect::<Vec<_>>().join(", ");
-    let rows = cluster.sql(&url, &format!("SELECT {names} FROM tool_audit_events ORDER BY id"));
-    copy(&mut connect(&cluster)?, &names, &rows)?;
-    insert(&mut connect(&cluster)?, &columns, &names, &rows[..SINGLE_ROWS])?;
+    times.show();
+    insert(&mut connect(&cluster)?, &source)?;
     hang(&component)
 }
 
-fn show(what: &str, rows: usize, started: Instant) {
-    let seconds = started.elapsed().as_secs_f64();
-    println!("  {what:<28} {:>8.0} rows/s  {seconds:.2} s", rows as f64 / seconds);
+/// How long the component takes for the events.
+fn component_takes(component: &Component, url: &str, batch: u64, events: &[Event]) -> Result<Duration> {
+    let options = Options::new().backend("postgres").batch_size(batch).database_url(url);
+    let mut store = Instance::start(component, &options)?;
+    // The first event opens the connection.
+    store.write(&event(0))?;
+    store.flush()?;
+    let started = Instant::now();
+    for events in events.chunks(5_000) {
+        store.write_batch(events)?;
+    }
+    store.flush()?;
+    Ok(started.elapsed())
+}
+
+/// How long each way took in each round, in the order of the first.
+#[derive(Default)]
+struct Times(Vec<(String, Vec<Duration>)>);
+
+impl Times {
+    fn add(&mut self, way: &str, time: Duration) {
+        match self.0.iter_mut().find(|(name, _)| name == way) {
+            Some((_, times)) => times.push(time),
+            None => self.0.push((way.into(), vec![time])),
+        }
+    }
+
+    /// Shows the medians, as rows a second and as a part of what one COPY reaches.
+    fn show(&mut self) {
+        let median = |times: &mut Vec<Duration>| {
+            times.sort_unstable();
+            times[times.len() / 2].as_secs_f64()
+        };
+        let medians: Vec<f64> = self.0.iter_mut().map(|(_, times)| median(times)).collect();
+        let ways = self.0.iter().zip(&medians);
+        let copy = ways.clone().find(|((name, _), _)| name == ONE_COPY).map_or(f64::NAN, |(_, time)| *time);
+        for ((name, times), median) in ways {
+            let (rate, least) = (ROWS as f64 / median, times[0].as_secs_f64());
+            let ratio = copy / median;
+            println!(
+                "  {name:<28} {rate:>8.0} rows/s  {median:.2} s (least {least:.2} s)  {ratio:.2} of one COPY"
+            );
+        }
+    }
+}
+
+/// The rows as a database has them, for the ways without a component.
+#[derive(Default)]
+struct Source {
+    /// The names of the columns, and their types.
+    columns: Vec<[String; 2]>,
+    rows: Rows,
+}
+
+impl Source {
+    fn of(cluster: &Cluster, url: &str) -> Self {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let columns = cluster.sql(url, COLUMNS).iter().map(|row| [0, 1].map(|n| text(&row[n]))).collect();
+        let mut source = Self { columns, rows: Rows::new() };
+        let mut rows =
+            cluster.sql(url, &format!("SELECT {} FROM tool_audit_events ORDER BY id", source.names()));
+        // Without the event that opened the connection.
+        source.rows = rows.split_off(1);
+        source
+    }
+
+    fn names(&self) -> String {
+        self.columns.iter().map(|[name, _]| name.as_str()).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// A connection to a database with the table and its indexes, as the host makes them.
@@ -69,34 +140,43 @@ fn connect(cluster: &Cluster) -> Result<Client> {
     Ok(Client::connect(&database_with_table(cluster), NoTls)?)
 }
 
-fn copy(client: &mut Client, names: &str, rows: &Rows) -> Result {
+/// How long COPY takes, with so many rows in each transaction.
+fn copy(client: &mut Client, source: &Source, each: usize) -> Result<Duration> {
     let started = Instant::now();
-    let mut writer = client.copy_in(&format!("COPY tool_audit_events ({names}) FROM STDIN"))?;
     let mut line = String::new();
-    for row in rows {
-        line.clear();
-        for (n, value) in row.iter().enumerate() {
-            let separator = if n == 0 { "" } else { "\t" };
-            write!(line, "{separator}{}", value.as_deref().unwrap_or("\\N"))?;
+    for rows in source.rows.chunks(each) {
+        let mut writer =
+            client.copy_in(&format!("COPY tool_audit_events ({}) FROM STDIN", source.names()))?;
+        for row in rows {
+            line.clear();
+            for (n, value) in row.iter().enumerate() {
+                let separator = if n == 0 { "" } else { "\t" };
+                write!(line, "{separator}{}", value.as_deref().unwrap_or("\\N"))?;
+            }
+            line.push('\n');
+            writer.write_all(line.as_bytes())?;
         }
-        line.push('\n');
-        writer.write_all(line.as_bytes())?;
+        writer.finish()?;
     }
-    writer.finish()?;
-    show("COPY, one transaction", rows.len(), started);
-    Ok(())
+    Ok(started.elapsed())
 }
 
-fn insert(client: &mut Client, columns: &[[String; 2]], names: &str, rows: &[Vec<Option<String>>]) -> Result {
+fn insert(client: &mut Client, source: &Source) -> Result {
     let value = |(n, [_, kind]): (usize, &[String; 2])| format!("${}::text::{kind}", n + 1);
-    let values = columns.iter().enumerate().map(value).collect::<Vec<_>>().join(", ");
-    let statement = client.prepare(&format!("INSERT INTO tool_audit_events ({names}) VALUES ({values})"))?;
+    let values = source.columns.iter().enumerate().map(value).collect::<Vec<_>>().join(", ");
+    let insert = format!("INSERT INTO tool_audit_events ({}) VALUES ({values})", source.names());
+    let statement = client.prepare(&insert)?;
     let started = Instant::now();
-    for row in rows {
+    for row in &source.rows[..SINGLE_ROWS] {
         let values: Vec<_> = row.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
         client.execute(&statement, &values)?;
     }
-    show("prepared INSERT, a row each", rows.len(), started);
+    let seconds = started.elapsed().as_secs_f64();
+    println!(
+        "  {:<28} {:>8.0} rows/s  {seconds:.2} s",
+        "prepared INSERT, a row each",
+        SINGLE_ROWS as f64 / seconds
+    );
     Ok(())
 }
 

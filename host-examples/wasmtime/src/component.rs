@@ -22,6 +22,18 @@ use crate::streams::Streams;
 /// How many times the limit of a call is checked within that limit.
 const TICKS: u32 = 10;
 
+/// How many core instances and tables an instance of the component has at most: its module, and those through which it
+/// calls the host.
+#[cfg(feature = "pooling-allocator")]
+const CORE_INSTANCES: u32 = 4;
+#[cfg(feature = "pooling-allocator")]
+const TABLES: u32 = 4;
+
+/// How many bytes of a memory that an instance has left are cleared by writing zeros, where giving the pages back to the
+/// operating system takes longer. It is what an instance for one request uses.
+#[cfg(feature = "pooling-allocator")]
+const KEPT_MEMORY: usize = 1 << 20;
+
 /// The compiled component. A clone is cheap. A program with several stores loads the component once: another
 /// store then starts in less than a millisecond.
 ///
@@ -38,6 +50,30 @@ const TICKS: u32 = 10;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # An instance for each request
+/// A program that keeps its requests apart starts an [`Instance`](crate::Instance) for each. With the feature
+/// `pooling-allocator`, `Options::pool` keeps room ready for as many of them as there are at once: an instance then takes
+/// over a memory that is there already, where else one is mapped and unmapped again.
+///
+#[cfg_attr(feature = "pooling-allocator", doc = "```")]
+#[cfg_attr(not(feature = "pooling-allocator"), doc = "```ignore")]
+/// use audit_host::{Component, Event, Instance, Options};
+///
+/// # fn main() -> Result<(), audit_host::Error> {
+/// # let folder = tempfile::tempdir().expect("a folder");
+/// let options = Options::new().dir(folder.path()).pool(100);
+/// let component = Component::load(&options)?;
+/// for request in ["one", "two"] {
+///     let mut instance = Instance::start(&component, &options)?;
+///     instance.write(&Event { req_id: request.into(), tool: "search".into(), ..Event::default() })?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// What is configured through variables, and the folder, costs nothing more; any other option is one more call of each
+/// instance. An instance beyond the pool's room cannot be started: [`Error::Start`].
 #[derive(Clone)]
 pub struct Component {
     pub(crate) engine: wasmtime::Engine,
@@ -55,8 +91,8 @@ impl fmt::Debug for Component {
 impl Component {
     /// Loads the component from the cache, or compiles it. Blocks until that is done.
     ///
-    /// Two of the options count: [`Options::cache`], and [`Options::call_limit`], a tenth of which is how
-    /// precisely the time of a call is measured in all stores of this component. With
+    /// Three of the options count: [`Options::cache`], `Options::pool`, and [`Options::call_limit`], a tenth of which is
+    /// how precisely the time of a call is measured in all stores of this component. With
     /// [`Options::no_call_limit`], none of them has a limit.
     ///
     /// # Errors
@@ -83,6 +119,10 @@ impl Component {
             // Without a home folder that can be written there is no cache, and each start compiles.
             config.cache(Cache::new(CacheConfig::new()).ok());
         }
+        #[cfg(feature = "pooling-allocator")]
+        if let Some(instances) = options.pool {
+            config.allocation_strategy(pool(instances, options.guest_memory));
+        }
         let engine = wasmtime::Engine::new(&config).map_err(Error::start)?;
         let component = component::Component::from_binary(&engine, binary).map_err(Error::start)?;
         let linked = link(&engine, &component).map_err(Error::start)?;
@@ -97,6 +137,21 @@ impl Component {
         // One more, because a part of the current epoch has passed.
         Some(u64::try_from(ticks).unwrap_or(u64::MAX / 2) + 1)
     }
+}
+
+/// A pool of so many instances with memories of at most so many bytes.
+#[cfg(feature = "pooling-allocator")]
+fn pool(instances: u32, memory: usize) -> wasmtime::PoolingAllocationConfig {
+    let mut pool = wasmtime::PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .total_core_instances(instances.saturating_mul(CORE_INSTANCES))
+        .total_memories(instances)
+        .total_tables(instances.saturating_mul(TABLES))
+        .max_memory_size(memory)
+        .max_unused_warm_slots(instances)
+        .linear_memory_keep_resident(KEPT_MEMORY)
+        .table_keep_resident(KEPT_MEMORY);
+    pool
 }
 
 /// Whether the address space of this process is limited (`ulimit -v`).

@@ -2,6 +2,7 @@
 
 mod folder;
 pub(crate) mod large;
+pub(crate) mod room;
 
 use std::fs;
 use std::path::PathBuf;
@@ -88,7 +89,10 @@ impl Instance {
     }
 
     /// Another instance of the same component with the same options.
-    pub(crate) fn reopen(&self) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// As for [`Instance::open`].
+    pub fn reopen(&self) -> Result<Self, Error> {
         Self::start(&self.component, &self.options)
     }
 
@@ -172,9 +176,11 @@ impl Instance {
     /// - [`Error::Access`]: a file cannot be written. Nothing is stored.
     /// - [`Error::Unavailable`]: the store or its database takes no events now; they may be written again
     ///   later.
+    /// - [`Error::Other`]: the batch is too large. More than 32 MiB of lines always are.
     /// - [`Error::Trap`]: the component stopped, and may have stored some of the events.
     pub fn write_batch(&mut self, events: &[Event]) -> Result<Receipt, Error> {
         let (fitted, mended) = large::fit_all(events);
+        room::check_events(&fitted).map_err(Error::Other)?;
         let answer = self.with_fault(|instance| {
             instance.call(|exports, store| exports.audit_store_writer().call_write_batch(store, &fitted))
         });
@@ -212,6 +218,7 @@ impl Instance {
     /// type and an unknown field; its position is that of the line, counted from 0.
     pub fn write_jsonl(&mut self, lines: &str) -> Result<Receipt, Error> {
         let large::Lines { lines, mended, invalid } = large::fit_lines(lines);
+        room::check_lines(&lines).map_err(Error::Other)?;
         let answer = self.call(|exports, store| exports.audit_store_writer().call_write_jsonl(store, &lines));
         self.mended += mended.stored(&answer);
         match (answer, invalid) {
@@ -238,8 +245,10 @@ impl Instance {
     /// - [`Error::Invalid`]: a time or the cursor is invalid.
     /// - [`Error::Access`]: the folder cannot be read.
     /// - [`Error::Unavailable`]: the database does not answer.
+    /// - [`Error::Other`]: the texts of the filter are larger than 16 MiB.
     /// - [`Error::Trap`]: the component stopped.
     pub fn read(&mut self, filter: &Filter, page: &PageRequest) -> Result<Page, Error> {
+        room::check_query(filter, page).map_err(Error::Other)?;
         self.call(|exports, store| exports.audit_store_reader().call_read(store, filter, page))
     }
 
@@ -248,6 +257,7 @@ impl Instance {
     /// # Errors
     /// As for [`Instance::read`].
     pub fn read_jsonl(&mut self, filter: &Filter, page: &PageRequest) -> Result<JsonlPage, Error> {
+        room::check_query(filter, page).map_err(Error::Other)?;
         self.call(|exports, store| exports.audit_store_reader().call_read_jsonl(store, filter, page))
     }
 

@@ -54,6 +54,8 @@ pub struct Options {
     pub(crate) queue_events: usize,
     pub(crate) queue_bytes: usize,
     pub(crate) cache: bool,
+    #[cfg(feature = "pooling-allocator")]
+    pub(crate) pool: Option<u32>,
     pub(crate) warnings: Warnings,
     #[cfg(test)]
     pub(crate) faults: crate::faults::Faults,
@@ -90,6 +92,8 @@ impl Options {
             queue_events: 100_000,
             queue_bytes: 64 << 20,
             cache: true,
+            #[cfg(feature = "pooling-allocator")]
+            pool: None,
             warnings: Warnings::default(),
             #[cfg(test)]
             faults: Default::default(),
@@ -144,7 +148,7 @@ impl Options {
         self
     }
 
-    /// How many events the component sends to the database at once, at least 1. The default is 50.
+    /// How many events wait for the database until the component sends them, at least 1. The default is 50.
     #[must_use]
     pub fn batch_size(mut self, events: u64) -> Self {
         self.config.batch_size = Some(events);
@@ -249,6 +253,16 @@ impl Options {
     #[must_use]
     pub fn cache(mut self, cache: bool) -> Self {
         self.cache = cache;
+        self
+    }
+
+    /// Keeps room ready for this many instances at once, at least 1, for programs that start one for each request: see
+    /// [`Component`](crate::Component#an-instance-for-each-request). The default is to make room for each instance when it
+    /// starts. It needs the feature `pooling-allocator`.
+    #[cfg(feature = "pooling-allocator")]
+    #[must_use]
+    pub fn pool(mut self, instances: u32) -> Self {
+        self.pool = Some(instances);
         self
     }
 

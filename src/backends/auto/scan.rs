@@ -25,7 +25,8 @@ impl<H: Host> Spool<H> {
             {
                 let (mut blocks, before) = (Blocks::default(), page.skipped());
                 let day = Timestamp::MIN.day();
-                let scanned = self.folder.open(name).and_then(|file| scan_file(&file, day, &mut blocks, page));
+                let scanned =
+                    self.folder.open(name).and_then(|file| scan_file(&file, day, &mut blocks, page));
                 match scanned {
                     // The first page of a read has counted the skipped lines.
                     Ok(()) if page.is_continuation() => page.reset_skipped(before),

@@ -25,6 +25,13 @@ pub struct DailyFile<F> {
     indexing: Indexing,
 }
 
+/// Why not all lines were appended.
+pub struct Unfinished {
+    /// How many of the first lines the host has taken.
+    pub appended: usize,
+    pub error: FileError,
+}
+
 impl<F: File> DailyFile<F> {
     pub fn new(day: Day, file: F) -> Self {
         Self { day, file, expected_size: None, indexing: Indexing::default() }
@@ -39,7 +46,19 @@ impl<F: File> DailyFile<F> {
     }
 
     /// Appends these lines of the batch to the file, which now has `size` bytes.
-    pub fn append(&mut self, batch: &Batch, lines: Range<usize>, size: u64) -> Result<(), FileError> {
+    pub fn append(&mut self, batch: &Batch, lines: Range<usize>, size: u64) -> Result<(), Unfinished> {
+        let mut appended = 0;
+        self.append_pieces(batch, lines, size, &mut appended).map_err(|error| Unfinished { appended, error })
+    }
+
+    /// Appends lines piece by piece, and counts those of each piece in `appended`.
+    fn append_pieces(
+        &mut self,
+        batch: &Batch,
+        lines: Range<usize>,
+        size: u64,
+        appended: &mut usize,
+    ) -> Result<(), FileError> {
         let mut start = lines.start;
         while start < lines.end {
             let end = batch.piece_end(start, lines.end);
@@ -51,6 +70,7 @@ impl<F: File> DailyFile<F> {
                 self.expected_size = self.expected_size.map(|expected| expected + piece.len() as u64);
             }
             self.note(batch, start..end);
+            *appended += end - start;
             start = end;
         }
         if batch.part(lines.clone()).len() > MAX_LEN && Some(self.file.size()?) != self.expected_size {

@@ -1,6 +1,6 @@
 //! The daily files of a folder. A batch is written to the files of its days; if that fails, its first lines stay.
 
-use super::daily_file::DailyFile;
+use super::daily_file::{DailyFile, Unfinished};
 use crate::accounting::DropReason;
 use crate::backend::Rejected;
 use crate::batch::Batch;
@@ -56,8 +56,10 @@ impl<F: Folder> DailyFiles<F> {
                 Err(error) => (lines.len(), "sync", error),
             },
             Ok(()) => return Ok(()),
-            // What cannot be found in the file does not count.
-            Err(error) => (file.count_stored(size, batch, lines).unwrap_or(0), "append to", error),
+            // Where the file cannot be read, what the host has taken counts.
+            Err(Unfinished { appended, error }) => {
+                (file.count_stored(size, batch, lines).unwrap_or(appended), "append to", error)
+            }
         };
         Err(Failed { stored, error: self.access(verb, &names::daily(day), &error) })
     }

@@ -19,18 +19,38 @@ const TOOLS: [&str; 4] = ["shell", "search", "7", "a/b"];
 #[derive(Clone, Debug)]
 enum Step {
     /// A store writes events of these minutes, each of one of the tools.
-    Write { store: usize, events: Vec<(i64, usize)> },
+    Write {
+        store: usize,
+        events: Vec<(i64, usize)>,
+    },
     /// A new instance takes the place of a store.
     Restart(usize),
     /// Another program appends a line.
-    Foreign { day: usize, minute: i64, form: u8 },
+    Foreign {
+        day: usize,
+        minute: i64,
+        form: u8,
+    },
     /// Somebody changes a daily file.
-    File { day: usize, change: FileChange },
+    File {
+        day: usize,
+        change: FileChange,
+    },
     /// Somebody changes an index.
-    Index { day: usize, change: IndexChange },
+    Index {
+        day: usize,
+        change: IndexChange,
+    },
     /// The folder becomes read-only for removals, or writable.
     KeepFiles(bool),
-    Read { store: usize, newest: bool, limit: u32, tool: Option<usize>, from: Option<i64>, to: Option<i64> },
+    Read {
+        store: usize,
+        newest: bool,
+        limit: u32,
+        tool: Option<usize>,
+        from: Option<i64>,
+        to: Option<i64>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -142,8 +162,13 @@ impl World {
         let long = format!("{made:09}").repeat(80);
         let line = match form {
             0 => format!("{{\"ts\":\"{ts}\",\"tool\":\"shell\",\"req_id\":\"{made}\"}}\n"),
-            1 => format!("{{ \"tool\": 7, \"req_id\": \"{made}\", \"ts\": \"{}\" }}\r\n", ts.trim_end_matches('Z')),
-            2 => format!("{{\"ts\":\"{ts}\",\"tool\":\"s\\u0068ell\",\"req_id\":\"{made}\",\"x\":\"{long}\"}}\n"),
+            1 => format!(
+                "{{ \"tool\": 7, \"req_id\": \"{made}\", \"ts\": \"{}\" }}\r\n",
+                ts.trim_end_matches('Z')
+            ),
+            2 => format!(
+                "{{\"ts\":\"{ts}\",\"tool\":\"s\\u0068ell\",\"req_id\":\"{made}\",\"x\":\"{long}\"}}\n"
+            ),
             3 => format!("{{\"ts\":\"{ts}\",\"req_id\":\"{made}\",\"ts\":\"{}\"}}\n", self::ts(minute / 2)),
             4 => format!("garbage {made}\n"),
             5 => format!("{{\"tool\":\"shell\",\"req_id\":\"{long}\"}}\n\n  \n"),

@@ -45,10 +45,53 @@ fn a_batch_is_sent_when_it_is_full_or_the_flush_interval_is_over() {
     store.write(event(7));
     assert_eq!(host.database(|database| database.calls.clone()), [3, 3, 2]);
     store.write_batch((8..16).map(event).collect()).unwrap();
-    assert_eq!(host.database(|database| database.calls.clone()), [3, 3, 2, 3, 3]);
+    assert_eq!(host.database(|database| database.calls.clone()), [3, 3, 2, 6]);
     store.close().unwrap();
     assert_counts(&store, 16, 16, 0, 0);
     assert_eq!(host.database(|database| database.tools().len()), 16);
+}
+
+#[test]
+fn a_quick_database_gets_more_events_at_once_where_many_wait() {
+    let host = TestHost::with_database(NOON);
+    let mut store = open(&host, Config { batch_size: Some(100), ..Config::default() });
+    store.write_batch((0..4_000).map(event).collect()).unwrap();
+    assert_eq!(host.database(|database| database.calls.clone()), [100, 200, 400, 800, 1_000, 1_000, 500]);
+    host.database(|database| {
+        database.calls.clear();
+        database.micros = 100_001;
+    });
+    store.write_batch((0..1_000).map(event).collect()).unwrap();
+    store.write_batch((0..300).map(event).collect()).unwrap();
+    assert_eq!(host.database(|database| database.calls.clone()), [1_000, 100, 100, 100]);
+    assert_eq!(host.database(|database| database.tools().len()), 5_300);
+}
+
+#[test]
+fn after_a_failure_the_database_gets_a_batch_at_once() {
+    let host = TestHost::with_database(NOON);
+    let mut store = open(&host, Config { batch_size: Some(2), ..Config::default() });
+    store.write_batch((0..14).map(event).collect()).unwrap();
+    host.database(|database| database.down = down());
+    store.write_batch((14..24).map(event).collect()).unwrap();
+    host.database(|database| {
+        database.down = None;
+        database.calls.clear();
+    });
+    store.flush().unwrap();
+    assert_eq!(host.database(|database| database.calls.clone()), [2, 4, 4]);
+    assert_counts(&store, 24, 24, 0, 0);
+}
+
+#[test]
+fn events_beyond_a_batch_are_a_few_megabytes_at_once() {
+    let host = TestHost::with_database(NOON);
+    let mut store = open(&host, Config { batch_size: Some(10), ..Config::default() });
+    let large = |n: u32| audit_format::event::Event { action: "x".repeat(3_000).into(), ..event(n) };
+    store.write_batch((0..4_000).map(large).collect()).unwrap();
+    let largest = host.database(|database| database.calls.iter().copied().max()).unwrap();
+    assert!((300..=700).contains(&largest), "{largest}");
+    assert_counts(&store, 4_000, 4_000, 0, 0);
 }
 
 #[test]

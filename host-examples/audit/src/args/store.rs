@@ -56,7 +56,7 @@ pub(crate) struct StoreArgs {
     #[arg(long, global = true, value_name = "MS")]
     #[arg(value_parser = value_parser!(u64).range(1..=MAX_TIMEOUT_MS))]
     database_timeout_ms: Option<u64>,
-    /// How many events are sent to the database at once [env: AUDIT_BATCH_SIZE] [default: 50]
+    /// How many events wait for the database until they are sent [env: AUDIT_BATCH_SIZE] [default: 50]
     #[arg(long, global = true, value_name = "EVENTS", value_parser = value_parser!(u64).range(1..))]
     batch_size: Option<u64>,
     /// How many milliseconds an event may wait in memory until it is written or sent

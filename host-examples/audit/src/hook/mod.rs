@@ -8,7 +8,7 @@ mod install;
 mod log;
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -55,7 +55,7 @@ pub(super) fn refuse(error: &clap::Error) -> Option<ExitCode> {
         return None;
     }
     Some(harmless(given(&["--fail-closed"]), || {
-        read(&Hasher::default());
+        read(io::stdin().lock(), &Hasher::default());
         // Its value may be what an agent has to say.
         let option = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
         let option =
@@ -111,11 +111,10 @@ fn harmless(fail_closed: bool, record: impl FnOnce() -> Result<(), NotRecorded>)
     ExitCode::SUCCESS
 }
 
-/// Reads stdin to its end. None: there is no JSON object.
-fn read(hasher: &Hasher) -> Option<Sketch> {
+/// Reads what an agent says to its end. None: there is no JSON object.
+fn read(mut stdin: impl io::Read, hasher: &Hasher) -> Option<Sketch> {
     let mut sketcher = Sketcher::new(WANTED, hasher).keeping(KEPT);
     let mut buffer = vec![0; BUFFER];
-    let mut stdin = io::stdin().lock();
     let mut mark: &[u8] = "\u{feff}".as_bytes();
     loop {
         match stdin.read(&mut buffer) {
@@ -130,6 +129,45 @@ fn read(hasher: &Hasher) -> Option<Sketch> {
     }
     // What an agent has begun to say, and could not end, is better than nothing.
     sketcher.finish_anyway().ok()
+}
+
+/// The call that a hook tells of.
+struct Seen {
+    /// Whose hook it is.
+    agent: Agent,
+    call: Call,
+    has_ended: bool,
+    /// The folder that the agent works in, if it says so.
+    folder: Option<PathBuf>,
+}
+
+/// What a hook tells of a call: the hook of the agent that is named, unless it can only be another one's.
+fn seen(named: Option<Agent>, sketch: Option<Sketch>) -> Result<Seen, NotRecorded> {
+    let sketch = sketch.ok_or_else(|| NotRecorded::new("stdin has no JSON object"))?;
+    let agent = Agent::of(named, &sketch.value)
+        .ok_or_else(|| NotRecorded::new("no known agent's hook looks like what stdin has"))?;
+    let folder = agents::folder(&sketch);
+    match agent.told(&sketch) {
+        Told::Began(call) => Ok(Seen { agent, call, has_ended: false, folder }),
+        Told::Ended(mut call) => {
+            // What would have told of a failure may be missing.
+            if !sketch.is_whole && call.outcome == Outcome::Ok {
+                call.outcome = Outcome::Unknown;
+            }
+            Ok(Seen { agent, call, has_ended: true, folder })
+        }
+        // An agent may be configured to run this hook for more than calls.
+        Told::Other(event) => Err(NotRecorded {
+            reason: format!("the event \"{event}\" of {} is no call of a tool", agent.name()),
+            too_late: true,
+        }),
+    }
+}
+
+/// What is told by bytes on stdin, for tests: the call, and whether it has ended.
+pub(crate) fn told_by(named: Option<Agent>, stdin: impl io::Read) -> Result<(Call, bool), String> {
+    let seen = seen(named, read(stdin, &Hasher::default())).map_err(|not_recorded| not_recorded.reason)?;
+    Ok((seen.call, seen.has_ended))
 }
 
 /// A hook that was read.
@@ -166,10 +204,10 @@ impl<'a> Hook<'a> {
             })
         };
         let sketch = match args.calls.hasher() {
-            Ok(hasher) => read(&hasher),
+            Ok(hasher) => read(io::stdin().lock(), &hasher),
             Err(failure) => {
                 log::note(failure.into_text());
-                let mut sketch = read(&Hasher::default());
+                let mut sketch = read(io::stdin().lock(), &Hasher::default());
                 sketch.iter_mut().for_each(Sketch::forget_inputs);
                 sketch
             }
@@ -179,32 +217,17 @@ impl<'a> Hook<'a> {
 
     /// Records the call, if the hook tells of one.
     fn record(mut self) -> Result<(), NotRecorded> {
-        let Some(sketch) = self.sketch.take() else {
-            return Err(NotRecorded::new("stdin has no JSON object"));
-        };
-        let Some(agent) = Agent::of(self.args.agent, &sketch.value) else {
-            return Err(NotRecorded::new("no known agent's hook looks like what stdin has"));
-        };
-        let cwd = agents::folder(&sketch).or_else(|| env::current_dir().ok()).unwrap_or_default();
+        let Seen { agent, call, has_ended, folder } = seen(self.args.agent, self.sketch.take())?;
+        let cwd = folder.or_else(|| env::current_dir().ok()).unwrap_or_default();
         if let Some(scope) = self.scope {
             self.options = self.options.dir(scope.folder(&project(&cwd))?);
         }
         let recent = Recent::beside(&self.options, self.keeps_nothing);
         let calls = Calls { now: self.now, recent, agent, cwd };
-        match agent.told(&sketch) {
-            Told::Began(call) => self.record_begin(calls, call),
-            Told::Ended(mut call) => {
-                // What would have told of a failure may be missing.
-                if !sketch.is_whole && call.outcome == Outcome::Ok {
-                    call.outcome = Outcome::Unknown;
-                }
-                self.record_end(calls, call).map_err(|failure| NotRecorded { too_late: true, ..failure })
-            }
-            // An agent may be configured to run this hook for more than calls.
-            Told::Other(event) => Err(NotRecorded {
-                reason: format!("the event \"{event}\" of {} is no call of a tool", agent.name()),
-                too_late: true,
-            }),
+        if has_ended {
+            self.record_end(calls, call).map_err(|failure| NotRecorded { too_late: true, ..failure })
+        } else {
+            self.record_begin(calls, call)
         }
     }
 

@@ -5,6 +5,7 @@
 //! events to the store. With `--fail-closed` alone, a request of the client is looked at before it goes on.
 
 mod http;
+pub mod inputs;
 mod lines;
 mod message;
 mod observer;

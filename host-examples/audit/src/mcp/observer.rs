@@ -136,7 +136,7 @@ impl Observer {
         let shared = Shared { queue: Mutex::default(), more: Condvar::new(), room: Condvar::new() };
         let shared = Arc::new(shared);
         let observing = Arc::clone(&shared);
-        let run = move || Observing { watch, streams: HashMap::new(), missed: 0, invalid: 0 }.run(&observing);
+        let run = move || Observing::new(watch).run(&observing);
         let thread = thread::Builder::new().name("observer".into()).spawn(run)?;
         Ok((Self(shared), thread))
     }
@@ -254,6 +254,21 @@ impl Shared {
     }
 }
 
+/// Observes pieces at once, on this thread, and then the ends of these streams, for tests.
+pub(super) fn observe_all<'b>(
+    watch: &Arc<Watch>,
+    pieces: impl IntoIterator<Item = (Stream, &'b [u8])>,
+    streams: &[Stream],
+) {
+    let mut observing = Observing::new(Arc::clone(watch));
+    for (stream, bytes) in pieces {
+        observing.item(Item::Bytes(stream, Moment::now(), bytes.to_vec()));
+    }
+    for stream in streams {
+        observing.item(Item::End(*stream, Moment::now()));
+    }
+}
+
 /// The observer's own side.
 struct Observing {
     watch: Arc<Watch>,
@@ -275,6 +290,10 @@ struct Text {
 }
 
 impl Observing {
+    fn new(watch: Arc<Watch>) -> Self {
+        Self { watch, streams: HashMap::new(), missed: 0, invalid: 0 }
+    }
+
     fn run(mut self, shared: &Shared) {
         let mut ticked = Instant::now();
         loop {

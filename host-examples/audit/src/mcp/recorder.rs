@@ -63,8 +63,7 @@ impl Recorder {
         Self(shared)
     }
 
-    /// One that only collects events.
-    #[cfg(test)]
+    /// One that only collects events, for tests.
     pub(super) fn collecting() -> Self {
         let state = State::Opening { waiting: Vec::new(), dropped: 0 };
         Self(Arc::new(Shared {
@@ -75,7 +74,6 @@ impl Recorder {
     }
 
     /// The events that were collected.
-    #[cfg(test)]
     pub(super) fn collected(&self) -> Vec<Event> {
         match &*lock(&self.0.state) {
             State::Opening { waiting, .. } => waiting.clone(),

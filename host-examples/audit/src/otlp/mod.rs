@@ -8,6 +8,7 @@ mod body;
 mod collate;
 mod export;
 mod forward;
+pub mod inputs;
 mod lineage;
 mod read;
 mod recognise;

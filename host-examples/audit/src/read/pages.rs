@@ -4,6 +4,9 @@ use audit_format::query;
 use audit_format::read::parse_stored;
 use audit_host::{Error, Filter, Instance, JsonlPage, Order, PageRequest};
 
+/// How many events a page has: a few MiB, so that memory stays small, and the next are read while these are written.
+pub(super) const PAGE: u32 = 4_000;
+
 /// Whether a call with this status went wrong, or nobody knows how it went. A call that has begun has not failed.
 pub(super) fn is_error(status: &str) -> bool {
     !matches!(status, "ok" | "0" | "started")

@@ -1,11 +1,14 @@
 //! Events as a table that fits its terminal: where there is no room, long texts are shortened, and the columns that matter
 //! least are left out.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::iter;
 use std::ops::Not as _;
 
 use audit_format::attributes::Attribute;
 use audit_format::event::{Event, Field, Kind, Value};
+use audit_format::show::is_plain;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::short::{bytes, millis};
@@ -32,6 +35,12 @@ struct Column {
     least: usize,
     /// The greater it is, the earlier is the column left out.
     rank: u8,
+}
+
+impl Column {
+    fn is_number(&self) -> bool {
+        matches!(self.shows, Shows::Field(field) if field.kind() == Kind::Number)
+    }
 }
 
 const fn column(field: Field, title: &'static str, least: usize, rank: u8) -> Column {
@@ -98,6 +107,30 @@ impl Clock {
     }
 }
 
+/// What is in a column of a row.
+#[derive(Clone, Debug)]
+struct Cell<'t> {
+    text: Cow<'t, str>,
+    /// In characters of a terminal.
+    width: usize,
+}
+
+impl<'t> From<Cow<'t, str>> for Cell<'t> {
+    fn from(text: Cow<'t, str>) -> Self {
+        let width = if is_plain(&text) { text.len() } else { text.width() };
+        Self { text, width }
+    }
+}
+
+impl From<String> for Cell<'_> {
+    fn from(text: String) -> Self {
+        Cow::<str>::Owned(text).into()
+    }
+}
+
+/// What the columns show of an event.
+type Row<'t> = [Cell<'t>; COLUMNS.len()];
+
 /// The columns that there is room for, with their widths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Layout {
@@ -157,32 +190,29 @@ impl Table {
         }
         let day = events.first().and_then(|event| event.ts.get(..10)).unwrap_or_default();
         let is_one_day = events.iter().all(|event| event.ts.get(..10) == Some(day));
-        let rows: Vec<Vec<String>> = events.iter().map(|event| texts(event, self.width.is_none())).collect();
+        let rows: Vec<Row<'_>> = events.iter().map(|event| cells(event, self.width.is_none())).collect();
         if !self.goes_on {
             self.widest = [0; COLUMNS.len()];
         }
         for row in &rows {
-            for (widest, text) in self.widest.iter_mut().zip(row) {
-                *widest = (*widest).max(text.width());
+            for (widest, cell) in self.widest.iter_mut().zip(row) {
+                *widest = (*widest).max(cell.width);
             }
         }
         let short = if is_one_day && !self.goes_on { Clock::Today } else { Clock::NoYear };
         let layout = self.lay_out(short);
         if !self.goes_on || self.layout.as_ref() != Some(&layout) {
             let title = |column: usize| match (COLUMNS[column].shows, layout.clock) {
-                (Shows::Field(Field::Ts), Clock::Today) => visible(day).into_owned(),
-                _ => COLUMNS[column].title.to_owned(),
+                (Shows::Field(Field::Ts), Clock::Today) => visible(day).into(),
+                _ => Cow::Borrowed(COLUMNS[column].title).into(),
             };
             layout.edge("┌┬┐", "─", out);
-            layout.row(title, out);
+            layout.row(&std::array::from_fn(title), out);
             layout.edge("╞╪╡", "═", out);
         }
-        for (event, row) in events.iter().zip(&rows) {
-            let text = |column: usize| match COLUMNS[column].shows {
-                Shows::Field(Field::Ts) => layout.clock.shown(&event.ts),
-                _ => row[column].clone(),
-            };
-            layout.row(text, out);
+        for (event, mut row) in events.iter().zip(rows) {
+            row[0] = layout.clock.shown(&event.ts).into();
+            layout.row(&row, out);
         }
         if self.goes_on {
             self.layout = Some(layout);
@@ -193,10 +223,8 @@ impl Table {
 
     /// Fits the columns into the width.
     fn lay_out(&mut self, short: Clock) -> Layout {
-        let is_number =
-            |column: &Column| matches!(column.shows, Shows::Field(field) if field.kind() == Kind::Number);
         let mut columns: Vec<usize> = (0..COLUMNS.len())
-            .filter(|column| self.widest[*column] > 0 || is_number(&COLUMNS[*column]))
+            .filter(|column| self.widest[*column] > 0 || COLUMNS[*column].is_number())
             .collect();
         let step = if self.goes_on { STEP } else { 1 };
         let natural =
@@ -248,25 +276,29 @@ impl Layout {
         out.push('\n');
     }
 
-    fn row(&self, text: impl Fn(usize) -> String, out: &mut String) {
+    fn row(&self, row: &Row<'_>, out: &mut String) {
         for (at, (column, width)) in self.columns.iter().enumerate() {
-            out.push(if at == 0 { '│' } else { '┆' });
-            let text = shortened(text(*column), *width);
-            let padding = " ".repeat(width.saturating_sub(text.width()));
-            let is_number =
-                matches!(COLUMNS[*column].shows, Shows::Field(field) if field.kind() == Kind::Number);
-            let (before, after) = if is_number { (padding.as_str(), "") } else { ("", padding.as_str()) };
-            out.extend([" ", before, &text, after, " "]);
+            out.push_str(if at == 0 { "│ " } else { "┆ " });
+            let cell = &row[*column];
+            let is_short = cell.width <= *width;
+            let short = is_short.not().then(|| Cell::from(shortened(&cell.text, *width)));
+            let cell = short.as_ref().unwrap_or(cell);
+            let padding = iter::repeat_n(' ', width.saturating_sub(cell.width));
+            if COLUMNS[*column].is_number() {
+                out.extend(padding);
+                out.push_str(&cell.text);
+            } else {
+                out.push_str(&cell.text);
+                out.extend(padding);
+            }
+            out.push(' ');
         }
         out.push_str("│\n");
     }
 }
 
-/// The text, or its start and `…` if it is wider.
-fn shortened(text: String, width: usize) -> String {
-    if text.width() <= width {
-        return text;
-    }
+/// The start of a text that is wider, and `…`.
+fn shortened(text: &str, width: usize) -> String {
     let mut kept = String::new();
     let mut used = 1;
     for char in text.chars() {
@@ -279,21 +311,21 @@ fn shortened(text: String, width: usize) -> String {
     kept + "…"
 }
 
-/// What each column shows of an event. Where there is no room, long numbers are shorter.
-fn texts(event: &Event<'_>, is_wide: bool) -> Vec<String> {
+/// What the columns show of an event. Where there is no room, long numbers are shorter.
+fn cells<'e>(event: &'e Event<'_>, is_wide: bool) -> Row<'e> {
     let text = |column: &Column| match column.shows {
-        Shows::Field(Field::Ts) => Clock::Millis.shown(&event.ts),
+        Shows::Field(Field::Ts) => Clock::Millis.shown(&event.ts).into(),
         Shows::Field(field) => match event.get(field) {
             // 0 of an event that tells no duration and no size.
-            Value::Absent => String::new(),
-            Value::Text(text) => visible(text).into_owned(),
-            Value::Number(number) if is_wide => number.to_string(),
-            Value::Number(number) if field == Field::DurationMs => millis(number),
-            Value::Number(number) => bytes(number),
+            Value::Absent => Cow::Borrowed(""),
+            Value::Text(text) => visible(text),
+            Value::Number(number) if is_wide => number.to_string().into(),
+            Value::Number(number) if field == Field::DurationMs => millis(number).into(),
+            Value::Number(number) => bytes(number).into(),
         },
-        Shows::Attributes => pairs(&event.attributes),
+        Shows::Attributes => pairs(&event.attributes).into(),
     };
-    COLUMNS.iter().map(text).collect()
+    COLUMNS.each_ref().map(|column| text(column).into())
 }
 
 /// Attributes as the table shows them.

@@ -11,7 +11,11 @@ use audit_format::event::{Event, Field};
 use audit_format::query::{self, Query};
 use audit_format::read::parse_stored;
 use audit_format::time::Timestamp;
-use audit_host::{Error, Instance, Order, PageRequest};
+use audit_host::{Error, Instance, Order};
+
+use super::Stop;
+use super::ahead::Ahead;
+use super::pages::{PAGE, Pages};
 
 /// How much earlier than its beginning the end of a call may be dated, in microseconds: the time of an end is computed from
 /// a duration, by another process and maybe by another clock.
@@ -20,9 +24,6 @@ const EARLY: i64 = 60_000_000;
 /// How many ends are remembered for beginnings that come behind them.
 const MOST_EARLY: usize = 1 << 20;
 
-/// How many events are read at once.
-const PAGE: u32 = 50_000;
-
 pub(super) struct Found {
     /// The oldest first.
     pub(super) lines: Vec<String>,
@@ -30,10 +31,10 @@ pub(super) struct Found {
 }
 
 pub(super) fn find(
-    from: &mut Instance,
+    from: Instance,
     filter: &query::Filter,
     mut searched: impl FnMut(&str),
-) -> Result<Found, Error> {
+) -> Result<Found, Stop> {
     let request = query::PageRequest::default();
     let query =
         Query::new(filter.clone(), &request).map_err(|invalid| Error::Invalid(invalid_value(invalid)))?;
@@ -41,25 +42,22 @@ pub(super) fn find(
     let shared = |field: &Field| matches!(field, Field::GraphRunId | Field::ReqId);
     let texts = filter.texts.iter().filter(|(field, _)| shared(field)).cloned().collect();
     let first = filter.from_ts.is_some().then(|| Timestamp::clamped(query.from.micros() - EARLY).to_string());
-    let everything = query::Filter { from_ts: first, texts, ..query::Filter::default() }.into();
-    let mut page = PageRequest { order: Order::OldestFirst, limit: PAGE, cursor: None };
-    let (mut open, mut skipped) = (Open::default(), 0);
-    loop {
-        let read = from.read_jsonl(&everything, &page)?;
-        skipped += read.skipped;
-        for line in read.lines.split_inclusive('\n') {
+    let everything = query::Filter { from_ts: first, texts, ..query::Filter::default() };
+    let read = Ahead::start(Pages::new(everything, false, Order::OldestFirst, None, PAGE, None), from)?;
+    let mut open = Open::default();
+    while let Some(page) = read.next() {
+        for line in page.lines.split_inclusive('\n') {
             if let Ok(parsed) = parse_stored(line) {
                 open.take(&parsed.event, line, |event, at| {
                     (query.from..=query.to).contains(&at) && query.texts_match(event)
                 });
             }
         }
-        page.cursor = read.next;
-        match &page.cursor {
-            Some(cursor) => searched(cursor),
-            None => return Ok(Found { lines: open.into_lines(), skipped }),
+        if let Some(cursor) = page.searched {
+            searched(&cursor);
         }
     }
+    Ok(Found { lines: open.into_lines(), skipped: read.end()?.skipped() })
 }
 
 fn invalid_value(invalid: audit_format::Invalid) -> audit_host::InvalidValue {

@@ -104,6 +104,29 @@ fn what_is_cut_or_followed_by_something_is_recorded_as_far_as_it_goes() {
     assert_eq!(statuses, ["ok", "unknown", "unknown"]);
 }
 
+/// What stands in the corpus of the fuzzer `hooks`: the first byte names the agent, or none.
+#[test]
+fn whatever_an_agent_says_is_a_call_that_is_recorded_or_a_reason_in_the_log() {
+    let agents = audit_cli::inputs::agents();
+    let corpus = xtask::root().join("fuzz/corpus/hooks");
+    for path in audit_testbed::files(&corpus, "") {
+        let bytes = fs::read(&path).unwrap();
+        let (first, input) = bytes.split_first().unwrap();
+        let agent = usize::from(*first).checked_sub(1).map(|n| agents[n % agents.len()].as_str());
+        let expected = audit_cli::inputs::hook(agent, input);
+        let workspace = Workspace::new();
+        let line = format!("hook {} --dir ops/audit", agent.unwrap_or_default());
+        send(hook(&workspace, line.replace("  ", " ").as_str()), input);
+        let recorded = audit_testbed::files(&workspace.events_dir(), "tool_audit_");
+        let events: usize =
+            recorded.iter().map(|path| fs::read_to_string(path).unwrap().lines().count()).sum();
+        let noted = log(&workspace).lines().count();
+        let has_ended = expected.as_ref().is_ok_and(|(_, has_ended)| *has_ended);
+        let counts = (usize::from(has_ended), usize::from(expected.is_err()));
+        assert_eq!((events, noted), counts, "{}: {expected:?} {}", path.display(), log(&workspace));
+    }
+}
+
 #[test]
 fn a_folder_that_cannot_be_written_does_no_harm() {
     let workspace = Workspace::new();

@@ -1,42 +1,35 @@
-//! The lines of a batch as an array for each column. The driver sends them in binary form, in which the server reads them
-//! faster than JSON.
+//! The entries of a batch as an array for each column. The driver sends them in binary form.
 
-use std::error::Error;
+use audit_format::event::{Field, Kind};
+use tokio_postgres::types::{ToSql, Type};
 
-use audit_format::event::{Field, Kind, Value};
-use audit_format::line::{Parsed, Stamp, put_attributes};
-use audit_format::read::parse_stored;
-use audit_format::time::Timestamp;
-use bytes::BytesMut;
-use tokio_postgres::types::{IsNull, ToSql, Type, accepts, to_sql_checked};
-use uuid::Uuid;
+use crate::database::entries::{Entry, Id, Time};
+
+type Column<'e> = (Box<dyn ToSql + Send + Sync + 'e>, Type);
 
 /// The parameters of [`INSERT_ARRAYS`](audit_sql::statements::INSERT_ARRAYS), in their order.
-pub(super) struct Arrays(Vec<(Box<dyn ToSql + Send + Sync>, Type)>);
+pub(super) struct Arrays<'e>(Vec<Column<'e>>);
 
-impl Arrays {
-    /// The columns of the lines. `None` if a store wrote not all of them: the database then reads the lines itself, and
-    /// says which one is wrong.
-    pub(super) fn of(lines: &str) -> Option<Self> {
-        let entries: Vec<(Time, Parsed<'_>)> = lines.lines().map(entry).collect::<Option<_>>()?;
-        let mut columns: Vec<(Box<dyn ToSql + Send + Sync>, Type)> = Vec::new();
+impl<'e> Arrays<'e> {
+    pub(super) fn of(entries: &'e [Entry<'e>]) -> Self {
+        let mut columns: Vec<Column<'e>> = Vec::new();
         for field in Field::ALL {
             if field.kind() == Kind::Time {
-                let times: Vec<Time> = entries.iter().map(|(at, _)| *at).collect();
+                let times: Vec<Time> = entries.iter().map(|entry| Time(entry.at)).collect();
                 columns.push((Box::new(times), Type::TIMESTAMPTZ_ARRAY));
             } else {
-                texts(&mut columns, entries.iter().map(|(_, line)| text(line.event.get(field))));
+                columns.push(texts(entries.iter().map(|entry| entry.text(field))));
             }
         }
-        texts(&mut columns, entries.iter().map(|(_, line)| attributes(line)));
-        let stamps = || entries.iter().filter_map(|(_, line)| line.stamp.as_ref());
-        for id in [|stamp: &Stamp<'_>| stamp.id, |stamp: &Stamp<'_>| stamp.chain] {
-            let ids: Vec<Id> = stamps().map(|stamp| Id(id(stamp))).collect();
-            columns.push((Box::new(ids), Type::UUID_ARRAY));
-        }
-        texts(&mut columns, stamps().map(|stamp| Some(stamp.seq.to_string())));
-        texts(&mut columns, stamps().map(|stamp| Some(stamp.hash.to_string())));
-        Some(Self(columns))
+        let attributes = |entry: &Entry<'_>| entry.attributes().and_then(|json| String::from_utf8(json).ok());
+        columns.push(texts(entries.iter().map(attributes)));
+        let ids: Vec<Id> = entries.iter().map(Entry::id).collect();
+        let chains: Vec<Id> = entries.iter().map(|entry| Id(entry.stamp.chain)).collect();
+        columns.push((Box::new(ids), Type::UUID_ARRAY));
+        columns.push((Box::new(chains), Type::UUID_ARRAY));
+        columns.push(texts(entries.iter().map(|entry| Some(entry.stamp.seq.to_string()))));
+        columns.push(texts(entries.iter().map(|entry| Some(&*entry.stamp.hash))));
+        Self(columns)
     }
 
     /// The parameters with their types.
@@ -45,61 +38,6 @@ impl Arrays {
     }
 }
 
-/// The entry of a line with its time. `None` if no store wrote it.
-fn entry(line: &str) -> Option<(Time, Parsed<'_>)> {
-    let parsed = parse_stored(line).ok()?;
-    let at = Timestamp::parse_stored(parsed.event.ts.as_bytes())?;
-    parsed.stamp.is_some().then_some((Time(at), parsed))
-}
-
-fn texts(
-    columns: &mut Vec<(Box<dyn ToSql + Send + Sync>, Type)>,
-    values: impl Iterator<Item = Option<String>>,
-) {
-    columns.push((Box::new(values.collect::<Vec<_>>()), Type::TEXT_ARRAY));
-}
-
-fn text(value: Value<'_>) -> Option<String> {
-    match value {
-        Value::Text(text) => Some(text.to_owned()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Absent => None,
-    }
-}
-
-fn attributes(line: &Parsed<'_>) -> Option<String> {
-    if line.event.attributes.is_empty() {
-        return None;
-    }
-    let mut json = Vec::new();
-    put_attributes(&line.event.attributes, &mut json);
-    String::from_utf8(json).ok()
-}
-
-/// A TIMESTAMPTZ in binary form: microseconds since 2000-01-01T00:00:00Z.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Time(pub(super) Timestamp);
-
-impl ToSql for Time {
-    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
-        const EPOCH: i64 = 946_684_800_000_000;
-        (self.0.micros() - EPOCH).to_sql(kind, out)
-    }
-
-    accepts!(TIMESTAMPTZ);
-    to_sql_checked!();
-}
-
-/// A UUID in binary form.
-#[derive(Debug)]
-struct Id(Uuid);
-
-impl ToSql for Id {
-    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
-        out.extend_from_slice(self.0.as_bytes());
-        Ok(IsNull::No)
-    }
-
-    accepts!(UUID);
-    to_sql_checked!();
+fn texts<'e, T: ToSql + Send + Sync + 'e>(values: impl Iterator<Item = Option<T>>) -> Column<'e> {
+    (Box::new(values.collect::<Vec<_>>()), Type::TEXT_ARRAY)
 }

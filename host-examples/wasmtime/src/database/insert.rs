@@ -1,7 +1,8 @@
-//! Inserts a batch with one statement. If the database refuses a row, the batch is halved until that row is
+//! Stores a batch with one statement. If the database refuses a row, the batch is halved until that row is
 //! found, and the others are stored.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use audit_format::line::Stamp;
 use audit_format::read::parse_stored;
@@ -15,7 +16,8 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 
 use crate::bindings::audit::store::postgres::{RefusedRow, SinkError};
-use crate::database::arrays::{Arrays, Time};
+use crate::database::arrays::Arrays;
+use crate::database::entries::{Entry, Time};
 use crate::database::failure::Failure;
 use crate::database::link::{Link, Statement};
 use crate::database::pools::Lane;
@@ -67,13 +69,16 @@ pub(super) async fn store(link: &Link, lines: &str) -> Result<Imported, SinkErro
             [only] => &lines[only.clone()],
             [first, .., last] => &lines[first.start..last.end],
         };
-        match link.run(&Insert { link, lines: text, rows: rows.len(), arrays: Arrays::of(text) }).await {
+        let insert = Insert::new(link, text, rows.len(), rows.len() == ranges.len());
+        match link.run(&insert).await {
             Ok(Inserted { added, vanished }) => {
                 imported.stored += added;
                 for row in vanished.into_iter().map(|row| rows.start + row) {
                     imported.refuse(link, row, &lines[ranges[row].clone()], VANISHED.to_owned()).await?;
                 }
             }
+            // Which of them are stored is asked only once they are.
+            Err(failure) if insert.is_committed() => return Err(link.sink_error(failure.unanswered())),
             Err(failure) => match (failure.server().and_then(|error| error.refusal()), rows.len()) {
                 (Some(reason), 1) => imported.refuse(link, rows.start, text, reason).await?,
                 (Some(_), count) => {
@@ -124,12 +129,16 @@ fn why_not_kept(link: &Link, failure: Failure) -> String {
     }
 }
 
-/// Rows as JSON lines, and as arrays if a store wrote all of them.
+/// Rows as JSON lines, and as entries if a store wrote all of them.
 struct Insert<'l> {
     link: &'l Link,
     lines: &'l str,
     rows: usize,
-    arrays: Option<Arrays>,
+    entries: Option<Vec<Entry<'l>>>,
+    /// Whether they are the whole batch, of which the database has refused no row yet.
+    whole: bool,
+    /// Whether a statement that stores the rows has ended well, in whatever attempt.
+    committed: AtomicBool,
 }
 
 /// The parameters of a statement, with their types.
@@ -159,7 +168,11 @@ impl Statement for Insert<'_> {
 
     async fn run(&self, client: &ClientWrapper, prepares: bool) -> Result<Inserted, Error> {
         let key = self.link.key();
-        let added = self.add(client, prepares, &key).await?;
+        let added = match self.copy(client, prepares, &key).await? {
+            Some(added) => added,
+            None => self.add(client, prepares, &key).await?,
+        };
+        self.committed.store(true, Ordering::Relaxed);
         if added >= self.rows as u64 {
             return Ok(Inserted { added, vanished: Vec::new() });
         }
@@ -171,14 +184,33 @@ impl Statement for Insert<'_> {
     }
 }
 
-impl Insert<'_> {
+impl<'l> Insert<'l> {
+    fn new(link: &'l Link, lines: &'l str, rows: usize, whole: bool) -> Self {
+        Self { link, lines, rows, entries: Entry::all(lines), whole, committed: AtomicBool::new(false) }
+    }
+
+    fn is_committed(&self) -> bool {
+        self.committed.load(Ordering::Relaxed)
+    }
+
+    /// Copies the rows, where that is possible. A session that may not keep a statement cannot begin to copy.
+    async fn copy(&self, client: &ClientWrapper, prepares: bool, key: &Key) -> Result<Option<u64>, Error> {
+        match &self.entries {
+            Some(entries) if prepares && self.whole && *key == Key::default() => {
+                self.link.copying().copy(client, entries).await
+            }
+            _ => Ok(None),
+        }
+    }
+
     async fn add(&self, client: &ClientWrapper, prepares: bool, key: &Key) -> Result<u64, Error> {
         let bounds = self.bounds(key);
-        let Some(arrays) = &self.arrays else {
+        let Some(entries) = &self.entries else {
             let json = self.json();
             let values = bounded(vec![(&json, Type::TEXT)], &bounds);
             return client.execute_typed(&keyed(statements::INSERT, key, 2), &values).await;
         };
+        let arrays = Arrays::of(entries);
         let values = arrays.typed();
         let insert = keyed(statements::INSERT_ARRAYS, key, values.len() + 1);
         let values = bounded(values, &bounds);

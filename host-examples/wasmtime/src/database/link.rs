@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::Error;
 
 use crate::bindings::audit::store::postgres::SinkError;
+use crate::database::copy::Copying;
 use crate::database::failure::Failure;
 use crate::database::pools::{Lane, Pools, at_random};
 use crate::database::schema::Schema;
@@ -53,6 +54,7 @@ pub(super) struct Link {
     pools: Arc<Pools>,
     schema: Schema,
     slow: Slow,
+    copying: Copying,
     /// A connection that is being made before it is needed.
     ahead: Mutex<Option<JoinHandle<()>>>,
     /// Whether the server turned out to be behind a pooler, whose sessions other clients use too.
@@ -65,6 +67,7 @@ impl Link {
             pools: Arc::new(pools),
             schema: Schema::default(),
             slow: Slow::default(),
+            copying: Copying::default(),
             ahead: Mutex::default(),
             shares_sessions: AtomicBool::new(false),
         }
@@ -100,6 +103,11 @@ impl Link {
     /// The reads that are too slow for one statement.
     pub(super) fn slow(&self) -> &Slow {
         &self.slow
+    }
+
+    /// What is known about COPY into the table.
+    pub(super) fn copying(&self) -> &Copying {
+        &self.copying
     }
 
     /// The key of the table, for a statement that runs.

@@ -18,6 +18,8 @@ use crate::types::{Filter, JsonlPage, PageRequest};
 
 mod arrays;
 mod arrivals;
+mod copy;
+mod entries;
 mod failure;
 mod health;
 mod hosts;

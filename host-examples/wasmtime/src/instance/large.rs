@@ -3,14 +3,21 @@
 
 use std::borrow::Cow;
 
-use audit_format::line::{fitted, put_event};
+use audit_format::line::{MAX_LEN, fitted, put_event};
 use audit_format::read::parse_sent;
 
+use super::room::MAX_SENT;
 use crate::error::Error;
 use crate::types::{Event, InvalidValue, Receipt};
 
 /// Events and lines from this size on, in bytes, are made to fit.
 const LARGE: usize = 64 << 10;
+
+/// From which size on events and lines are made to fit that have so many bytes together: what is stored of a batch may fit
+/// where all that was sent does not.
+fn large(together: usize) -> usize {
+    if together > MAX_SENT { MAX_LEN } else { LARGE }
+}
 
 /// How much of a large line is passed on that is invalid, in bytes: enough to be invalid still.
 const INVALID_PART: usize = 64;
@@ -36,7 +43,11 @@ impl Mended {
 
 /// The event, made to fit into a line if it is large, and what was changed in it.
 pub(crate) fn fit(event: Event) -> (Event, Option<String>) {
-    if event.size() < LARGE {
+    fit_from(LARGE, event)
+}
+
+fn fit_from(large: usize, event: Event) -> (Event, Option<String>) {
+    if event.size() < large {
         return (event, None);
     }
     let (event, mended) = fitted(event.into());
@@ -47,12 +58,13 @@ pub(crate) fn fit(event: Event) -> (Event, Option<String>) {
 /// The events, with those that are large made to fit.
 pub(crate) fn fit_all(events: &[Event]) -> (Cow<'_, [Event]>, Mended) {
     let mut mended = Mended(Vec::new());
-    if events.iter().all(|event| event.size() < LARGE) {
+    let large = large(events.iter().map(Event::size).sum());
+    if events.iter().all(|event| event.size() < large) {
         return (events.into(), mended);
     }
     let mut all = Vec::with_capacity(events.len());
     for (place, event) in (0..).zip(events) {
-        let (event, changes) = fit(event.clone());
+        let (event, changes) = fit_from(large, event.clone());
         if changes.is_some() {
             mended.0.push(place);
         }
@@ -72,14 +84,15 @@ pub(crate) struct Lines<'l> {
 
 pub(crate) fn fit_lines(lines: &str) -> Lines<'_> {
     let mut all = Lines { lines: lines.into(), mended: Mended(Vec::new()), invalid: None };
-    if lines.len() < LARGE || lines.split('\n').all(|line| line.len() < LARGE) {
+    let large = large(lines.len());
+    if lines.len() < large || lines.split('\n').all(|line| line.len() < large) {
         return all;
     }
     let mut out = String::new();
     let mut place = 0;
     for (index, line) in (0..).zip(lines.split_inclusive('\n')) {
         let is_empty = line.trim_ascii().is_empty();
-        if line.len() < LARGE || is_empty {
+        if line.len() < large || is_empty {
             out.push_str(if is_empty { "\n" } else { line });
         } else {
             match parse_sent(line.trim_ascii()) {

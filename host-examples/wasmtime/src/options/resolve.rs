@@ -92,6 +92,10 @@ impl Options {
                 "call_limit: {limit:?} is too short; accepted is 1 ms or more"
             )));
         }
+        #[cfg(feature = "pooling-allocator")]
+        if self.pool == Some(0) {
+            return Err(Error::Config("pool: 0 instances is too little; accepted is 1 or more".into()));
+        }
         self.given_backend()?;
         self.given_durability()?;
         self.database.check()?;

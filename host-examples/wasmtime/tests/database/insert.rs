@@ -9,7 +9,8 @@ use audit_testbed::{Cluster, DISK_FULL, NOWHERE, REFUSAL, TABLE, WRITE_AND_READ,
 use uuid::Uuid;
 
 use crate::{
-    assert_unavailable, entry, entry_of, event_of_texts, id, open, other_error, pages, read, seqs, with_table,
+    assert_unanswered, assert_unavailable, entry, entry_of, event_of_texts, id, open, other_error, pages,
+    read, seqs, with_table,
 };
 
 /// Inserts the entries, and returns the numbers of those that [`Cluster::refuse_tool`] makes the database refuse.
@@ -283,6 +284,51 @@ fn a_row_that_a_trigger_drops_is_refused_and_what_is_known_of_it_is_kept() {
         |tool, key| ImportRow::Foreign { event: entry_of(tool, 1).event, key: Uuid::from_u128(key) };
     let imported = database.import_rows(&[foreign("ghost", 11), foreign("search", 12)]).unwrap();
     assert_eq!((imported.stored, imported.refused.len(), imported.refused[0].index), (1, 1, 0));
+}
+
+#[test]
+fn where_the_server_does_not_tell_which_rows_it_has_dropped_the_others_may_be_stored() {
+    let (cluster, url, database) = with_table();
+    cluster.drop_tool(&url, "ghost");
+    cluster.execute(
+        &url,
+        "CREATE FUNCTION hurry() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             PERFORM set_config('statement_timeout', '1', false); RETURN NULL;
+         END $$;
+         CREATE TRIGGER hurry AFTER INSERT ON tool_audit_events EXECUTE FUNCTION hurry()",
+    );
+    let entries: Vec<Entry> =
+        (0..3_000).map(|n| if n == 7 { entry_of("ghost", n) } else { entry(n) }).collect();
+    assert_unanswered(database.insert_entries(entries.clone()), &["statement timeout"]);
+    assert_eq!(cluster.stored(&url), 2_999);
+    cluster.execute(&url, "DROP TRIGGER hurry ON tool_audit_events");
+    let refused = open(&url).insert_entries(entries).unwrap();
+    assert_eq!(refused.iter().map(|row| row.index).collect::<Vec<_>>(), [7]);
+}
+
+#[test]
+fn a_batch_does_not_make_the_server_read_the_whole_table() {
+    let (cluster, url, database) = with_table();
+    cluster.execute(&url, "ALTER TABLE tool_audit_events SET (autovacuum_enabled = off)");
+    for rows in [5, 50, 200, 1_000] {
+        for n in 0..6 {
+            let first = rows * (100 + n);
+            assert_eq!(database.insert_entries((first..first + rows).map(entry).collect()), Ok(Vec::new()));
+        }
+    }
+    drop(database);
+    let statistic = |name| {
+        cluster.number(
+            &url,
+            &format!("SELECT {name} FROM pg_stat_user_tables WHERE relname = 'tool_audit_events'"),
+        )
+    };
+    wait_until("the statistics have arrived", || statistic("n_tup_ins") >= 6 * 1_255);
+    assert!(
+        statistic("seq_tup_read") < 100,
+        "{} rows were read one after the other",
+        statistic("seq_tup_read")
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![cfg(unix)]
 
 mod arrivals;
+mod copy;
 mod indexes;
 mod insert;
 mod obstacles;

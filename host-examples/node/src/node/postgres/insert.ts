@@ -78,7 +78,10 @@ async function once(
   if (isPartitioned) values.push(...span(lines));
   const added = (await connection.query(keyed(INSERT, isPartitioned), values)).rowCount ?? 0;
   if (added >= lines.length) return { added, vanished: [] };
-  const { rows } = await connection.query(keyed(MISSING, isPartitioned), values);
+  const { rows } = await connection.query(keyed(MISSING, isPartitioned), values).catch((error: unknown) => {
+    // The others are stored by now, whatever has become of this statement.
+    throw unstored(error, added + 1, connection);
+  });
   return { added, vanished: rows.map((row: { index: string }) => Number(row.index)) };
 }
 

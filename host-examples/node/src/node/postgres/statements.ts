@@ -37,7 +37,7 @@ export function keyed(sql: string, isPartitioned: boolean): string {
   return sql
     .replaceAll('(event_id)', '(event_id, ts)')
     .replaceAll(
-      'LEFT JOIN tool_audit_events',
-      'LEFT JOIN (SELECT event_id, ts FROM tool_audit_events WHERE ts BETWEEN $2 AND $3)',
+      'WHERE known.event_id = batch.event_id',
+      (known) => `${known} AND known.ts BETWEEN $2 AND $3`,
     );
 }

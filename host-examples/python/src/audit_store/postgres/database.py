@@ -131,7 +131,14 @@ class Database:
         added = connection.execute(statement.encode(), values).rowcount
         if added >= len(lines):
             return added, []
-        rows = connection.execute(keyed(sql("missing"), columns, 2).encode(), values).fetchall()
+        try:
+            rows = connection.execute(keyed(sql("missing"), columns, 2).encode(), values).fetchall()
+        except psycopg.Error as error:
+            found = sink_error(error, self._server, sent=True)
+            if may_be_stored(error) or found.kind != "unavailable":
+                raise
+            # The others are stored by now, whatever the server says of this statement.
+            raise SinkError("unanswered", found.message) from error
         return added, [row[0] for row in rows]
 
     def _keep(self, line: str, reason: str) -> str:

@@ -73,11 +73,11 @@ def keyed(text: str, partitioned_by: list[str], next_parameter: int) -> str:
     text = text.replace("(event_id)", f"({key})")
     if "ts" not in others:
         return text
+    known = "WHERE known.event_id = batch.event_id"
     of_batch = (
-        f"LEFT JOIN (SELECT {key} FROM {TABLE} WHERE ts BETWEEN ${next_parameter}::timestamptz AND "
-        f"${next_parameter + 1}::timestamptz)"
+        f"{known} AND known.ts BETWEEN ${next_parameter}::timestamptz AND ${next_parameter + 1}::timestamptz"
     )
-    return text.replace(f"LEFT JOIN {TABLE}", of_batch)
+    return text.replace(known, of_batch)
 
 
 def upgrade(_call: Call[None], connection: Connection) -> None:

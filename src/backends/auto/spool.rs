@@ -4,9 +4,9 @@
 //!
 //! 1. Only the instance whose chain is in the name appends to a file. Only this instance removes the file,
 //!    after the database has acknowledged every line in it.
-//! 2. An append counts only if the name still refers to the file *after* it, and nobody else has written to it. If not,
-//!    the lines are appended again, to the next file. The next file is also started after an error, when this one is large, when its
-//!    last append is half a minute old, and when somebody else has written to it.
+//! 2. An append counts only if the name still refers to the file *after* it, and nobody else has written to it. If
+//!    not, the lines are appended again, to the next file. The next file is also started after an error, when this
+//!    one is large, when its last append is half a minute old, and when somebody else has written to it.
 //! 3. Any instance may insert the lines of any file, from its beginning and in order, at any time. Rows that
 //!    are stored already stay as they are, so inserting lines twice has no effect, and the rows of a chain
 //!    are inserted in the order of their `seq`, however many instances do it at once.
@@ -215,7 +215,7 @@ impl<H: Host> Spool<H> {
     }
 
     /// Appends all lines of the batch to the open file, or to the next one. False: the file was taken over
-    /// meanwhile.
+    /// meanwhile, or somebody else has written to it.
     fn append_once(&mut self, batch: &Batch) -> Result<bool, FileError> {
         let now = self.host.now();
         self.open = self.open.take().filter(|open| {

@@ -7,6 +7,7 @@
 pub mod components;
 #[path = "../../component/build/environment.rs"]
 mod environment;
+pub mod figures;
 pub mod guests;
 pub mod node;
 pub mod peers;

@@ -40,17 +40,37 @@ Commands:
   soak [--minutes N] [--seed S]
                  Build for release, and let everything write, read and fail at once for N minutes (10): processes are
                  killed, the database is away, disks are full. Then check that what was acknowledged is there once
-  bench [--against AUDIT]
-                 Build for release, and print one table: `audit write` and `audit read` beside loops in Python
-                 that do the same, the start of `audit read`, one call of `audit hook`, the size of both
-                 components, and how fast the component writes and reads in the host. --against times another
-                 build of the program `audit` in turn with this one
-  bench-postgres Time rows on their way into PostgreSQL (release): through the component in batches of 50,
-                 500 and 5 000, by COPY, by a prepared INSERT; and `write` while the database hangs
+  bench [OPTION]...
+                 Build for release, run the program `audit`, the libraries and their peers in turn, and print one
+                 table: medians, spread, how many times as fast as each peer, and the most memory at once. The
+                 results are also in target/bench/results.json, in the place of earlier ones of the same rows.
+                 DuckDB (PyPI), pino (npm) and tracing-appender (crates.io) are installed into target/peers; grep,
+                 jq and cat are those of the machine. The groups are
+                   write       `audit write`; a loop in Rust without the component, a loop in Python
+                   handle      `write` of the Rust library; tracing-appender, pino, Python's logging
+                   search      `audit read --tool`, one event in 2000; DuckDB, grep, jq, a loop in Python
+                   page        reads of a small part: the newest, a minute, a common agent; without their start
+                   large       the same of 10 million events, which takes 7 GB of disk; with --large alone
+                   everything  all events as JSON lines, CSV and a table, cat, DuckDB
+                   start       `audit read` of nothing, `audit exec -- true`, `audit hook`; `true`, a hook in Python
+                   component   the component in the Rust library's instance, and its size
+                   phases      where the time of a written event goes, in the component and natively
+                   instance    starting an instance for each request, with a pool of instances and without
+                   postgres    rows into PostgreSQL; COPY, single INSERTs; `write` while the database hangs
+                   hosts       every host, on files and PostgreSQL: Rust, guests of another runtime, Python,
+                               Node.js, Spin
+                 --events N      how many events are written and read [default: 1000000]
+                 --rounds N      how often; short runs five times as often [default: 5]
+                 --only WORD     this group, or the rows that have this in their name
+                 --large         also the group `large`
+                 --against AUDIT times another build of the program too
+                 --json FILE     the results, in the place of target/bench/results.json
+  bench-postgres, bench-hosts [OPTION]...
+                 `bench --only postgres`, `bench --only hosts`
+  bench-docs     Make the tables of docs/performance.md and its charts from docs/performance.json, which is what
+                 `bench --large --json docs/performance.json` has written
   bench-otlp     Build for release, and have 16 clients send spans to `audit otlp`: how many it takes a second, how
                  long its answers take, and how much memory it needs at most
-  bench-hosts    Time every host on files and on a PostgreSQL of its own (release): the Rust library, guests of another
-                 runtime, Spin's interfaces, Python, Node.js
   bench-mcp      Time calls of an MCP server (release): without a proxy, behind `audit mcp`, and with --fail-closed
   fuzz [--minutes N] [FUZZER]
                  Build the fuzzers of fuzz/, and run all of them, or one, for N minutes in all (10). Their inputs begin
@@ -80,7 +100,9 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         [] => ("help", arguments),
         [command, rest @ ..] => (command.as_str(), rest),
     };
-    if !rest.is_empty() && !["bench", "fuzz", "soak", "test"].contains(&command) {
+    if !rest.is_empty()
+        && !["bench", "bench-hosts", "bench-postgres", "fuzz", "soak", "test"].contains(&command)
+    {
         bail!("`{command}` takes no arguments: see `cargo xtask help`");
     }
     let workspace = Workspace::find()?;
@@ -90,9 +112,12 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         "spin" => workspace.spin()?,
         "demo" => demo::run(&workspace)?,
         "bench" => bench::run(&workspace, rest)?,
-        "bench-postgres" => bench::postgres(&workspace)?,
+        "bench-postgres" | "bench-hosts" => {
+            let group = command.trim_start_matches("bench-").to_owned();
+            bench::run(&workspace, &[&["--only".to_owned(), group], rest].concat())?;
+        }
+        "bench-docs" => bench::docs::run(&workspace.root)?,
         "bench-otlp" => bench::otlp(&workspace)?,
-        "bench-hosts" => bench::hosts::run(&workspace)?,
         "bench-mcp" => bench::mcp::run(&workspace)?,
         "package" => package::run(&workspace)?,
         "soak" => return soak::run(&workspace, rest),

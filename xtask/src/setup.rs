@@ -172,7 +172,7 @@ pub fn npm(workspace: &Workspace) -> Result<()> {
 }
 
 /// Installs into `folder` what the lock file in `wanted` names.
-fn install_npm(wanted: &Path, folder: &Path) -> Result<()> {
+pub fn install_npm(wanted: &Path, folder: &Path) -> Result<()> {
     let names = ["package.json", "package-lock.json"];
     let is_same = |name: &&str| same(&wanted.join(name), &folder.join(name));
     if folder.join("node_modules/.package-lock.json").is_file() && names.iter().all(is_same) {
@@ -192,7 +192,7 @@ fn ci(folder: &Path) -> Result<()> {
 }
 
 /// Makes a Python in this folder with the packages that the file names, where it is not there.
-fn pypi(folder: &Path, wanted: &Path) -> Result<()> {
+pub fn pypi(folder: &Path, wanted: &Path) -> Result<()> {
     let installed = folder.join("requirements.txt");
     if same(wanted, &installed) {
         return Ok(());

@@ -1,4 +1,5 @@
-// Times the store: `npm run bench [DATABASE_URL]`. Events of about 400 bytes, as JSON lines.
+// Times the store: `npm run bench [-- [--json] [DATABASE_URL]]`. Events of about 400 bytes, as JSON lines. With `--json` each
+// figure is printed as a JSON object, in events a second or milliseconds.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,17 +8,19 @@ import { setImmediate } from 'node:timers/promises';
 
 import { AuditStore } from '../dist/index.js';
 
-if (process.argv[2] === '--help') {
-  console.log('usage: npm run bench [DATABASE_URL]   (or the variable DATABASE_URL; rows are left in tool_audit_events)');
+const json = process.argv.includes('--json');
+const [url] = process.argv.slice(2).filter((argument) => argument !== '--json');
+if (url === '--help') {
+  console.log('usage: npm run bench -- [--json] [DATABASE_URL]   (or the variable DATABASE_URL; rows are left in tool_audit_events)');
   process.exit();
 }
 
 const COUNT = 200_000;
 const BATCH = 1000;
 const event = (n) => ({
-  req_id: `request-${n}`,
+  req_id: '01a21dfd-9a33-7f0e-8c57-2f2c9d1e0b44',
   workspace_id: 'workspace',
-  user_id: 'somebody',
+  user_id: 'user',
   agent_id: 'planner',
   tool: 'search',
   action: 'query',
@@ -28,8 +31,14 @@ const event = (n) => ({
   input_hash: '28c059fecab2486c4df7fa0ef24097d0c363d808bffc0407a8032a3e08614c3f',
 });
 
-const rate = (count, since) => `${Math.round(count / (performance.now() - since)).toLocaleString('en')} k/s`;
-const print = (what, found) => console.log(`${what.padEnd(46)} ${found}`);
+function print(what, value, shown) {
+  console.log(json ? JSON.stringify({ figure: what, value }) : `${what.padEnd(46)} ${shown}`);
+}
+
+function rate(what, count, since) {
+  const thousands = count / (performance.now() - since);
+  print(what, thousands * 1000, `${Math.round(thousands).toLocaleString('en')} k/s`);
+}
 
 async function withStore(options, run) {
   const folder = mkdtempSync(join(tmpdir(), 'audit-bench-'));
@@ -46,33 +55,34 @@ await withStore({ queueEvents: COUNT }, async (store) => {
   const events = Array.from({ length: COUNT }, (_, n) => event(n));
   const began = performance.now();
   for (let n = 0; n < COUNT; n++) store.write(events[n]);
-  print('write, into the queue', rate(COUNT, began));
+  rate('write, into the queue', COUNT, began);
   await store.flush();
-  print('write, until it is in the file', rate(COUNT, began));
+  rate('write, until it is in the file', COUNT, began);
   const { counts } = await store.status();
   if (counts.stored !== COUNT) throw new Error(JSON.stringify(counts));
 
   let read = performance.now();
   let seen = 0;
   for await (const _ of store.read()) seen++;
-  print(`read, entries (${seen})`, rate(seen, read));
+  if (seen !== COUNT) throw new Error(`${seen} entries`);
+  rate('read, entries', COUNT, read);
   read = performance.now();
   for (let cursor = null, page; cursor !== null || !page; cursor = page.next) page = await store.readJsonl({}, { cursor });
-  print('readJsonl, lines', rate(COUNT, read));
+  rate('readJsonl, lines', COUNT, read);
 });
 
 await withStore({}, async (store) => {
   const batch = Array.from({ length: BATCH }, (_, n) => event(n));
   let began = performance.now();
   for (let n = 0; n < COUNT; n += BATCH) await store.writeBatch(batch);
-  print(`writeBatch of ${BATCH}`, rate(COUNT, began));
+  rate(`writeBatch of ${BATCH}`, COUNT, began);
   const lines = batch.map((one) => `${JSON.stringify(one)}\n`).join('');
   began = performance.now();
   for (let n = 0; n < COUNT; n += BATCH) await store.writeJsonl(lines);
-  print(`writeJsonl of ${BATCH}`, rate(COUNT, began));
+  rate(`writeJsonl of ${BATCH}`, COUNT, began);
   began = performance.now();
   for (let n = 0; n < 5000; n++) await store.writeBatch([event(n)]);
-  print('writeBatch of 1, one after the other', rate(5000, began));
+  rate('writeBatch of 1, one after the other', 5000, began);
 });
 
 await withStore({}, async (store) => {
@@ -86,20 +96,20 @@ await withStore({}, async (store) => {
       at = turn;
     }
   }
-  print('longest turn of the event loop meanwhile', `${longest.toFixed(1)} ms`);
+  print('longest turn of the event loop meanwhile', longest, `${longest.toFixed(1)} ms`);
 });
 
-const databaseUrl = process.argv[2] || process.env.DATABASE_URL;
+const databaseUrl = url || process.env.DATABASE_URL;
 if (databaseUrl) {
-  await withStore({ backend: 'postgres', databaseUrl, batchSize: 1000, databaseTimeoutMs: 30_000 }, async (store) => {
+  await withStore({ backend: 'postgres', databaseUrl, batchSize: 500, databaseTimeoutMs: 30_000 }, async (store) => {
     await store.writeBatch([event(0)]);
     await store.flush();
     const began = performance.now();
     const rows = COUNT / 4;
     for (let n = 0; n < rows; n++) store.write(event(n));
     await store.flush();
-    print('PostgreSQL, rows in batches of 1000', rate(rows, began));
+    rate('PostgreSQL, rows in batches of 500', rows, began);
   });
-} else {
+} else if (!json) {
   console.log('PostgreSQL: name a database as an argument; rows are left in its table tool_audit_events');
 }

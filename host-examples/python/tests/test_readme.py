@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import subprocess
 import sys
@@ -34,3 +35,6 @@ def test_the_benchmark_runs(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "audit_store.bench", "--events", "2000", "--rounds", "1"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "write, on disk" in done.stdout
+    done = subprocess.run([*command, "--json"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    figures = {figure["figure"]: figure["value"] for figure in map(json.loads, done.stdout.splitlines())}
+    assert figures["files: write, on disk"] > 0

@@ -1,6 +1,6 @@
 //! How fast a guest of another engine writes to a store that is outside of its reach, through `add_writer_to_linker`: as
-//! records one by one, as records in batches, and as JSON lines. The events are in files once the time is taken. Run it
-//! with `cargo run --release -p audit-host --example bench_guest`.
+//! records one by one, as records in batches, and as JSON lines. The events are in files once the time is taken. It is one
+//! round, of which `cargo xtask bench-hosts` runs several.
 
 use std::error::Error;
 use std::path::Path;
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use audit_host::{AuditStore, GuestWriter, Identity, Options, add_writer_to_linker};
 use wasmtime::component::{Component, ComponentNamedList, Lift, Linker, Lower};
 use wasmtime::{Config, Engine, Store};
+use xtask::figures;
 use xtask::guests::{self, Guest};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -16,7 +17,6 @@ type Accepted = (std::result::Result<u64, String>,);
 
 const EVENTS: u32 = 200_000;
 const BATCH: u32 = 1_000;
-const ROUNDS: usize = 5;
 
 /// An event as large as those that the guest writes as records.
 const LINE: &str = r#"{"req_id":"01a21dfd-9a33-7f0e-8c57-2f2c9d1e0b44","workspace_id":"workspace","user_id":"user","agent_id":"guest","tool":"search","action":"query","status":"ok","duration_ms":45,"in_size":120,"out_size":4800,"input_hash":"28c059fecab2486c4df7fa0ef24097d0c363d808bffc0407a8032a3e08614c3f"}
@@ -35,32 +35,24 @@ fn main() -> Result<()> {
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| xtask::root().join("target"), Into::into);
     let component = Component::new(&engine, guests::build(&target_dir, Guest::Confined)?)?;
     let mut bench = Bench { engine, component, identity: false };
-    println!("{:<44} {:>12} {:>12}", "events/s of a guest", "called", "in the file");
     for identity in [false, true] {
         bench.identity = identity;
-        let with = if identity { ", identity of the host" } else { "" };
-        bench.report(&format!("write{with}"), |guest| guest.call::<_, ()>("write-many", (EVENTS,)))?;
-        bench.report(&format!("write-batch, 1000 each{with}"), |guest| {
-            guest.repeat("write-batch", ("guest".to_owned(), BATCH, 6u32))
-        })?;
-        bench.report(&format!("write-jsonl, 1000 each{with}"), |guest| {
-            guest.repeat("write-jsonl", (LINE.to_owned(), BATCH))
-        })?;
+        bench.report("write", |guest| guest.call::<_, ()>("write-many", (EVENTS,)))?;
+        bench
+            .report("write-batch", |guest| guest.repeat("write-batch", ("guest".to_owned(), BATCH, 6u32)))?;
+        bench.report("write-jsonl", |guest| guest.repeat("write-jsonl", (LINE.to_owned(), BATCH)))?;
     }
     Ok(())
 }
 
 impl Bench {
-    /// Prints the medians, after a round that does not count.
+    /// Prints how many events a second the guest hands over, and how many are stored.
     fn report(&self, what: &str, work: impl Fn(&mut Running) -> Result<()>) -> Result<()> {
-        self.round(&work)?;
-        let rounds = (0..ROUNDS).map(|_| self.round(&work)).collect::<Result<Vec<_>>>()?;
-        let median = |part: fn(&(Duration, Duration)) -> Duration| {
-            let mut times: Vec<_> = rounds.iter().map(part).collect();
-            times.sort();
-            f64::from(EVENTS) / times[ROUNDS / 2].as_secs_f64()
-        };
-        println!("{what:<44} {:>12.0} {:>12.0}", median(|round| round.0), median(|round| round.1));
+        let (called, stored) = self.round(&work)?;
+        let with = if self.identity { ", identity of the host" } else { "" };
+        for (which, time) in [("handed over", called), ("stored", stored)] {
+            figures::print(&format!("{what}, {which}{with}"), f64::from(EVENTS) / time.as_secs_f64());
+        }
         Ok(())
     }
 

@@ -1,16 +1,17 @@
 //! How long it takes to start an instance and to drop it again, as a program does that starts one for each request: with a
-//! pool of instances and without, with a folder and without, and with one event written. Run it with
-//! `cargo run --release -p audit-host --features pooling-allocator --example bench_instantiate`.
+//! pool of instances and without, with a folder and without, and with one event written. `cargo xtask bench` runs it, several
+//! times.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
 
 use audit_host::{Component, Event, Instance, Options};
+use xtask::figures;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const TIMES: usize = 2_000;
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 2;
 
 fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -40,11 +41,9 @@ fn main() -> Result<()> {
             }
         }
     }
-    println!("{:<70} {:>9} {:>9}", "microseconds", "median", "minimum");
     for (what, .., mut times) in rows {
         times.sort();
-        let micros = |time: Duration| time.as_secs_f64() * 1e6;
-        println!("{what:<70} {:>9.1} {:>9.1}", micros(times[times.len() / 2]), micros(times[0]));
+        figures::print(&what, times[times.len() / 2].as_secs_f64() * 1e6);
     }
     Ok(())
 }

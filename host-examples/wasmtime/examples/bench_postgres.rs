@@ -1,6 +1,6 @@
 //! How many rows a second reach a PostgreSQL through the component, beside the same rows by COPY and by a prepared
 //! INSERT of one row, and how long `write` takes while the database hangs. It starts a server of its own, in which a
-//! commit waits for the disk.
+//! commit waits for the disk. It is one round, of which `cargo xtask bench-postgres` runs several.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -12,21 +12,17 @@ use audit_host::{AuditStore, Component, Event, Filter, Instance, Options, Order}
 use audit_testbed::postgres::types::ToSql;
 use audit_testbed::postgres::{Client, NoTls};
 use audit_testbed::{Cluster, Rows};
+use xtask::figures;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
 const ROWS: usize = 100_000;
-
-/// How often each way is timed, in turn: the machine may do something else meanwhile.
-const ROUNDS: usize = 5;
 
 /// How many events wait for the database before they are sent. Where more of them wait, more are sent at once.
 const BATCHES: [u64; 3] = [50, 500, 5_000];
 
 /// How many rows have a transaction of their own where they are copied in parts.
 const COPIED: usize = 500;
-
-const ONE_COPY: &str = "COPY, one transaction";
 
 /// How many rows the prepared INSERT stores. Each of them costs a commit.
 const SINGLE_ROWS: usize = 10_000;
@@ -42,26 +38,25 @@ fn main() -> Result {
     let component = Component::load(&Options::new())?;
     let events: Vec<Event> = (0..ROWS as u64).map(event).collect();
 
-    println!(
-        "{ROWS} rows into PostgreSQL, {ROUNDS} rounds ({SINGLE_ROWS} of them once by the prepared INSERT)"
-    );
-    let (mut times, mut source) = (Times::default(), Source::default());
-    for _ in 0..ROUNDS {
-        for batch in BATCHES {
-            let url = database_with_table(&cluster);
-            let time = component_takes(&component, &url, batch, &events)?;
-            times.add(&format!("component, batches of {batch}"), time);
-            if source.rows.is_empty() {
-                source = Source::of(&cluster, &url);
-            }
+    let mut source = Source::default();
+    for batch in BATCHES {
+        let url = database_with_table(&cluster);
+        let time = component_takes(&component, &url, batch, &events)?;
+        show(&format!("component, batches of {batch}"), ROWS, time);
+        if source.rows.is_empty() {
+            source = Source::of(&cluster, &url);
         }
-        times.add(ONE_COPY, copy(&mut connect(&cluster)?, &source, ROWS)?);
-        let each = format!("COPY, {COPIED} rows in each");
-        times.add(&each, copy(&mut connect(&cluster)?, &source, COPIED)?);
     }
-    times.show();
+    show("COPY, one transaction", ROWS, copy(&mut connect(&cluster)?, &source, ROWS)?);
+    let each = format!("COPY, {COPIED} rows in each");
+    show(&each, ROWS, copy(&mut connect(&cluster)?, &source, COPIED)?);
     insert(&mut connect(&cluster)?, &source)?;
     hang(&component)
+}
+
+/// Prints how many rows a second that was.
+fn show(what: &str, rows: usize, time: Duration) {
+    figures::print(what, rows as f64 / time.as_secs_f64());
 }
 
 /// How long the component takes for the events.
@@ -77,37 +72,6 @@ fn component_takes(component: &Component, url: &str, batch: u64, events: &[Event
     }
     store.flush()?;
     Ok(started.elapsed())
-}
-
-/// How long each way took in each round, in the order of the first.
-#[derive(Default)]
-struct Times(Vec<(String, Vec<Duration>)>);
-
-impl Times {
-    fn add(&mut self, way: &str, time: Duration) {
-        match self.0.iter_mut().find(|(name, _)| name == way) {
-            Some((_, times)) => times.push(time),
-            None => self.0.push((way.into(), vec![time])),
-        }
-    }
-
-    /// Shows the medians, as rows a second and as a part of what one COPY reaches.
-    fn show(&mut self) {
-        let median = |times: &mut Vec<Duration>| {
-            times.sort_unstable();
-            times[times.len() / 2].as_secs_f64()
-        };
-        let medians: Vec<f64> = self.0.iter_mut().map(|(_, times)| median(times)).collect();
-        let ways = self.0.iter().zip(&medians);
-        let copy = ways.clone().find(|((name, _), _)| name == ONE_COPY).map_or(f64::NAN, |(_, time)| *time);
-        for ((name, times), median) in ways {
-            let (rate, least) = (ROWS as f64 / median, times[0].as_secs_f64());
-            let ratio = copy / median;
-            println!(
-                "  {name:<28} {rate:>8.0} rows/s  {median:.2} s (least {least:.2} s)  {ratio:.2} of one COPY"
-            );
-        }
-    }
 }
 
 /// The rows as a database has them, for the ways without a component.
@@ -171,12 +135,7 @@ fn insert(client: &mut Client, source: &Source) -> Result {
         let values: Vec<_> = row.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
         client.execute(&statement, &values)?;
     }
-    let seconds = started.elapsed().as_secs_f64();
-    println!(
-        "  {:<28} {:>8.0} rows/s  {seconds:.2} s",
-        "prepared INSERT, a row each",
-        SINGLE_ROWS as f64 / seconds
-    );
+    show("prepared INSERT, a row each", SINGLE_ROWS, started.elapsed());
     Ok(())
 }
 
@@ -202,24 +161,20 @@ fn hang(component: &Component) -> Result {
         handle.write(event);
         times.push(before.elapsed());
     }
-    let wrote = started.elapsed();
     let status = handle.status()?;
     cluster.resume();
     store.flush()?;
     times.sort_unstable();
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
-    println!("{EVENTS} events in {:.1} s while the database hangs (timeout 2 s)", wrote.as_secs_f64());
-    println!(
-        "  write: median {:?}, p99 {:?}, p99.9 {:?}, longest {:?}",
-        at(0.5),
-        at(0.99),
-        at(0.999),
-        at(1.0)
-    );
+    for (which, share) in [("median", 0.5), ("99.9 of 100", 0.999), ("longest", 1.0)] {
+        figures::print(&format!("hang, {which}"), at(share).as_secs_f64() * 1e6);
+    }
     let counts = status.counts;
-    println!("  spooled {}, refused {}", counts.spooled, counts.dropped.queue_full);
     let all = store.entries(Filter::default(), Order::OldestFirst).count();
-    println!("  {all} events are read after the database has come back");
+    let expected = 1_000 + EVENTS - counts.dropped.queue_full as usize;
+    if all != expected {
+        return Err(format!("{all} events are read after the database has come back, not {expected}").into());
+    }
     store.close()?;
     Ok(())
 }

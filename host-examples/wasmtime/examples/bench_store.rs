@@ -1,5 +1,5 @@
-//! How fast the component is in this host, on files. `cargo xtask bench` runs it and shows its figures, which are the
-//! medians of several rounds. With the path of another build of the component as its argument, it measures that.
+//! How fast the component is in this host, on files: one round, of which `cargo xtask bench` runs several. With the path of
+//! another build of the component as its argument, it measures that.
 
 use std::error::Error;
 use std::fs;
@@ -8,13 +8,13 @@ use std::time::Instant;
 
 use audit_fixtures::{event, every_page};
 use audit_host::{Component, Event, Filter, Instance, Options, Order, PageRequest};
+use xtask::figures;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const EVENTS: usize = 100_000;
 const SINGLES: usize = 20_000;
 const BATCH: usize = 1_000;
-const ROUNDS: usize = 5;
 
 fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -29,33 +29,30 @@ fn main() -> Result<()> {
     let events: Vec<Event> = (0..EVENTS as u64).map(event).collect();
     let lines: Vec<String> = events.chunks(BATCH).map(lines).collect::<Result<_>>()?;
 
-    report("component, from the cache", "ms", || millis(|| Ok(load()?)))?;
-    report("instance", "ms", || millis(|| Ok(Instance::start(&component, &options)?)))?;
-    let empty = || empty(&component, &options, &record);
-    report("write, one by one", "events/s", || {
-        let mut instance = empty()?;
-        rate(SINGLES, || Ok(events[..SINGLES].iter().try_for_each(|event| instance.write(event))?))
+    // The first of all loads compiles the component where it is not in the cache.
+    figures::print("component, from the cache", millis(|| Ok(load()?))?.1);
+    let (mut instance, millis) = millis(|| empty(&component, &options, &record))?;
+    figures::print("instance", millis);
+    rate("write, one by one", SINGLES, || {
+        Ok(events[..SINGLES].iter().try_for_each(|event| instance.write(event))?)
     })?;
-    report("write-batch, 1000 events each", "events/s", || {
-        let mut instance = empty()?;
-        rate(EVENTS, || {
-            Ok(events.chunks(BATCH).try_for_each(|events| instance.write_batch(events).map(drop))?)
-        })
+    let mut instance = empty(&component, &options, &record)?;
+    rate("write-batch, 1000 events each", EVENTS, || {
+        Ok(events.chunks(BATCH).try_for_each(|events| instance.write_batch(events).map(drop))?)
     })?;
-    report("write-jsonl, 1000 events each", "events/s", || {
-        let mut instance = empty()?;
-        rate(EVENTS, || Ok(lines.iter().try_for_each(|lines| instance.write_jsonl(lines).map(drop))?))
+    let mut instance = empty(&component, &options, &record)?;
+    rate("write-jsonl, 1000 events each", EVENTS, || {
+        Ok(lines.iter().try_for_each(|lines| instance.write_jsonl(lines).map(drop))?)
     })?;
 
-    let mut instance = Instance::start(&component, &options)?;
     let rare = Filter { tool: Some("tool 7".into()), ..Filter::default() };
-    report("read-jsonl, by tool: 1 event of 1000", "events/s", || {
-        rate(EVENTS, || found(read_jsonl(&mut instance, &rare)?, EVENTS / 1_000))
+    rate("read-jsonl, by tool: 1 event of 1000", EVENTS, || {
+        found(read_jsonl(&mut instance, &rare)?, EVENTS / 1_000)
     })?;
-    report("read-jsonl, every event", "events/s", || {
-        rate(EVENTS, || found(read_jsonl(&mut instance, &Filter::default())?, EVENTS))
+    rate("read-jsonl, every event", EVENTS, || {
+        found(read_jsonl(&mut instance, &Filter::default())?, EVENTS)
     })?;
-    report("read, every event", "events/s", || rate(EVENTS, || found(read(&mut instance)?, EVENTS)))
+    rate("read, every event", EVENTS, || found(read(&mut instance)?, EVENTS))
 }
 
 /// An instance whose folder is empty.
@@ -95,25 +92,16 @@ fn found(count: usize, expected: usize) -> Result<()> {
     if count == expected { Ok(()) } else { Err(format!("{count} entries were found, not {expected}").into()) }
 }
 
-/// How many milliseconds the work takes.
-fn millis<T>(work: impl FnOnce() -> Result<T>) -> Result<f64> {
+/// The result of the work, and how many milliseconds it takes.
+fn millis<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, f64)> {
     let began = Instant::now();
-    let _value = work()?;
-    Ok(began.elapsed().as_secs_f64() * 1_000.0)
+    let value = work()?;
+    Ok((value, began.elapsed().as_secs_f64() * 1_000.0))
 }
 
-/// How many events a second the work does.
-fn rate(events: usize, work: impl FnOnce() -> Result<()>) -> Result<f64> {
-    Ok(events as f64 * 1_000.0 / millis(work)?)
-}
-
-/// Prints the median, after a round that does not count.
-fn report(what: &str, unit: &str, mut round: impl FnMut() -> Result<f64>) -> Result<()> {
-    round()?;
-    let mut figures = (0..ROUNDS).map(|_| round()).collect::<Result<Vec<f64>>>()?;
-    figures.sort_by(f64::total_cmp);
-    let figure = figures[ROUNDS / 2];
-    let figure = if unit == "ms" { format!("{figure:.3}") } else { format!("{figure:.0}") };
-    println!("{what:<50} {figure:>12} {unit}");
+/// Prints how many events a second the work does.
+fn rate(what: &str, events: usize, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    let ((), millis) = millis(work)?;
+    figures::print(what, events as f64 * 1_000.0 / millis);
     Ok(())
 }

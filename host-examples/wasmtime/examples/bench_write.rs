@@ -1,7 +1,7 @@
 //! Where the time of a written event goes: natively, with the crates that the component is made of, and in the component.
 //! The parts are differences between ways that each do one thing more. All ways take turns, and the figures are those of
-//! the fastest round, in processor time of all threads, which other programs on the machine hardly change. Run it with `cargo run --release -p audit-host --example bench_write`. With the path of another
-//! build of the component as its argument, it also times that.
+//! the fastest round, in processor time of all threads, which other programs on the machine hardly change. `cargo xtask
+//! bench` runs it, several times. With the path of another build of the component as its argument, it also times that.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -17,6 +17,7 @@ use audit_format::time::Timestamp;
 use audit_format::{leaf, line, sent};
 use audit_host::{AuditStore, Component, Event, Instance, Options};
 use uuid::Uuid;
+use xtask::figures;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -28,7 +29,7 @@ const PIECE: usize = 64 * 1024;
 /// How many events a batch of records has.
 const BATCH: usize = 1_000;
 
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 5;
 
 /// A line that is refused, and with it the whole text: what comes after it is not looked at, and what comes before it is
 /// not hashed.
@@ -79,13 +80,14 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+/// Prints what each way takes, and the part of it that is its own.
 fn print(ways: &[Way<'_>]) {
-    let head = ("processor", "the part", "clock", "events/s");
-    println!("{:<52} {:>9} {:>9} {:>9} {:>12}", "microseconds of an event", head.0, head.1, head.2, head.3);
     for (place, way) in ways.iter().enumerate() {
         let Spent { processor, clock } = way.least;
         let part = way.beyond.map_or(processor, |beyond| processor - ways[place - beyond].least.processor);
-        println!("{:<52} {processor:>9.3} {part:>9.3} {clock:>9.3} {:>12.0}", way.name, 1e6 / processor);
+        figures::print(way.name, processor);
+        figures::print(&format!("{} (the part)", way.name), part);
+        figures::print(&format!("{} (clock)", way.name), clock);
     }
 }
 

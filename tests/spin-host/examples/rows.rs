@@ -1,9 +1,6 @@
 //! How many rows a second go into PostgreSQL, in batches of 50 and 500: through the store for Spin, in this host with Spin's
 //! interfaces, and through the Rust library beside it. The database is one of the tests' own, which does not wait for a disk.
-//!
-//! ```text
-//! cargo run --release -p audit-spin-host --example rows
-//! ```
+//! It is one round, of which `cargo xtask bench-hosts` runs several.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +10,7 @@ use audit_spin_host::{Code, Compiled, Settings, SpinStore};
 use audit_testbed::Cluster;
 
 /// How long each is measured.
-const TIME: Duration = Duration::from_secs(4);
+const TIME: Duration = Duration::from_secs(2);
 
 fn main() {
     let root = xtask::root();
@@ -22,7 +19,6 @@ fn main() {
     let store = std::fs::read(store).expect("the artifact is there");
     let compiled = Compiled::new(&store, Code::Fast).expect("it compiles");
     let cluster = Cluster::start();
-    println!("rows a second, through one connection:");
     for batch in [50, 500] {
         let events: Vec<Event> = (0..batch).map(event).collect();
         let url = cluster.database();
@@ -43,9 +39,8 @@ fn main() {
             rust.write_batch(&events).expect("it is taken");
         });
         assert_eq!(rust.status().expect("it answers").counts.pending, 0);
-        println!(
-            "batches of {batch:>3}: {in_spin:>7.0} in Spin's interfaces, {in_rust:>7.0} in the Rust library"
-        );
+        xtask::figures::print(&format!("batches of {batch}"), in_spin);
+        xtask::figures::print(&format!("batches of {batch}, the Rust library"), in_rust);
     }
 }
 

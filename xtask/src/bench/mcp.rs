@@ -8,7 +8,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use super::{median, release, row};
+use super::release;
+use super::results::median;
+use super::show::{Table, number};
 use crate::{Workspace, setup};
 
 /// How often each way is measured, in turn with the others, and the calls in each round.
@@ -32,15 +34,16 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let audit = workspace.target_dir.join("release/audit");
     let folder = workspace.target_dir.join("bench/mcp");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    println!("{:<50} {:>12} {:<9} ratio", "", "median", "");
+    let mut table = Table::new(&["", "median", "unit"]);
     for size in [100, 10_000] {
-        compare(&audit, &folder, size)?;
+        compare(&audit, &folder, size, &mut table)?;
     }
+    print!("{}", table.aligned());
     Ok(())
 }
 
 /// Calls with arguments of this size, directly and through the proxy in turn.
-fn compare(audit: &Path, folder: &Path, size: usize) -> Result<()> {
+fn compare(audit: &Path, folder: &Path, size: usize, table: &mut Table) -> Result<()> {
     let ways: [(&str, &[&str]); 3] =
         [("no proxy", &[]), ("audit mcp", &["mcp"]), ("audit mcp --fail-closed", &["mcp", "--fail-closed"])];
     let mut servers =
@@ -55,14 +58,15 @@ fn compare(audit: &Path, folder: &Path, size: usize) -> Result<()> {
             }
         }
     }
-    let direct = median(times[0].clone());
+    let direct = median(&times[0]);
+    let mut row =
+        |what: &str, seconds: f64| table.0.push(vec![what.into(), number(1e6 * seconds), "us".into()]);
     for ((name, _), times) in ways.iter().zip(&times) {
-        let figure = median(times.clone());
-        let label = format!("a call with {size} bytes, {name}");
-        row(&label, &format!("{:.1}", 1e6 * figure), "us", None);
-        row("  99 of 100 take at most", &format!("{:.1}", 1e6 * part(times.clone(), 0.99)), "us", None);
+        let figure = median(times);
+        row(&format!("a call with {size} bytes, {name}"), figure);
+        row("  99 of 100 take at most", part(times.clone(), 0.99));
         if *name != "no proxy" {
-            row("  added", &format!("{:.1}", 1e6 * (figure - direct)), "us", None);
+            row("  added", figure - direct);
         }
     }
     servers.into_iter().try_for_each(Server::end)

@@ -6,6 +6,7 @@ With `DATABASE_URL`, rows go into that database too, into the table `tool_audit_
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import tempfile
 import time
@@ -14,9 +15,9 @@ from collections.abc import Callable, Sequence
 from audit_store import AuditStore, Event, EventFields
 
 EVENT: EventFields = {
-    "req_id": "3f0c9a51-2d2e-4c1a-9f43-6a1b7c5d8e90",
-    "workspace_id": "acme",
-    "user_id": "alice@example.com",
+    "req_id": "01a21dfd-9a33-7f0e-8c57-2f2c9d1e0b44",
+    "workspace_id": "workspace",
+    "user_id": "user",
     "agent_id": "planner",
     "tool": "search",
     "action": "query",
@@ -25,7 +26,6 @@ EVENT: EventFields = {
     "in_size": 120,
     "out_size": 4800,
     "input_hash": "28c059fecab2486c4df7fa0ef24097d0c363d808bffc0407a8032a3e08614c3f",
-    "attributes": {"session_id": "5f0c", "call_id": "toolu_01"},
 }
 
 BATCH = 1000
@@ -37,13 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--events", type=int, default=300_000, help="how many events go into files (300000)")
     parser.add_argument("--rows", type=int, default=50_000, help="how many go into a database (50000)")
     parser.add_argument("--rounds", type=int, default=3, help="how often; the best round counts (3)")
+    parser.add_argument("--json", action="store_true", help="print each figure as a JSON object, in events a second")
     options = parser.parse_args(arguments)
     if min(options.events, options.rows) < BATCH or options.rounds < 1:
         parser.error(f"accepted is at least {BATCH} for --events and --rows, and 1 for --rounds")
-    _report("files", options.events, [_files(options.events) for _ in range(options.rounds)])
+    report = _print_json if options.json else _report
+    report("files", options.events, [_files(options.events) for _ in range(options.rounds)])
     url = os.environ.get("DATABASE_URL")
     if url:
-        _report("database", options.rows, [_database(url, options.rows) for _ in range(options.rounds)])
+        report("database", options.rows, [_database(url, options.rows) for _ in range(options.rounds)])
 
 
 def _files(count: int) -> dict[str, float]:
@@ -64,6 +66,8 @@ def _files(count: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder, AuditStore(dir=folder) as store:
         batch = [Event(**EVENT)] * BATCH
         _time(seconds, f"write_batch of {BATCH}", lambda: _each(count // BATCH, lambda: store.write_batch(batch)))
+        lines = (json.dumps(EVENT) + "\n") * BATCH
+        _time(seconds, f"write_jsonl of {BATCH}", lambda: _each(count // BATCH, lambda: store.write_jsonl(lines)))
     return seconds
 
 
@@ -113,6 +117,12 @@ def _report(where: str, count: int, rounds: list[dict[str, float]]) -> None:
     for name in rounds[0]:
         best = min(one[name] for one in rounds)
         print(f"{where:9} {name:22} {count / best:10,.0f} events/s   ({best:.2f} s for {count:,})")
+
+
+def _print_json(where: str, count: int, rounds: list[dict[str, float]]) -> None:
+    for name in rounds[0]:
+        best = min(one[name] for one in rounds)
+        print(json.dumps({"figure": f"{where}: {name}", "value": count / best}))
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ pub(crate) fn goals<'r>(rows: impl Iterator<Item = &'r Measurement>) -> Table {
 
 fn wanted(goal: &Goal, unit: &str) -> String {
     match goal {
-        Goal::Ratio { peer, times } => format!("{} the {peer}", ratio(*times)),
+        Goal::Ratio { peer, times } => format!("{} of {peer}", ratio(*times)),
         Goal::AtLeast { value } => format!("at least {} {unit}", number(*value)),
         Goal::AtMost { value } => format!("at most {} {unit}", number(*value)),
         Goal::Memory { mib } => format!("at most {} MiB", number(*mib)),

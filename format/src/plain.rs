@@ -141,20 +141,26 @@ impl<'a> Scanner<'a> {
         Some(number)
     }
 
-    /// Reads a text without escapes.
+    /// Reads a text without escapes. Where there is none, nothing is read.
     #[inline(always)]
     pub(crate) fn quoted(&mut self) -> Option<&'a str> {
+        let start = self.at;
         self.take(b"\"").then_some(())?;
-        self.text()
+        let text = self.text();
+        if text.is_none() {
+            self.at = start;
+        }
+        text
     }
 
     /// Reads a text without escapes, after its opening quote.
     fn text(&mut self) -> Option<&'a str> {
         let start = self.at;
-        let len = plain_len(self.rest());
-        self.at += len + 1;
-        // If it ends with a control character or an escape, it is not plain.
-        (self.line.as_bytes().get(start + len) == Some(&b'"')).then(|| &self.line[start..start + len])
+        let end = start + plain_len(self.rest());
+        // If it ends with a control character or an escape, or with the line, it is not plain.
+        (self.line.as_bytes().get(end) == Some(&b'"')).then_some(())?;
+        self.at = end + 1;
+        Some(&self.line[start..end])
     }
 }
 

@@ -7,11 +7,14 @@ use crate::cut::{self, Wanted};
 use crate::event::{Event, Field};
 use crate::leaf;
 use crate::time::{Timestamp, parse_bound};
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 use memchr::memmem::Finder;
+use serde::de::IgnoredAny;
 
 /// The limit of a page whose request has none.
 pub const DEFAULT_LIMIT: usize = 50_000;
@@ -109,9 +112,10 @@ enum Place {
 enum Needle {
     /// One of these.
     AnyOf(Vec<Finder<'static>>),
-    /// One of these, or nothing where the line is not a store's: other writers may have written the text as another JSON
-    /// value, such as a number.
-    AnyOfOrForeign(Vec<Finder<'static>>),
+    /// One of these; or nothing where the line is not a store's, or has what no line of a store has behind this name, in
+    /// quotes: other writers may have written the text as another JSON value, such as a number, or an attribute that is cut
+    /// when it is read.
+    AnyOfOrForeign(Vec<Finder<'static>>, Box<Finder<'static>>),
     /// Nothing: the text is empty, and so is that of a field that is not in the line; or it has what stands in the place of
     /// bytes that are not UTF-8.
     Nothing,
@@ -185,7 +189,9 @@ impl Query {
         let has_any = |finders: &[Finder<'_>]| finders.iter().any(|finder| finder.find(line).is_some());
         self.texts.iter().all(|text| match &text.needle {
             Needle::AnyOf(finders) => has_any(finders),
-            Needle::AnyOfOrForeign(finders) => has_any(finders) || !leaf::ends_as_stored(line),
+            Needle::AnyOfOrForeign(finders, name) => {
+                has_any(finders) || !leaf::ends_as_stored(line) || has_other_value(line, name)
+            }
             Needle::Nothing => true,
         })
     }
@@ -194,7 +200,7 @@ impl Query {
     pub fn candidates<'b>(&self, lines: &'b [u8]) -> Option<Candidates<'_, 'b>> {
         let finders = self.texts.iter().filter_map(|text| match &text.needle {
             Needle::AnyOf(finders) => Some(finders),
-            Needle::AnyOfOrForeign(_) | Needle::Nothing => None,
+            Needle::AnyOfOrForeign(..) | Needle::Nothing => None,
         });
         // A long text is rare.
         let rarest =
@@ -221,7 +227,12 @@ impl TextMatch {
 
     fn new(place: Place, text: String) -> Self {
         let wanted = Wanted::new(cut::replaced(text));
-        let needle = Needle::new(&wanted);
+        let name = match &place {
+            Place::Field(field) => field.name(),
+            // Its key may be written in another way.
+            Place::Attribute(_) => attributes::NAME,
+        };
+        let needle = Needle::new(&wanted, name);
         Self { place, wanted, needle }
     }
 
@@ -237,7 +248,8 @@ impl TextMatch {
 }
 
 impl Needle {
-    fn new(wanted: &Wanted) -> Self {
+    /// `name` is that of the member that has the text, or of the one that is around it.
+    fn new(wanted: &Wanted, name: &str) -> Self {
         let text = wanted.whole();
         if text.is_empty() || text.contains(char::REPLACEMENT_CHARACTER) {
             return Self::Nothing;
@@ -257,14 +269,34 @@ impl Needle {
         // What the line has where the text was cut.
         needles.extend(wanted.ending());
         let finders = needles.into_iter().map(|needle| Finder::new(needle).into_owned()).collect();
-        if is_other_value(text) { Self::AnyOfOrForeign(finders) } else { Self::AnyOf(finders) }
+        if is_other_value(text) || name == attributes::NAME && is_cut(text) {
+            Self::AnyOfOrForeign(finders, Box::new(Finder::new(&format!("\"{name}\"")).into_owned()))
+        } else {
+            Self::AnyOf(finders)
+        }
     }
 }
 
 /// Whether the text can stand for a JSON value that is no text.
 fn is_other_value(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '-' | '[' | '{'))
-        || matches!(text, "true" | "false" | "NaN" | "Infinity")
+    let is_json = || serde_json::from_str::<IgnoredAny>(text).is_ok();
+    let may_begin = |first: char| first.is_ascii_digit() || matches!(first, '-' | '[' | '{');
+    matches!(text, "true" | "false" | "NaN" | "Infinity" | "-Infinity")
+        || text.starts_with(may_begin) && is_json()
+}
+
+/// Whether the text ends as those that were cut.
+fn is_cut(text: &str) -> bool {
+    matches!(cut::known_by(text), Cow::Borrowed(ending) if ending.len() < text.len())
+}
+
+/// Whether a member of this name, which is in quotes, has a value that is neither a text nor null.
+fn has_other_value(line: &[u8], name: &Finder<'_>) -> bool {
+    name.find_iter(line).any(|place| {
+        let value = line[place + name.needle().len()..].trim_ascii_start();
+        let value = value.strip_prefix(b":").map(<[u8]>::trim_ascii_start);
+        value.and_then(<[u8]>::first).is_some_and(|first| !matches!(first, b'"' | b'n'))
+    })
 }
 
 /// Finds lines that may match among others, without looking at each.
@@ -328,14 +360,27 @@ mod tests {
         }
 
         #[test]
+        fn an_attribute_of_another_writer_is_found_by_the_text_that_it_is_read_as(len in 500..600_usize) {
+            let line = format!("{{\"attributes\":{{\"k\":\"{}\"}}}}", "v".repeat(len));
+            let event = crate::read::parse_stored(&line).unwrap().event;
+            let attributes = event.attributes.iter().map(|attribute| attribute.clone().into_owned()).collect();
+            let query = Query::new(Filter { attributes, ..Filter::default() }, &PageRequest::default()).unwrap();
+            prop_assert!(query.texts_match(&event) && query.may_match(line.as_bytes()));
+        }
+
+        #[test]
         fn a_text_that_another_writer_wrote_as_another_value_is_not_ruled_out(
             value in prop_oneof![
                 "-?(0|[1-9][0-9]{0,2})", Just("1e3".into()), Just("true".into()), Just("false".into()), Just("NaN".into()),
                 Just("-Infinity".into()), Just("[1]".into()), Just("{\"a\":1}".into()), "\"[a\u{fffd}]{0,3}\"",
                 Just("\"\\ud800\"".into()), Just("\"\\u0061\\/\"".into()),
             ],
+            spaces in " {0,2}",
+            ends_as_stored in any::<bool>(),
         ) {
-            let line = format!("{{\"ts\":\"2026-11-23T06:30:00Z\",\"tool\":{value}}}");
+            // Who edits the line of a store leaves its end.
+            let end = if ends_as_stored { format!(",\"hash\":\"{}\"", "0".repeat(64)) } else { String::new() };
+            let line = format!("{{\"ts\":\"2026-11-23T06:30:00Z\",\"tool\"{spaces}:{spaces}{value}{end}}}");
             let event = crate::read::parse_stored(&line).unwrap().event;
             let filter = Filter { texts: [(Field::Tool, event.tool.clone().into_owned())].into(), ..Filter::default() };
             let query = Query::new(filter, &PageRequest::default()).unwrap();

@@ -81,7 +81,9 @@ struct Case {
 impl Case {
     fn name(&self, calls: &[Call]) -> String {
         let Self { scenario, durability, call, fault } = self;
-        format!("{} {durability:?} {call} {fault:?}, which is {}", scenario.name, calls[*call])
+        let durability = format!("{durability:?}");
+        let durability = durability.trim_start_matches("Durability::");
+        format!("{} {durability} {call} {fault:?}, which is {}", scenario.name, calls[*call])
     }
 }
 

@@ -40,13 +40,16 @@ const DELAY: Duration = Duration::from_millis(1_300);
 const FAULTS: [Fault; 5] =
     [Fault::CutBefore, Fault::CutWithin, Fault::CutAfter, Fault::LoseAnswer, Fault::Delay(DELAY)];
 
+/// Does it, in a place that fails.
+type Run = fn(&Place, &Variant);
+
 /// What a host does with a database.
 #[derive(Clone, Copy)]
 pub struct Scenario {
     name: &'static str,
     /// The backend of the store in it.
     backend: &'static str,
-    run: fn(&Place, &Variant),
+    run: Run,
 }
 
 /// What can differ between two runs of a scenario.

@@ -39,8 +39,8 @@ mod slow {
     fn what_a_slow_server_does_not_take_in_time_goes_through_the_spool() {
         let site = Site::new();
         let store = open_connected(site.options("auto").queue(40_000, 64 << 20));
-        site.cluster.slow_inserts(&site.url, 0.02);
-        // With 50 rows in each statement, the server takes a quarter of these events.
+        site.cluster.slow_inserts(&site.url, 0.2);
+        // With 50 rows in each statement, the server takes a seventh of these events. It is too slow to get more.
         let sent = write(&store, 10_000, Duration::from_secs(6)).len() as u64 + 1;
         let status = store.status().unwrap();
         assert_balanced(&status.counts);

@@ -206,3 +206,18 @@ fn numbers_of_a_configuration_at_their_ends_are_taken_or_named() {
         assert!(matches!(&answer, Err(Error::Config(why)) if why.contains("no database")), "{answer:?}");
     }
 }
+
+#[test]
+fn lines_that_end_anywhere_are_refused_and_change_nothing() {
+    let mut site = Site::open("memory");
+    let line = r#"{"ts":"2026-11-23T06:30:00.000000Z","tool":"a","action":null,"in_size":12,"job_id":"\"j\u0041","attributes":{"k":"v"},"seq":1}"#;
+    for end in 1..line.len() {
+        for torn in
+            [line[..end].to_owned(), format!("{}\0", &line[..end]), format!("{}\\null}}", &line[..end])]
+        {
+            let answer = site.write_jsonl(&format!("{torn}\n"));
+            assert!(matches!(answer, Err(Error::Invalid(_))), "{torn:?}: {answer:?}");
+        }
+    }
+    assert_eq!(site.write_jsonl(line).map(|receipt| (receipt.accepted, receipt.first_seq)), Ok((1, 0)));
+}

@@ -222,8 +222,11 @@ pub fn empty() -> Event {
     }
 }
 
+/// The name of a text, and what sets it.
+type Named<T> = (&'static str, fn(&mut T, String));
+
 /// What sets each text of an event.
-pub const TEXTS: [(&str, fn(&mut Event, String)); 13] = [
+pub const TEXTS: [Named<Event>; 13] = [
     ("ts", |event, text| event.ts = text),
     ("req_id", |event, text| event.req_id = text),
     ("workspace_id", |event, text| event.workspace_id = text),
@@ -259,7 +262,7 @@ pub fn no_filter() -> Filter {
 }
 
 /// What sets each text of a filter.
-pub const FILTERS: [(&str, fn(&mut Filter, String)); 13] = [
+pub const FILTERS: [Named<Filter>; 13] = [
     ("from_ts", |filter, text| filter.from_ts = Some(text)),
     ("to_ts", |filter, text| filter.to_ts = Some(text)),
     ("tool", |filter, text| filter.tool = Some(text)),

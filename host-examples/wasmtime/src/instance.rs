@@ -192,12 +192,14 @@ impl Instance {
     /// copies what is in a line, and has to allocate each text of a record.
     pub(crate) fn write_events(&mut self, events: &[Event]) -> Result<Receipt, Error> {
         let (fitted, mended) = large::fit_all(events);
+        room::check_events(&fitted).map_err(Error::Other)?;
         let mut lines = std::mem::take(&mut self.lines);
         lines.clear();
         for event in &*fitted {
             put_event(&event.into(), &mut lines);
             lines.push(b'\n');
         }
+        room::check_size(lines.len()).map_err(Error::Other)?;
         let answer = self.with_fault(|instance| {
             instance.call(|exports, store| {
                 let lines = str::from_utf8(&lines).map_err(wasmtime::Error::from)?;

@@ -4,9 +4,9 @@
 //!
 //! 1. Only the instance whose chain is in the name appends to a file. Only this instance removes the file,
 //!    after the database has acknowledged every line in it.
-//! 2. An append counts only if the name still refers to the file *after* it. If not, the lines are appended
-//!    again, to the next file. The next file is also started after an error, when this one is large, when its
-//!    last append is half a minute old, and when somebody else has written to it.
+//! 2. An append counts only if the name still refers to the file *after* it, and nobody else has written to it. If
+//!    not, the lines are appended again, to the next file. The next file is also started after an error, when this
+//!    one is large, when its last append is half a minute old, and when somebody else has written to it.
 //! 3. Any instance may insert the lines of any file, from its beginning and in order, at any time. Rows that
 //!    are stored already stay as they are, so inserting lines twice has no effect, and the rows of a chain
 //!    are inserted in the order of their `seq`, however many instances do it at once.
@@ -215,7 +215,7 @@ impl<H: Host> Spool<H> {
     }
 
     /// Appends all lines of the batch to the open file, or to the next one. False: the file was taken over
-    /// meanwhile.
+    /// meanwhile, or somebody else has written to it.
     fn append_once(&mut self, batch: &Batch) -> Result<bool, FileError> {
         let now = self.host.now();
         self.open = self.open.take().filter(|open| {
@@ -248,7 +248,9 @@ impl<H: Host> Spool<H> {
         }
         open.size += batch.size() as u64;
         open.at = now;
-        Ok(self.folder.holds(&open.name, &open.file))
+        // Another program that has written into the file just before may have hidden the first line behind half a line.
+        let is_alone = open.file.size().map_or(true, |size| size == open.size);
+        Ok(is_alone && self.folder.holds(&open.name, &open.file))
     }
 
     /// Lists the files of other instances, and what the folder remembers. A file of this instance that was drained, but

@@ -73,7 +73,8 @@ impl<F: File> DailyFile<F> {
             *appended += end - start;
             start = end;
         }
-        if batch.part(lines.clone()).len() > MAX_LEN && Some(self.file.size()?) != self.expected_size {
+        // One piece can be hidden too, where another process is killed within its line just before it.
+        if !lines.is_empty() && Some(self.file.size()?) != self.expected_size {
             self.append_hidden_again(batch, lines, size)?;
         }
         Ok(())
@@ -118,8 +119,8 @@ impl<F: File> DailyFile<F> {
     }
 
     /// Appends lines again that are hidden. The file had `start` bytes before the lines were appended, and
-    /// another process has appended between their pieces. If it was killed within a line, our next line
-    /// follows its truncated one without a newline, and cannot be read.
+    /// another process has appended since. If it was killed within a line, our next line follows its truncated one
+    /// without a newline, and cannot be read.
     fn append_hidden_again(
         &mut self,
         batch: &Batch,

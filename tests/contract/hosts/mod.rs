@@ -55,10 +55,10 @@ pub trait Opener {
 /// Backends that need no database.
 pub const LOCAL: &[Backend] = &[Backend::Memory, Backend::Jsonl, Backend::Null];
 
-/// All entries that match, read in pages of this many entries, and how many lines the first page skipped.
+/// All entries that match, read in pages of this many entries, and how many lines the pages skipped.
 pub fn read_all(store: &mut dyn Store, filter: &Value, order: Order, limit: u32) -> (Vec<Entry>, u64) {
     let pages =
         audit_fixtures::every_page(order, limit, |page| store.read(filter, page).expect("a read succeeds"));
-    let skipped = pages[0].skipped;
+    let skipped = pages.iter().map(|page| page.skipped).sum();
     (pages.into_iter().flat_map(|page| page.entries).collect(), skipped)
 }

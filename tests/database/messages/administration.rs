@@ -9,7 +9,7 @@ use audit_testbed::wait_for;
 use uuid::Uuid;
 
 use super::place::{Place, Table};
-use super::{Scenario, Variant};
+use super::{Run, Scenario, Variant};
 
 const ROWS: u64 = 30;
 
@@ -20,7 +20,7 @@ const OLD_ROWS: &str = "
     SELECT now() - n % 3 * interval '1 day', n, '', '', '', 'old', '', 'ok', n, 0, 0, '' FROM generate_series(1, 30) AS n";
 
 pub fn all() -> Vec<Scenario> {
-    let all: [(&'static str, fn(&Place, &Variant)); 7] = [
+    let all: [(&'static str, Run); 7] = [
         ("an import", import),
         ("a migration", migrate),
         ("partitioning", partition),
@@ -168,7 +168,11 @@ fn follow(place: &Place, _: &Variant) {
         wait_for(|| {
             let page = answer(place, || database.arrived(Filter::default(), &mut since));
             found.extend(page.lines.lines().map(str::to_owned));
-            if found.len() as u64 % ROWS == 0 && page.count > 0 { Ok(()) } else { Err("some are missing") }
+            if (found.len() as u64).is_multiple_of(ROWS) && page.count > 0 {
+                Ok(())
+            } else {
+                Err("some are missing")
+            }
         });
     }
     assert_eq!(found.len() as u64, 3 * ROWS);

@@ -8,7 +8,7 @@ use audit_testbed::{DATABASE_BACKENDS, age_spools, wait_for};
 
 use super::place::{BATCH, Place, Table};
 use super::writer::{Writer, drain};
-use super::{Scenario, Variant};
+use super::{Run, Scenario, Variant};
 
 /// The tool of the events that the database refuses.
 const REFUSED: &str = "refused by this test";
@@ -23,7 +23,7 @@ const OLD_ROWS: &str = "
     SELECT now(), n, '', '', '', 'old', '', 'ok', n, 0, 0, '' FROM generate_series(1, 3) AS n";
 
 pub fn all() -> Vec<Scenario> {
-    let both: [(&'static str, fn(&Place, &Variant)); 9] = [
+    let both: [(&'static str, Run); 9] = [
         ("the first use", first_use),
         ("the upgrade of a table", upgrade),
         ("a batch", batch),

@@ -23,6 +23,9 @@ const PART: usize = 256 << 10;
 /// The file of the first event's day, or of this one.
 const DAY: &str = "2026-11-23";
 
+/// The bit of the choice by which a filter has an end.
+const UNTIL: u8 = 0x40;
+
 /// The first byte is the limit of a page, the second one says where in the file a part ends, the third one which field is
 /// filtered by, and the rest is the file.
 ///
@@ -39,7 +42,7 @@ pub fn jsonl(mut input: &[u8]) {
 
     let whole = read_all(&mut store, &Filter::default(), Order::OldestFirst, 0);
     assert_each_line_counts(input, &whole);
-    whole.entries.iter().for_each(assert_encoded_to_itself);
+    whole.entries.iter().for_each(|entry| assert_encoded_to_itself(input, entry));
     assert!(whole.entries.is_sorted_by(|a, b| a.key <= b.key), "a read is not in its order");
 
     let mut newest = read_all(&mut store, &Filter::default(), Order::NewestFirst, 0);
@@ -47,14 +50,15 @@ pub fn jsonl(mut input: &[u8]) {
     assert_same(&whole, &newest, "the other order");
     // Lines of other writers that stand far from their day are looked for in the first page alone.
     let is_near = |entry: &Entry| entry.key.at.day() >= day.plus(-1) && entry.key.at.day() <= day.plus(1);
-    if whole.entries.iter().all(is_near) && is_unique(&whole) {
+    let are_near = whole.entries.iter().all(is_near);
+    if are_near && is_unique(&whole) {
         let paged = read_all(&mut store, &Filter::default(), Order::OldestFirst, u32::from(limit).max(1));
         assert_same(&whole, &paged, "small pages");
         let mut paged = read_all(&mut store, &Filter::default(), Order::NewestFirst, u32::from(limit).max(1));
         paged.entries.reverse();
         assert_same(&whole, &paged, "small pages of the other order");
     }
-    assert_filtered(&mut store, &whole, choice);
+    assert_filtered(&mut store, &whole, if are_near { choice } else { choice & !UNTIL });
 }
 
 /// The file, behind a blank line so long that a part ends `border` times four bytes behind it.
@@ -82,13 +86,14 @@ fn event_of(line: &[u8]) -> Option<(Event<'static>, Timestamp)> {
     Some((event, at))
 }
 
-/// Whether a parser of JSON takes a line for an object. Python's constants are no JSON, and accepted all the same.
+/// Whether a parser of JSON takes a line for an object. Python's constants are no JSON, nor are control characters in a name
+/// that nobody knows, and are accepted all the same.
 fn assert_json(line: &str) -> bool {
     let is_object = line.starts_with('{') && serde_json::from_str::<IgnoredAny>(line).is_ok();
-    let has_constant = line.contains("NaN") || line.contains("Infinity");
+    let is_lenient = line.contains("NaN") || line.contains("Infinity") || line.contains(|c| c < ' ');
     let is_read = parse_stored(line).is_ok();
     assert!(is_read || !is_object, "JSON is not read: {line:?}");
-    assert!(!is_read || is_object || has_constant, "what is no JSON is read: {line:?}");
+    assert!(!is_read || is_object || is_lenient, "what is no JSON is read: {line:?}");
     is_read
 }
 
@@ -110,32 +115,30 @@ fn assert_each_line_counts(file: &[u8], whole: &Whole) {
     assert_eq!((whole.entries.len(), whole.skipped), (entries, skipped), "entries and skipped lines");
 }
 
-fn assert_encoded_to_itself(entry: &Entry) {
-    let Entry { key, stored, line } = entry;
-    let text = std::str::from_utf8(line).expect("a page is UTF-8");
-    let text = text.strip_suffix('\n').expect("a line of a page ends");
+fn assert_encoded_to_itself(file: &[u8], entry: &Entry) {
+    let Entry { key, line } = entry;
+    let text = line.strip_suffix('\n').expect("a line of a page ends");
     assert!(!text.contains('\n'), "a line of a page is several: {text:?}");
     assert!(serde_json::from_str::<IgnoredAny>(text).is_ok(), "a line of a page is no JSON: {text:?}");
     let host = Memory::with_backend("jsonl");
-    host.put(names::daily(key.at.day()), line.clone());
+    host.put(names::daily(key.at.day()), line.clone().into_bytes());
     let again = read_all(&mut Store::new(host), &Filter::default(), Order::OldestFirst, 0);
     assert_eq!(again.skipped, 0, "a line of a page is skipped: {text:?}");
     let [again] = &again.entries[..] else {
         panic!("a line of a page is another number of entries: {text:?}")
     };
     assert_eq!((&again.line, again.key.at, again.key.id), (line, key.at, key.id));
-    if key.id.is_some() && !stored.contains(&b'\\') {
-        assert_eq!(text.as_bytes(), stored, "a line of a store is given as it stands");
-    }
     if key.id.is_none() {
         // What a log has of another writer's line is what a read gives.
-        assert_eq!(leaf::of_line(stored), leaf::of_line(line), "{text:?} has another leaf");
+        let expected = leaf::of_line(line.as_bytes());
+        let mut leaves = file.split(|byte| *byte == b'\n').map(leaf::of_line);
+        assert!(leaves.any(|leaf| leaf == expected), "{text:?} has another leaf");
     }
 }
 
 fn assert_same(whole: &Whole, other: &Whole, how: &str) {
     let texts = |whole: &Whole| {
-        let lines = whole.entries.iter().map(|entry| String::from_utf8_lossy(&entry.line).into_owned());
+        let lines = whole.entries.iter().map(|entry| entry.line.clone());
         let mut pairs: Vec<(Key, String)> = whole.entries.iter().map(|entry| entry.key).zip(lines).collect();
         // Lines with the same identifier may be in any order.
         pairs.sort();
@@ -153,7 +156,9 @@ fn is_unique(whole: &Whole) -> bool {
 
 /// A filter that one of the events matches gives all that match.
 fn assert_filtered(store: &mut Store<Memory>, whole: &Whole, choice: u8) {
-    let Some((event, at)) = whole.entries.first().and_then(|entry| event_of(&entry.stored)) else { return };
+    let Some((event, at)) = whole.entries.first().and_then(|entry| event_of(entry.line.as_bytes())) else {
+        return;
+    };
     let fields: Vec<Field> = Field::filtered().collect();
     let field = fields[usize::from(choice) % fields.len()];
     let mut filter = Filter::default();
@@ -164,12 +169,12 @@ fn assert_filtered(store: &mut Store<Memory>, whole: &Whole, choice: u8) {
         let attribute = event.attributes.first();
         filter.attributes.extend(attribute.map(|a| Attribute::new(a.key.to_string(), a.value.to_string())));
     }
-    if choice & 0x40 != 0 {
+    if choice & UNTIL != 0 {
         filter.to_ts = Some(at.to_string());
     }
     let query = Query::new(filter.clone(), &PageRequest::default()).expect("a valid filter");
     let matches = |entry: &&Entry| {
-        let (event, at) = event_of(&entry.stored).expect("an event");
+        let (event, at) = event_of(entry.line.as_bytes()).expect("an event");
         query.texts_match(&event) && at <= query.to
     };
     let expected: Vec<&Entry> = whole.entries.iter().filter(matches).collect();

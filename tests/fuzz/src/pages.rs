@@ -11,10 +11,8 @@ use crate::host::Memory;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) key: Key,
-    /// As it stands in its backend.
-    pub(crate) stored: Vec<u8>,
-    /// As a page of JSON lines has it.
-    pub(crate) line: Vec<u8>,
+    /// With its newline.
+    pub(crate) line: String,
 }
 
 /// All entries of a read, and how many lines were skipped.
@@ -26,15 +24,9 @@ pub(crate) struct Whole {
 
 impl Sink for Whole {
     fn take(&mut self, entry: Found<'_>) {
-        let mut line = Vec::new();
-        entry.put(&mut line);
         // A page of records is made of the same entries.
-        assert!(
-            entry.parsed().is_ok(),
-            "a line of a page is no event: {:?}",
-            String::from_utf8_lossy(entry.line)
-        );
-        self.entries.push(Entry { key: *entry.key, stored: entry.line.to_vec(), line });
+        assert!(entry.parsed().is_ok(), "a line of a page is no event: {:?}", entry.line);
+        self.entries.push(Entry { key: *entry.key, line: entry.line.to_owned() });
     }
 }
 

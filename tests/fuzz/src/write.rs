@@ -45,7 +45,7 @@ fn written(backend: &str, text: &str) -> (Result<Receipt, Error>, Whole) {
     let whole = read_all(&mut store, &Filter::default(), Order::OldestFirst, 0);
     if backend == "jsonl" {
         let bytes = host.files().into_iter().map(|(_, bytes)| bytes).collect::<Vec<_>>().concat();
-        let mut lines: Vec<&[u8]> = whole.entries.iter().map(|entry| &entry.line[..]).collect();
+        let mut lines: Vec<&[u8]> = whole.entries.iter().map(|entry| entry.line.as_bytes()).collect();
         let mut found: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
         lines.sort_unstable();
         found.sort_unstable();
@@ -83,8 +83,8 @@ fn assert_object(line: &str) {
     assert!(raw.is_ok_and(|raw| raw.starts_with('{')), "what is no JSON object is recorded: {line:?}");
 }
 
-fn assert_line(line: &[u8]) {
-    let text = std::str::from_utf8(line).expect("a line is UTF-8");
+fn assert_line(text: &str) {
+    let line = text.as_bytes();
     assert!(line.len() <= MAX_LEN, "a line of {} bytes: {text}", line.len());
     let value: Value = serde_json::from_slice(line).expect("a line is JSON");
     let Line::Leaf(leaf) = leaf::of_line(line) else { panic!("a line has no leaf: {text}") };
@@ -97,9 +97,8 @@ fn assert_line(line: &[u8]) {
 }
 
 /// The lines of a store are recorded again without a change.
-fn assert_recorded_again(lines: &[u8], count: usize) {
+fn assert_recorded_again(text: &str, count: usize) {
     let mut store = Store::new(Memory::with_backend("memory"));
-    let text = std::str::from_utf8(lines).expect("lines are UTF-8");
     let receipt = store.write_jsonl(text).expect("a store takes its own lines");
     assert_eq!(
         (receipt.accepted, store.status().mended),
@@ -122,5 +121,5 @@ fn assert_recorded_again(lines: &[u8], count: usize) {
         events.sort_by_key(Value::to_string);
         events
     };
-    assert_eq!(sorted(events(text)), sorted(events(std::str::from_utf8(&again).expect("lines are UTF-8"))));
+    assert_eq!(sorted(events(text)), sorted(events(&again)));
 }

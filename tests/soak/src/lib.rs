@@ -50,8 +50,8 @@ pub struct Plan {
 /// Runs it. The report says what happened, and what was wrong.
 pub fn run(plan: &Plan) -> Report {
     let site = Site::new(plan);
-    let began = Instant::now();
     let follower = readers::Follower::start(&site, 0);
+    let began = Instant::now();
     thread::scope(|scope| {
         let mut seeds = Rng::with_seed(plan.seed);
         let mut work = |name: String, work: fn(&Site, usize, Rng), n: usize| {

@@ -1,5 +1,6 @@
 //! The run of `cargo xtask soak`.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -28,6 +29,8 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let cli = Cli::parse();
+    // The processes run in folders of their own.
+    let audit = fs::canonicalize(&cli.audit).unwrap_or(cli.audit);
     let seed = cli.seed.unwrap_or_else(|| audit_testbed::Rng::new().u64(..));
     println!("seed {seed}");
     let length = Duration::from_secs_f64(cli.minutes.max(0.1) * 60.0);
@@ -40,7 +43,7 @@ fn main() -> ExitCode {
         shown.set_message(tally);
     };
     let handle = || Command::new(std::env::current_exe().expect("this program has a path"));
-    let report = run(&Plan { audit: cli.audit, handle, length, seed, progress: Box::new(progress) });
+    let report = run(&Plan { audit, handle, length, seed, progress: Box::new(progress) });
     bar.finish_and_clear();
     println!("{report}");
     if report.wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

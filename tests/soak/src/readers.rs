@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 use audit_fixtures::component;
 use audit_format::read::parse_row;
 use audit_host::{Entry, Error, Filter, Instance, Order, PageRequest};
-use audit_testbed::Rng;
+use audit_testbed::{Rng, wait_until};
 
 use crate::ledger::{Found, Told, number};
 use crate::processes::Running;
 use crate::record::Record;
 use crate::site::{Site, lock};
+use crate::writers::write_first;
 
 /// How many events the newest are.
 const NEWEST: u32 = 50;
@@ -93,10 +94,17 @@ pub struct Follower {
 impl Follower {
     pub fn start(site: &Site, n: usize) -> Self {
         let shown = site.folder.path().join("followed");
+        // The first event of all. Its writer also leaves the compiled component in the cache for all others.
+        let writer = site.name("first");
+        write_first(site, &site.records[n], &writer);
+        site.ledger.note(n, writer, Told { acknowledged: 1, absent_from: Some(1) });
         let mut command = site.audit(&site.records[n], "jsonl", "read --follow --format jsonl");
         command.stdout(File::create(&shown).expect("the folder can be written"));
         let running = Running(command.spawn().expect("the program runs"));
         site.memory.add("the follower".into(), running.id());
+        wait_until("the follower shows the first event", || {
+            fs::metadata(&shown).is_ok_and(|shown| shown.len() > 0)
+        });
         Self { running, n, shown }
     }
 

@@ -84,7 +84,11 @@ impl Site {
             },
             Record { archive: Some(at("archive")), ..files("pruned files", at("pruned"), "log-of-pruned") },
         ];
-        fs::create_dir(at("scratch")).expect("the folder can be written");
+        // A reader that finds no folder does not see one that is made later.
+        let folders = records.iter().map(|record| record.folder.clone()).chain([at("scratch")]);
+        folders.for_each(|folder| fs::create_dir(folder).expect("the folder can be written"));
+        // Compiled here, for the processes that use the library too.
+        audit_fixtures::component();
         Self {
             audit: plan.audit.clone(),
             handle: plan.handle,

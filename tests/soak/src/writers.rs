@@ -39,6 +39,17 @@ pub fn write(site: &Site, n: usize, mut rng: Rng) {
     }
 }
 
+/// Writes one event, however long that takes.
+pub fn write_first(site: &Site, record: &Record, name: &str) {
+    let mut command = site.audit(record, record.backend(0), "write");
+    let mut running = Running(command.stdin(Stdio::piped()).spawn().expect("the program runs"));
+    let mut stdin = running.0.stdin.take().expect("it is piped");
+    stdin.write_all(line(site, name, 0).as_bytes()).expect("the program reads");
+    drop(stdin);
+    let status = running.0.wait().expect("it is a child");
+    assert!(status.success(), "the first event cannot be written: {status}");
+}
+
 /// One run of `audit write`. Returns what was said at its end.
 fn write_once(site: &Site, record: &Record, nth: usize, name: &str, rng: &mut Rng) -> Told {
     let backend = record.backend(nth);

@@ -121,7 +121,10 @@ fn read(mut stdin: impl io::Read, hasher: &Hasher) -> Option<Sketch> {
             Ok(0) => break,
             Ok(len) => {
                 let piece = &buffer[..len];
-                sketcher.push(piece.strip_prefix(std::mem::take(&mut mark)).unwrap_or(piece));
+                // It may come in pieces too.
+                let marks = piece.iter().zip(mark).take_while(|(found, expected)| found == expected).count();
+                mark = if marks < len { &[] } else { &mark[marks..] };
+                sketcher.push(&piece[marks..]);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => break,

@@ -74,9 +74,7 @@ def keyed(text: str, partitioned_by: list[str], next_parameter: int) -> str:
     if "ts" not in others:
         return text
     known = "WHERE known.event_id = batch.event_id"
-    of_batch = (
-        f"{known} AND known.ts BETWEEN ${next_parameter}::timestamptz AND ${next_parameter + 1}::timestamptz"
-    )
+    of_batch = f"{known} AND known.ts BETWEEN ${next_parameter}::timestamptz AND ${next_parameter + 1}::timestamptz"
     return text.replace(known, of_batch)
 
 

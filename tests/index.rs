@@ -79,7 +79,8 @@ fn whatever_becomes_of_an_index_reads_give_the_same() {
         }
         for order in [Order::OldestFirst, Order::NewestFirst] {
             for limit in [0, 999] {
-                let (entries, skipped) = read_all(&mut reader(folder.path()), &Filter::default(), order, limit);
+                let (entries, skipped) =
+                    read_all(&mut reader(folder.path()), &Filter::default(), order, limit);
                 let found: Vec<String> = entries.into_iter().map(|entry| entry.event.req_id).collect();
                 assert!(found == in_order(&events, order, |_| true) && skipped == 0);
             }

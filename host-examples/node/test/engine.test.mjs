@@ -86,7 +86,9 @@ test('a batch tells how much of it was stored when the instance stopped', (t) =>
   const { ask, recorded } = engine(t);
   let appends = 0;
   fault.after = () => ++appends === 1 && stop();
-  const batch = IDS.map((req_id) => `${JSON.stringify({ req_id })}\n`).join('');
+  // More than one append takes.
+  const action = 'x'.repeat(2000);
+  const batch = IDS.map((req_id) => `${JSON.stringify({ req_id, action })}\n`).join('');
   assert.throws(() => ask('write', { lines: batch }), { kind: 'other', message: /\d+ of 40 events stored/ });
   const { counts } = ask('status');
   assertBalanced(counts);

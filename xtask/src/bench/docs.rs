@@ -11,6 +11,8 @@ use super::{HOSTS, PLANS, chart, show};
 const PAGE: &str = "docs/performance.md";
 const RESULTS: &str = "docs/performance.json";
 
+const NOT_MEASURED: &str = "Not measured yet.\n";
+
 /// The charts, and the rows that each has: the large one for the page, the small one for the README.
 const CHARTS: [(&str, &[&str]); 2] = [
     (
@@ -59,10 +61,13 @@ fn filled(page: &str, results: &Results) -> Result<String> {
 fn section(name: &str, results: &Results) -> Result<String> {
     let is_group = PLANS.iter().any(|plan| plan.name == name);
     Ok(match name {
+        _ if results.rows.is_empty() && (is_group || ["machine", "goals"].contains(&name)) => {
+            NOT_MEASURED.into()
+        }
         "machine" => machine(results),
         "goals" => show::goals(results.rows.iter()).markdown(),
         _ if !is_group => bail!("{PAGE}: there is no group {name}"),
-        _ if results.group(name).next().is_none() => "Not measured yet.\n".into(),
+        _ if results.group(name).next().is_none() => NOT_MEASURED.into(),
         HOSTS => show::by_host(results.group(name)).markdown(),
         _ => show::rows(results.group(name), "– ").markdown(),
     })

@@ -32,9 +32,19 @@ impl Blocks {
         self.counted.clear();
     }
 
-    /// Forgets what is known of the blocks.
+    /// Forgets what is known of the blocks, but for what was counted.
     pub fn forget(&mut self) {
-        *self = Self::default();
+        self.zones.clear();
+        self.is_wrong = false;
+    }
+
+    /// Forgets what is known of the blocks if the file is another one by now.
+    pub fn verify(&mut self, file: &impl File) -> Result<(), FileError> {
+        let is_shorter = self.zones.len() as u64 > file.size()? / BLOCK_BYTES;
+        if is_shorter || !index::is_of_file(file, &self.zones)? {
+            self.forget();
+        }
+        Ok(())
     }
 
     /// How many of the first `blocks` blocks are known.
@@ -81,19 +91,14 @@ impl Blocks {
     }
 }
 
-/// Offers the page every line of the file of this day that it could take.
+/// Offers the page every line of the file of this day that it could take. What is known of the blocks was verified.
 pub fn scan_file(
     file: &impl File,
     day: Day,
     blocks: &mut Blocks,
     page: &mut Selection<'_>,
 ) -> Result<(), FileError> {
-    let size = file.size()?;
-    let is_shorter = blocks.zones.len() as u64 > size / BLOCK_BYTES;
-    if is_shorter || !index::is_of_file(file, &blocks.zones)? {
-        blocks.forget();
-    }
-    let mut scan = Scan::new(file, day, size);
+    let mut scan = Scan::new(file, day, file.size()?);
     let planned = scan.plan(blocks, page)?;
     for (block, zone) in planned {
         if !page.wants(zone.first, zone.last) {

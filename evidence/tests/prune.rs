@@ -17,6 +17,7 @@ use audit_evidence::verify::{Options, check_archives, verify};
 use audit_evidence::{Error, Files, Folder, Log, RowPage, Rows, Table, archive, leaf, pruned, seal};
 use audit_format::event::Event;
 use audit_format::line::put_event;
+use audit_format::names;
 use audit_format::time::{Day, Timestamp};
 use audit_log::tree::{Hash, Node, NodeReader as _};
 use common::memory::{After, Fault, Memory};
@@ -395,6 +396,18 @@ fn a_file_with_a_held_event_stays_whole() {
     assert!(outcome.stays[0].to_string().contains("case-7 holds events of it (inquiry)"));
     seal_all(&site, &disk).unwrap();
     is_explained(&site, &disk, "held");
+}
+
+#[test]
+fn the_index_of_a_day_goes_with_its_file() {
+    let (site, disk) = (Folders(tempfile::tempdir().unwrap()), Memory::default());
+    fill(&site, &disk);
+    let index = |day| site.0.path().join(names::index(Day::parse(day).unwrap()));
+    let days = ["2026-11-23", "2026-11-24", "2026-11-25"];
+    days.iter().for_each(|day| fs::write(index(day), "a cache").unwrap());
+    prune_all(&site, &disk, &policy("2026-11-24", None)).unwrap();
+    assert_eq!(days.map(|day| index(day).exists()), [false, true, true]);
+    assert!(!site.0.path().join(MONDAY).exists());
 }
 
 #[test]

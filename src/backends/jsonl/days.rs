@@ -82,6 +82,8 @@ impl KnownDay {
         file: &F::File,
         page: &mut Selection<'_>,
     ) -> Result<bool, FileError> {
+        // Before anything is learned: of what comes from two files, a few checks could miss the part of one.
+        self.blocks.verify(file)?;
         let blocks = file.size()? / BLOCK_BYTES;
         if blocks >= LEAST_BLOCKS && self.blocks.known(blocks) + LAG <= blocks && !self.is_refused {
             // What the index could tell can be read in the file.

@@ -308,15 +308,23 @@ proptest! {
                     if *newest {
                         all.reverse();
                     }
-                    let expected: Vec<String> =
+                    let mut expected: Vec<String> =
                         all.iter().map(|(key, _, req_id)| format!("{} {req_id}", key.at)).collect();
                     let order = if *newest { Order::NewestFirst } else { Order::OldestFirst };
                     // What is stored twice can be on both sides of the end of a page.
                     let limit = if has_copies { 0 } else { *limit };
-                    let (found, skipped) = world.read(*store, &filter, order, limit);
+                    let (mut found, skipped) = world.read(*store, &filter, order, limit);
+                    if has_copies {
+                        // Lines with one key have no order among each other.
+                        found.sort();
+                        expected.sort();
+                    }
                     prop_assert_eq!(&found, &expected);
                     let is_everything = tool.is_none() && from.is_none() && to.is_none();
-                    if is_everything && !has_copies {
+                    if !has_copies {
+                        prop_assert!(skipped <= garbage, "{} of {}", skipped, garbage);
+                    }
+                    if is_everything && limit == 0 {
                         prop_assert_eq!(skipped, garbage);
                     }
                 }

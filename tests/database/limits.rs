@@ -41,7 +41,7 @@ fn a_call_that_computes_too_long_is_stopped() {
     let mut store = Instance::open(&site.options("postgres").call_limit(LIMIT)).unwrap();
     store.write_batch(&all_numbered("limit", 0..100)).unwrap();
     // So many empty lines take the component several times the limit.
-    match store.write_jsonl(&"\n".repeat(150 << 20)) {
+    match store.write_jsonl(&"\n".repeat(60 << 20)) {
         Err(Error::Trap(reason)) => assert!(reason.contains("took longer than its limit"), "{reason}"),
         answer => panic!("{answer:?}"),
     }

@@ -67,6 +67,29 @@ pub fn recover(run: &mut Run) -> Result<(), Stopped> {
     run.read(0)
 }
 
+/// A file that is so long that it has an index, mostly of lines that are no events.
+pub fn long_file(run: &mut Run) -> Result<(), Stopped> {
+    /// More than the blocks that a file needs for an index.
+    const BYTES: usize = 8 << 20;
+    one_batch(run)?;
+    run.end();
+    let mut line = vec![b'x'; (64 << 10) - 1];
+    line.push(b'\n');
+    let mut shared = run.world.lock();
+    let (disk, now) = shared.disk_and_time();
+    disk.append_as_other("tool_audit_2026-11-23.jsonl", &line.repeat(BYTES / line.len()), now);
+    Ok(())
+}
+
+/// A write and a read extend the index, and a later read uses it.
+pub fn index(run: &mut Run) -> Result<(), Stopped> {
+    run.open()?;
+    run.batch(&[0, 1])?;
+    run.read(0)?;
+    run.open()?;
+    run.read(0)
+}
+
 pub fn table(run: &mut Run) -> Result<(), Stopped> {
     run.open()?;
     run.batch(&[0, 0, 0])?;

@@ -17,6 +17,17 @@ pub struct Call {
     pub effect: Effect,
 }
 
+impl Call {
+    /// Whether the store can do without it: it writes a warning, or is for the index of a daily file, which is a cache.
+    pub fn is_spare(&self) -> bool {
+        self.file == "stderr" || self.is_of_an_index()
+    }
+
+    pub fn is_of_an_index(&self) -> bool {
+        self.file.ends_with(".blocks")
+    }
+}
+
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.name, self.file)
@@ -116,11 +127,12 @@ impl World {
         self.lock().between = between;
     }
 
-    /// Whether the call with the fault was made.
-    pub fn has_failed(&self) -> bool {
+    /// Whether the fault has happened, in a call that the store cannot do without.
+    pub fn is_impaired(&self) -> bool {
         let shared = self.lock();
-        let made = shared.calls.as_ref().map_or(0, Vec::len);
-        shared.fault.is_some_and(|(n, _)| n < made)
+        let Some((n, fault)) = shared.fault else { return false };
+        let call = shared.calls.as_ref().and_then(|calls| calls.get(n));
+        call.is_some_and(|call| !call.is_spare() || matches!(fault, Fault::AllFail(_)))
     }
 
     /// Has nothing run in between any more, and returns what did.

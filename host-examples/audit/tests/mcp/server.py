@@ -84,7 +84,11 @@ if "banner" in arguments:
     print("Welcome to the toy server {")
     print('["not a message", 1, null]', flush=True)
 for line in sys.stdin:
-    text = json.loads(line)
+    try:
+        text = json.loads(line)
+    except ValueError:
+        # A server reads on after a line that is no message, as those of the SDKs do.
+        continue
     for message in text if isinstance(text, list) else [text]:
         handle(message)
 if "deaf" in arguments or "slow-end" in arguments:

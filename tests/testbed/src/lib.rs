@@ -43,6 +43,7 @@ pub use cluster::{
 pub use faults::Faults;
 pub use files::{age_spools, files, refused, spools};
 pub use pooler::Pooler;
+pub use port::free_port;
 pub use postgres;
 pub use proxy::{Aftermath, Fault, Proxy, Seen, Side, Strike};
 pub use random::{Rng, SEED, seed};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use audit_testbed::wait_until;
+use audit_testbed::{NOWHERE, wait_until};
 use serde_json::{Value, json};
 
 use crate::common::{Workspace, run, text};
@@ -227,15 +227,10 @@ fn a_server_that_breaks_off_or_is_not_there_is_an_error_in_words() {
     exchange.wait_for("{\"id\"");
     wait_until("the call is recorded", || workspace.events().len() == 6);
     proxy.stop();
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let proxy = Proxy::start(&workspace, &format!("http://{nobody}/mcp"), &[]);
+    let proxy = Proxy::start(&workspace, &format!("http://{NOWHERE}/mcp"), &[]);
     let reply = Exchange::post(proxy.port, &[], &call(1, "away")).reply();
     assert_eq!(reply.status, 502);
-    assert!(
-        reply.text().contains(&nobody.to_string()) && reply.text().contains("refused"),
-        "{}",
-        reply.text()
-    );
+    assert!(reply.text().contains(NOWHERE) && reply.text().contains("refused"), "{}", reply.text());
     let said = proxy.stop();
     assert!(said.contains("does not answer"), "{said}");
     let events = workspace.events();
@@ -481,9 +476,8 @@ fn a_redirect_to_the_server_leads_to_the_proxy() {
 #[test]
 fn the_query_of_the_server_is_shown_to_nobody_and_headers_that_are_there_twice_are_refused() {
     let workspace = Workspace::new();
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut command = workspace.audit(["mcp", "--http", "127.0.0.1:0"]);
-    command.args(["--to", &format!("http://{nobody}/mcp?key=s3cr3t")]);
+    command.args(["--to", &format!("http://{NOWHERE}/mcp?key=s3cr3t")]);
     let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
     let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
     let mut first = String::new();

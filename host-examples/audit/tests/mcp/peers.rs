@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use audit_testbed::wait_until;
+use audit_testbed::{free_port, wait_until};
 use serde_json::{Value, json};
 use xtask::peers;
 
@@ -69,7 +69,7 @@ struct Service(Child, u16);
 
 impl Service {
     fn start(command: &[String], with_port: impl FnOnce(&mut Command, u16)) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let mut process = Command::new(&command[0]);
         process.args(&command[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         with_port(&mut process, port);

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use audit_testbed::PATIENCE;
+use audit_testbed::{NOWHERE, PATIENCE, free_port};
 use serde_json::json;
 
 use crate::client::{JSON, PROTOBUF, export, post, post_spans, send, tool_span};
@@ -143,8 +143,7 @@ fn what_the_collector_refuses_is_sent_again_and_recorded_once() {
 #[test]
 fn a_collector_that_is_not_there_is_a_bad_gateway_and_its_calls_are_recorded() {
     let workspace = Workspace::new();
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let otlp = Otlp::start(&workspace, &["--forward", &format!("http://{nobody}")]);
+    let otlp = Otlp::start(&workspace, &["--forward", &format!("http://{NOWHERE}")]);
     let refused = post_spans(otlp.port, &json!([tool_span(1, "t")]));
     refused.assert(502);
     assert!(refused.json()["message"].as_str().unwrap().contains("collector of --forward"), "{refused:?}");
@@ -197,8 +196,7 @@ mod slow {
 #[test]
 fn it_does_not_forward_to_itself() {
     let workspace = Workspace::new();
-    // A port that is free, most probably.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     for host in ["127.0.0.1", "localhost", "0.0.0.0"] {
         let (listen, url) = (format!("127.0.0.1:{port}"), format!("http://{host}:{port}"));
         let output = run(workspace.audit(["otlp", "--listen", &listen, "--forward", &url]));

@@ -251,6 +251,29 @@ fn a_call_that_needs_input_and_its_retry_are_one_call() {
     assert_eq!(run.found(), ["t started", "t lost client_left", "t unknown input_required"]);
 }
 
+#[test]
+fn a_call_whose_server_wants_its_state_back_alone_and_its_retry_are_one_call() {
+    let mut run = Run::new();
+    let call = |id: u32, state: &str| {
+        format!(r#"{{"id":{id},"method":"tools/call","params":{{"name":"t","arguments":{{"a":1}}{state}}}}}"#)
+    };
+    run.client(&call(1, ""));
+    run.server(r#"{"id":1,"result":{"resultType":"input_required","requestState":"abc"}}"#);
+    run.client(&call(2, r#","requestState":"abc""#));
+    run.server(r#"{"id":2,"result":{"resultType":"complete","content":[]}}"#);
+    assert_eq!(run.found(), ["t ok"]);
+    // With another state, or none, it is another call.
+    for state in [r#","requestState":"def""#, ""] {
+        run.client(&call(3, ""));
+        run.server(r#"{"id":3,"result":{"resultType":"input_required","requestState":"abc"}}"#);
+        run.client(&call(4, state));
+        run.server(r#"{"id":4,"result":{"resultType":"complete","content":[]}}"#);
+        assert_eq!(run.found(), ["t ok"]);
+    }
+    run.end(Gone::Client);
+    assert_eq!(run.found(), ["t unknown input_required", "t unknown input_required"]);
+}
+
 fn task_get(id: &str) -> String {
     format!(r#"{{"id":{id},"method":"tasks/get","params":{{"taskId":"k"}}}}"#)
 }

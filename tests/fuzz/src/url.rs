@@ -42,7 +42,7 @@ fn is_password(text: &str) -> bool {
     let of_url = before.split_once("://").is_some_and(|(scheme, user)| {
         scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
             && user.contains(':')
-            && !user.contains(['@', ' '])
+            && !user.contains('@')
             // A text with several URLs has no password that is known to be one.
             && !user.contains("://")
             && after.split_once('@').is_some_and(|(rest, _)| !rest.contains("://"))

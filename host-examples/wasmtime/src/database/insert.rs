@@ -1,4 +1,4 @@
-//! Stores a batch with one statement. If the database refuses a row, the batch is halved until that row is
+//! Stores a batch with one statement, or by COPY. If the database refuses a row, the batch is halved until that row is
 //! found, and the others are stored.
 
 use std::ops::Range;
@@ -37,13 +37,20 @@ impl Imported {
     async fn refuse(&mut self, link: &Link, row: usize, line: &str, reason: String) -> Result<(), SinkError> {
         let reason = match keep(link, line, &reason).await {
             Ok(()) => reason,
-            // The same lines come again.
-            Err(failure) if failure.ends_connection() => {
-                let failure = failure.of_nothing_stored();
-                return Err(link.sink_error(if self.stored > 0 { failure.unanswered() } else { failure }));
-            }
             Err(failure) => {
-                let why = why_not_kept(link, failure);
+                let may_pass = failure.ends_connection();
+                let refusal = failure.server().and_then(|error| error.refusal());
+                let why = match (refusal, link.sink_error(failure.of_nothing_stored())) {
+                    (Some(refusal), _) => refusal,
+                    // The same lines come again.
+                    (None, SinkError::Unavailable(text)) if self.stored > 0 => {
+                        return Err(SinkError::Unanswered(text));
+                    }
+                    (None, error @ SinkError::Unavailable(_)) => return Err(error),
+                    (None, error) if may_pass => return Err(error),
+                    (None, SinkError::Unanswered(text) | SinkError::Other(text)) => one_line(&text),
+                    (None, SinkError::NotConfigured) => String::new(),
+                };
                 format!("{reason} (nothing is kept of it in tool_audit_refused: {why})")
             }
         };
@@ -115,18 +122,6 @@ async fn keep(link: &Link, line: &str, reason: &str) -> Result<(), Failure> {
         return Ok(());
     }
     link.run(&Keep { stamp: stamp.into_owned(), ts, reason }).await
-}
-
-fn why_not_kept(link: &Link, failure: Failure) -> String {
-    if let Some(refusal) = failure.server().and_then(|error| error.refusal()) {
-        return refusal;
-    }
-    match link.sink_error(failure) {
-        SinkError::Unavailable(text) | SinkError::Unanswered(text) | SinkError::Other(text) => {
-            one_line(&text)
-        }
-        SinkError::NotConfigured => String::new(),
-    }
 }
 
 /// Rows as JSON lines, and as entries if a store wrote all of them.

@@ -142,8 +142,8 @@ class Database:
         return [row[0] for row in rows]
 
     def _keep(self, line: str, reason: str) -> str:
-        """Keeps what is known of a refused entry, and returns the reason, with why nothing is kept where another try would
-        fail too.
+        """Keeps what is known of a refused entry, and returns the reason. Where another try would fail too, it says why
+        nothing is kept.
 
         Raises:
             SinkError: It may be kept later.

@@ -130,8 +130,8 @@ def may_be_stored(error: BaseException) -> bool:
 def sink_error(error: BaseException, server: str, *, sent: bool) -> SinkError:
     """The error that the component gets.
 
-    `server` is how messages name the server; `sent`: a statement that writes was sent, in this try or in one before, and may
-    have been executed.
+    `server` is how messages name the server; `sent`: a statement that writes was sent, in this try or one before, and
+    may have been executed.
     """
     if isinstance(error, SinkError):
         return error

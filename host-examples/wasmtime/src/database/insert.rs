@@ -1,4 +1,4 @@
-//! Stores a batch with one statement. If the database refuses a row, the batch is halved until that row is
+//! Stores a batch with one statement, or by COPY. If the database refuses a row, the batch is halved until that row is
 //! found, and the others are stored.
 
 use std::ops::Range;

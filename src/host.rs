@@ -159,6 +159,9 @@ pub trait File {
     /// Its current size, in bytes.
     fn size(&self) -> Result<u64, FileError>;
 
+    /// A number that another file of the folder does not have, and that the file keeps when it is renamed.
+    fn identity(&self) -> Result<u128, FileError>;
+
     /// At most `len` bytes from `offset`. The host may return fewer, but none only at the end of the file.
     fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, FileError>;
 

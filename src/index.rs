@@ -43,7 +43,7 @@ pub struct Zone {
     pub first: Timestamp,
     /// The last instant.
     pub last: Timestamp,
-    /// The CRC-32 of the [`CHECKED_BYTES`] before the end of the block.
+    /// The CRC-32 of the identity of the file and the [`CHECKED_BYTES`] before the end of the block.
     pub check: u32,
 }
 
@@ -86,20 +86,23 @@ impl Zone {
     }
 }
 
-/// The check of a block that ends with these bytes.
-pub fn check_of(bytes: &[u8]) -> u32 {
-    crc32fast::hash(bytes)
+/// The check of a block of the file that ends with these bytes.
+pub fn check_of(file: &impl File, bytes: &[u8]) -> Result<u32, FileError> {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&file.identity()?.to_le_bytes());
+    hasher.update(bytes);
+    Ok(hasher.finalize())
 }
 
 /// The check of a block of a file; none: the file ends before.
 pub fn check(file: &impl File, block: u64) -> Result<Option<u32>, FileError> {
     let end = (block + 1) * BLOCK_BYTES;
     let bytes = file.read_whole(end - CHECKED_BYTES as u64, CHECKED_BYTES)?;
-    Ok((bytes.len() == CHECKED_BYTES).then(|| check_of(&bytes)))
+    (bytes.len() == CHECKED_BYTES).then(|| check_of(file, &bytes)).transpose()
 }
 
 /// Whether the file still is the one that these zones of its first blocks are of. A few blocks are checked, among them the
-/// last one: a file that was replaced or rewritten has other bytes in each.
+/// last one: a file that was replaced has another identity, and one that was rewritten has other bytes in each.
 pub fn is_of_file(file: &impl File, zones: &[Option<Zone>]) -> Result<bool, FileError> {
     let known: Vec<(u64, u32)> =
         (0..).zip(zones).filter_map(|(block, zone)| Some((block, zone.as_ref()?.check))).collect();

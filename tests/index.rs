@@ -98,6 +98,27 @@ fn whatever_becomes_of_an_index_reads_give_the_same() {
 }
 
 #[test]
+fn a_file_that_replaced_another_with_the_same_bytes_around_its_blocks_is_read_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path());
+    let daily = folder.path().join(DAILY);
+    let mut store = reader(folder.path());
+    let noon = Filter { from_ts: Some("2026-11-23T12:00:00Z".into()), ..Filter::default() };
+    assert!(read_all(&mut store, &noon, Order::OldestFirst, 0).0.is_empty());
+    // Another instant, far from the ends of all blocks.
+    let mut bytes = fs::read(&daily).unwrap();
+    let middle = 10 * (240 << 10) + (100 << 10);
+    let at = middle + bytes[middle..].windows(6).position(|bytes| bytes == b"\"ts\":\"").unwrap();
+    bytes[at + 6..][..13].copy_from_slice(b"2026-11-23T13");
+    fs::write(folder.path().join("other"), bytes).unwrap();
+    fs::rename(folder.path().join("other"), &daily).unwrap();
+    for store in [&mut store, &mut reader(folder.path())] {
+        let (entries, skipped) = read_all(store, &noon, Order::OldestFirst, 0);
+        assert_eq!((entries.len(), skipped), (1, 0));
+    }
+}
+
+#[test]
 fn the_next_writer_replaces_an_index_of_another_file_and_one_that_cannot_be_replaced_stops_nobody() {
     let folder = tempfile::tempdir().unwrap();
     filled(folder.path());

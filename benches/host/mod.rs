@@ -109,6 +109,10 @@ impl File for MemoryFile {
         Ok(self.0.borrow().len() as u64)
     }
 
+    fn identity(&self) -> Result<u128, FileError> {
+        Ok(Rc::as_ptr(&self.0).addr() as u128)
+    }
+
     fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, FileError> {
         let contents = self.0.borrow();
         let rest = contents.get(offset as usize..).unwrap_or_default();

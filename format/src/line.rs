@@ -5,7 +5,9 @@ use crate::event::{Dated, Event, Value};
 use crate::event_fields;
 use crate::leaf;
 use crate::mended::Mended;
-use alloc::borrow::Cow;
+use crate::time::Timestamp;
+use alloc::borrow::{Cow, ToOwned as _};
+use alloc::string::ToString as _;
 use alloc::vec::Vec;
 use memchr::{memchr, memmem};
 use uuid::Uuid;
@@ -74,12 +76,17 @@ pub fn encode(event: &mut Dated<'_>, id: Uuid, chain: Uuid, seq: u64, out: &mut 
     put_stamp(id, chain, seq, &leaf::UNSEALED, out);
 }
 
-/// The event, made to fit into a line as [`encode`] does it, and what was changed. Its `ts` is not checked: where it is
-/// much too long for a timestamp, its start is in its place.
+/// The event, made to fit into a line as [`encode`] does it, and what was changed. Where its `ts` is very long, the same
+/// instant is in its place, or the start of what is no timestamp, which is none either.
 pub fn fitted(mut event: Event<'_>) -> (Event<'_>, Mended) {
     const MAX_TS: usize = 128;
+    const CUT: &str = "…";
     if event.ts.len() > MAX_TS {
-        event.ts = Cow::Owned(event.ts[..event.ts.floor_char_boundary(MAX_TS)].into());
+        let ts = match Timestamp::parse(&event.ts) {
+            Ok(at) => at.to_string(),
+            Err(_) => event.ts[..event.ts.floor_char_boundary(MAX_TS - CUT.len())].to_owned() + CUT,
+        };
+        event.ts = Cow::Owned(ts);
     }
     let mut event = Dated::unchecked(event);
     event.mend(room(u64::MAX) - MAX_TS);

@@ -134,6 +134,10 @@ impl File for TestFile {
         Ok(self.content.borrow().bytes.len() as u64)
     }
 
+    fn identity(&self) -> Result<u128, FileError> {
+        Ok(Rc::as_ptr(&self.content).addr() as u128)
+    }
+
     fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, FileError> {
         let content = self.content.borrow();
         let rest = content.bytes.get(offset as usize..).unwrap_or_default();

@@ -4,6 +4,7 @@ use crate::host::{File, FileError, pieces};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use audit_format::line::MAX_LEN;
+use core::cell::OnceCell;
 use wasi::filesystem::types::{Descriptor, ErrorCode, filesystem_error_code};
 use wasi::io::streams::{OutputStream, StreamError};
 
@@ -12,11 +13,12 @@ pub struct WasiFile {
     // Declared first, because a stream must be dropped before the descriptor that it belongs to.
     stream: Option<OutputStream>,
     descriptor: Descriptor,
+    identity: OnceCell<u128>,
 }
 
 impl WasiFile {
     pub fn new(descriptor: Descriptor) -> Self {
-        Self { stream: None, descriptor }
+        Self { stream: None, descriptor, identity: OnceCell::new() }
     }
 
     pub fn descriptor(&self) -> &Descriptor {
@@ -27,6 +29,14 @@ impl WasiFile {
 impl File for WasiFile {
     fn size(&self) -> Result<u64, FileError> {
         Ok(self.descriptor.stat()?.size)
+    }
+
+    fn identity(&self) -> Result<u128, FileError> {
+        if let Some(identity) = self.identity.get() {
+            return Ok(*identity);
+        }
+        let hash = self.descriptor.metadata_hash()?;
+        Ok(*self.identity.get_or_init(|| u128::from(hash.upper) << 64 | u128::from(hash.lower)))
     }
 
     fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, FileError> {

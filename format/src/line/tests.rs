@@ -4,7 +4,6 @@ use crate::event::Field;
 use crate::mended::{Change, Mended};
 use crate::query::{Filter, PageRequest, Query};
 use crate::read::parse_stored;
-use crate::time::Timestamp;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -34,6 +33,22 @@ fn line(event: Event<'_>, seq: u64) -> String {
 fn event_of_len(len: usize) -> Event<'static> {
     let shortest = line(Event::default(), 0).len();
     Event { input_hash: "x".repeat(len - shortest).into(), ..Event::default() }
+}
+
+#[test]
+fn a_very_long_ts_keeps_its_instant_or_stays_none() {
+    let zeros = "0".repeat(70_000);
+    let instant = |ts: &str| Timestamp::parse(ts).ok();
+    for end in ["Z", "+05:00", "nonsense", "Znonsense", ""] {
+        let ts = format!("2026-11-23T06:30:00.{zeros}{end}");
+        let (event, _) = fitted(Event { ts: ts.clone().into(), ..Event::default() });
+        assert!(event.ts.len() <= 128, "{}", event.ts);
+        assert_eq!(instant(&event.ts), instant(&ts), "…{end}");
+    }
+    for ts in [format!("2026-11-23T06:30:00Z{}", " ".repeat(200)), "é".repeat(200)] {
+        let (event, _) = fitted(Event { ts: ts.clone().into(), ..Event::default() });
+        assert_eq!((event.ts.len() <= 128, instant(&event.ts)), (true, instant(&ts)));
+    }
 }
 
 #[test]

@@ -141,6 +141,10 @@ impl File for Open {
         Ok(self.0.borrow().len() as u64)
     }
 
+    fn identity(&self) -> Result<u128, FileError> {
+        Ok(Rc::as_ptr(&self.0).addr() as u128)
+    }
+
     fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, FileError> {
         let content = self.0.borrow();
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(content.len());

@@ -19,8 +19,8 @@ fn large(together: usize) -> usize {
     if together > MAX_SENT { MAX_LEN } else { LARGE }
 }
 
-/// How much of a large line is passed on that is invalid, in bytes: enough to be invalid still.
-const INVALID_PART: usize = 64;
+/// What is passed on in the place of a large line that is invalid. A part of that line could be an event.
+const INVALID: &str = "{";
 
 /// The positions of the events that were made to fit.
 pub(crate) struct Mended(Vec<u64>);
@@ -78,7 +78,7 @@ pub(crate) struct Lines<'l> {
     pub(crate) lines: Cow<'l, str>,
     /// The positions are those among the lines that are not empty.
     pub(crate) mended: Mended,
-    /// What is wrong with the first large line that is invalid. A part of it is in its place.
+    /// What is wrong with the first large line that is invalid. [`INVALID`] is in its place.
     pub(crate) invalid: Option<InvalidValue>,
 }
 
@@ -108,7 +108,7 @@ pub(crate) fn fit_lines(lines: &str) -> Lines<'_> {
                     out.push_str(&String::from_utf8(json).unwrap_or_default());
                 }
                 Err(invalid) => {
-                    out.push_str(&line[..line.floor_char_boundary(INVALID_PART)]);
+                    out.push_str(INVALID);
                     let invalid = InvalidValue { index, field: invalid.field, reason: invalid.reason };
                     all.invalid.get_or_insert(invalid);
                 }
@@ -138,9 +138,22 @@ mod tests {
             (5, "{\"tool\":\"a\"}", "", "{\"tool\":\"b\"}")
         );
         assert!(lines[2].len() < 4096 && parse_sent(lines[2]).unwrap().event.tool.starts_with("xxx"));
-        assert!(lines[3].len() == INVALID_PART && parse_sent(lines[3]).is_err());
+        assert!(parse_sent(lines[3]).is_err());
         assert_eq!(mended.0, [1]);
         assert_eq!(invalid.map(|value| (value.index, value.field)), Some((3, "\"odd\"".into())));
+    }
+
+    #[test]
+    fn a_large_line_that_is_invalid_is_invalid_still() {
+        let (spaces, rest) = (" ".repeat(LARGE), "x".repeat(LARGE));
+        let events = ["{\"tool\":\"a\"}", "", "{}", "{\"ts\":\"2026-11-23T06:30:00Z\"}"];
+        let lines = events.map(|event| format!("{event}{spaces}{rest}"));
+        let odd = [format!("{spaces}{{\"odd\":\"{rest}\"}}"), format!("{{\"tool\":\"{rest}\"")];
+        for line in lines.iter().chain(&odd) {
+            let Lines { lines, invalid, .. } = fit_lines(line);
+            assert!(invalid.is_some() && parse_sent(lines.trim_ascii()).is_err(), "{lines}");
+            assert!(!lines.trim_ascii().is_empty());
+        }
     }
 
     #[test]

@@ -64,6 +64,21 @@ fn a_million_events_are_refused_or_end_their_guest_as_the_embedder_chooses() {
     assert_eq!(everything(&audit).len(), 1);
 }
 
+#[test]
+fn a_long_line_that_is_no_event_is_refused_whatever_it_begins_with() {
+    let identity = Identity { agent_id: Some("planner".into()), ..Identity::default() };
+    let audit = in_memory();
+    let mut guest = confined(GuestWriter::new(audit.handle()).with_identity(identity), Calls::Sync);
+    let (spaces, junk) = (" ".repeat(70), "x".repeat(1 << 17));
+    for line in
+        [format!("{{\"agent_id\":\"boss\"}}{spaces}{junk}"), format!("{spaces}{{\"odd\":\"{junk}\"}}")]
+    {
+        let answer = guest.call::<_, Accepted>("write-jsonl", (line, 1u32)).unwrap().0;
+        assert!(answer.as_ref().is_err_and(|text| text.starts_with("invalid")), "{answer:?}");
+    }
+    assert!(everything(&audit).is_empty());
+}
+
 /// With an identity, each of the lines would become some times as long.
 #[test]
 fn more_lines_than_the_store_takes_are_refused_before_the_identity_is_put_into_them() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::Path;
 
 use audit_format::names;
 use audit_format::time::Day;
@@ -12,6 +12,7 @@ use audit_format::time::Day;
 use super::{Judge, OnStep, Part, Prunable, Stays, Step, Why};
 use crate::error::Error;
 use crate::events::Events as _;
+use crate::folder;
 use crate::record::Files;
 use crate::segment::{Place, Segment};
 
@@ -59,7 +60,7 @@ impl Prunable for Files {
     fn copy(&mut self, part: &Part, out: &mut dyn Write) -> Result<(), Error> {
         let name = names::daily(part.day);
         let mut copy = || {
-            let file = File::open(self.folder().join(&name))?;
+            let file = folder::open(&self.folder().join(&name))?;
             io::copy(&mut file.take(part.bytes.unwrap_or_default()), out)
         };
         copy().map(drop).map_err(Error::read(&name))
@@ -191,8 +192,8 @@ impl Files {
 }
 
 /// What a file has behind its sealed part.
-fn late_lines(aside: &PathBuf, sealed: u64) -> io::Result<Vec<u8>> {
-    let mut file = File::open(aside)?;
+fn late_lines(aside: &Path, sealed: u64) -> io::Result<Vec<u8>> {
+    let mut file = folder::open(aside)?;
     file.seek(SeekFrom::Start(sealed))?;
     let mut late = Vec::new();
     file.read_to_end(&mut late)?;
@@ -200,11 +201,12 @@ fn late_lines(aside: &PathBuf, sealed: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Appends lines to a file, onto the disk, unless an interrupted prune has done that already.
-fn put_back(path: &PathBuf, late: &[u8]) -> io::Result<()> {
-    let there = match fs::read(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-        there => there?,
-    };
+fn put_back(path: &Path, late: &[u8]) -> io::Result<()> {
+    let mut there = Vec::new();
+    match folder::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        file => drop(file?.read_to_end(&mut there)?),
+    }
     if memchr::memmem::find(&there, late).is_none() {
         let mut file = OpenOptions::new().append(true).create(true).open(path)?;
         file.write_all(late)?;

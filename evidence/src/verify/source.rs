@@ -8,6 +8,7 @@ use audit_format::names;
 use memchr::{memchr_iter, memrchr};
 
 use crate::error::Error;
+use crate::folder;
 use crate::leaf::MAX_LINE;
 use crate::record::{Files, Record, RowPage, Rows, Table};
 use crate::segment::Place;
@@ -129,7 +130,7 @@ impl Source for Files {
 
     fn read(&mut self, stream: &Stream, from: u64, to: u64, each: &mut Each<'_>) -> Result<(), Error> {
         let wrong = Error::read(&stream.name);
-        match File::open(self.folder().join(&stream.name)) {
+        match folder::open(&self.folder().join(&stream.name)) {
             Ok(file) => read_lines(&file, from, to, each).map_err(|stop| match stop {
                 Stop::Read(error) => wrong(error),
                 Stop::Failed(error) => error,
@@ -140,7 +141,7 @@ impl Source for Files {
 
     fn lines_before(&mut self, stream: &Stream, positions: &[u64]) -> Result<Vec<u64>, Error> {
         let count = || {
-            let mut file = File::open(self.folder().join(&stream.name))?;
+            let mut file = folder::open(&self.folder().join(&stream.name))?;
             let (mut numbers, mut lines, mut at) = (Vec::new(), 0, 0);
             let mut bytes = vec![0; PIECE];
             for position in positions {

@@ -118,7 +118,7 @@ impl Reading {
     fn show_all(&mut self, options: &Options, cursor: Option<String>) -> Result<(), Stop> {
         let options = telling_once(options);
         let Some(instance) = open(&options)? else { return Ok(()) };
-        let (mut skipped, mut rest) = (0, None);
+        let (mut skipped, mut rest) = (Vec::new(), None);
         for read in self.reads(&options, instance, cursor)? {
             while let Some(page) = read.next() {
                 self.write(&page.lines)?;
@@ -127,11 +127,13 @@ impl Reading {
                 }
             }
             let pages = read.end()?;
-            skipped += pages.skipped();
+            skipped.push(pages.skipped());
             rest = pages.rest();
         }
         self.output.end();
-        warn_of_skipped(skipped);
+        // Parts of the time that meet both read the files around where they do.
+        let may_be_twice = skipped.windows(2).any(|pair| pair.iter().all(|skipped| *skipped > 0));
+        warn_of_skipped(skipped.iter().sum(), may_be_twice);
         if let Some(cursor) = rest {
             warn(format_args!("next cursor: {cursor}"));
         }
@@ -189,7 +191,7 @@ impl Reading {
             Order::NewestFirst => lines.rev().take(limit).collect(),
         };
         self.write(&shown.concat())?;
-        warn_of_skipped(found.skipped);
+        warn_of_skipped(found.skipped, false);
         if more > 0 {
             warn(format_args!("{} not shown; --limit 0 shows all", count(more, "more event")));
         }
@@ -206,13 +208,15 @@ impl Reading {
     }
 }
 
-fn warn_of_skipped(skipped: u64) {
+/// Warns of lines that were passed over. Some of them may be counted twice.
+fn warn_of_skipped(skipped: u64, may_be_twice: bool) {
     let (were, why) = match skipped {
         0 => return,
         1 => ("was", "it is no event, or its file cannot be read"),
         _ => ("were", "they are not events, or their file cannot be read"),
     };
-    warn(format_args!("{} {were} passed over: {why}", count(skipped, "line")));
+    let most = if may_be_twice { "at most " } else { "" };
+    warn(format_args!("{most}{} {were} passed over: {why}", count(skipped, "line")));
 }
 
 /// The same options for several instances, which tell each warning once between them.

@@ -179,6 +179,29 @@ fn lines_that_are_no_events_are_skipped_and_counted() {
 }
 
 #[test]
+fn a_count_of_skipped_lines_never_says_more_than_there_are() {
+    let workspace = Workspace::new();
+    std::fs::create_dir_all(workspace.events_dir()).unwrap();
+    for day in 1..=8 {
+        let lines =
+            format!("{{\"ts\":\"2026-11-0{day}T06:30:00Z\",\"tool\":\"shell\"}}\n{{\"tool\":\"shell\",\n");
+        std::fs::write(workspace.events_dir().join(format!("tool_audit_2026-11-0{day}.jsonl")), lines)
+            .unwrap();
+    }
+    let said = |options: &[&str]| {
+        let output = run(workspace.audit([&["read", "--tool", "shell"], options].concat()));
+        assert_eq!(text(&output.stdout).lines().count(), 8, "{output:?}");
+        text(&output.stderr).to_owned()
+    };
+    // One after the other, and parts of the time at once, which read the files between them twice.
+    let one = said(&["--limit", "99999"]);
+    assert!(one.starts_with("audit: 8 lines were passed over"), "{one}");
+    let parts = said(&["--limit", "0"]);
+    let is_said = one == parts || parts.starts_with("audit: at most 10 lines were passed over");
+    assert!(is_said, "{parts}");
+}
+
+#[test]
 fn a_folder_that_does_not_exist_has_no_events_and_is_not_made() {
     let workspace = Workspace::new();
     let output = run(workspace.audit(["read"]));

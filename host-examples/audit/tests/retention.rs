@@ -21,6 +21,12 @@ struct Site {
 
 impl Site {
     fn new() -> Self {
+        let site = Self::unsealed();
+        site.seal();
+        site
+    }
+
+    fn unsealed() -> Self {
         let workspace = Workspace::new();
         let made = run(workspace.audit(["keygen", NAME]));
         let public = text(&made.stdout).trim().to_owned();
@@ -33,7 +39,6 @@ impl Site {
         let old: String = (1..=3).flat_map(|day| (0..4).map(move |number| line(day, number))).collect();
         site.write(&old);
         site.write("{\"tool\":\"now\"}\n");
-        site.seal();
         site
     }
 
@@ -196,6 +201,71 @@ fn old_days_go_into_archives_that_can_be_read_and_the_record_still_verifies() {
             && text(&gone.stderr).contains("tool_audit_2026-05-01.jsonl.zst")
     );
     assert!(site.done("prune --before 2026-05-03").contains("pruned: 0 events"));
+}
+
+#[test]
+fn an_archive_beside_the_files_changes_nothing_of_what_a_read_finds() {
+    let site = Site::unsealed();
+    // A writer that rotates by local time: the last event of each day is in the file of the next.
+    let files: Vec<Vec<String>> = (1..=3)
+        .map(|day| fs::read_to_string(site.day(day)).unwrap().lines().map(String::from).collect())
+        .collect();
+    for day in 1..=3_u32 {
+        let of_day = &files[day as usize - 1];
+        let late = if day > 1 { files[day as usize - 2].last() } else { None };
+        let lines = late.into_iter().chain(&of_day[..3]).map(|line| line.to_owned() + "\n");
+        fs::write(site.day(day), lines.collect::<String>()).unwrap();
+    }
+    site.seal();
+    let read = |from: u32, to: u32| {
+        let all = site.done(&format!("read --format jsonl --from 2026-05-0{from} --to 2026-05-0{to}"));
+        common::field(all.as_bytes(), "tool")
+    };
+    let reads = || [(1, 1), (2, 2), (3, 3), (1, 2), (2, 3), (4, 4)].map(|(from, to)| read(from, to));
+    let before = reads();
+    assert_eq!(before[1], ["t2-0", "t2-1", "t2-2", "t2-3"]);
+    for until in 2..=4 {
+        site.done(&format!("prune --before 2026-05-0{until} --archive ops/audit"));
+        assert_eq!(reads(), before, "{until}");
+    }
+}
+
+#[test]
+fn what_is_no_file_holds_up_no_command_and_is_told() {
+    let site = Site::new();
+    site.done("prune --before 2026-05-02 --archive ops/audit");
+    site.seal();
+    let pipe = |path: PathBuf| assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    let told = |line: &str, code: i32, parts: &[&str]| {
+        let output = site.run(line, code);
+        let said = text(&output.stderr).to_owned() + text(&output.stdout);
+        assert!(parts.iter().all(|part| said.contains(part)), "{line}: {output:?}");
+        output
+    };
+    let folder = site.workspace.events_dir();
+    // In the place of a day that is sealed, of days that are not, and of archives.
+    fs::remove_file(site.day(2)).unwrap();
+    pipe(site.day(2));
+    pipe(site.day(4));
+    fs::create_dir(site.day(5)).unwrap();
+    pipe(folder.join("tool_audit_2026-05-06.jsonl.zst"));
+    fs::create_dir(folder.join("tool_audit_2026-05-07.jsonl.zst")).unwrap();
+    let days = ["02.jsonl", "04.jsonl", "05.jsonl", "06.jsonl.zst", "07.jsonl.zst"];
+    let read = told(
+        "read --format jsonl --to 2026-05-31",
+        0,
+        &days.map(|day| format!("2026-05-{day} is passed over")).each_ref().map(String::as_str),
+    );
+    let tools = common::field(&read.stdout, "tool");
+    assert_eq!(tools, ["t1-0", "t1-1", "t1-2", "t1-3", "t3-0", "t3-1", "t3-2", "t3-3"]);
+    told("status", 0, &["2026-05-02.jsonl is passed over", "2026-05-05.jsonl is passed over"]);
+    told(&format!("verify --pubkey {}", site.public), 1, &["2026-05-02.jsonl"]);
+    told("seal --key audit-seal.key", 1, &["2026-05-02.jsonl", "2026-05-04.jsonl", "2026-05-05.jsonl"]);
+    told("prune --before 2026-05-20", 1, &["2026-05-02.jsonl", "2026-05-04.jsonl", "2026-05-05.jsonl"]);
+    told("prove --index 4", 2, &["it is not a file"]);
+    // In the place of a file that is being removed.
+    pipe(folder.join("tool_audit_2026-05-03.jsonl.pruned"));
+    told("prune --before 2026-05-20", 2, &["2026-05-03.jsonl"]);
 }
 
 #[test]

@@ -22,6 +22,9 @@ use crate::streams::Streams;
 /// How many times the limit of a call is checked within that limit.
 const TICKS: u32 = 10;
 
+/// How strong the compression of the cache is. The lowest of Zstandard's levels that wasmtime accepts.
+const LEVEL: i32 = 1;
+
 /// How many core instances and tables an instance of the component has at most: its module, and those through which it
 /// calls the host.
 #[cfg(feature = "pooling-allocator")]
@@ -111,13 +114,16 @@ impl Component {
         // Without support for concurrent calls, a call takes a third of the time.
         config.concurrency_support(false);
         config.epoch_interruption(options.call_limit.is_some());
+        // What leads from the machine code back to the component is a sixth of what each start loads, and nobody sees
+        // the stack of a component that stops. Windows needs its part of it.
+        config.generate_address_map(false).native_unwind_info(cfg!(windows));
         if address_space_is_limited() {
             // By default, wasmtime reserves 4 GiB of addresses for each memory, because that is fastest.
             config.memory_reservation(0).memory_reservation_for_growth(0).memory_guard_size(0);
         }
         if options.cache {
             // Without a home folder that can be written there is no cache, and each start compiles.
-            config.cache(Cache::new(CacheConfig::new()).ok());
+            config.cache(Cache::new(cache()).ok());
         }
         #[cfg(feature = "pooling-allocator")]
         if let Some(instances) = options.pool {
@@ -137,6 +143,14 @@ impl Component {
         // One more, because a part of the current epoch has passed.
         Some(u64::try_from(ticks).unwrap_or(u64::MAX / 2) + 1)
     }
+}
+
+/// The cache of compiled components. Each start decompresses one, which takes the least time at the lowest level. Often used
+/// ones are not compressed again: a program that runs for one call would begin that, and end before it is done.
+fn cache() -> CacheConfig {
+    let mut config = CacheConfig::new();
+    config.with_baseline_compression_level(LEVEL).with_optimized_compression_level(LEVEL);
+    config
 }
 
 /// A pool of so many instances with memories of at most so many bytes.

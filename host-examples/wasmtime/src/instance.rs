@@ -3,6 +3,7 @@
 mod folder;
 pub(crate) mod large;
 pub(crate) mod room;
+mod runtime;
 
 use std::fs;
 use std::path::PathBuf;
@@ -338,6 +339,7 @@ impl Instance {
         }
         self.store.data_mut().time = CallTime::start();
         set_deadline(&mut self.store, self.epochs);
+        let _inside = runtime::enter();
         match call(&self.exports, &mut self.store) {
             Ok(answer) => answer.map_err(|error| match (error, &self.folder) {
                 (types::Error::Access(text), Some(Err(why))) => {

@@ -6,7 +6,7 @@
 use std::fs;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -126,11 +126,14 @@ pub(crate) fn end_by_ctrl_c() {
     let _ = signal_hook::low_level::emulate_default_handler(SIGINT);
 }
 
-/// Whether this process ignores the signal. Systems without Linux's `/proc` do not tell; there it counts as
-/// not ignored.
-pub(crate) fn ignored(signal: i32) -> bool {
+/// The signals that this process was started to ignore, as bits. Systems without Linux's `/proc` do not tell; there it is none.
+static IGNORED: LazyLock<u64> = LazyLock::new(|| {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    mask >> (signal - 1) & 1 == 1
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
+});
+
+/// Whether this process was started to ignore the signal.
+pub(crate) fn ignored(signal: i32) -> bool {
+    *IGNORED >> (signal - 1) & 1 == 1
 }

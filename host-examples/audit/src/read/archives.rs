@@ -2,7 +2,7 @@
 //! read there as any record is.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use audit_host::{Active, Instance, Options};
 use tempfile::TempDir;
 
 use crate::input::cannot_read;
-use crate::message::Failure;
+use crate::message::{Failure, warn};
 
 /// A record that was unpacked. Its folder goes with it.
 pub(super) struct Unpacked {
@@ -27,7 +27,8 @@ pub(super) fn unpacked(
     (from, to): (Timestamp, Timestamp),
 ) -> Result<Option<Unpacked>, Failure> {
     let Some(source) = options.folder() else { return Ok(None) };
-    let is_asked = |day: &Day| (from.day()..=to.day()).contains(day);
+    // As everywhere: the file of a writer that rotates by local time has events of the day before or after.
+    let is_asked = |day: &Day| (from.day().plus(-1)..=to.day().plus(1)).contains(day);
     let archives = archive::of_folder(&source).map_err(|error| cannot_read(&source, &error))?;
     let mut days = BTreeMap::<Day, Vec<PathBuf>>::new();
     for (day, path) in archives.into_iter().filter(|(day, _)| is_asked(day)) {
@@ -49,7 +50,14 @@ pub(super) fn unpacked(
     for (day, sources) in days {
         let mut out = File::create(folder.path().join(names::daily(day)))?;
         for source in sources {
-            unpack(&source, &mut out).map_err(|error| cannot_read(&source, &error))?;
+            // Also what a link leads to. Opening a pipe would wait for whoever writes into it.
+            match fs::metadata(&source) {
+                Ok(file) if !file.is_file() => {
+                    warn(format_args!("{} is passed over: it is no file", source.display()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                _ => unpack(&source, &mut out).map(drop).map_err(|error| cannot_read(&source, &error))?,
+            }
         }
     }
     Ok(Some(Unpacked { options: options.clone().dir(folder.path()), _folder: folder }))

@@ -110,7 +110,7 @@ impl Reading {
         newest.iter().for_each(|line| shown.note(line));
         // Also where there is nothing: CSV has a header.
         self.write(&newest.concat())?;
-        warn_of_skipped(pages.skipped());
+        warn_of_skipped(pages.skipped(), false);
         Ok(shown)
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use audit_format::line;
 use audit_format::names;
@@ -12,6 +12,8 @@ use audit_format::query::Query;
 use audit_format::read::parse_stored;
 use audit_format::time::{Day, Timestamp};
 use memchr::memrchr;
+
+use crate::message::warn;
 
 /// How long to wait between two looks at the folder.
 pub(super) const INTERVAL: Duration = Duration::from_millis(200);
@@ -22,20 +24,37 @@ const PIECE: usize = 1 << 20;
 /// The longest line of an event, in bytes (docs/format.md).
 const MAX_LINE: u64 = 8 << 20;
 
+/// How much before a place is compared, in bytes: the hash of a store's line is in its end.
+const BEFORE: u64 = 256;
+
 pub(super) struct Files {
     folder: PathBuf,
-    /// Up to where each file is read: the beginning of a line.
-    read: BTreeMap<Day, u64>,
+    read: BTreeMap<Day, Place>,
+    /// What could not be read at the last look, and why.
+    troubles: Vec<String>,
 }
+
+/// Up to where a file is read.
+#[derive(Default)]
+struct Place {
+    /// The beginning of a line.
+    end: u64,
+    /// What stands before it, which tells the file from another one of its name. Empty: it could not be read.
+    before: Vec<u8>,
+    /// What the file was like then. None: not all of it was read.
+    seen: Option<Seen>,
+}
+
+/// What tells without reading a file whether it was changed.
+type Seen = (u64, Option<SystemTime>);
 
 impl Files {
     /// The files as they are now. It is no error if there is no folder.
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
-        let mut files = Self { folder: folder.to_owned(), read: BTreeMap::new() };
-        for (day, len) in files.lengths()? {
-            let path = files.path(day);
-            let end = end_of_lines(&path, len).unwrap_or(len);
-            files.read.insert(day, end);
+        let mut files = Self { folder: folder.to_owned(), read: BTreeMap::new(), troubles: Vec::new() };
+        for (day, seen) in files.found()? {
+            let place = Place::at_end(&files.path(day), seen.0);
+            files.read.insert(day, place.unwrap_or(Place { end: seen.0, ..Place::default() }));
         }
         Ok(files)
     }
@@ -44,53 +63,94 @@ impl Files {
         self.folder.join(names::daily(day))
     }
 
-    /// The daily files, in their order, with their lengths.
-    fn lengths(&self) -> io::Result<Vec<(Day, u64)>> {
+    /// The daily files, in their order.
+    fn found(&self) -> io::Result<Vec<(Day, Seen)>> {
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries?,
         };
-        let length = |entry: io::Result<fs::DirEntry>| {
+        let seen = |entry: io::Result<fs::DirEntry>| {
             let entry = entry.ok()?;
             let day = names::day_of(entry.file_name().to_str()?)?;
             // That of the file that a link leads to. A pipe would make wait.
             let file = fs::metadata(entry.path()).ok().filter(fs::Metadata::is_file)?;
-            Some((day, file.len()))
+            Some((day, (file.len(), file.modified().ok())))
         };
-        let mut found: Vec<_> = entries.filter_map(length).collect();
+        let mut found: Vec<_> = entries.filter_map(seen).collect();
         found.sort_unstable();
         Ok(found)
     }
 
-    /// The new lines that are events and match.
+    /// The new lines that are events and match. Warns of what cannot be read, once until it can.
     pub(super) fn arrived(&mut self, query: &Query) -> String {
         let mut lines = String::new();
-        // A folder that cannot be read now may be readable again.
-        for (day, len) in self.lengths().unwrap_or_default() {
-            let read = self.read.get(&day).copied().unwrap_or_default();
-            // A file that is shorter than before is another one.
-            let read = if len < read { 0 } else { read };
-            if len > read {
-                let end = read_lines(&self.path(day), read, len, |line| put(line, query, &mut lines));
-                self.read.insert(day, end.unwrap_or(read));
-            } else {
-                self.read.insert(day, read);
+        let mut troubles = Vec::new();
+        let found = self.found().unwrap_or_else(|error| {
+            troubles.push(format!("cannot read {}: {error}", self.folder.display()));
+            Vec::new()
+        });
+        for (day, seen) in found {
+            let path = self.path(day);
+            let place = self.read.entry(day).or_default();
+            if place.seen == Some(seen) {
+                continue;
+            }
+            let read = place.read_on(&path, seen.0, |line| put(line, query, &mut lines));
+            place.seen = read.is_ok().then_some(seen);
+            if let Err(error) = read
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                troubles.push(format!("cannot read {}: {error}", path.display()));
             }
         }
+        let is_new = |trouble: &&String| !self.troubles.contains(trouble);
+        troubles.iter().filter(is_new).for_each(|trouble| warn(format_args!("{trouble}; trying again")));
+        self.troubles = troubles;
         lines
     }
 }
 
+impl Place {
+    /// Behind the last whole line of a file.
+    fn at_end(path: &Path, len: u64) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        let end = end_of_lines(&mut file, len)?;
+        let mut place = Self { end, ..Self::default() };
+        place.before = place.stands_before(&mut file)?;
+        Ok(place)
+    }
+
+    /// Hands over the whole lines that have come, up to where they can be read.
+    fn read_on(&mut self, path: &Path, len: u64, take: impl FnMut(&str)) -> io::Result<()> {
+        let mut file = File::open(path)?;
+        if len < self.end || !self.stands_before(&mut file)?.ends_with(&self.before) {
+            *self = Self::default();
+        }
+        file.seek(SeekFrom::Start(self.end))?;
+        let read = read_lines(&mut file, len - self.end, take);
+        self.end += read.bytes;
+        self.before = self.stands_before(&mut file).unwrap_or_default();
+        read.done
+    }
+
+    /// What the file has before this place.
+    fn stands_before(&self, file: &mut File) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        file.seek(SeekFrom::Start(self.end.saturating_sub(BEFORE)))?;
+        file.take(self.end.min(BEFORE)).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
 /// Where the last whole line ends.
-fn end_of_lines(path: &Path, len: u64) -> io::Result<u64> {
+fn end_of_lines(file: &mut File, len: u64) -> io::Result<u64> {
     let start = len.saturating_sub(MAX_LINE);
-    let mut file = File::open(path)?;
     let mut end = len;
     while end > start {
         let from = end.saturating_sub(PIECE as u64).max(start);
         file.seek(SeekFrom::Start(from))?;
         let mut piece = Vec::new();
-        (&mut file).take(end - from).read_to_end(&mut piece)?;
+        file.take(end - from).read_to_end(&mut piece)?;
         if let Some(newline) = memrchr(b'\n', &piece) {
             return Ok(from + newline as u64 + 1);
         }
@@ -99,31 +159,36 @@ fn end_of_lines(path: &Path, len: u64) -> io::Result<u64> {
     Ok(start)
 }
 
-/// Reads the whole lines between these positions, and returns where they end.
-fn read_lines(path: &Path, from: u64, to: u64, mut take: impl FnMut(&str)) -> io::Result<u64> {
-    let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(from))?;
-    let (mut read, mut end) = (from, from);
+/// How much was read as whole lines, which are handed over, and whether that is all.
+struct ReadLines {
+    bytes: u64,
+    done: io::Result<()>,
+}
+
+/// Reads the whole lines of the next `len` bytes.
+fn read_lines(file: impl Read, len: u64, mut take: impl FnMut(&str)) -> ReadLines {
+    let mut rest = file.take(len);
+    let mut bytes = 0;
     let mut pending: Vec<u8> = Vec::new();
-    while read < to {
+    loop {
         let before = pending.len();
-        let count = (&mut file).take((to - read).min(PIECE as u64)).read_to_end(&mut pending)?;
-        if count == 0 {
-            break;
-        }
-        read += count as u64;
+        let read = rest.by_ref().take(PIECE as u64).read_to_end(&mut pending);
         if let Some(newline) = memrchr(b'\n', &pending[before..]) {
             let whole = before + newline + 1;
             String::from_utf8_lossy(&pending[..whole]).split_terminator('\n').for_each(&mut take);
             pending.drain(..whole);
-            end += whole as u64;
+            bytes += whole as u64;
         } else if pending.len() as u64 > MAX_LINE {
             // No event has so long a line: what comes of it later is passed over as no event.
-            end += pending.len() as u64;
+            bytes += pending.len() as u64;
             pending.clear();
         }
+        match read {
+            Ok(0) => return ReadLines { bytes, done: Ok(()) },
+            Ok(_) => {}
+            Err(error) => return ReadLines { bytes, done: Err(error) },
+        }
     }
-    Ok(end)
 }
 
 /// Appends the line as a read of the store gives it, if it is an event that matches.
@@ -199,9 +264,36 @@ mod tests {
         assert_eq!(files.arrived(&all()), "");
         fs::write(&path, first + &second).unwrap();
         assert_eq!(tools(&files.arrived(&all())), ["b"]);
-        // Another file in its place.
-        fs::write(&path, line("c")).unwrap();
-        assert_eq!(tools(&files.arrived(&all())), ["c"]);
+        // Other files in its place: a shorter one, one of the same length, and a longer one.
+        for tools_of_file in [&["c"] as &[&str], &["d"], &["e", "f"]] {
+            let new = folder.path().join("new");
+            fs::write(&new, tools_of_file.iter().map(|tool| line(tool)).collect::<String>()).unwrap();
+            fs::rename(&new, &path).unwrap();
+            assert_eq!(tools(&files.arrived(&all())), tools_of_file);
+            assert_eq!(files.arrived(&all()), "");
+        }
+        // A copy with more in it.
+        fs::write(&path, line("e") + &line("f") + &line("g")).unwrap();
+        assert_eq!(tools(&files.arrived(&all())), ["g"]);
+    }
+
+    /// Fails when it is read.
+    struct Broken;
+
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("the disk is broken"))
+        }
+    }
+
+    #[test]
+    fn what_was_read_before_an_error_comes_once_and_the_error_is_told() {
+        let text = line("a") + &line("b") + "torn";
+        let mut found = String::new();
+        let read = read_lines(text.as_bytes().chain(Broken), 1000, |line| put(line, &all(), &mut found));
+        assert_eq!(tools(&found), ["a", "b"]);
+        assert_eq!(read.bytes as usize, text.len() - "torn".len());
+        assert_eq!(read.done.unwrap_err().to_string(), "the disk is broken");
     }
 
     #[cfg(unix)]

@@ -204,12 +204,9 @@ mod tests {
     fn a_line_that_may_have_another_ts_has_to_be_parsed() {
         let line = line("t", 1, None, Vec::new());
         let (start, end) = line.split_once(",\"req_id\"").unwrap();
-        for (added, is_own) in [
-            ("\"tsx\":1", true),
-            ("\"ts\":1", false),
-            ("\"\\u0074s\":1", false),
-            ("\"t\\u0073\" :1", false),
-        ] {
+        for (added, is_own) in
+            [("\"tsx\":1", true), ("\"ts\":1", false), ("\"\\u0074s\":1", false), ("\"t\\u0073\" :1", false)]
+        {
             let line = std::format!("{start},{added},\"req_id\"{end}");
             assert_eq!(ts(line.as_bytes()).is_some(), is_own, "{added}");
         }

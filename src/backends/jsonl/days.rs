@@ -26,7 +26,7 @@ pub struct Days {
     known: Vec<KnownDay>,
     /// Whether this instance has made a page before.
     has_read: bool,
-    /// Whether something was forgotten since the last page that did not end early.
+    /// Whether something was forgotten since the last page that did not end early, other than a wrong index.
     has_forgotten: bool,
 }
 
@@ -36,7 +36,9 @@ struct KnownDay {
     blocks: Blocks,
     /// How many of its first blocks the index has; none: the index was not read yet, or could not be extended.
     indexed: Option<u64>,
-    /// Whether the index was found to be wrong, and could not be removed.
+    /// Whether the index was found to be wrong.
+    was_wrong: bool,
+    /// Whether it could not be removed then.
     is_refused: bool,
     /// Whether the file was found to be another one, since this was last asked.
     has_changed: bool,
@@ -108,8 +110,10 @@ impl Days {
         }
         self.has_read = true;
         let has_changed = |known: &mut KnownDay| core::mem::take(&mut known.has_changed);
-        self.has_forgotten |= self.known.iter_mut().fold(false, |changed, known| changed | has_changed(known));
-        self.has_forgotten &= !is_whole;
+        self.has_forgotten |=
+            self.known.iter_mut().fold(false, |changed, known| changed | has_changed(known));
+        let is_made = is_right || !uses_indexes;
+        self.has_forgotten &= !(is_whole && is_made);
         Ok(is_right)
     }
 
@@ -129,6 +133,7 @@ impl Days {
                 day,
                 blocks: Blocks::default(),
                 indexed: None,
+                was_wrong: false,
                 is_refused: false,
                 has_changed: false,
             },
@@ -166,6 +171,8 @@ impl KnownDay {
         let is_whole = scan_file(file, self.day, &mut self.blocks, page, budget)?;
         if self.blocks.is_wrong {
             self.blocks.forget();
+            self.has_changed |= self.was_wrong;
+            self.was_wrong = true;
             self.indexed = index::remove(folder, self.day).is_ok().then_some(0);
             self.is_refused = self.indexed.is_none();
             return Ok(Scanned::Wrong);

@@ -194,8 +194,13 @@ fn where_an_index_is_wrong_the_page_is_made_without_any() {
     let request = PageRequest { limit: 19 * 80 + 10, ..PageRequest::default() };
     let mut reader = store(&host);
     let mut page = read_page(&mut reader, Filter::default(), &request).unwrap();
-    while page.events.is_empty() {
-        page = read_page(&mut reader, Filter::default(), &PageRequest { cursor: page.next, ..request }).unwrap();
+    for pages in 0.. {
+        if !page.events.is_empty() {
+            break;
+        }
+        assert!(pages < 100, "the read gets nowhere");
+        page =
+            read_page(&mut reader, Filter::default(), &PageRequest { cursor: page.next, ..request }).unwrap();
     }
     assert_eq!(page.events[19 * 80].ts, "2026-11-20T09:00:00.000000Z");
 }
@@ -300,7 +305,10 @@ fn a_page_that_would_have_to_read_much_ends_early_and_the_next_one_goes_on() {
             assert!(pages(&mut reader, order, limit).iter().all(|count| *count > 0));
             let found = pages(&mut store(&host), order, limit);
             assert!(found[0] == 0 && found.iter().filter(|count| **count == 0).count() >= 2, "{found:?}");
-            let most = bytes_read(&host, || read_page(&mut store(&host), Filter::default(), &PageRequest::default())).0;
+            let most = bytes_read(&host, || {
+                read_page(&mut store(&host), Filter::default(), &PageRequest::default())
+            })
+            .0;
             assert!(most < 2 * 20_000, "{most}");
         }
     }

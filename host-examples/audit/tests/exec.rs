@@ -8,7 +8,6 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 use audit_testbed::wait_until;
 use common::{Workspace, end_of, run, run_with_input, text};
@@ -242,14 +241,12 @@ fn data_passes_through_without_waiting_for_more() {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let mut stdout = child.stdout.take().unwrap();
-    let started = Instant::now();
     for n in 0..200_u8 {
         stdin.write_all(&[n]).unwrap();
         let mut back = [0];
         stdout.read_exact(&mut back).unwrap();
         assert_eq!(back, [n]);
     }
-    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
     drop(stdin);
     assert!(child.wait().unwrap().success());
 }
@@ -268,13 +265,12 @@ fn the_command_gets_a_signal_when_nobody_reads_its_output_any_more() {
 #[test]
 fn a_background_process_of_the_command_neither_holds_the_end_up_nor_cuts_the_output_off() {
     let workspace = Workspace::new();
-    let started = Instant::now();
-    let output = run(workspace.audit(["exec", "--", "sh", "-c", "sleep 30 & seq 1 20000"]));
-    assert!(started.elapsed() < Duration::from_secs(25), "{:?}", started.elapsed());
+    // It sleeps longer than a test waits for an end.
+    let output = run(workspace.audit(["exec", "--", "sh", "-c", "sleep 90 & seq 1 20000"]));
     assert_eq!(text(&output.stdout).lines().count(), 20_000);
 
     // All output of the command is passed on, even to a slow reader.
-    let slow = "\"$AUDIT\" exec -- sh -c 'sleep 30 & seq 1 20000' | { sleep 0.5; cat; }";
+    let slow = "\"$AUDIT\" exec -- sh -c 'sleep 90 & seq 1 20000' | { sleep 0.5; cat; }";
     assert_eq!(text(&run(workspace.shell(slow)).stdout).lines().count(), 20_000);
 }
 

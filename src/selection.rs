@@ -129,9 +129,13 @@ impl<'q> Selection<'q> {
         if line.is_empty() {
             return None;
         }
-        let stored = own::ts(line).and_then(|ts| self.times.parse(ts));
-        if stored.is_some_and(|at| !self.wants(at, at)) || !self.query.may_match(line) {
-            return stored;
+        let first = own::first_ts(line).and_then(|ts| self.times.parse(ts));
+        let is_early_or_late = first.is_some_and(|at| !self.wants(at, at));
+        if is_early_or_late && own::has_one_ts(line) {
+            return first;
+        }
+        if !self.query.may_match(line) {
+            return None;
         }
         // Faster than `from_utf8_lossy` for what is UTF-8.
         let line = core::str::from_utf8(line).map_or_else(|_| String::from_utf8_lossy(line), Cow::Borrowed);
@@ -141,8 +145,7 @@ impl<'q> Selection<'q> {
             self.take(key, &line);
             return Some(key.at);
         }
-        let at = self.offer_parsed(&line, position);
-        stored.or(at)
+        self.offer_parsed(&line, position)
     }
 
     /// Parses the line, and selects it if it belongs in the page. Returns the event's instant; none: it is
@@ -292,7 +295,9 @@ impl<'q> Selection<'q> {
 /// The instant of a line, if it is an event.
 pub fn instant(line: &[u8], times: &mut StoredTimes) -> Option<Timestamp> {
     let line = trimmed(line);
-    if let Some(at) = own::ts(line).and_then(|ts| times.parse(ts)) {
+    if let Some(at) = own::first_ts(line).and_then(|ts| times.parse(ts))
+        && own::has_one_ts(line)
+    {
         return Some(at);
     }
     if line.is_empty() {

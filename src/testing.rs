@@ -7,6 +7,7 @@ mod host;
 mod state;
 
 pub use host::TestHost;
+pub use state::Meanwhile;
 
 use crate::accounting::Counts;
 use crate::error::Error;

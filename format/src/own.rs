@@ -18,23 +18,23 @@ const DIGITS: usize = 19;
 /// What a line begins with, before its `ts`.
 const START: &[u8] = b"{\"ts\":\"";
 
-/// The `ts` of a line, without its newline, that begins and ends as those of a store do; it may have any form. None: the
-/// line has to be parsed for it, as where somebody has added another `ts`, which then counts.
-pub fn ts(line: &[u8]) -> Option<&[u8; TEXT_LEN]> {
+/// The `ts` with which a line, without its newline, begins that also ends as those of a store do; it may have any form.
+/// Where somebody has added another `ts`, that one counts: [`has_one_ts`] tells.
+pub fn first_ts(line: &[u8]) -> Option<&[u8; TEXT_LEN]> {
     let (ts, rest) = line.strip_prefix(START)?.split_first_chunk()?;
-    let is_own = rest.first() == Some(&b'"') && leaf::ends_as_stored(line) && !may_have_ts(rest);
-    is_own.then_some(ts)
+    (rest.first() == Some(&b'"') && leaf::ends_as_stored(line)).then_some(ts)
 }
 
-/// Whether a member with the name `ts` may be among these bytes.
-fn may_have_ts(bytes: &[u8]) -> bool {
-    let four = |four: &[u8]| {
+/// Whether a line that has a [`first_ts`] can have no other.
+pub fn has_one_ts(line: &[u8]) -> bool {
+    let begins_ts = |four: &[u8]| {
         let is_ts = (four[0] == b'"') & (four[1] == b't') & (four[2] == b's') & (four[3] == b'"');
         // Names can be written with escapes too.
         is_ts | (four[0] == b'\\') & (four[1] == b'u')
     };
+    let rest = line.get(START.len()..).unwrap_or_default();
     // Without an early exit the compiler makes this look at 16 places at once.
-    bytes.windows(4).fold(false, |found, next| found | four(next))
+    !rest.windows(4).fold(false, |found, four| found | begins_ts(four))
 }
 
 /// The key of a line, without its newline, that is exactly as a store writes lines without escapes. None: it may be any
@@ -201,14 +201,15 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_may_have_another_ts_has_to_be_parsed() {
+    fn a_line_that_may_have_another_ts_is_told_from_others() {
         let line = line("t", 1, None, Vec::new());
         let (start, end) = line.split_once(",\"req_id\"").unwrap();
-        for (added, is_own) in
+        for (added, has_one) in
             [("\"tsx\":1", true), ("\"ts\":1", false), ("\"\\u0074s\":1", false), ("\"t\\u0073\" :1", false)]
         {
             let line = std::format!("{start},{added},\"req_id\"{end}");
-            assert_eq!(ts(line.as_bytes()).is_some(), is_own, "{added}");
+            assert!(first_ts(line.as_bytes()).is_some());
+            assert_eq!(has_one_ts(line.as_bytes()), has_one, "{added}");
         }
     }
 
@@ -222,8 +223,10 @@ mod tests {
                 Key::of_entry(Timestamp::parse(&parsed.event.ts).unwrap(), stamp.id)
             });
             prop_assert_eq!(key(&line, &mut StoredTimes::default()), expected);
-            let own = !line.contains("\\u");
-            prop_assert_eq!(ts(line.as_bytes()).map(|ts| &ts[..]), own.then_some(parsed.event.ts.as_bytes()));
+            prop_assert_eq!(first_ts(line.as_bytes()).map(|ts| &ts[..]), Some(parsed.event.ts.as_bytes()));
+            // An attribute may have the name too.
+            let has_one = !line.contains("\\u") && line.matches("\"ts\"").count() == 1;
+            prop_assert_eq!(has_one_ts(line.as_bytes()), has_one);
         }
 
         #[test]

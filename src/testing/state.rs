@@ -25,8 +25,8 @@ pub struct State {
     pub appended_on_failure: Option<Vec<u8>>,
     /// What another process appends after this many more appends of ours, and one.
     pub appended_in_between: Option<(u32, Vec<u8>)>,
-    /// What another process appends to files of these names, after so many calls that open, measure or read a file.
-    pub appended_meanwhile: Option<(u32, Vec<(String, Vec<u8>)>)>,
+    /// What another process appends once, after some more calls that open, measure or read a file.
+    pub meanwhile: Option<Meanwhile>,
     /// Whether the host takes an append of any length at once.
     pub appends_at_once: bool,
     /// Whether files cannot be synced.
@@ -51,17 +51,24 @@ pub struct State {
 impl State {
     /// Counts a call that opens, measures or reads a file.
     pub fn count_call(&mut self) {
-        match self.appended_meanwhile.take() {
-            Some((0, appended)) => {
-                for (name, bytes) in appended {
-                    self.files.entry(name).or_default().borrow_mut().bytes.extend(bytes);
-                }
+        if let Some(mut meanwhile) = self.meanwhile.take() {
+            if meanwhile.calls > 0 {
+                meanwhile.calls -= 1;
+                self.meanwhile = Some(meanwhile);
+                return;
             }
-            later => {
-                self.appended_meanwhile = later.map(|(calls, appended)| (calls - 1, appended));
+            for (name, bytes) in meanwhile.appended {
+                self.files.entry(name).or_default().borrow_mut().bytes.extend(bytes);
             }
         }
     }
+}
+
+/// What another process appends to files of these names.
+pub struct Meanwhile {
+    /// How many calls there are before.
+    pub calls: u32,
+    pub appended: Vec<(String, Vec<u8>)>,
 }
 
 /// A file.

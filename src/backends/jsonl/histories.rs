@@ -124,7 +124,7 @@ fn steps() -> impl Strategy<Value = Step> {
             Step::Write { store, events }
         }),
         1 => (0..3_usize).prop_map(Step::Restart),
-        3 => (0..2_usize, minutes(), 0..9_u8)
+        3 => (0..2_usize, minutes(), 0..10_u8)
             .prop_map(|(day, minute, form)| Step::Foreign { day, minute, form }),
         1 => (0..2_usize, file_change).prop_map(|(day, change)| Step::File { day, change }),
         2 => (0..2_usize, index_change).prop_map(|(day, change)| Step::Index { day, change }),
@@ -191,7 +191,13 @@ impl World {
             5 => format!("{{\"tool\":\"shell\",\"req_id\":\"{long}\"}}\n\n  \n"),
             6 => format!("{{\"ts\":\"{ts}\",\"tool\":\"shell\",\"req_id\":\"torn {made}"),
             7 => format!("{{\"ts\":\"{ts}\",\"tool\":\"a\\/b\",\"req_id\":\"{made}\"}}\n"),
-            _ => format!("{{\"ts\":\"{ts}\",\"tool\":\"shell\",\"req_id\":\"unended {made}\"}}"),
+            8 => format!("{{\"ts\":\"{ts}\",\"tool\":\"shell\",\"req_id\":\"unended {made}\"}}"),
+            // As if somebody had edited the line of a store.
+            _ => format!(
+                "{{\"ts\":\"{ts}\",\"req_id\":\"{made}\",\"ts\":\"{}\",\"hash\":\"{}\"}}\n",
+                self::ts(minute / 2),
+                "a".repeat(64)
+            ),
         };
         self.host.append(name, line.as_bytes());
     }

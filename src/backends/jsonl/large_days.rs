@@ -1,7 +1,7 @@
 //! Days that are large enough for an index: what others do to the file and the index while somebody reads.
 
 use crate::store::Store;
-use crate::testing::{NOON, Page, TestHost, event_at, read_page, read_pages};
+use crate::testing::{Meanwhile, NOON, Page, TestHost, event_at, read_page, read_pages};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -97,7 +97,8 @@ fn a_line_that_is_completed_while_a_page_is_made_makes_no_index_wrong() {
     for calls in 0..200 {
         let host = TestHost::at(NOON);
         let rest = torn(&host);
-        host.0.borrow_mut().appended_meanwhile = Some((calls, [(TODAY.into(), rest)].into()));
+        let appended = [(TODAY.into(), rest)].into();
+        host.0.borrow_mut().meanwhile = Some(Meanwhile { calls, appended });
         let mut store = store(&host);
         let (read, (times, skipped)) = bytes_read(&host, || read_all(&mut store, Order::OldestFirst, 0));
         assert!(read < quiet * 5 / 4, "{read} after {calls} calls, {quiet} without");
@@ -152,7 +153,7 @@ fn an_index_that_another_process_extends_meanwhile_is_not_removed() {
         }
         let index = bytes(&host, INDEX);
         assert!(!index.is_empty());
-        host.0.borrow_mut().appended_meanwhile = Some((calls, appended));
+        host.0.borrow_mut().meanwhile = Some(Meanwhile { calls, appended });
         fill(&host, 80, 81);
         assert!(bytes(&host, INDEX).starts_with(&index), "after {calls} calls");
     }

@@ -1,4 +1,4 @@
--- Stores a batch by COPY, which takes the server a third less time than insert_arrays.sql. It knows no ON CONFLICT, and
+-- Stores a batch by COPY, which takes the server less time than insert_arrays.sql. It knows no ON CONFLICT, and
 -- an entry that is stored already makes it fail, so that nothing of the batch is stored: may_copy.sql tells beforehand
 -- whether it may be used, and insert.sql is the way where it may not, or where it has failed because of a row.
 --

@@ -1,5 +1,5 @@
 -- Inserts a batch of entries, as insert.sql does, for drivers that send arrays in binary form: the server then has no
--- JSON to read, and takes a fifth less time. What insert.sql says of privileges, partitions and plans holds here too;
+-- JSON to read, and takes less time. What insert.sql says of privileges, partitions and plans holds here too;
 -- the first and the last ts are $21 and $22.
 --
 -- $1 TIMESTAMPTZ[], $2 to $16 TEXT[], $17 and $18 UUID[], $19 and $20 TEXT[]: the values of each column, in the order of the

@@ -66,6 +66,9 @@ impl Batch {
 
     /// Removes the first `count` lines.
     pub fn remove_first(&mut self, count: usize) {
+        if count == 0 {
+            return;
+        }
         let mut rest = Self::default();
         for (at, range) in self.lines.drain(..).skip(count) {
             let start = rest.bytes.len();

@@ -111,14 +111,14 @@ pub trait Folder {
     /// exist is empty.
     fn list(&mut self) -> Result<Vec<(String, bool)>, FileError>;
 
-    /// Opens a file for reading. Symbolic links are not followed.
+    /// Opens a regular file for reading. Symbolic links are not followed.
     fn open(&mut self, name: &str) -> Result<Self::File, FileError>;
 
     /// Whether `name` still refers to `file`, which may have been deleted or renamed since it was opened.
     /// True where the host cannot tell.
     fn holds(&mut self, name: &str, file: &Self::File) -> bool;
 
-    /// Opens a file for appending. A file or folder that does not exist is created. Symbolic links are not
+    /// Opens a regular file for appending. A file or folder that does not exist is created. Symbolic links are not
     /// followed.
     fn append(&mut self, name: &str) -> Result<Self::File, FileError>;
 

@@ -36,6 +36,9 @@ const RECORD_BYTES: usize = 32;
 /// The largest index that is used. Processes that append the same records at once make it larger than it has to be.
 const MOST_RECORDS_PER_BLOCK: u64 = 16;
 
+/// The largest index that is used, in bytes, whatever its file is: it is read at once. It is enough for 120 GB.
+const MOST_BYTES: u64 = if cfg!(test) { 32 << 10 } else { 16 << 20 };
+
 /// The instants that the lines of a block have, and what the block is known by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Zone {
@@ -60,6 +63,16 @@ impl Zone {
     pub fn add(&mut self, at: Timestamp) {
         self.first = self.first.min(at);
         self.last = self.last.max(at);
+    }
+
+    /// Whether it is that of a block without events.
+    pub fn is_all(&self) -> bool {
+        (self.first, self.last) == (Self::ALL.first, Self::ALL.last)
+    }
+
+    /// Whether a block with this zone can have lines with all instants of the other one.
+    pub fn has(&self, other: &Self) -> bool {
+        !self.is_all() && self.first <= other.first && self.last >= other.last
     }
 
     fn record(&self, block: u32) -> [u8; RECORD_BYTES] {
@@ -132,7 +145,7 @@ fn records(bytes: &[u8]) -> impl Iterator<Item = (u64, Zone)> {
 
 /// The largest index of a file with so many blocks that is used, in bytes.
 fn most_bytes(blocks: u64) -> u64 {
-    blocks.saturating_mul(MOST_RECORDS_PER_BLOCK * RECORD_BYTES as u64)
+    blocks.saturating_mul(MOST_RECORDS_PER_BLOCK * RECORD_BYTES as u64).min(MOST_BYTES)
 }
 
 /// The zones that the index of a day's file has; none: there is no index, or it is of a longer file.
@@ -168,13 +181,16 @@ pub fn load<F: Folder>(
 
 /// The first block of a day's file that its index does not have, by the end of the index. An index that is not of the file
 /// is removed.
-pub fn end<F: Folder>(folder: &mut F, day: Day, file: &impl File, blocks: u64) -> Result<u64, FileError> {
-    let index = match folder.open(&names::index(day)) {
+pub fn end<F: Folder>(folder: &mut F, day: Day, file: &impl File) -> Result<u64, FileError> {
+    let name = names::index(day);
+    let index = match folder.open(&name) {
         Err(FileError::NotFound) => return Ok(0),
         index => index?,
     };
     let len = index.size()?;
     let tail = index.read_whole(len.saturating_sub(MAX_LEN as u64), MAX_LEN)?;
+    // Asked for afterwards, because both files grow.
+    let blocks = file.size()? / BLOCK_BYTES;
     let last = records(&tail).max_by_key(|(block, _)| *block);
     if let Some((block, zone)) = last
         && block < blocks
@@ -182,6 +198,9 @@ pub fn end<F: Folder>(folder: &mut F, day: Day, file: &impl File, blocks: u64) -
         && check(file, block)? == Some(zone.check)
     {
         return Ok(block + 1);
+    }
+    if !folder.holds(&name, &index) {
+        return Err(FileError::Other("the index was replaced meanwhile".into()));
     }
     remove(folder, day)?;
     Ok(0)

@@ -15,13 +15,16 @@ use core::ops::Range;
 use memchr::{memchr, memrchr};
 use piece::{PIECE_BYTES, Piece};
 
-/// What is known of the blocks of a file. Files only grow, so a full block stays as it is.
+/// What is known of the blocks of a file. Stores only append, so a full block stays as it is; [`Blocks::verify`] finds out
+/// whether somebody else has changed the file.
 #[derive(Default)]
 pub struct Blocks {
     /// The zones of full blocks; none: the block was not scanned yet, or its last line has no end yet.
     zones: Vec<Option<Zone>>,
-    /// Whether an earlier page of this read has counted the lines of the block that are not events.
-    counted: Vec<bool>,
+    /// Up to which offset in the file this read has counted the lines of each block that are not events.
+    counted: Vec<u64>,
+    /// Blocks in which this page has counted such lines, and up to where earlier pages had.
+    counted_before: Vec<(usize, u64)>,
     /// Whether a line was found that has another instant than its block.
     pub is_wrong: bool,
 }
@@ -32,19 +35,32 @@ impl Blocks {
         self.counted.clear();
     }
 
+    /// Begins a page.
+    pub fn begin_page(&mut self) {
+        self.counted_before.clear();
+    }
+
+    /// Takes back what this page has counted, because it is made anew.
+    pub fn take_back_counts(&mut self) {
+        for (place, before) in self.counted_before.drain(..).rev() {
+            self.counted[place] = before;
+        }
+    }
+
     /// Forgets what is known of the blocks, but for what was counted.
     pub fn forget(&mut self) {
         self.zones.clear();
         self.is_wrong = false;
     }
 
-    /// Forgets what is known of the blocks if the file is another one by now.
-    pub fn verify(&mut self, file: &impl File) -> Result<(), FileError> {
+    /// Forgets what is known of the blocks if the file is another one by now. Whether it still is the same.
+    pub fn verify(&mut self, file: &impl File) -> Result<bool, FileError> {
         let is_shorter = self.zones.len() as u64 > file.size()? / BLOCK_BYTES;
-        if is_shorter || !index::is_of_file(file, &self.zones).unwrap_or_default() {
+        let is_same = !is_shorter && index::is_of_file(file, &self.zones).unwrap_or_default();
+        if !is_same {
             self.forget();
         }
-        Ok(())
+        Ok(is_same)
     }
 
     /// How many of the first `blocks` blocks are known.
@@ -81,25 +97,34 @@ impl Blocks {
         }
     }
 
-    /// Notes that the lines of the block that are not events are counted. Whether they already were.
-    fn count(&mut self, block: u64) -> bool {
+    /// Up to which offset the lines of the block are counted that are not events.
+    fn counted(&self, block: u64) -> u64 {
+        self.counted.get(block as usize).copied().unwrap_or_default()
+    }
+
+    /// Notes that they are counted up to this offset.
+    fn count(&mut self, block: u64, until: u64) {
         let place = block as usize;
         if self.counted.len() <= place {
-            self.counted.resize(place + 1, false);
+            self.counted.resize(place + 1, 0);
         }
-        core::mem::replace(&mut self.counted[place], true)
+        self.counted_before.push((place, self.counted[place]));
+        self.counted[place] = until;
     }
 }
 
-/// Offers the page every line of the file of this day that it could take. What is known of the blocks was verified.
+/// Offers the page every line of the file of this day that it could take. What is known of the blocks was verified. False:
+/// more than `budget` bytes would have to be read to get to know the file, and some lines were not offered. What was learned
+/// until then is taken off the budget.
 pub fn scan_file(
     file: &impl File,
     day: Day,
     blocks: &mut Blocks,
     page: &mut Selection<'_>,
-) -> Result<(), FileError> {
+    budget: &mut u64,
+) -> Result<bool, FileError> {
     let mut scan = Scan::new(file, day, file.size()?);
-    let planned = scan.plan(blocks, page)?;
+    let Some(planned) = scan.plan(blocks, page, budget)? else { return Ok(false) };
     for (block, zone) in planned {
         if !page.wants(zone.first, zone.last) {
             // Nor does it want the blocks after it.
@@ -107,12 +132,20 @@ pub fn scan_file(
         }
         scan.offer(block, zone, blocks, page)?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The zone of a full block of a file that has `size` bytes; none: its last line has no end yet.
 pub fn zone_of(file: &impl File, block: u64, size: u64) -> Result<Option<Zone>, FileError> {
-    Ok(Scan::new(file, Timestamp::MIN.day(), size).survey(block, None)?.1)
+    Ok(Scan::new(file, Timestamp::MIN.day(), size).survey(block, None)?.lasting)
+}
+
+/// What a survey of a block has found.
+struct Surveyed {
+    /// The zone of the lines that the block has now.
+    now: Zone,
+    /// The zone that the block will always have; none: it may still change.
+    lasting: Option<Zone>,
 }
 
 /// A file that is scanned.
@@ -134,26 +167,34 @@ impl<'f, F: File> Scan<'f, F> {
     }
 
     /// The blocks that the page can take entries from, in the order in which they matter, with their zones. Blocks that are
-    /// not known are scanned for that, and not left for later if their lines can be searched meanwhile.
-    fn plan(&mut self, blocks: &mut Blocks, page: &mut Selection<'_>) -> Result<Vec<(u64, Zone)>, FileError> {
+    /// not known are scanned for that, and not left for later if their lines can be searched meanwhile. None: the budget
+    /// does not suffice for that.
+    fn plan(
+        &mut self,
+        blocks: &mut Blocks,
+        page: &mut Selection<'_>,
+        budget: &mut u64,
+    ) -> Result<Option<Vec<(u64, Zone)>>, FileError> {
         let is_search = page.query().candidates(b"").is_some();
         let mut planned = Vec::new();
         for block in 0..self.size.div_ceil(BLOCK_BYTES) {
             let zone = match blocks.zone(block) {
+                // It has no events, and its lines are counted.
+                Some(zone) if zone.is_all() && blocks.counted(block) >= (block + 1) * BLOCK_BYTES => continue,
                 Some(zone) => zone,
-                None if is_search => {
-                    let skipped = page.skipped();
-                    let (_, last) = self.survey(block, Some(page))?;
-                    blocks.set_zone(block, last);
-                    if blocks.count(block) {
-                        page.reset_skipped(skipped);
-                    }
-                    continue;
-                }
+                None if *budget == 0 => return Ok(None),
                 None => {
-                    let (zone, last) = self.survey(block, None)?;
-                    blocks.set_zone(block, last);
-                    zone
+                    let counted = blocks.counted(block);
+                    let found = self.survey(block, is_search.then_some((&mut *page, counted)))?;
+                    blocks.set_zone(block, found.lasting);
+                    if found.lasting.is_some() {
+                        *budget = budget.saturating_sub(BLOCK_BYTES);
+                    }
+                    if is_search {
+                        blocks.count(block, self.size);
+                        continue;
+                    }
+                    found.now
                 }
             };
             if page.wants(zone.first, zone.last) {
@@ -167,15 +208,15 @@ impl<'f, F: File> Scan<'f, F> {
                 planned.sort_by_key(|(_, zone)| core::cmp::Reverse(zone.last));
             }
         }
-        Ok(planned)
+        Ok(Some(planned))
     }
 
-    /// The zone of a block as it is now, and again if it stays so. Offers the page its lines that may match.
+    /// Scans a block for its zone. Offers the page its lines that may match; those before the offset are counted.
     fn survey(
         &mut self,
         block: u64,
-        mut page: Option<&mut Selection<'_>>,
-    ) -> Result<(Zone, Option<Zone>), FileError> {
+        mut page: Option<(&mut Selection<'_>, u64)>,
+    ) -> Result<Surveyed, FileError> {
         let (mut zone, mut ends, mut check) = (None, true, None);
         for start in self.pieces(block) {
             let piece = Piece::read(self.file, start, self.size, self.last.take())?;
@@ -185,17 +226,19 @@ impl<'f, F: File> Scan<'f, F> {
                 }
             }
             ends &= piece.ends;
-            if let Some(page) = &mut page {
-                self.offer_piece(&piece, page);
+            if let Some((page, counted)) = &mut page {
+                self.offer_piece(&piece, *counted, page);
             }
             let end = piece.before((block + 1) * BLOCK_BYTES, CHECKED_BYTES);
             check = end.and_then(|bytes| index::check_of(self.file, bytes).ok());
             self.last = Some(piece);
         }
-        let zone = zone.unwrap_or(Zone::ALL);
         let is_full = (block + 1) * BLOCK_BYTES <= self.size;
-        let last = check.filter(|_| is_full && ends).map(|check| Zone { check, ..zone });
-        Ok((zone, last))
+        // Events of the first and of the last instant would make the zone look like that of a block without events.
+        let is_clear = !zone.is_some_and(|zone| zone.is_all());
+        let now = zone.unwrap_or(Zone::ALL);
+        let lasting = check.filter(|_| is_full && ends && is_clear).map(|check| Zone { check, ..now });
+        Ok(Surveyed { now, lasting })
     }
 
     /// Offers the lines of a block to the page.
@@ -206,42 +249,45 @@ impl<'f, F: File> Scan<'f, F> {
         blocks: &mut Blocks,
         page: &mut Selection<'_>,
     ) -> Result<(), FileError> {
-        let skipped = page.skipped();
+        // A zone that may still change says nothing of lines that were completed since.
+        let (counted, is_lasting) = (blocks.counted(block), blocks.zone(block).is_some());
         let mut starts: Vec<u64> = self.pieces(block).collect();
         if page.order() == Order::NewestFirst {
             starts.reverse();
         }
         for start in starts {
             let piece = Piece::read(self.file, start, self.size, self.last.take())?;
-            let seen = self.offer_piece(&piece, page);
-            blocks.is_wrong |= seen.is_some_and(|seen| seen.first < zone.first || seen.last > zone.last);
+            let seen = self.offer_piece(&piece, counted, page);
+            blocks.is_wrong |= is_lasting && seen.is_some_and(|seen| !zone.has(&seen));
             self.last = Some(piece);
         }
-        if blocks.count(block) {
-            page.reset_skipped(skipped);
-        }
+        blocks.count(block, self.size);
         Ok(())
     }
 
-    /// Offers the lines of a piece, in the order of the page. Returns the first and the last instant that were seen
-    /// meanwhile.
-    fn offer_piece(&mut self, piece: &Piece, page: &mut Selection<'_>) -> Option<Zone> {
+    /// Offers the lines of a piece, in the order of the page; those before the offset `counted` do not count as skipped.
+    /// Returns the first and the last instant that were seen meanwhile.
+    fn offer_piece(&mut self, piece: &Piece, counted: u64, page: &mut Selection<'_>) -> Option<Zone> {
         let mut lines = core::mem::take(&mut self.lines);
         lines.clear();
         match page.query().candidates(piece.bytes()) {
             Some(candidates) => lines.extend(lines_of(candidates, piece.bytes())),
             None => {
                 lines.extend(piece.lines());
-                if piece.is_overlong {
+                if piece.is_overlong && piece.offset(piece.bytes().len()) >= counted {
                     page.skip();
                 }
             }
         }
         let (order, mut zone) = (page.order(), None::<Zone>);
         let mut offer = |line: &Range<usize>| {
+            let skipped = page.skipped();
             let position = Position { day: self.day.number(), offset: piece.offset(line.start) };
             if let Some(at) = page.offer(&piece.bytes()[line.clone()], position) {
                 zone.get_or_insert(Zone::at(at)).add(at);
+            }
+            if position.offset < counted {
+                page.reset_skipped(skipped);
             }
         };
         match order {

@@ -212,6 +212,11 @@ impl<'q> Selection<'q> {
         self.in_place &= self.entries.len() == offered;
     }
 
+    /// Ends the page before its first entry: the next page begins where this one would have.
+    pub fn postpone(&mut self) {
+        self.end_with(self.query.after.unwrap_or_else(|| Key::before_all(self.query.order)));
+    }
+
     /// Sorts the entries, and keeps those that fit the page's limit and size, but at least one.
     fn prune(&mut self) {
         let order = self.query.order;

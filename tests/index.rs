@@ -5,6 +5,7 @@ use audit_fixtures::{open, read_all};
 use audit_host::{Backend, Event, Filter, Instance, Options, Order, PageRequest};
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 const DAILY: &str = "tool_audit_2026-11-23.jsonl";
 const INDEX: &str = ".tool_audit_2026-11-23.blocks";
@@ -140,4 +141,27 @@ fn the_next_writer_replaces_an_index_of_another_file_and_one_that_cannot_be_repl
     store.write(&late).unwrap();
     let (entries, skipped) = read_all(&mut store, &Filter::default(), Order::OldestFirst, 0);
     assert_eq!((entries.len(), skipped), (15_000 - 1 + 20 + 1, 0));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_place_of_a_file_holds_nobody_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let events = filled(folder.path());
+    let index = folder.path().join(INDEX);
+    fs::remove_file(&index).unwrap();
+    assert!(Command::new("mkfifo").arg(&index).status().unwrap().success());
+    let expected = in_order(&events, Order::NewestFirst, |_| true);
+    assert_eq!(newest(folder.path(), &Filter::default(), 100), expected[..100]);
+    let mut store = open(Backend::Jsonl, folder.path());
+    // More than a pipe holds.
+    for batch in events.chunks(500) {
+        store.write_batch(batch).unwrap();
+    }
+    let daily = folder.path().join("tool_audit_2026-11-24.jsonl");
+    assert!(Command::new("mkfifo").arg(&daily).status().unwrap().success());
+    let next = Event { ts: "2026-11-24T00:00:00Z".into(), ..Event::default() };
+    let error = store.write_batch(&[next]).unwrap_err().to_string();
+    assert!(error.contains("tool_audit_2026-11-24.jsonl: it is not a regular file"), "{error}");
+    assert_eq!(newest(folder.path(), &Filter::default(), 100).len(), 100);
 }

@@ -397,6 +397,8 @@ fn lines() {
         ("spaces and a byte order mark before", format!("\u{feff}  {own}\r"), true),
         ("a stamp with a time that no store writes", own.replace(".000000Z", ".000Z"), true),
         ("an identifier that is none", own.replace("\"id\":\"0", "\"id\":\"x"), true),
+        ("a stamp with a constant of Python", own.replace(",\"seq\"", ",\"x\":NaN,\"seq\""), true),
+        ("a stamp with a control character in a name", own.replace(",\"seq\"", ",\"x\0\":1,\"seq\""), false),
         ("another writer's line", line("search", 3), true),
         (
             "spaces, another order and an unknown field",

@@ -1,6 +1,6 @@
 //! What the store does to write a file of JSON lines, in a native loop without a component, a queue and accounting:
 //! `native_loop INPUT FOLDER`. Each line is parsed, checked, stamped, encoded and hashed, and appended to the file of its day
-//! in pieces of whole lines, each of at most 4096 bytes. `cargo xtask bench` shows `audit write` beside it.
+//! in pieces of whole lines, each of at most 32 KiB. `cargo xtask bench` shows `audit write` beside it.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -12,12 +12,14 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use audit_format::id::Ids;
-use audit_format::line::MAX_LEN;
 use audit_format::time::{Day, Timestamp};
 use audit_format::{leaf, names, sent};
 use uuid::Uuid;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// How much is appended at once, in bytes: as much as the store appends.
+const MAX_APPEND: usize = 32 << 10;
 
 /// How much of the input is read at once, in bytes.
 const PIECE: usize = 256 << 10;
@@ -81,7 +83,7 @@ impl Writer {
     fn append(&mut self) -> Result<()> {
         let mut rest = self.lines.as_slice();
         while let Some((day, first)) = rest.first() {
-            let fits = |(of, line): &&(Day, Range<usize>)| of == day && line.end - first.start <= MAX_LEN;
+            let fits = |(of, line): &&(Day, Range<usize>)| of == day && line.end - first.start <= MAX_APPEND;
             let lines = rest.iter().take_while(fits).count();
             let piece = &self.bytes[first.start..rest[lines - 1].1.end];
             let name = names::daily(*day);

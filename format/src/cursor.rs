@@ -65,6 +65,14 @@ impl Key {
         Self { at, id: None, position }
     }
 
+    /// A key that comes before those of all entries and lines.
+    pub fn before_all(order: Order) -> Self {
+        match order {
+            Order::OldestFirst => Self::of_foreign(Timestamp::MIN, Position { day: i32::MIN, offset: 0 }),
+            Order::NewestFirst => Self::of_entry(Timestamp::MAX, Uuid::max()),
+        }
+    }
+
     /// The cursor of this key: an opaque text.
     ///
     /// ```
@@ -126,5 +134,24 @@ impl Key {
         let position = Position { day, offset: u64::try_from(part()?).ok()? };
         let key = Self { at, id: (id != 0).then(|| Uuid::from_u128(id)), position };
         parts.next().is_none().then_some(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_before_all_has_a_cursor_and_comes_first() {
+        for order in [Order::OldestFirst, Order::NewestFirst] {
+            let first = Key::before_all(order);
+            assert_eq!(Key::from_cursor(&first.to_cursor(order), order), Some(first));
+            for at in [Timestamp::MIN, Timestamp::MAX] {
+                let id = Uuid::from_u128(u128::MAX - 1);
+                for key in [Key::of_foreign(at, Position::default()), Key::of_entry(at, id)] {
+                    assert!(order.compare(&first, &key).is_lt());
+                }
+            }
+        }
     }
 }

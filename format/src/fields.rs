@@ -96,11 +96,10 @@ impl<'a> Fields<'a> {
         (self.event, self.mended)
     }
 
-    /// The same members, with copies of the texts that they borrow.
-    pub(crate) fn into_owned(self) -> Fields<'static> {
-        let Self { event, id, chain, seq, hash, mended } = self;
-        let [id, chain, seq, hash] = [id, chain, seq, hash].map(Json::into_owned);
-        Fields { event: event.into_owned(), id, chain, seq, hash, mended }
+    /// The same members without those of a stamp, and with copies of the texts that they borrow.
+    pub(crate) fn of_another_writer(self) -> Fields<'static> {
+        let seq = Json::Number(self.seq());
+        Fields { event: self.event.into_owned(), mended: self.mended, seq, ..Fields::default() }
     }
 
     /// The line, when all members were added.

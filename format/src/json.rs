@@ -37,16 +37,6 @@ pub(crate) enum Origin {
 }
 
 impl<'a> Json<'a> {
-    /// The same value, with a copy of the text that it borrows. Only texts and whole numbers have a meaning where this is
-    /// used.
-    pub(crate) fn into_owned(self) -> Json<'static> {
-        match self {
-            Self::Text(text) => Json::Text(Cow::Owned(text.into_owned())),
-            Self::Number(number) => Json::Number(number),
-            _ => Json::Null,
-        }
-    }
-
     /// A text, or none.
     ///
     /// # Errors

@@ -18,10 +18,23 @@ const DIGITS: usize = 19;
 /// What a line begins with, before its `ts`.
 const START: &[u8] = b"{\"ts\":\"";
 
-/// The `ts` of a line, without its newline, that begins and ends as those of a store do; it may have any form.
+/// The `ts` of a line, without its newline, that begins and ends as those of a store do; it may have any form. None: the
+/// line has to be parsed for it, as where somebody has added another `ts`, which then counts.
 pub fn ts(line: &[u8]) -> Option<&[u8; TEXT_LEN]> {
     let (ts, rest) = line.strip_prefix(START)?.split_first_chunk()?;
-    (rest.first() == Some(&b'"') && leaf::ends_as_stored(line)).then_some(ts)
+    let is_own = rest.first() == Some(&b'"') && leaf::ends_as_stored(line) && !may_have_ts(rest);
+    is_own.then_some(ts)
+}
+
+/// Whether a member with the name `ts` may be among these bytes.
+fn may_have_ts(bytes: &[u8]) -> bool {
+    let four = |four: &[u8]| {
+        let is_ts = (four[0] == b'"') & (four[1] == b't') & (four[2] == b's') & (four[3] == b'"');
+        // Names can be written with escapes too.
+        is_ts | (four[0] == b'\\') & (four[1] == b'u')
+    };
+    // Without an early exit the compiler makes this look at 16 places at once.
+    bytes.windows(4).fold(false, |found, next| found | four(next))
 }
 
 /// The key of a line, without its newline, that is exactly as a store writes lines without escapes. None: it may be any
@@ -187,6 +200,18 @@ mod tests {
             .prop_map(|(text, number, node, attributes)| line(&text, number, node, attributes))
     }
 
+    #[test]
+    fn a_line_that_may_have_another_ts_has_to_be_parsed() {
+        let line = line("t", 1, None, Vec::new());
+        let (start, end) = line.split_once(",\"req_id\"").unwrap();
+        for (added, is_own) in
+            [("\"tsx\":1", true), ("\"ts\":1", false), ("\"\\u0074s\":1", false), ("\"t\\u0073\" :1", false)]
+        {
+            let line = std::format!("{start},{added},\"req_id\"{end}");
+            assert_eq!(ts(line.as_bytes()).is_some(), is_own, "{added}");
+        }
+    }
+
     proptest! {
         #[test]
         fn a_line_of_a_store_without_escapes_is_recognized(line in lines()) {
@@ -197,7 +222,8 @@ mod tests {
                 Key::of_entry(Timestamp::parse(&parsed.event.ts).unwrap(), stamp.id)
             });
             prop_assert_eq!(key(&line, &mut StoredTimes::default()), expected);
-            prop_assert_eq!(ts(line.as_bytes()).map(|ts| &ts[..]), Some(parsed.event.ts.as_bytes()));
+            let own = !line.contains("\\u");
+            prop_assert_eq!(ts(line.as_bytes()).map(|ts| &ts[..]), own.then_some(parsed.event.ts.as_bytes()));
         }
 
         #[test]

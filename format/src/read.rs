@@ -20,7 +20,8 @@ use serde_json::value::RawValue;
 
 /// Parses a line of a file, whoever wrote it, as leniently as Python's `json.loads`: spacing and the order of the
 /// fields do not matter, unknown fields are ignored, and of a field that is given twice the last value counts. A value
-/// of another type is read as well as it can be, and `NaN` and `Infinity` are texts.
+/// of another type is read as well as it can be, and `NaN` and `Infinity` are texts. A line that has those is another
+/// writer's, despite its stamp.
 ///
 /// # Errors
 /// If the line is not a JSON object.
@@ -56,7 +57,7 @@ pub fn parse_row(line: &str) -> Result<(Parsed<'_>, u64), Invalid> {
 
 fn parse_any_stored(line: &str) -> Result<Fields<'_>, Invalid> {
     parse_any(line, Origin::File).or_else(|error| match quote_constants(line) {
-        Some(json) => Ok(parse_any(&json, Origin::File)?.into_owned()),
+        Some(json) => Ok(parse_any(&json, Origin::File)?.of_another_writer()),
         None => Err(error),
     })
 }
@@ -139,8 +140,9 @@ impl<'de> Deserialize<'de> for Object<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
                 let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
+                // A name that is read at once may have control characters, which JSON has not.
+                while let Some((name, value)) = map.next_entry::<&RawValue, _>()? {
+                    members.push((serde_json::from_str(name.get()).map_err(de::Error::custom)?, value));
                 }
                 Ok(Object(members))
             }

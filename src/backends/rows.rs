@@ -4,7 +4,7 @@
 use crate::accounting::DropReason;
 use crate::batch::Batch;
 use crate::error::Error;
-use crate::host::{DatabaseError, Host, Rows};
+use crate::host::{DatabaseError, Host, RefusedRow, Rows};
 use crate::selection::Selection;
 use crate::sink::{End, Found, Sink};
 use crate::warnings::Topic;
@@ -42,9 +42,14 @@ pub struct Refusal<'l> {
     pub reason: String,
 }
 
-impl Refusal<'_> {
+impl<'l> Refusal<'l> {
     /// The topic of warnings about refused lines.
     pub const TOPIC: Topic = Topic::Dropped(DropReason::Unwritable);
+
+    /// The refusal of the line of an entry.
+    fn of(line: &'l [u8], reason: String) -> Self {
+        Self { line, chain: stamp(line).map(|stamp| stamp.chain), reason }
+    }
 }
 
 /// The stamp of a line; none: no store wrote it.
@@ -71,14 +76,19 @@ pub fn insert<'l, H: Host>(host: &H, lines: &[&'l [u8]]) -> Result<Vec<Refusal<'
         }
     }
     if !rows.is_empty() {
-        for refused in host.insert(&rows)? {
-            if let Some(line) = sent.get(refused.index).copied() {
-                let chain = stamp(line).map(|stamp| stamp.chain);
-                refusals.push(Refusal { line, chain, reason: refused.reason });
-            }
+        for refused in of_batch(host.insert(&rows)?, sent.len()) {
+            refusals.push(Refusal::of(sent[refused.index], refused.reason));
         }
     }
     Ok(refusals)
+}
+
+/// The refused rows of a batch with so many rows, each once and in their order, whatever the host has said.
+fn of_batch(mut refused: Vec<RefusedRow>, rows: usize) -> Vec<RefusedRow> {
+    refused.retain(|row| row.index < rows);
+    refused.sort_by_key(|row| row.index);
+    refused.dedup_by_key(|row| row.index);
+    refused
 }
 
 /// Lines that wait in memory for the database.
@@ -120,10 +130,8 @@ impl Waiting {
             };
             match inserted {
                 Ok(refused) => {
-                    for refused in refused {
-                        let line = lines.part(sent + refused.index..sent + refused.index + 1);
-                        let chain = stamp(line).map(|stamp| stamp.chain);
-                        on_refusal(&Refusal { line, chain, reason: refused.reason });
+                    for RefusedRow { index, reason } in of_batch(refused, end - sent) {
+                        on_refusal(&Refusal::of(lines.part(sent + index..sent + index + 1), reason));
                     }
                 }
                 Err(error) => {

@@ -73,7 +73,7 @@ fn an_index_goes_on_where_it_ends_and_one_of_another_file_is_removed() {
     let day = Day::parse("2026-11-23").unwrap();
     let end = |folder: &mut _, host: &TestHost| {
         let file = host.folder("").open(DAY).unwrap();
-        super::end(folder, day, &file, file.size().unwrap() / BLOCK_BYTES).unwrap()
+        super::end(folder, day, &file).unwrap()
     };
     assert_eq!(end(&mut folder, &host), 0);
     let zones = indexed(&host, 190);
@@ -98,14 +98,17 @@ fn an_index_goes_on_where_it_ends_and_one_of_another_file_is_removed() {
 #[test]
 fn an_index_that_is_far_too_large_is_not_read() {
     use crate::host::Host;
-    let host = TestHost::at(NOON);
-    fill(&host, 10, 1);
-    let mut folder = host.folder("");
-    let day = Day::parse("2026-11-23").unwrap();
-    host.set_file(&names::index(day), vec![0; most_bytes(10) as usize + 1]);
-    let file = folder.open(DAY).unwrap();
-    assert!(load(&mut folder, day, &file).unwrap().is_none());
-    assert_eq!(host.0.borrow().bytes_read, 0);
-    assert_eq!(end(&mut folder, day, &file, 10).unwrap(), 0);
-    assert_eq!(host.files(), [DAY]);
+    // As many as the file could need, and as many as fit into memory.
+    for (blocks, most) in [(10, 10 * 512), (1000, MOST_BYTES)] {
+        let host = TestHost::at(NOON);
+        fill(&host, blocks, 1);
+        let mut folder = host.folder("");
+        let day = Day::parse("2026-11-23").unwrap();
+        host.set_file(&names::index(day), vec![0; most as usize + 1]);
+        let file = folder.open(DAY).unwrap();
+        assert!(load(&mut folder, day, &file).unwrap().is_none());
+        assert_eq!(host.0.borrow().bytes_read, 0);
+        assert_eq!(end(&mut folder, day, &file).unwrap(), 0);
+        assert_eq!(host.files(), [DAY]);
+    }
 }

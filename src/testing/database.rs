@@ -28,6 +28,8 @@ pub struct Database {
     pub loses_each: Option<usize>,
     /// The tools whose rows are refused.
     pub poison: Vec<&'static str>,
+    /// Further rows that each insert says are refused, whether there are such rows or not.
+    pub said: Vec<usize>,
 }
 
 impl Database {
@@ -58,6 +60,7 @@ impl Database {
                 self.rows.push(row.into_owned());
             }
         }
+        refused.extend(self.said.iter().map(|index| RefusedRow { index: *index, reason: "said".into() }));
         match self.loses_each {
             Some(each) if self.calls.len().is_multiple_of(each) => {
                 Err(DatabaseError::Unanswered("the answer is lost".into()))

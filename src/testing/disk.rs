@@ -46,6 +46,7 @@ impl Folder for TestFolder {
             return Err(FileError::Other("permission denied".into()));
         }
         let mut state = self.state.borrow_mut();
+        state.count_call();
         state.micros += state.open_micros;
         let content = state.files.get(name).cloned().ok_or(FileError::NotFound)?;
         Ok(TestFile { content, state: Rc::clone(&self.state) })
@@ -131,6 +132,7 @@ impl TestFile {
 
 impl File for TestFile {
     fn size(&self) -> Result<u64, FileError> {
+        self.state.borrow_mut().count_call();
         Ok(self.content.borrow().bytes.len() as u64)
     }
 
@@ -139,6 +141,7 @@ impl File for TestFile {
     }
 
     fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, FileError> {
+        self.state.borrow_mut().count_call();
         let content = self.content.borrow();
         let rest = content.bytes.get(offset as usize..).unwrap_or_default();
         // Hosts may return fewer bytes than asked for.

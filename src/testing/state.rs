@@ -25,6 +25,8 @@ pub struct State {
     pub appended_on_failure: Option<Vec<u8>>,
     /// What another process appends after this many more appends of ours, and one.
     pub appended_in_between: Option<(u32, Vec<u8>)>,
+    /// What another process appends to files of these names, after so many calls that open, measure or read a file.
+    pub appended_meanwhile: Option<(u32, Vec<(String, Vec<u8>)>)>,
     /// Whether the host takes an append of any length at once.
     pub appends_at_once: bool,
     /// Whether files cannot be synced.
@@ -44,6 +46,22 @@ pub struct State {
     /// How often files and the folder were synced.
     pub syncs: u32,
     pub database: Option<Database>,
+}
+
+impl State {
+    /// Counts a call that opens, measures or reads a file.
+    pub fn count_call(&mut self) {
+        match self.appended_meanwhile.take() {
+            Some((0, appended)) => {
+                for (name, bytes) in appended {
+                    self.files.entry(name).or_default().borrow_mut().bytes.extend(bytes);
+                }
+            }
+            later => {
+                self.appended_meanwhile = later.map(|(calls, appended)| (calls - 1, appended));
+            }
+        }
+    }
 }
 
 /// A file.

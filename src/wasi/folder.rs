@@ -38,6 +38,14 @@ impl WasiFolder {
     }
 
     fn open_at(&mut self, name: &str, create: bool) -> Result<WasiFile, FileError> {
+        // To open a pipe may take until somebody opens its other end.
+        match self.opened(create)?.stat_at(PathFlags::empty(), name).map(|stat| stat.type_) {
+            Ok(DescriptorType::RegularFile) => {}
+            Ok(DescriptorType::SymbolicLink) => return Err(ErrorCode::Loop.into()),
+            Ok(_) => return Err(FileError::Other("it is not a regular file".to_string())),
+            Err(ErrorCode::NoEntry) if create => {}
+            Err(error) => return Err(error.into()),
+        }
         let (how, flags) = match create {
             true => (OpenFlags::CREATE, DescriptorFlags::READ | DescriptorFlags::WRITE),
             false => (OpenFlags::empty(), DescriptorFlags::READ),

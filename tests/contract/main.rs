@@ -6,6 +6,7 @@ mod common;
 mod hosts;
 #[path = "../common/node.rs"]
 mod node_package;
+mod refused;
 
 use audit_fixtures::{assert_balanced, assert_leaf_hash, event_from_json, req_ids, stored};
 use audit_format::time::Timestamp;
@@ -54,6 +55,11 @@ macro_rules! hosts {
             #[test]
             fn an_event_without_a_ts_gets_the_current_time() {
                 assert_now(&HOST);
+            }
+
+            #[test]
+            fn a_refused_event_counts_as_dropped_once_the_hole_that_it_leaves_is_explained() {
+                refused::assert_refused(&HOST);
             }
         })*
     };
@@ -110,6 +116,11 @@ fn write(store: &mut dyn Store, events: &[Value], way: Way) -> Result<(), Error>
     }
 }
 
+/// Has the next store make its tables anew.
+fn new_table(url: &str) {
+    Cluster::shared().execute(url, "DROP TABLE IF EXISTS tool_audit_events, tool_audit_refused");
+}
+
 /// Runs a test on a store of every backend that works in the host, for every way to write.
 fn each_store(host: &Host, mut run: impl FnMut(&str, Backend, Way, &mut dyn Store)) {
     let mut opener = (host.start)();
@@ -121,7 +132,7 @@ fn each_store(host: &Host, mut run: impl FnMut(&str, Backend, Way, &mut dyn Stor
             let folder = tempfile::tempdir().unwrap();
             let database_url = database.as_deref().filter(|_| backend.needs_database());
             if let Some(url) = database_url {
-                Cluster::shared().execute(url, "DROP TABLE IF EXISTS tool_audit_events");
+                new_table(url);
             }
             let opening = Opening { backend, dir: folder.path(), database_url };
             let mut store = opener.open(&opening);

@@ -28,8 +28,8 @@ const ALL: &str = "AUDIT_TESTBED_MESSAGES";
 
 /// How many cases a scenario has in a run that does not take all of them. Those in which something comes late take a second
 /// each, and hardly any processor time.
-const AT_ONCE: usize = 20;
-const LATE: usize = 5;
+const AT_ONCE: usize = 12;
+const LATE: usize = 4;
 
 /// How many cases run at once. Each has a database of its own.
 const WORKERS: usize = 12;

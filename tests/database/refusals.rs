@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use audit_fixtures::{all_numbered, assert_balanced, assert_chains, assert_same_events, start};
 use audit_host::Event;
-use audit_testbed::{ANSWER, DATABASE_BACKENDS, NEVER, age_spools, refused};
+use audit_testbed::{ANSWER, NEVER, age_spools, refused};
 
 use crate::client::{Client, WAYS, Way};
 use crate::site::Site;
@@ -123,35 +123,4 @@ fn a_refused_row_at_the_end_of_a_file_that_another_instance_takes_over_is_the_on
     assert_balanced(&counts);
     assert_eq!(site.stored(), POISONED as u64);
     assert_eq!((counts.stored, counts.dropped.unwritable), (POISONED as u64, 1));
-}
-
-/// Makes the session end that keeps what is known of a refused entry.
-const ENDED: &str = "
-    CREATE FUNCTION end_session() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        PERFORM pg_terminate_backend(pg_backend_pid());
-        RETURN NEW;
-    END $$;
-    CREATE TRIGGER end_session BEFORE INSERT ON tool_audit_refused FOR EACH ROW EXECUTE FUNCTION end_session()";
-
-#[test]
-fn a_refused_event_counts_as_dropped_once_the_hole_that_it_leaves_is_explained() {
-    for backend in DATABASE_BACKENDS {
-        let site = Site::new();
-        site.cluster.refuse_tool(&site.url, "poison");
-        site.cluster.execute(&site.url, ENDED);
-        let options = site.options(backend).flush_interval(NEVER).database_timeout(ANSWER);
-        let mut client = Client::open(Way::Instance, options);
-        let mut events = all_numbered("hole", 0..10);
-        events[4].tool = "poison".into();
-        client.write_batch(&events).unwrap();
-        let flushed = client.flush();
-        assert_eq!(client.status().counts.dropped.unwritable, 0, "{backend}, {flushed:?}");
-
-        site.cluster.execute(&site.url, "DROP TRIGGER end_session ON tool_audit_refused");
-        let counts = client.settle();
-        assert_eq!((counts.stored, counts.dropped.unwritable), (9, 1), "{backend}");
-        let explained = site.cluster.column(&site.url, "SELECT seq FROM tool_audit_refused");
-        assert_eq!(explained, ["4"], "{backend}");
-        assert_chains(&site.rows(), &[4]);
-    }
 }

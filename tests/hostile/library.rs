@@ -1,7 +1,7 @@
 //! What does not fit into the component's memory at all: the Rust library refuses it before it calls, and its instance goes on.
 
 use audit_fixtures::start;
-use audit_host::{Attribute, Backend, Error, Event, Filter, Instance, Options, PageRequest};
+use audit_host::{Attribute, AuditStore, Backend, Error, Event, Filter, Instance, Options, PageRequest};
 
 fn instance() -> Instance {
     start(&Options::new().backend(Backend::Memory.name()).warnings(|_| ()))
@@ -32,6 +32,16 @@ fn batches_that_do_not_fit_into_memory_are_refused_and_the_instance_goes_on() {
     let pairs = vec![Attribute { key: "k".into(), value: "v".into() }; 16];
     assert!(is_too_large(store.write_batch(&vec![Event { attributes: pairs, ..Event::default() }; 200_000])));
     assert_goes_on(store);
+}
+
+#[test]
+fn batches_that_are_refused_before_the_component_has_them_are_counted() {
+    let audit = AuditStore::open(Options::new().backend(Backend::Memory.name())).unwrap();
+    assert!(is_too_large(audit.write_batch(vec![Event::default(); 90_000])));
+    assert!(is_too_large(audit.write_jsonl("{}\n\n".repeat(85_000))));
+    audit.write_batch(vec![Event::default(); 2]).unwrap();
+    let counts = audit.status().unwrap().counts;
+    assert_eq!((counts.received, counts.rejected, counts.stored), (175_002, 175_000, 2));
 }
 
 #[test]

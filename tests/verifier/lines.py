@@ -42,12 +42,13 @@ def body_of(line):
     """The bytes whose hash is the leaf of a line, with what it says of itself; none: it is no event."""
     line = line.strip(b" \t\r\n\x0c").removeprefix("\ufeff".encode()).lstrip(b" \t\r\n\x0c")
     try:
-        said = json.loads(line.decode(errors="replace"), parse_float=Decimal)
+        constants = []
+        said = json.loads(line.decode(errors="replace"), parse_float=Decimal, parse_constant=lambda name: constants.append(name) or name)
         at = utc(said.get("ts"))
     except (ValueError, ArithmeticError, AttributeError):
         return None
     uuids = all(re.fullmatch("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", str(said.get(name))) for name in ("id", "chain"))
-    if uuids and at == said["ts"] and isinstance(said.get("seq"), int) and STAMP.fullmatch(line[-75:]):
+    if uuids and not constants and at == said["ts"] and isinstance(said.get("seq"), int) and STAMP.fullmatch(line[-75:]):
         return line[:-75] + b"}", said
     said = {OLDER.get(name, name): value for name, value in said.items()} | {"ts": at}
     body = ",".join(f'"{field}":{written(said.get(field), field)}' for field in FIELDS)

@@ -10,8 +10,11 @@ use crate::{Workspace, setup};
 /// random faults.
 const SLOW: &str = "slow::";
 
-/// The tests against databases, which a whole run repeats on servers whose settings no program expects, but for the slow
-/// ones: what those wait for does not depend on settings. As all packages are named, nothing is compiled again.
+/// The tests with a fault at each message to the server, which take minutes.
+const MESSAGES: &str = "messages::";
+
+/// The tests against databases, which a whole run repeats on servers whose settings no program expects, but for those that
+/// take long: what they wait for does not depend on settings. As all packages are named, nothing is compiled again.
 const DATABASE_TESTS: [&str; 4] = ["test", "--workspace", "--test", "database"];
 
 /// Builds the components, makes available what the tests need, and runs `cargo test` with these arguments. With
@@ -34,7 +37,7 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     again
         .args(DATABASE_TESTS)
         .args(arguments)
-        .args(["--", "--skip", SLOW])
+        .args(["--", "--skip", SLOW, "--skip", MESSAGES])
         .env("AUDIT_TESTBED_SETTINGS", "odd");
     let status = again.status().context("cannot run cargo")?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

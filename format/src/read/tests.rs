@@ -120,6 +120,24 @@ fn values_of_other_types_are_read_from_files_as_well_as_they_can_be() {
     assert!(parse_stored("[NaN]").is_err() && parse_stored(r#"{"a":NaN,}"#).is_err());
 }
 
+#[test]
+fn what_is_no_json_has_no_stamp() {
+    let line = line(Event::default(), 7);
+    let with = |member: &str| line.replacen("\"duration_ms\"", &format!("{member},\"duration_ms\""), 1);
+    assert!(parse_stored(&with(r#""x\u0000":1"#)).unwrap().stamp.is_some());
+    for constant in ["NaN", "Infinity", "-Infinity"] {
+        let parsed = with(&format!("\"x\":{constant}"));
+        let parsed = parse_stored(&parsed).unwrap();
+        assert_eq!((parsed.stamp, &*parsed.event.ts), (None, "1970-01-01T00:00:00.000000Z"));
+    }
+    for control in ["\0", "\n", "\x1f"] {
+        for name in [format!("x{control}"), format!("\\u0041{control}")] {
+            assert!(parse_stored(&with(&format!("\"{name}\":1"))).is_err(), "{name:?}");
+            assert!(parse_stored(&format!("{{\"attributes\":{{\"{name}\":\"\"}}}}")).is_err(), "{name:?}");
+        }
+    }
+}
+
 prop_compose! {
     fn events()(
         micros in Timestamp::MIN.micros()..=Timestamp::MAX.micros(),

@@ -1,5 +1,7 @@
 //! Masks passwords in all that this program prints, also where somebody gave one in the wrong place.
 
+use std::ops::Range;
+
 /// The text in the place of a password, or of the user and the password of a URL.
 const MASK: &str = "…";
 
@@ -9,41 +11,44 @@ const PRIVATE_KEY: &str = "PRIVATE+KEY+";
 /// Replaces `scheme://USER:PASSWORD@` by `scheme://…@`, `password=PASSWORD` by `password=…`, and private keys by
 /// `PRIVATE+KEY+…`. In case of doubt too much is masked, rather than too little.
 pub(super) fn masked(text: &str) -> String {
-    mask_keys(&mask_pairs(&mask_urls(text)))
-}
-
-/// Masks private keys, each up to the end of its word.
-fn mask_keys(text: &str) -> String {
-    let mut parts = text.split(PRIVATE_KEY);
-    let mut out = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let end = part.find(|c: char| c.is_whitespace() || "'\"`,".contains(c)).unwrap_or(part.len());
-        out += PRIVATE_KEY;
-        out += MASK;
-        out += &part[end..];
-    }
-    out
-}
-
-/// Masks the credentials of URLs.
-fn mask_urls(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (before, after) = rest.split_at(at + "://".len());
-        out += before;
-        let (url, next) = after.split_at(next_url(after));
-        // A password that is not percent-encoded may have spaces and more than one @.
-        let credentials = url.rfind('@').unwrap_or_else(|| truncated_credentials(url));
-        if credentials == 0 || url[..credentials] == *"USER:PASSWORD" {
-            out += url;
-        } else {
+    // Each is looked for in the text as it came: what one masks may be what another is known by.
+    let mut secrets = [credentials(text), passwords(text), private_keys(text)].concat();
+    secrets.sort_by_key(|secret| secret.start);
+    let (mut out, mut done) = (String::new(), 0);
+    for secret in secrets {
+        if done == 0 || secret.start > done {
+            out += &text[done..secret.start];
             out += MASK;
-            out += &url[credentials..];
         }
-        rest = next;
+        done = done.max(secret.end);
     }
-    out + rest
+    out + &text[done..]
+}
+
+/// Where private keys are, each up to the end of its word.
+fn private_keys(text: &str) -> Vec<Range<usize>> {
+    let key = |(at, _)| {
+        let start = at + PRIVATE_KEY.len();
+        let end = text[start..].find(|c: char| c.is_whitespace() || "'\"`,".contains(c));
+        start..end.map_or(text.len(), |end| start + end)
+    };
+    text.match_indices(PRIVATE_KEY).map(key).collect()
+}
+
+/// Where the credentials of URLs are.
+fn credentials(text: &str) -> Vec<Range<usize>> {
+    let (mut found, mut done) = (Vec::new(), 0);
+    while let Some(at) = text[done..].find("://") {
+        let start = done + at + "://".len();
+        done = start + next_url(&text[start..]);
+        let url = &text[start..done];
+        // A password that is not percent-encoded may have spaces and more than one @.
+        let len = url.rfind('@').unwrap_or_else(|| truncated_credentials(url));
+        if len > 0 && url[..len] != *"USER:PASSWORD" {
+            found.push(start..start + len);
+        }
+    }
+    found
 }
 
 /// The position at which the scheme of the next URL begins.
@@ -68,26 +73,17 @@ fn truncated_credentials(url: &str) -> usize {
     }
 }
 
-/// Masks the values of `password=`.
-fn mask_pairs(text: &str) -> String {
+/// Where the values of `password=` are. One may have the name of another in it.
+fn passwords(text: &str) -> Vec<Range<usize>> {
     const KEY: &str = "password";
     // Has the same length in bytes as the text, so that positions in it are valid in the text.
     let lower = text.to_ascii_lowercase();
-    let (mut out, mut done) = (String::new(), 0);
-    for (at, _) in lower.match_indices(KEY) {
-        let after = text[at + KEY.len()..].trim_start();
-        let Some(value) = after.strip_prefix('=').map(str::trim_start).filter(|_| at >= done) else {
-            continue;
-        };
-        let len = value_length(value);
-        if len == 0 || value[..len] == *"PASSWORD" {
-            continue;
-        }
-        out += &text[done..text.len() - value.len()];
-        out += MASK;
-        done = text.len() - value.len() + len;
-    }
-    out + &text[done..]
+    let password = |(at, _)| {
+        let value = text[at + KEY.len()..].trim_start().strip_prefix('=')?.trim_start();
+        let (start, len) = (text.len() - value.len(), value_length(value));
+        (len > 0 && value[..len] != *"PASSWORD").then_some(start..start + len)
+    };
+    lower.match_indices(KEY).filter_map(password).collect()
 }
 
 /// The length of the value at the start of the text: up to its closing quote, or else up to a space. A quote
@@ -138,6 +134,12 @@ mod tests {
             ("'host=h password=secret' for", "'host=h password=…' for"),
             ("postgres://h/d?password=secret&user=u for", "postgres://h/d?password=… for"),
             ("password=a password=b", "password=… password=…"),
+            ("password= password= secret user=u", "password= … … user=u"),
+            ("password=a://h/d?password= secret", "password=… …"),
+            ("password='a password=' secret", "password=…"),
+            ("postgres://h:p/d?password= secret&user=u for", "postgres://… … for"),
+            ("postgres://u:password=secret@h", "postgres://…"),
+            ("postgres://u:/secret password=@h for", "postgres://… for"),
         ] {
             assert_eq!(masked(text), expected);
         }

@@ -10,16 +10,19 @@ import { all, assertBalanced, database, databaseUrl, folder, lines, open, run } 
 
 const IDS = Array.from({ length: 30 }, (_, n) => String(n));
 
-/** A proxy in front of the server, which can stop answering. */
+/** A proxy in front of the server, which can stop answering: at once, or from a statement with the text `silentAt` on. */
 async function proxy(t, url) {
   const { hostname, port } = new URL(url);
-  const state = { passes: true, swallow: false, sockets: new Set() };
+  const state = { passes: true, swallow: false, silentAt: undefined, sockets: new Set() };
   const server = net.createServer((client) => {
     state.sockets.add(client);
     if (!state.passes) return;
     const to = net.connect(Number(port), hostname);
     state.sockets.add(to);
-    client.on('data', (data) => state.passes && to.write(data));
+    client.on('data', (data) => {
+      state.swallow ||= state.silentAt !== undefined && data.includes(state.silentAt);
+      if (state.passes) to.write(data);
+    });
     to.on('data', (data) => state.passes && !state.swallow && client.write(data));
     for (const [one, other] of [[client, to], [to, client]]) one.on('close', () => other.destroy()).on('error', () => {});
   });
@@ -147,6 +150,31 @@ test('a batch whose answer is lost is sent again, and stored once', async (t) =>
   await store.flush();
   assert.equal((await store.status()).counts.stored, 31);
   assert.equal((await sql('SELECT count(*)::int FROM tool_audit_events'))[0].count, 31);
+});
+
+test('a batch that was not sent is not in doubt', async (t) => {
+  const { url } = await database(t);
+  for (const silentAt of ['search_path', 'SET statement_timeout', 'pg_get_partkeydef']) {
+    const { url: through, state } = await proxy(t, url);
+    state.silentAt = silentAt;
+    const store = await open(t, { backend: 'postgres', databaseUrl: through, dir: folder(t), databaseTimeoutMs: 400 });
+    store.write({ req_id: 'unsent' });
+    await assert.rejects(store.flush(), { kind: 'unavailable' }, silentAt);
+  }
+});
+
+test('a row without a value that others have is refused alone', async (t) => {
+  const { url, sql, schema } = await database(t);
+  const store = await open(t, { backend: 'postgres', databaseUrl: url, dir: folder(t) });
+  store.write({ req_id: 'first', graph_run_id: 'g' });
+  await store.flush();
+  await sql(`CREATE DOMAIN ${schema}.run AS text NOT NULL`);
+  await sql(`ALTER TABLE tool_audit_events ALTER COLUMN graph_run_id TYPE ${schema}.run`);
+  await store.writeBatch([{ req_id: 'without' }, { req_id: 'with', graph_run_id: 'g' }]);
+  await store.flush();
+  const { counts } = await store.status();
+  assertBalanced(counts);
+  assert.deepEqual([counts.stored, counts.dropped.unwritable], [2, 1]);
 });
 
 test('a statement that takes too long is cancelled on the server', async (t) => {

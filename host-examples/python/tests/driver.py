@@ -17,6 +17,7 @@ from audit_store import (
     ConfigError,
     IncompleteBatch,
     InvalidValue,
+    Unanswered,
     Unavailable,
 )
 
@@ -92,6 +93,8 @@ def error(failure: Exception) -> dict[str, Any]:
             kind = "config"
         case AccessError():
             kind = "access"
+        case Unanswered():
+            kind = "unanswered"
         case Unavailable():
             kind = "unavailable"
         case _:

@@ -137,6 +137,46 @@ def test_a_lost_answer_stores_nothing_twice(proxy: Proxy, database: str, tmp_pat
     assert ids(database) == ["first", *(f"{marker}/{n}" for marker in ("lost-1", "lost-2") for n in range(10))]
 
 
+def test_a_batch_whose_answer_is_lost_stays_in_doubt_where_another_try_fails(
+    proxy: Proxy, database: str, tmp_path: Path
+) -> None:
+    with AuditStore(dir=tmp_path, backend="postgres", database_url=proxy.url) as store:
+        store.write(req_id="first")
+        store.flush()
+        sql(
+            database,
+            """
+            CREATE SEQUENCE tries;
+            CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF nextval('tries') > 1 THEN RAISE EXCEPTION 'it is full' USING ERRCODE = 'disk_full'; END IF;
+                RETURN NULL;
+            END $$;
+            CREATE TRIGGER fail BEFORE INSERT ON tool_audit_events EXECUTE FUNCTION fail();
+            """,
+        )
+        proxy.cut_on = b"lost"
+        store.write_batch([Event(req_id="lost")])
+        with pytest.raises(Unanswered, match="it is full"):
+            store.flush()
+        assert (assert_balanced(store).pending, ids(database)) == (1, ["first", "lost"])
+        sql(database, "DROP FUNCTION fail CASCADE")
+        store.flush()
+        assert assert_balanced(store).stored == 2
+    assert ids(database) == ["first", "lost"]
+
+
+def test_a_row_without_a_value_that_others_have_is_refused_alone(database: str, tmp_path: Path) -> None:
+    with AuditStore(dir=tmp_path, backend="postgres", database_url=database) as store:
+        store.write(req_id="first", graph_run_id="g")
+        store.flush()
+        sql(database, "ALTER TABLE tool_audit_events ALTER COLUMN graph_run_id SET NOT NULL")
+        store.write_batch([Event(req_id="without"), Event(req_id="with", graph_run_id="g")])
+        store.flush()
+        counts = assert_balanced(store)
+        assert (counts.stored, counts.dropped.unwritable) == (2, 1)
+    assert ids(database) == ["first", "with"]
+
+
 def test_a_batch_without_an_answer_is_unanswered_and_one_that_was_not_sent_unavailable(
     proxy: Proxy, silent_server: str, tmp_path: Path
 ) -> None:

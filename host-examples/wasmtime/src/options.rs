@@ -212,7 +212,8 @@ impl Options {
     }
 
     /// How much memory the component may use, in bytes, at least 1 MiB. The default is 256 MiB. A call that
-    /// needs more stops the component, and [`AuditStore`](crate::AuditStore) then replaces it.
+    /// needs more stops the component, and [`AuditStore`](crate::AuditStore) then replaces it. A batch may have 64 MiB, of
+    /// which the component makes more: with less memory than the default, write batches of at most a quarter of it.
     #[must_use]
     pub fn guest_memory(mut self, bytes: usize) -> Self {
         self.guest_memory = bytes;

@@ -29,6 +29,7 @@ use crate::backends::rows;
 use crate::batch::Batch;
 use crate::error::Error;
 use crate::host::{File, FileError, Folder, Host};
+use crate::scan::Blocks;
 use crate::settings::{Durability, Settings};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
@@ -86,6 +87,8 @@ pub struct Spool<H: Host> {
     is_listed: bool,
     /// Whether the database has acknowledged lines of the spool since this was last asked.
     pub(super) answered: bool,
+    /// What reads know of the files, by their names.
+    pub(super) known: BTreeMap<String, Blocks>,
     /// Messages for the store.
     pub notices: Vec<Notice>,
 }
@@ -135,6 +138,7 @@ impl<H: Host> Spool<H> {
             outdated: Vec::new(),
             is_listed: false,
             answered: false,
+            known: BTreeMap::new(),
             notices: Vec::new(),
         }
     }

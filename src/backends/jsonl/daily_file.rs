@@ -129,13 +129,15 @@ impl<F: File> DailyFile<F> {
     ) -> Result<(), FileError> {
         let appended = self.read_since(start)?;
         let mut rest = &appended[..];
-        for line in lines.map(|line| batch.part(line..line + 1)) {
+        for number in lines {
+            let line = batch.part(number..number + 1);
             let found = memmem::find(rest, line);
             let is_hidden = found.is_none_or(|at| at > 0 && rest[at - 1] != b'\n');
             rest = found.map_or(rest, |at| &rest[at + line.len()..]);
             if is_hidden {
                 self.expected_size = None;
                 self.append_on_new_line(self.file.size()?, line)?;
+                self.note(batch, number..number + 1);
             }
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! Whatever happens to the daily files and their indexes, a read gives what a plain list of all lines gives.
 
+use crate::host::Host;
+use crate::index::{self, Zone};
 use crate::store::Store;
 use crate::testing::{TestHost, event_at, read_page};
 use alloc::collections::BTreeMap;
@@ -70,6 +72,8 @@ enum IndexChange {
     Cut(prop::sample::Index),
     Append(Vec<u8>),
     Flip(prop::sample::Index),
+    /// One takes its place whose records are right by themselves, and of no file: their blocks, and what those are known by.
+    Forge(Vec<(u32, Zone)>),
     /// It is kept for later.
     Keep,
     /// The one that was kept last, of whatever file and time, takes its place.
@@ -79,6 +83,18 @@ enum IndexChange {
 fn minutes() -> impl Strategy<Value = i64> {
     // Mostly within a day, and around the midnight between the two days.
     prop_oneof![3 => 0..1440_i64, 3 => 1430..1450_i64, 2 => 1440..2880_i64]
+}
+
+/// Records of blocks that a file may have, mostly, with any instants and checks.
+fn forged() -> impl Strategy<Value = Vec<(u32, Zone)>> {
+    let time = || Timestamp::MIN.micros()..=Timestamp::MAX.micros();
+    let zone = (time(), time(), any::<u32>()).prop_map(|(first, last, check)| Zone {
+        first: Timestamp::clamped(first),
+        last: Timestamp::clamped(last),
+        check,
+    });
+    let block = prop_oneof![9 => 0..20_u32, 1 => any::<u32>()];
+    prop::collection::vec((block, zone), 1..20)
 }
 
 fn steps() -> impl Strategy<Value = Step> {
@@ -94,6 +110,7 @@ fn steps() -> impl Strategy<Value = Step> {
         index().prop_map(IndexChange::Cut),
         prop::collection::vec(any::<u8>(), 0..50).prop_map(IndexChange::Append),
         index().prop_map(IndexChange::Flip),
+        forged().prop_map(IndexChange::Forge),
         Just(IndexChange::Keep),
         Just(IndexChange::Bring),
     ];
@@ -211,6 +228,13 @@ impl World {
                     bytes[at] ^= 0x10;
                 }
             }),
+            IndexChange::Forge(records) => {
+                self.host.delete(&name);
+                let mut folder = self.host.folder("");
+                for (block, zone) in records {
+                    index::append(&mut folder, day(day_number), u64::from(*block), &[*zone]).unwrap();
+                }
+            }
             IndexChange::Keep => self.kept = self.bytes(&name),
             IndexChange::Bring => self.host.set_file(&name, self.kept.clone()),
         }
@@ -249,16 +273,18 @@ impl World {
     fn read(&mut self, store: usize, filter: &Filter, order: Order, limit: u32) -> (Vec<String>, u64) {
         let mut request = PageRequest { order, limit, cursor: None };
         let (mut found, mut skipped) = (Vec::new(), 0);
-        loop {
+        for pages in 0.. {
+            assert!(pages < 10_000, "the read gets nowhere");
             let page = read_page(&mut self.stores[store], filter.clone(), &request).unwrap();
             assert_eq!(page.lines.lines().count(), page.events.len());
             found.extend(page.events.iter().map(|event| format!("{} {}", event.ts, event.req_id)));
             skipped += page.skipped;
             request.cursor = page.next;
             if request.cursor.is_none() {
-                return (found, skipped);
+                break;
             }
         }
+        (found, skipped)
     }
 
     fn write(&mut self, store: usize, events: &[(i64, usize)]) {

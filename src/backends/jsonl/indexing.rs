@@ -71,7 +71,7 @@ impl Indexing {
     ) -> Result<u64, FileError> {
         let blocks = size / BLOCK_BYTES;
         // Others may have extended it.
-        let first = index::end(folder, day, file, blocks)?;
+        let first = index::end(folder, day, file)?;
         if first + LAG > blocks {
             return Ok(first);
         }

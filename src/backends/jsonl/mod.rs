@@ -23,10 +23,6 @@ use days::Days;
 /// With the durability `buffered`, this many waiting bytes are written without a flush.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// How often a page is made at most. An index that is found to be wrong is not used again, so more than a second try is for
-/// files that are rewritten meanwhile.
-const TRIES: u32 = 3;
-
 pub struct Jsonl<F: Folder> {
     files: DailyFiles<F>,
     buffered: bool,
@@ -97,20 +93,20 @@ impl<F: Folder> Backend for Jsonl<F> {
     fn read(&mut self, query: &Query, sink: &mut dyn Sink) -> Result<End, Error> {
         // Lines that cannot be written are read from memory.
         let _ = self.write_waiting();
-        let mut tries = 0;
-        loop {
-            let mut page = Selection::new(query);
+        let mut page = Selection::new(query);
+        self.waiting.offer_to(&mut page);
+        if !self.days.scan(&mut self.files.folder, &mut page)? {
+            page = Selection::new(query);
             self.waiting.offer_to(&mut page);
-            let is_right = self.days.scan(&mut self.files.folder, &mut page)?;
-            tries += 1;
-            if is_right || tries == TRIES {
-                return Ok(page.finish(sink).1);
-            }
+            self.days.scan_anew(&mut self.files.folder, &mut page)?;
         }
+        Ok(page.finish(sink).1)
     }
 }
 
 #[cfg(test)]
 mod histories;
+#[cfg(test)]
+mod large_days;
 #[cfg(test)]
 mod tests;

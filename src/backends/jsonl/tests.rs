@@ -17,9 +17,13 @@ fn store(host: &TestHost) -> Store<TestHost> {
 
 /// The tools of all entries, in their order, and the number of skipped lines.
 fn tools(store: &mut Store<TestHost>) -> (Vec<String>, u64) {
-    let page = read_page(store, Filter::default(), &PageRequest::default()).unwrap();
-    assert_eq!(page.lines.lines().count(), page.events.len());
-    (page.tools().into_iter().map(String::from).collect(), page.skipped)
+    let (mut tools, mut skipped) = (Vec::new(), 0);
+    for page in read_pages(store, Order::OldestFirst, 0) {
+        assert_eq!(page.lines.lines().count(), page.events.len());
+        tools.extend(page.tools().into_iter().map(String::from));
+        skipped += page.skipped;
+    }
+    (tools, skipped)
 }
 
 #[test]

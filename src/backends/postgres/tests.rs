@@ -174,6 +174,19 @@ fn a_refused_row_is_dropped_and_counted_and_the_others_are_stored() {
 }
 
 #[test]
+fn rows_that_are_said_to_be_refused_twice_or_were_never_sent_count_once_or_not_at_all() {
+    let host = TestHost::with_database(NOON);
+    host.database(|database| {
+        database.poison = ["1"].into();
+        database.said = [1, 1, 3, 4, usize::MAX].into();
+    });
+    let mut store = open(&host, Config { batch_size: Some(4), ..Config::default() });
+    store.write_batch((0..4).map(event).collect()).unwrap();
+    let counts = store.status().counts;
+    assert_eq!((counts.received, counts.stored, counts.dropped.unwritable), (4, 2, 2));
+}
+
+#[test]
 fn wrong_credentials_lose_no_events() {
     let host = TestHost::with_database(NOON);
     host.database(|database| database.down = Some(DatabaseError::Other("check the password".into())));

@@ -180,6 +180,7 @@ fn error_from_json(error: &Value) -> Error {
         "config" => Error::Config(member("message")),
         "access" => Error::Access(member("message")),
         "unavailable" => Error::Unavailable(member("message")),
+        "unanswered" => Error::Unanswered(member("message")),
         _ => Error::Other(error.to_string()),
     }
 }

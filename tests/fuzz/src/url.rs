@@ -43,7 +43,9 @@ fn is_password(text: &str) -> bool {
         scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
             && user.contains(':')
             && !user.contains('@')
-            && after.contains('@')
+            // A text with several URLs has no password that is known to be one.
+            && !user.contains("://")
+            && after.split_once('@').is_some_and(|(rest, _)| !rest.contains("://"))
     });
     let value = before.rsplit_once('=').is_some_and(|(key, begun)| {
         let key = key.trim_end();

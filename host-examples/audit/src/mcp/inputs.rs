@@ -30,7 +30,7 @@ pub struct Request {
     pub method: String,
     /// The tool, or what else has a name.
     pub name: String,
-    /// It goes on with a call for which the server wanted input.
+    /// It may go on with a call for which the server wanted input.
     pub answers_input: bool,
 }
 
@@ -63,10 +63,10 @@ pub fn requests(text: &[u8]) -> Option<Vec<Request>> {
     sketcher.push(text);
     let request = |message| match message {
         Message::Request(request) => Some(Request {
+            answers_input: request.answers_input(),
             id: request.id.map(|id| id.json().to_owned()),
             method: request.method,
             name: request.name,
-            answers_input: request.answers_input,
         }),
         _ => None,
     };

@@ -145,8 +145,8 @@ pub(super) struct Request {
     pub(super) client: Peer,
     /// It carries what the session did before 2026-07-28.
     pub(super) is_modern: bool,
-    /// It goes on with a call for which the server wanted input.
-    pub(super) answers_input: bool,
+    /// It has the input that the server wanted.
+    pub(super) has_input: bool,
     /// The hash of what the server wants to have back then.
     pub(super) state: String,
     pub(super) task: String,
@@ -154,6 +154,13 @@ pub(super) struct Request {
     pub(super) cursor: String,
     /// The trace and the span that it belongs to (W3C Trace Context).
     pub(super) trace: Option<(String, String)>,
+}
+
+impl Request {
+    /// Whether it may go on with a call for which the server wanted input. The server may have wanted its state back alone.
+    pub(super) fn answers_input(&self) -> bool {
+        self.has_input || !self.state.is_empty()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -366,7 +373,7 @@ impl Part<'_> {
             input: self.measured(arguments).and_then(|measured| measured.input.clone()),
             client,
             is_modern: !meta("io.modelcontextprotocol/protocolVersion").is_empty(),
-            answers_input: self.size("params/inputResponses").is_some(),
+            has_input: self.size("params/inputResponses").is_some(),
             state: self.digest("params/requestState"),
             task: self.text(&["params", "taskId"]).to_owned(),
             cursor: self.text(&["params", "cursor"]).to_owned(),

@@ -35,30 +35,32 @@ pub fn batch<D: Driver>(database: &Database<D>, lines: &str) -> Result<Vec<Refus
     let connection = database.writes()?;
     let mut refused = Vec::new();
     let mut is_begun = false;
+    // What was stored of the batch before stays.
+    let failed = |is_begun: bool, error: Error| if is_begun { error.unanswered() } else { error };
     // A stack: the first half goes on top, so that the rows are inserted in their order.
     let whole = 0..lines.len();
     let mut left = Vec::from([whole]);
     while let Some(rows) = left.pop() {
-        match insert(database, &connection, &lines[rows.clone()]) {
+        let holes: Vec<(usize, String)> = match insert(database, &connection, &lines[rows.clone()]) {
             Ok(vanished) => {
                 is_begun = true;
-                refused.extend(vanished.into_iter().map(|row| (rows.start + row, VANISHED.to_owned())));
+                vanished.into_iter().map(|row| (rows.start + row, VANISHED.to_owned())).collect()
             }
-            Err(Failure::Refusal(reason)) if rows.len() == 1 => refused.push((rows.start, reason)),
-            Err(Failure::Refusal(_)) => left.extend(halves(&rows)),
-            // What was stored of the batch before stays.
-            Err(Failure::Error(error)) if is_begun => return Err(error.unanswered()),
-            Err(Failure::Error(error)) => return Err(error),
+            Err(Failure::Refusal(reason)) if rows.len() == 1 => Vec::from([(rows.start, reason)]),
+            Err(Failure::Refusal(_)) => {
+                left.extend(halves(&rows));
+                continue;
+            }
+            Err(Failure::Error(error)) => return Err(failed(is_begun, error)),
+        };
+        // The rows behind a hole are stored once it is explained: else nothing might ever explain it.
+        for (row, reason) in holes {
+            let reason = keep(database, &connection, lines[row], reason);
+            let reason = reason.map_err(|error| failed(is_begun, error))?;
+            refused.push(Refused { index: u32::try_from(row).unwrap_or(u32::MAX), reason });
         }
     }
-    let kept = |(row, reason): (usize, String)| {
-        let reason = match keep(database, &connection, lines[row], &reason) {
-            Ok(()) => reason,
-            Err(why) => format!("{reason} (nothing is kept of it in tool_audit_refused: {why})"),
-        };
-        Refused { index: u32::try_from(row).unwrap_or(u32::MAX), reason }
-    };
-    Ok(refused.into_iter().map(kept).collect())
+    Ok(refused)
 }
 
 /// The second half, and the first.
@@ -176,23 +178,24 @@ fn of_texts(statement: &str, key: &Key) -> String {
     text.replace("BETWEEN $2 AND $3", &format!("BETWEEN {} AND {}", bound(2), bound(3)))
 }
 
-/// Keeps what is known of a refused entry. Another writer's row is in no chain, which it could leave a hole in.
+/// Keeps what is known of a refused entry, and returns the reason. Another writer's row is in no chain, which it could leave a
+/// hole in. Where nothing is kept of it, and another try would fail too, the reason says why.
 fn keep<D: Driver>(
     database: &Database<D>,
     connection: &D::Connection,
     line: &str,
-    reason: &str,
-) -> Result<(), String> {
+    reason: String,
+) -> Result<String, Error> {
     let parsed = parse_stored(line).ok();
     let Some((ts, stamp)) = parsed.and_then(|line| Some((line.event.ts, line.stamp?))) else {
-        return Ok(());
+        return Ok(reason);
     };
     if Timestamp::parse(&ts).is_err() {
-        return Ok(());
+        return Ok(reason);
     }
     let Stamp { id, chain, seq, hash } = stamp;
     let texts = [id.to_string(), chain.to_string(), seq.to_string(), hash.into_owned()];
-    let texts = texts.iter().map(String::as_str).chain([&*ts, reason]);
+    let texts = texts.iter().map(String::as_str).chain([&*ts, &*reason]);
     let parameters: Vec<Parameter<'_>> = texts.map(Parameter::Text).collect();
     let keep = || connection.execute(statements::REFUSED, &parameters).map(drop);
     let kept = match keep() {
@@ -202,9 +205,13 @@ fn keep<D: Driver>(
         }
         kept => kept,
     };
-    kept.map_err(|fault| match of_nothing_stored(&fault, &database.address) {
-        Error::Unavailable(text) | Error::Unanswered(text) | Error::Other(text) => one_line(&text),
-    })
+    let Err(fault) = kept else { return Ok(reason) };
+    match of_sent(&fault, &database.address) {
+        Error::Unavailable(_) | Error::Unanswered(_) => Err(of_nothing_stored(&fault, &database.address)),
+        Error::Other(why) => {
+            Ok(format!("{reason} (nothing is kept of it in tool_audit_refused: {})", one_line(&why)))
+        }
+    }
 }
 
 #[cfg(test)]

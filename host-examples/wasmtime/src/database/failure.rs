@@ -94,6 +94,17 @@ impl Failure {
         }
     }
 
+    /// Whether the same statement may succeed later, on this connection or on a new one.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Known(error) => !matches!(error, SinkError::Other(_) | SinkError::NotConfigured),
+            Self::Unanswered(failure) => failure.may_pass(),
+            failure => {
+                failure.ends_connection() || failure.server().is_some_and(|error| error.lasting().is_none())
+            }
+        }
+    }
+
     /// The error that the component gets.
     pub(super) fn sink_error(self, servers: &Servers) -> SinkError {
         let advice = servers.advice().filter(|_| match &self {

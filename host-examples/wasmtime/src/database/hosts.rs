@@ -49,6 +49,13 @@ impl InTurn {
     /// The configuration with the addresses that the name of its host leads to, all of which are tried. A name that leads
     /// nowhere stays, and tokio-postgres says why.
     async fn resolved(&self, n: usize, host: Config) -> Config {
+        #[cfg(unix)]
+        if let [Host::Unix(folder)] = host.get_hosts() {
+            self.servers.ask(n);
+            if folder.is_dir() {
+                self.servers.find(n);
+            }
+        }
         let ([Host::Tcp(name)], []) = (host.get_hosts(), host.get_hostaddrs()) else { return host };
         let port = host.get_ports().first().copied().unwrap_or(5432);
         self.servers.ask(n);

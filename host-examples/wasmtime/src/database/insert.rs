@@ -1,4 +1,4 @@
-//! Stores a batch with one statement. If the database refuses a row, the batch is halved until that row is
+//! Stores a batch with one statement, or by COPY. If the database refuses a row, the batch is halved until that row is
 //! found, and the others are stored.
 
 use std::ops::Range;
@@ -31,67 +31,85 @@ pub struct Imported {
     pub refused: Vec<RefusedRow>,
 }
 
-impl Imported {
-    /// Counts a row as refused, once what is known of it is kept. The rows behind it are stored only then: else a program that
-    /// ends in between would leave a hole in the chain that nothing explains.
-    async fn refuse(&mut self, link: &Link, row: usize, line: &str, reason: String) -> Result<(), SinkError> {
-        let reason = match keep(link, line, &reason).await {
-            Ok(()) => reason,
-            // The same lines come again.
-            Err(failure) if failure.ends_connection() => {
-                let failure = failure.of_nothing_stored();
-                return Err(link.sink_error(if self.stored > 0 { failure.unanswered() } else { failure }));
-            }
-            Err(failure) => {
-                let why = why_not_kept(link, failure);
-                format!("{reason} (nothing is kept of it in tool_audit_refused: {why})")
-            }
-        };
-        let index = u32::try_from(row).unwrap_or(u32::MAX);
-        self.refused.push(RefusedRow { index, reason });
-        Ok(())
-    }
-}
-
 /// Why an entry counts as refused that no statement has refused.
 const VANISHED: &str = "the database accepted the row without storing it, as a trigger does that drops rows";
 
 /// Stores all lines except those that the database refuses.
 pub(super) async fn store(link: &Link, lines: &str) -> Result<Imported, SinkError> {
-    let mut imported = Imported { stored: 0, refused: Vec::new() };
-    let ranges = ranges(lines);
-    // A stack: the first half goes on top, so that the rows are inserted in their order.
-    let mut left = Vec::from([(0, ranges.len())]);
-    while let Some((start, end)) = left.pop() {
-        let rows = start..end;
-        let text = match &ranges[rows.clone()] {
-            [] => continue,
-            [only] => &lines[only.clone()],
-            [first, .., last] => &lines[first.start..last.end],
-        };
-        let insert = Insert::new(link, text, rows.len(), rows.len() == ranges.len());
-        match link.run(&insert).await {
-            Ok(Inserted { added, vanished }) => {
-                imported.stored += added;
-                for row in vanished.into_iter().map(|row| rows.start + row) {
-                    imported.refuse(link, row, &lines[ranges[row].clone()], VANISHED.to_owned()).await?;
+    Storing { link, imported: Imported { stored: 0, refused: Vec::new() }, is_begun: false }.run(lines).await
+}
+
+/// A batch while it is stored.
+struct Storing<'l> {
+    link: &'l Link,
+    imported: Imported,
+    /// Whether the database may have rows of the batch, whatever comes next.
+    is_begun: bool,
+}
+
+impl Storing<'_> {
+    async fn run(mut self, lines: &str) -> Result<Imported, SinkError> {
+        let ranges = ranges(lines);
+        // A stack: the first half goes on top, so that the rows are inserted in their order.
+        let mut left = Vec::from([(0, ranges.len())]);
+        while let Some((start, end)) = left.pop() {
+            let rows = start..end;
+            let text = match &ranges[rows.clone()] {
+                [] => continue,
+                [only] => &lines[only.clone()],
+                [first, .., last] => &lines[first.start..last.end],
+            };
+            let insert = Insert::new(self.link, text, rows.len(), rows.len() == ranges.len());
+            let inserted = self.link.run(&insert).await;
+            self.is_begun |= insert.is_committed();
+            match inserted {
+                Ok(Inserted { added, vanished }) => {
+                    self.imported.stored += added;
+                    for row in vanished.into_iter().map(|row| rows.start + row) {
+                        self.refuse(row, &lines[ranges[row].clone()], VANISHED.to_owned()).await?;
+                    }
                 }
+                // Which of them are stored is asked only once they are.
+                Err(failure) if insert.is_committed() => return Err(self.failed(failure)),
+                Err(failure) => match (failure.server().and_then(|error| error.refusal()), rows.len()) {
+                    (Some(reason), 1) => self.refuse(rows.start, text, reason).await?,
+                    (Some(_), count) => {
+                        let middle = rows.start + count / 2;
+                        left.extend([(middle, end), (start, middle)]);
+                    }
+                    (None, _) => return Err(self.failed(failure)),
+                },
             }
-            // Which of them are stored is asked only once they are.
-            Err(failure) if insert.is_committed() => return Err(link.sink_error(failure.unanswered())),
-            Err(failure) => match (failure.server().and_then(|error| error.refusal()), rows.len()) {
-                (Some(reason), 1) => imported.refuse(link, rows.start, text, reason).await?,
-                (Some(_), count) => {
-                    let middle = rows.start + count / 2;
-                    left.extend([(middle, end), (start, middle)]);
-                }
-                // What was stored of the batch before stays.
-                (None, _) if imported.stored > 0 => return Err(link.sink_error(failure.unanswered())),
-                (None, _) => return Err(link.sink_error(failure)),
-            },
+        }
+        Ok(self.imported)
+    }
+
+    /// Counts a row as refused, once what is known of it is kept. The rows behind it are stored only then: else a program that
+    /// ends in between would leave a hole in the chain that nothing explains.
+    async fn refuse(&mut self, row: usize, line: &str, reason: String) -> Result<(), SinkError> {
+        let reason = match keep(self.link, line, &reason).await.map_err(Failure::of_nothing_stored) {
+            Ok(()) => reason,
+            // The same lines come again.
+            Err(failure) if failure.may_pass() => return Err(self.failed(failure)),
+            Err(failure) => {
+                let why = why_not_kept(self.link, failure);
+                format!("{reason} (nothing is kept of it in tool_audit_refused: {why})")
+            }
+        };
+        let index = u32::try_from(row).unwrap_or(u32::MAX);
+        self.imported.refused.push(RefusedRow { index, reason });
+        Ok(())
+    }
+
+    /// The error of the batch. What was stored of it before stays.
+    fn failed(&self, failure: Failure) -> SinkError {
+        match self.link.sink_error(failure) {
+            SinkError::Unavailable(text) | SinkError::Other(text) if self.is_begun => {
+                SinkError::Unanswered(text)
+            }
+            error => error,
         }
     }
-    Ok(imported)
 }
 
 /// The lines, each with its newline.

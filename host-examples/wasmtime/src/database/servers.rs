@@ -1,6 +1,6 @@
 //! How messages name the server, the user and the database. If somebody has forgotten the host in a URL, or has left an
 //! @ in the password as it is, a part of the password stands where the host belongs. So nothing of the URL is named
-//! before it is known to lead to a host.
+//! before it is known to lead to a host, or to a folder that exists.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -49,7 +49,10 @@ impl Servers {
                     server(format!("{host}:{port}"), state == UNASKED && is_number(name), state)
                 }
                 #[cfg(unix)]
-                Host::Unix(folder) => server(format!("{}/.s.PGSQL.{port}", folder.display()), false, FOUND),
+                Host::Unix(folder) => {
+                    let state = if folder.is_dir() { FOUND } else { UNASKED };
+                    server(format!("{}/.s.PGSQL.{port}", folder.display()), false, state)
+                }
             }
         };
         Self {

@@ -64,6 +64,9 @@ pub(crate) fn check_query(filter: &Filter, page: &PageRequest) -> Result<(), Str
     Ok(())
 }
 
+/// How each error begins that is about a batch which is too large.
+pub(crate) const TOO_LARGE: &str = "the batch is too large: ";
+
 fn too_large(what: &str) -> String {
-    format!("the batch is too large: it has {what}; send smaller batches")
+    format!("{TOO_LARGE}it has {what}; send smaller batches")
 }

@@ -3,6 +3,7 @@
 
 use crate::bindings::exports::audit::store::types;
 use crate::error::Error;
+use crate::instance::room;
 use crate::types::IncompleteBatch;
 
 const FILES: &str = "the files of the record cannot be read or written";
@@ -12,7 +13,8 @@ const UNANSWERED: &str = "the database has not answered: the events may be recor
 const STOPPED: &str = "the store had to break off the call; events of it may be recorded or not";
 const REFUSED: &str = "the store, or its database, refuses the call";
 
-/// The component's words on a batch that is too large: the one other error that a guest can do something about.
+/// The component's words on a batch that is too large, beside the host's own ([`room::TOO_LARGE`]): the other errors that a
+/// guest can do something about.
 const TOO_LARGE: &str = "the batch has more than 32 MiB of lines; send smaller batches";
 
 /// The answer as the guest gets it.
@@ -30,7 +32,9 @@ pub(super) fn told<T>(answer: Result<T, Error>) -> Result<T, types::Error> {
         }
         Error::Unanswered(_) => types::Error::Unanswered(UNANSWERED.into()),
         Error::Trap(_) => types::Error::Other(STOPPED.into()),
-        Error::Other(text) if text == TOO_LARGE => types::Error::Other(text),
+        Error::Other(text) if text == TOO_LARGE || text.starts_with(room::TOO_LARGE) => {
+            types::Error::Other(text)
+        }
         // The database's words, most of the time.
         Error::Other(_) => types::Error::Other(REFUSED.into()),
     })

@@ -19,6 +19,7 @@ impl Worker {
         }
         match self.call_writer(|instance| instance.write_events(&events)) {
             Ok((answer, change)) => {
+                self.count_refused(&answer, change, || count as u64);
                 events.truncate(usize::try_from(change.taken).unwrap_or(usize::MAX));
                 self.ledger.accepted(change.taken, Some(events));
                 answer
@@ -33,13 +34,14 @@ impl Worker {
     }
 
     pub(crate) fn write_jsonl(&mut self, lines: &str) -> Result<Receipt, Error> {
-        let count = || lines.lines().filter(|line| !line.trim().is_empty()).count() as u64;
+        let count = || lines.lines().filter(|line| !line.trim_ascii().is_empty()).count() as u64;
         if let Err(error) = self.ensure_started() {
             self.ledger.rejected(count());
             return Err(error);
         }
         match self.call_writer(|instance| instance.write_jsonl(lines)) {
             Ok((answer, change)) => {
+                self.count_refused(&answer, change, count);
                 self.ledger.accepted(change.taken, None);
                 answer
             }
@@ -48,6 +50,18 @@ impl Worker {
                 self.ledger.rejected(count());
                 Err(Error::Trap(format!("{reason}; some of the events may be stored")))
             }
+        }
+    }
+
+    /// Counts a batch that was refused before the component got it.
+    fn count_refused(
+        &mut self,
+        answer: &Result<Receipt, Error>,
+        change: Change,
+        count: impl FnOnce() -> u64,
+    ) {
+        if answer.is_err() && change == (Change { taken: 0, rejected: 0 }) {
+            self.ledger.rejected(count());
         }
     }
 

@@ -253,6 +253,20 @@ fn what_is_known_of_a_refused_entry_is_kept() {
 }
 
 #[test]
+fn a_refused_entry_of_which_nothing_can_be_kept_for_now_comes_again() {
+    let (cluster, url, database) = with_table();
+    cluster.refuse_tool(&url, "shell");
+    let batch = || vec![entry_of("shell", 1), entry(2)];
+    cluster.refuse_writes(&url, "tool_audit_refused");
+    assert_unavailable(database.insert_entries(batch()), &[DISK_FULL]);
+    assert_unanswered(database.insert_entries(vec![entry(0), entry_of("shell", 1)]), &[DISK_FULL]);
+    cluster.accept_writes(&url, "tool_audit_refused");
+    assert_eq!(rejected(&database, batch()), [0]);
+    assert_eq!(cluster.column(&url, "SELECT seq::text FROM tool_audit_refused"), ["1"]);
+    assert_eq!(seqs(&database), [0, 2]);
+}
+
+#[test]
 fn entries_that_are_stored_already_use_up_no_numbers() {
     let (cluster, url, database) = with_table();
     let entries: Vec<Entry> = (0..300).map(entry).collect();

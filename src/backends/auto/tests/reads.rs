@@ -44,3 +44,26 @@ fn a_spool_file_that_cannot_be_read_is_skipped_and_counted_on_each_page() {
     // The first page has counted the line that is not an event.
     assert_eq!(read_page(&mut store, Filter::default(), &request).unwrap().skipped, 0);
 }
+
+#[test]
+fn the_pages_of_a_read_do_not_each_read_the_whole_spool() {
+    for order in [Order::OldestFirst, Order::NewestFirst] {
+        let host = TestHost::with_database(NOON);
+        let mut store = open_with_batches_of(1, &host);
+        set_down(&host, true);
+        for n in 0..200 {
+            host.pass_seconds(1);
+            store.write(event(n));
+        }
+        set_down(&host, false);
+        let size: usize = spools(&host).iter().map(|name| host.file(name).len()).sum();
+        let before = host.0.borrow().bytes_read;
+        let mut expected: Vec<String> = (0..200).map(|n| n.to_string()).collect();
+        if order == Order::NewestFirst {
+            expected.reverse();
+        }
+        assert_eq!(read(&mut store, order, 10), expected);
+        let read = (host.0.borrow().bytes_read - before) as usize;
+        assert!(read < 45 * size, "{read} of {size}");
+    }
+}

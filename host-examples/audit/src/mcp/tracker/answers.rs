@@ -165,7 +165,7 @@ impl Tracker {
 
     /// The call that this request goes on with, because it has the input that the server wanted.
     pub(super) fn take_input(&mut self, request: &Request) -> Option<Pending> {
-        if !request.answers_input && request.state.is_empty() {
+        if !request.answers_input() {
             return None;
         }
         let is_same = |pending: &Pending| {

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use prost::encoding::{WireType, decode_key, decode_varint};
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
 use super::{
     Kind, MAX_DEPTH, Nested, Record, Signal, Sink, Span, Status, Undecodable, close, id, number, quote,
@@ -17,7 +17,8 @@ enum Wire<'a> {
     Varint(u64),
     Fixed64(u64),
     Bytes(&'a [u8]),
-    Fixed32,
+    /// Of a type that no known field has.
+    Other,
 }
 
 fn wrong_type(tag: u32) -> Undecodable {
@@ -44,18 +45,16 @@ impl<'a> Message<'a> {
                 self.0 = rest;
                 Wire::Fixed64(u64::from_le_bytes(*bytes))
             }
-            WireType::ThirtyTwoBit => {
-                self.0 = self.0.get(4..).ok_or_else(cut)?;
-                Wire::Fixed32
-            }
             WireType::LengthDelimited => {
                 let len = usize::try_from(self.varint()?).map_err(|_| cut())?;
                 let (bytes, rest) = self.0.split_at_checked(len).ok_or_else(cut)?;
                 self.0 = rest;
                 Wire::Bytes(bytes)
             }
-            WireType::StartGroup | WireType::EndGroup => {
-                return Err(Undecodable::because("the Protobuf message has a group"));
+            WireType::ThirtyTwoBit | WireType::StartGroup | WireType::EndGroup => {
+                skip_field(wire_type, tag, &mut self.0, DecodeContext::default())
+                    .map_err(Undecodable::because)?;
+                Wire::Other
             }
         };
         Ok(Some((tag, wire)))
@@ -266,7 +265,7 @@ fn put_json(message: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), Undec
         Some((_, Wire::Bytes(bytes))) => {
             quote(&hex(bytes), out);
         }
-        Some((_, Wire::Fixed32)) => {}
+        Some((_, Wire::Other)) => {}
     }
     Ok(())
 }

@@ -125,6 +125,39 @@ fn a_single_bad_value_is_absent() {
 }
 
 #[test]
+fn unknown_fields_of_protobuf_may_have_any_type() {
+    let wrap = |tag: u8, message: &[u8]| {
+        let mut field = vec![tag << 3 | 2];
+        prost::encoding::encode_varint(message.len() as u64, &mut field);
+        [&field, message].concat()
+    };
+    let body = |unknown: &[u8]| {
+        let span = [unknown, &wrap(5, b"n"), unknown].concat();
+        let scope = [unknown, &wrap(2, &span), unknown].concat();
+        let resource = [unknown, &wrap(2, &scope), unknown].concat();
+        [unknown, &wrap(1, &resource), unknown].concat()
+    };
+    let expected = spans(&with_span(r#"{"name":"n"}"#));
+    let start_and_end = |n: usize| [[0x6B].repeat(n), [0x6C].repeat(n)].concat();
+    for unknown in [
+        &[0x68, 0x80, 0x01][..],
+        &[0x69, 1, 2, 3, 4, 5, 6, 7, 8],
+        &[0x6A, 2, 0xFF, 0xFF],
+        // A group of the field 13, in which is one more, and a text.
+        &[0x6B, 0x6B, 0x6C, 0x0A, 1, b'a', 0x6C],
+        &start_and_end(50),
+        &[0x6D, 1, 2, 3, 4],
+    ] {
+        assert_eq!(seen(Signal::Traces, Encoding::Protobuf, &body(unknown)), expected, "{unknown:?}");
+    }
+    for wrong in [&[0x6B][..], &[0x6C], &[0x6B, 0x74], &[0x6D, 1, 2, 3]] {
+        assert!(seen(Signal::Traces, Encoding::Protobuf, wrong).is_err(), "{wrong:?}");
+    }
+    let deep = start_and_end(100_000);
+    assert!(seen(Signal::Traces, Encoding::Protobuf, &deep).is_err());
+}
+
+#[test]
 fn a_bad_value_within_arguments_is_hashed_as_it_came() {
     for (value, arguments) in [
         (r#"{"intValue":1e+21}"#, "1e+21"),

@@ -79,7 +79,10 @@ export class Connection {
     const client = this.#client ?? (await this.#connect());
     const most = Math.max(1, Math.floor(timeoutMs - Math.min(EARLIER, timeoutMs / 8)));
     if (this.#limit !== most) {
-      await this.#timed(client, client.query(`SET statement_timeout = ${most}; SET lock_timeout = ${most}`), timeoutMs);
+      const set = client.query(`SET statement_timeout = ${most}; SET lock_timeout = ${most}`);
+      await this.#timed(client, set, timeoutMs).catch((error: Failure) => {
+        throw new Failure('connecting', error.cause);
+      });
       this.#limit = most;
     }
     return this.#timed(client, values ? client.query(sql, values) : client.query(sql), timeoutMs);

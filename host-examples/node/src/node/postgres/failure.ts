@@ -25,7 +25,7 @@ export interface Names {
 /** A statement failed, or there was no connection for it. */
 export class Failure extends Error {
   constructor(
-    /** `sent`: the statement may have been executed. */
+    /** `connecting`: the statement was not sent. `sent`: it may have been executed. */
     readonly when: 'connecting' | 'sent' | 'timed-out',
     override readonly cause: unknown,
   ) {
@@ -85,7 +85,7 @@ function meaning(error: ServerError): 'refused' | 'unavailable' | 'other' {
   // A row-level security policy that refuses a row has the SQLSTATE of a missing privilege.
   if (code === '42501' && error.routine === 'ExecWithCheckOptions') return 'refused';
   if (code === '2200H' || code === '57P04') return 'other';
-  if (code === '23502' && error.where === undefined && !WRITTEN.has(error.column ?? '')) return 'other';
+  if (code === '23502' && error.where === undefined && error.column && !WRITTEN.has(error.column)) return 'other';
   if (['22', '23', '44', '54', 'P0'].includes(code.slice(0, 2))) return 'refused';
   const later = ['08', '40', '53', '57', '58', 'XX'].includes(code.slice(0, 2)) || ['25006', '55P03'].includes(code);
   return later ? 'unavailable' : 'other';

@@ -16,6 +16,7 @@ from audit_store.instance import FILTER_TEXTS, SinkError
 from audit_store.postgres.failure import (
     TABLE,
     TimedOut,
+    ends_session,
     is_contended,
     is_not_translatable,
     lacks_table,
@@ -92,36 +93,36 @@ class Database:
 
     def _insert_all(self, lines: list[str]) -> list[tuple[int, str]]:
         refused: list[tuple[int, str]] = []
-        stored = 0
+        begun = False
         # A stack: the first half goes on top, so that the rows are inserted in their order.
         left = [(0, len(lines))]
-        while left:
-            start, end = left.pop()
-            if start == end:
-                continue
-            try:
-                added, vanished = self._write(partial(self._insert, lines[start:end]))
-            except SinkError as error:
-                # What was stored of the batch before stays.
-                if stored and error.kind == "unavailable":
-                    raise SinkError("unanswered", error.message) from error
-                raise
-            except psycopg.Error as error:
-                reason = refusal(error)
-                if reason is None:
-                    raise sink_error(error, self._server, sent=stored > 0) from error
-                if end - start == 1:
-                    refused.append((start, reason))
+        try:
+            while left:
+                start, end = left.pop()
+                if start == end:
+                    continue
+                try:
+                    vanished = self._write(partial(self._insert, lines[start:end]))
+                except psycopg.Error as error:
+                    if end - start > 1:
+                        middle = (start + end) // 2
+                        left += [(middle, end), (start, middle)]
+                        continue
+                    holes = [(start, refusal(error) or "")]
                 else:
-                    middle = (start + end) // 2
-                    left += [(middle, end), (start, middle)]
-                continue
-            stored += added
-            refused += [(start + row, VANISHED) for row in vanished]
-        return [(row, self._keep(lines[row], reason)) for row, reason in refused]
+                    begun = True
+                    holes = [(start + row, VANISHED) for row in vanished]
+                # The rows behind a hole are stored once it is explained: else nothing might ever explain it.
+                refused += [(row, self._keep(lines[row], reason)) for row, reason in holes]
+        except SinkError as error:
+            if not begun:
+                raise
+            # What was stored of the batch before stays.
+            raise SinkError("unanswered", error.message) from error
+        return refused
 
-    def _insert(self, lines: list[str], call: Call[Any], connection: Connection) -> tuple[int, list[int]]:
-        """Returns how many rows were added, and the positions of those that the table does not have nevertheless."""
+    def _insert(self, lines: list[str], call: Call[Any], connection: Connection) -> list[int]:
+        """Returns the positions of the rows that the table does not have nevertheless."""
         if self._partitioned_by is None:
             self._partitioned_by = inspect(connection)[1]
         columns = self._partitioned_by
@@ -130,19 +131,23 @@ class Database:
         call.sent = True
         added = connection.execute(statement.encode(), values).rowcount
         if added >= len(lines):
-            return added, []
+            return []
         try:
             rows = connection.execute(keyed(sql("missing"), columns, 2).encode(), values).fetchall()
         except psycopg.Error as error:
-            found = sink_error(error, self._server, sent=True)
-            if may_be_stored(error) or found.kind != "unavailable":
+            if may_be_stored(error):
                 raise
             # The others are stored by now, whatever the server says of this statement.
-            raise SinkError("unanswered", found.message) from error
-        return added, [row[0] for row in rows]
+            raise SinkError("unanswered", sink_error(error, self._server, sent=True).message) from error
+        return [row[0] for row in rows]
 
     def _keep(self, line: str, reason: str) -> str:
-        """Keeps what is known of a refused entry, and returns the reason, with why nothing is kept where that fails."""
+        """Keeps what is known of a refused entry, and returns the reason. Where another try would fail too, it says why
+        nothing is kept.
+
+        Raises:
+            SinkError: It may be kept later.
+        """
         entry = msgspec.json.decode(line)
         stamp = [str(entry.get(name, "")) for name in ("id", "chain", "seq", "hash", "ts")]
         if not all(stamp):
@@ -153,10 +158,15 @@ class Database:
 
         try:
             self._write(keep)
-        except (SinkError, psycopg.Error) as error:
-            why = refusal(error) or sink_error(error, self._server, sent=False).message
-            return f"{reason} (nothing is kept of it in tool_audit_refused: {why})"
-        return reason
+        except psycopg.Error as error:
+            why = refusal(error)
+        except SinkError as error:
+            if error.kind != "other" or (error.__cause__ and ends_session(error.__cause__)):
+                raise
+            why = error.message
+        else:
+            return reason
+        return f"{reason} (nothing is kept of it in tool_audit_refused: {why})"
 
     def select(self, filter: Mapping[str, Any], order: str, limit: int, cursor: str | None) -> JsonlPage:
         """A page of the lines that match.

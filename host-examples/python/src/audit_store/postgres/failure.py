@@ -29,13 +29,17 @@ _WRITTEN = frozenset(
         "in_size",
         "out_size",
         "input_hash",
+        "graph_run_id",
+        "graph_node",
+        "job_id",
+        "attributes",
         "event_id",
         "chain",
         "seq",
         "hash",
     ]
 )
-"""The columns that each row has a value for."""
+"""The columns that an insert writes."""
 
 _QUOTES = '"«»„“”'
 
@@ -126,7 +130,8 @@ def may_be_stored(error: BaseException) -> bool:
 def sink_error(error: BaseException, server: str, *, sent: bool) -> SinkError:
     """The error that the component gets.
 
-    `server` is how messages name the server; `sent`: the statement writes, and was sent.
+    `server` is how messages name the server; `sent`: a statement that writes was sent, in this try or one before, and
+    may have been executed.
     """
     if isinstance(error, SinkError):
         return error
@@ -137,7 +142,7 @@ def sink_error(error: BaseException, server: str, *, sent: bool) -> SinkError:
     if found is None:
         return _broken(error, server, sent)
     kind = "other" if _meaning(found) != "unavailable" else "unavailable"
-    if kind == "unavailable" and sent and may_be_stored(error):
+    if kind == "unavailable" and sent:
         kind = "unanswered"
     return SinkError(kind, _explain(found, server))
 

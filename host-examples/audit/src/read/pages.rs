@@ -9,7 +9,7 @@ use audit_host::{Error, Filter, Instance, JsonlPage, Order, PageRequest};
 
 /// How many events a page has: a few MiB, so that memory stays small, and the next are read while these are written. Where the
 /// lines of a file are not in order, fewer pages take less time.
-const PAGE: u32 = 8_000;
+const PAGE: u32 = 6_000;
 
 /// Whether a call with this status went wrong, or nobody knows how it went. A call that has begun has not failed.
 pub(super) fn is_error(status: &str) -> bool {

@@ -199,7 +199,7 @@ impl Reading {
     }
 
     fn pages(&self, filter: query::Filter, cursor: Option<String>) -> Pages {
-        Pages::new(filter, self.errors, self.order, self.limit, self.show.page_size(), cursor)
+        Pages::new(filter, self.errors, self.order, self.limit, cursor)
     }
 
     fn write(&mut self, lines: &str) -> Result<(), Stop> {

@@ -10,7 +10,7 @@ use super::pages::Pages;
 use crate::message::Failure;
 
 /// How many pages may wait to be shown, so that neither side waits for the other where pages take different times.
-const WAITING: usize = 2;
+const WAITING: usize = 1;
 
 /// A page, and how far the search had come with it.
 pub(super) struct Page {

@@ -95,8 +95,7 @@ impl Reading {
             limit => limit,
         };
         let order = if last.is_some() { Order::NewestFirst } else { Order::OldestFirst };
-        let size = self.show.page_size();
-        let mut pages = Pages::new(self.filter.clone(), self.errors, order, last, size, None);
+        let mut pages = Pages::new(self.filter.clone(), self.errors, order, last, None);
         let mut newest: Vec<String> = Vec::new();
         while let Some(lines) = pages.next(&mut instance)? {
             if last.is_some() {

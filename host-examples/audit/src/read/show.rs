@@ -9,14 +9,10 @@ use audit_format::read::parse_stored;
 use audit_format::show::escaped;
 use uuid::Uuid;
 
-use super::pages::PAGE;
 use super::table::Table;
 
 /// A format in which events are shown.
 pub(super) trait Show {
-    /// How many events are read at once.
-    fn page_size(&self) -> u32;
-
     /// Stored lines as they are shown.
     fn show<'s>(&'s mut self, lines: &'s str) -> io::Result<&'s [u8]>;
 
@@ -30,10 +26,6 @@ pub(super) trait Show {
 pub(super) struct Jsonl;
 
 impl Show for Jsonl {
-    fn page_size(&self) -> u32 {
-        PAGE
-    }
-
     fn show<'s>(&'s mut self, lines: &'s str) -> io::Result<&'s [u8]> {
         Ok(lines.as_bytes())
     }
@@ -47,10 +39,6 @@ pub(super) struct Csv {
 }
 
 impl Show for Csv {
-    fn page_size(&self) -> u32 {
-        PAGE
-    }
-
     fn show<'s>(&'s mut self, lines: &'s str) -> io::Result<&'s [u8]> {
         self.shown.clear();
         let mut out = csv::Writer::from_writer(&mut self.shown);
@@ -116,10 +104,6 @@ impl From<Table> for Tables {
 }
 
 impl Show for Tables {
-    fn page_size(&self) -> u32 {
-        10_000
-    }
-
     fn show<'s>(&'s mut self, lines: &'s str) -> io::Result<&'s [u8]> {
         self.shown.clear();
         let mut events: Vec<Event<'_>> = Vec::with_capacity(ROWS);

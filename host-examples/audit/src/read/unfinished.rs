@@ -15,7 +15,7 @@ use audit_host::{Error, Instance, Order};
 
 use super::Stop;
 use super::ahead::Ahead;
-use super::pages::{PAGE, Pages};
+use super::pages::Pages;
 
 /// How much earlier than its beginning the end of a call may be dated, in microseconds: the time of an end is computed from
 /// a duration, by another process and maybe by another clock.
@@ -43,7 +43,7 @@ pub(super) fn find(
     let texts = filter.texts.iter().filter(|(field, _)| shared(field)).cloned().collect();
     let first = filter.from_ts.is_some().then(|| Timestamp::clamped(query.from.micros() - EARLY).to_string());
     let everything = query::Filter { from_ts: first, texts, ..query::Filter::default() };
-    let read = Ahead::start(Pages::new(everything, false, Order::OldestFirst, None, PAGE, None), from)?;
+    let read = Ahead::start(Pages::new(everything, false, Order::OldestFirst, None, None), from)?;
     let mut open = Open::default();
     while let Some(page) = read.next() {
         for line in page.lines.split_inclusive('\n') {

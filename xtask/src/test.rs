@@ -13,6 +13,9 @@ const SLOW: &str = "slow::";
 /// The tests with a fault at each message to the server, which take minutes.
 const MESSAGES: &str = "messages::";
 
+/// How many tests against databases run at once in the second run. Most of them wait for a server most of the time.
+const THREADS: &str = "4";
+
 /// The tests against databases, which a whole run repeats on servers whose settings no program expects, but for those that
 /// take long: what they wait for does not depend on settings. As all packages are named, nothing is compiled again.
 const DATABASE_TESTS: [&str; 4] = ["test", "--workspace", "--test", "database"];
@@ -38,7 +41,8 @@ pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
         .args(DATABASE_TESTS)
         .args(arguments)
         .args(["--", "--skip", SLOW, "--skip", MESSAGES])
-        .env("AUDIT_TESTBED_SETTINGS", "odd");
+        .env("AUDIT_TESTBED_SETTINGS", "odd")
+        .env("RUST_TEST_THREADS", THREADS);
     let status = again.status().context("cannot run cargo")?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -39,7 +39,8 @@ impl WasiFolder {
 
     fn open_at(&mut self, name: &str, create: bool) -> Result<WasiFile, FileError> {
         // To open a pipe may take until somebody opens its other end.
-        match self.opened(create)?.stat_at(PathFlags::empty(), name).map(|stat| stat.type_) {
+        let folder = self.opened(create)?;
+        match folder.stat_at(PathFlags::empty(), name).map(|stat| stat.type_) {
             Ok(DescriptorType::RegularFile) => {}
             Ok(DescriptorType::SymbolicLink) => return Err(ErrorCode::Loop.into()),
             Ok(_) => return Err(FileError::Other("it is not a regular file".to_string())),
@@ -50,8 +51,7 @@ impl WasiFolder {
             true => (OpenFlags::CREATE, DescriptorFlags::READ | DescriptorFlags::WRITE),
             false => (OpenFlags::empty(), DescriptorFlags::READ),
         };
-        let file = self.opened(create)?.open_at(PathFlags::empty(), name, how, flags)?;
-        Ok(WasiFile::new(file))
+        Ok(WasiFile::new(folder.open_at(PathFlags::empty(), name, how, flags)?))
     }
 }
 

@@ -25,8 +25,8 @@ use crate::state::{CallTime, HostState, MemoryLimit};
 use crate::types::{Event, Filter, JsonlPage, Page, PageRequest, Receipt, Status};
 use folder::{FolderId, NoFolder, folder_id, preopen};
 
-/// How much memory for the lines of a batch is kept for the next one, in bytes.
-const LINES_KEPT: usize = 1 << 20;
+/// How much memory for the lines of a batch is kept for the next one, in bytes: more than the batches of the worker take.
+const LINES_KEPT: usize = 4 << 20;
 
 /// An instance of the component: a store that is called on the current thread.
 ///
@@ -198,7 +198,6 @@ impl Instance {
         let (fitted, mended) = large::fit_all(events);
         room::check_events(&fitted).map_err(Error::Other)?;
         let mut lines = std::mem::take(&mut self.lines);
-        lines.clear();
         for event in &*fitted {
             put_event(&event.into(), &mut lines);
             lines.push(b'\n');

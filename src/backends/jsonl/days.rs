@@ -54,8 +54,8 @@ enum Scanned {
 }
 
 impl Days {
-    /// Offers the page every line in the folder that it could take, or ends it early where that would take long. False: an index was found to be wrong, and the page has
-    /// to be made anew with [`Days::scan_anew`].
+    /// Offers the page every line in the folder that it could take, or ends it early where that would take long. False: an
+    /// index was found to be wrong, and the page has to be made anew with [`Days::scan_anew`].
     pub fn scan(&mut self, folder: &mut impl Folder, page: &mut Selection<'_>) -> Result<bool, Error> {
         for known in &mut self.known {
             known.blocks.begin_page();

@@ -46,7 +46,12 @@ pub(crate) fn check_events(events: &[Event]) -> Result<(), String> {
 /// Checks lines, as they are handed over.
 pub(crate) fn check_lines(lines: &str) -> Result<(), String> {
     check_size(lines.len())?;
-    check_count(lines.split('\n').filter(|line| !line.trim_ascii().is_empty()).count())
+    check_count(count_of(lines))
+}
+
+/// How many events the lines have: empty lines are none.
+pub(crate) fn count_of(lines: &str) -> usize {
+    lines.split('\n').filter(|line| !line.trim_ascii().is_empty()).count()
 }
 
 /// Checks what a read asks for.

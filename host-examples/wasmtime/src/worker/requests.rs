@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::{INSERT_TIME, ReadVia, Worker};
 use crate::error::Error;
-use crate::instance::Instance;
+use crate::instance::{Instance, room};
 use crate::ledger::Change;
 use crate::types::{Active, Event, Receipt};
 use crate::warnings::events_were;
@@ -34,7 +34,7 @@ impl Worker {
     }
 
     pub(crate) fn write_jsonl(&mut self, lines: &str) -> Result<Receipt, Error> {
-        let count = || lines.lines().filter(|line| !line.trim_ascii().is_empty()).count() as u64;
+        let count = || room::count_of(lines) as u64;
         if let Err(error) = self.ensure_started() {
             self.ledger.rejected(count());
             return Err(error);
